@@ -1,0 +1,205 @@
+"""What comes back: a completion, its choices, its usage and its times."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, cast
+
+import attrs
+
+from limin.conversation import Message
+
+if TYPE_CHECKING:
+    from limin.conversation import Conversation
+    from limin.diagnostics import ResponseWarning
+    from limin.logprobs import LogProbs, TokenLogProb
+
+
+@attrs.frozen(kw_only=True)
+class Usage:
+    """Tokens that the server counted. None means that it did not say.
+
+    Source: `usage`, `usage.prompt_tokens_details`,
+    `usage.completion_tokens_details`.
+
+    Attributes:
+        prompt_tokens: Tokens of what was asked.
+        completion_tokens: Tokens of the answer, reasoning included.
+        total_tokens: Both, as the server adds them.
+        cached_tokens: Tokens of the prompt that were read from a cache.
+        reasoning_tokens: Tokens of the answer that are reasoning.
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Timing:
+    """When a completion was asked for, and how long it took.
+
+    Attributes:
+        start_time: When the request left, in Unix seconds.
+        end_time: When the answer was whole, in Unix seconds.
+        duration: Seconds between, by a clock that never jumps; it need not
+            equal the difference of the two dates.
+    """
+
+    start_time: float
+    end_time: float
+    duration: float
+
+
+@attrs.frozen(kw_only=True)
+class Choice:
+    """One of the answers to a question; most requests ask for one.
+
+    Source: `choices[]`.
+
+    Attributes:
+        message: Text of the answer; empty if there was none.
+        finish_reason: Why the model stopped, in the server's word: `stop`,
+            `length`, `content_filter`, ...; None if it did not say.
+        index: Place among the choices, from 0.
+        refusal: What the model said instead of an answer.
+        reasoning: What the model thought before its answer.
+        log_probs: The tokens' log probabilities; None if none came.
+    """
+
+    message: str = ""
+    finish_reason: str | None = None
+    index: int = 0
+    refusal: str | None = None
+    reasoning: str | None = None
+    log_probs: LogProbs | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TextCompletion:
+    """A model's answer, with all that is known about it.
+
+    What the server did not send is None, never zero. `message`,
+    `finish_reason`, `refusal`, `reasoning` and the log probabilities are those
+    of the first choice.
+
+    Attributes:
+        conversation: What was asked, as it was when it was sent.
+        model: The model, as asked for.
+        choices: The answers, at least one; more if `extra_body` asked for `n`.
+        timing: When, and how long.
+        served_model: The model, as the server names it.
+        usage: Tokens, as the server counted them.
+        id: The server's name for the completion.
+        request_id: The server's name for the exchange (`x-request-id`).
+        warnings: What was odd about the answer.
+        raw_bytes: The body of the answer as it came.
+    """
+
+    conversation: Conversation
+    model: str
+    choices: tuple[Choice, ...]
+    timing: Timing
+    served_model: str | None = None
+    usage: Usage | None = None
+    id: str | None = None
+    request_id: str | None = None
+    warnings: tuple[ResponseWarning, ...] = ()
+    raw_bytes: bytes = attrs.field(default=b"", repr=False)
+
+    @property
+    def message(self) -> str:
+        """Text of the answer; empty if there was none."""
+        return self.choices[0].message
+
+    @property
+    def content(self) -> str:
+        """The same as `message`."""
+        return self.message
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model stopped, in the server's word; None if it did not say."""
+        return self.choices[0].finish_reason
+
+    @property
+    def refusal(self) -> str | None:
+        """What the model said instead of an answer; None if it answered."""
+        return self.choices[0].refusal
+
+    @property
+    def reasoning(self) -> str | None:
+        """What the model thought before its answer; None if it did not tell."""
+        return self.choices[0].reasoning
+
+    @property
+    def log_probs(self) -> LogProbs | None:
+        """The tokens' log probabilities, compact; None if none came."""
+        return self.choices[0].log_probs
+
+    @property
+    def token_log_probs(self) -> list[TokenLogProb] | None:
+        """The tokens that were sampled, with their own log probabilities.
+
+        Shape: one for each token of the answer. None if none came.
+        """
+        log_probs = self.log_probs
+        return None if log_probs is None else log_probs.sampled
+
+    @property
+    def full_token_log_probs(self) -> list[list[TokenLogProb]] | None:
+        """For each token of the answer the server's most likely tokens.
+
+        Shape: one list for each token, `top_log_probs` long or shorter, most
+        likely first. The sampled token need not be among them. None if no log
+        probabilities came.
+        """
+        log_probs = self.log_probs
+        return None if log_probs is None else log_probs.alternatives
+
+    @property
+    def start_time(self) -> float:
+        """When the request left, in Unix seconds."""
+        return self.timing.start_time
+
+    @property
+    def end_time(self) -> float:
+        """When the answer was whole, in Unix seconds."""
+        return self.timing.end_time
+
+    @property
+    def duration(self) -> float:
+        """How long the completion took, in seconds of a monotonic clock."""
+        return self.timing.duration
+
+    @property
+    def raw(self) -> object:
+        """The body of the answer, parsed anew each time it is asked for.
+
+        Python's own parser takes what servers send and JSON forbids: NaN.
+        """
+        return cast("object", json.loads(self.raw_bytes.decode("utf-8-sig", "replace")))
+
+    def to_message(self) -> Message:
+        """The answer as a message, to go on with the conversation."""
+        return Message("assistant", self.message)
+
+    def to_pretty_log_probs_string(self, show_probabilities: bool = False) -> str:  # noqa: FBT001, FBT002 (the name is a contract)
+        """The answer for a terminal, each token coloured by its probability.
+
+        From dark red (improbable) to dark green (certain). Control characters
+        in tokens are shown as symbols, never obeyed.
+
+        Args:
+            show_probabilities: Put `[0.97]` behind each token.
+        """
+        from limin.rendering import terminal  # noqa: PLC0415 (rich loads when asked)
+
+        if self.log_probs is None:
+            return "No token log probabilities available."
+        text = terminal.log_probs(
+            self.log_probs.sampled, show_probabilities=show_probabilities
+        )
+        return terminal.to_ansi(text, width=None)

@@ -1,0 +1,245 @@
+"""Every exception that limin raises on purpose, and their tree.
+
+Fields say what happened; `str` says it in one sentence. Neither ever holds a
+key or a prompt: what a server wrote is cleaned of both before it comes here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from limin.completion import TextCompletion
+
+
+class LiminError(Exception):
+    """The root of all that limin raises on purpose."""
+
+
+@attrs.define
+class ConfigurationError(LiminError, ValueError):
+    """An argument, or the environment, does not make sense.
+
+    Raised before anything is sent.
+
+    Attributes:
+        problem: What was expected, what was found, and where.
+    """
+
+    problem: str
+
+    def __str__(self) -> str:
+        return self.problem
+
+
+@attrs.define
+class ConversationError(LiminError, ValueError):
+    """A conversation that no server would take.
+
+    Raised before anything is sent.
+
+    Attributes:
+        problem: What was expected, what was found, and at which message.
+    """
+
+    problem: str
+
+    def __str__(self) -> str:
+        return self.problem
+
+
+@attrs.define
+class TransportError(LiminError):
+    """No complete HTTP answer came.
+
+    Attributes:
+        reason: What happened, as the network told it.
+    """
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@attrs.define
+class ConnectError(TransportError):
+    """No connection to the server could be made."""
+
+
+@attrs.define
+class ProtocolError(TransportError):
+    """The server's bytes are not HTTP, or stopped in the middle."""
+
+
+@attrs.define
+class RequestTimeoutError(TransportError):
+    """The deadline of the completion, or a limit of the connection, passed.
+
+    Attributes:
+        timeout: The limit that passed, in seconds; None if it is not known.
+    """
+
+    timeout: float | None = None
+
+
+@attrs.define
+class StatusError(LiminError):
+    """The server refused: a 3xx, 4xx or 5xx status, or an error body.
+
+    Attributes:
+        status: HTTP status code; 200 if the error came as the body of a success.
+        reason: The server's own words, at most 200 characters.
+        request_id: The server's name for the exchange (`x-request-id`).
+        code: `error.code` of the body, as text.
+        error_type: `error.type` of the body.
+        param: `error.param` of the body.
+        body: The body as it came; it may quote the prompt.
+    """
+
+    status: int
+    reason: str
+    request_id: str | None = None
+    code: str | None = None
+    error_type: str | None = None
+    param: str | None = None
+    body: bytes = attrs.field(default=b"", repr=False)
+
+    def __str__(self) -> str:
+        words = f"the server answered {self.status}"
+        if self.reason:
+            words += f": {self.reason}"
+        return words + _request_id_note(self.request_id)
+
+
+@attrs.define
+class BadRequestError(StatusError):
+    """The request is wrong (400, 413, 422, ...); the same again fails again."""
+
+
+@attrs.define
+class ContextLengthError(BadRequestError):
+    """Prompt and answer do not fit into the model's context."""
+
+
+@attrs.define
+class ContentFilterError(BadRequestError):
+    """The provider's filter refused the prompt."""
+
+
+@attrs.define
+class AuthenticationError(StatusError):
+    """The key is missing or wrong (401)."""
+
+
+@attrs.define
+class PermissionDeniedError(StatusError):
+    """The key may not do this (403)."""
+
+
+@attrs.define
+class NotFoundError(StatusError):
+    """No such model, or no such path (404)."""
+
+
+@attrs.define
+class RateLimitError(StatusError):
+    """Too many requests or tokens for now (429)."""
+
+
+@attrs.define
+class QuotaError(RateLimitError):
+    """The account's quota is used up: a 429 that waiting does not cure."""
+
+
+@attrs.define
+class ServerError(StatusError):
+    """The server failed (5xx)."""
+
+
+@attrs.define
+class ResponseError(LiminError):
+    """A success status, but not an answer that can be used.
+
+    Attributes:
+        problem: What was expected and not found.
+        path: JSON path of what was missing; `$` for the body itself.
+        reason: The start of the body, at most 200 characters.
+        status: HTTP status code.
+        request_id: The server's name for the exchange (`x-request-id`).
+        body: The body as it came; it may quote the prompt.
+    """
+
+    problem: str
+    path: str = "$"
+    reason: str = ""
+    status: int = 200
+    request_id: str | None = None
+    body: bytes = attrs.field(default=b"", repr=False)
+
+    def __str__(self) -> str:
+        words = f"{self.problem} at `{self.path}` of the server's answer"
+        if self.reason:
+            words += f", which begins: {self.reason}"
+        return words + _request_id_note(self.request_id)
+
+
+@attrs.define
+class NotSentError(LiminError):
+    """The batch stopped before this prompt's turn came.
+
+    Attributes:
+        reason: Why the batch stopped.
+    """
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"not sent: {self.reason}"
+
+
+@attrs.define
+class BatchError(LiminError):
+    """Some prompts of a batch failed; the others' completions are here too.
+
+    Attributes:
+        results: One for each prompt, in the prompts' order: the completion,
+            or the error in its place.
+        stopped_by: The error that would have struck every prompt, and so
+            stopped the batch early; None if the batch ran to its end.
+    """
+
+    results: Sequence[TextCompletion | LiminError] = attrs.field(repr=False)
+    stopped_by: LiminError | None = None
+
+    @property
+    def errors(self) -> dict[int, LiminError]:
+        """The errors alone, by the place of their prompt, from 0."""
+        return {
+            place: result
+            for place, result in enumerate(self.results)
+            if isinstance(result, LiminError)
+        }
+
+    def __str__(self) -> str:
+        errors = self.errors
+        groups = Counter(type(error).__name__ for error in errors.values())
+        counted = ", ".join(f"{name} {n}" for name, n in groups.most_common())
+        words = f"{len(errors)} of {len(self.results)} prompts failed ({counted})"
+        if self.stopped_by is not None:
+            words += (
+                f"; stopped early, since it would strike every prompt: {self.stopped_by}"
+            )
+        elif errors:
+            place, error = next(iter(errors.items()))
+            words += f"; the first, prompt {place}: {error}"
+        return words
+
+
+def _request_id_note(request_id: str | None) -> str:
+    return "" if request_id is None else f" (request {request_id})"

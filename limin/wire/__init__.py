@@ -1,0 +1,36 @@
+"""Between values and bytes. Nothing here waits, reads a clock, or draws chance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from limin.visible import excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# OpenAI and most others; Azure's gateway; Anthropic's compatible endpoint.
+_REQUEST_IDS = ("x-request-id", "apim-request-id", "request-id")
+
+
+@attrs.frozen
+class Answer:
+    """An HTTP answer, read to its end: what the transport hands over.
+
+    Attributes:
+        status: Status code.
+        headers: Headers, found by their names in lower case.
+        body: The body, decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+
+    @property
+    def request_id(self) -> str | None:
+        """The server's name for the exchange; None if it gave none."""
+        found = (self.headers.get(name) for name in _REQUEST_IDS)
+        return next((excerpt(value) for value in found if value), None)

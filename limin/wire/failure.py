@@ -1,0 +1,149 @@
+"""An error answer, to the exception that says what happened.
+
+Servers put their words into many shapes; each is read here, and no other place
+knows them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from limin.errors import (
+    AuthenticationError,
+    BadRequestError,
+    ContentFilterError,
+    ContextLengthError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaError,
+    RateLimitError,
+    ServerError,
+    StatusError,
+)
+from limin.visible import excerpt
+from limin.wire import Answer, tree
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+_BY_STATUS: dict[int, type[StatusError]] = {
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    429: RateLimitError,
+}
+
+# What the body says is more exact than the status. OpenAI and vLLM write
+# "maximum context length", llama.cpp "exceeds the available context size".
+_CONTEXT = re.compile(
+    r"context_length_exceeded|exceed_context_size|maximum context length"
+    r"|available context size|longer than the (model's )?context",
+    re.IGNORECASE,
+)
+_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota", re.IGNORECASE)
+_FILTER = re.compile(r"content_filter|ResponsibleAIPolicyViolation")
+
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<(script|style).*?</\1[^>]*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+
+# No error needs more of its body to be understood, and a page no more of its
+# start: the patterns above take quadratic time against a hostile one.
+_READ = 65_536
+_PAGE = 4_096
+
+
+def status_error(answer: Answer, secrets: Collection[str] = ()) -> StatusError:
+    """The exception for an answer that is an error, by its status or its body.
+
+    Args:
+        answer: The server's answer.
+        secrets: Keys and prompts, which no message may repeat.
+    """
+    words, fields = _read(answer.body)
+    code, kind, param = (_text(fields.get(name)) for name in ("code", "type", "param"))
+    status = _effective_status(answer.status, code)
+    return _class_of(status, f"{code} {kind} {words}")(
+        answer.status,
+        excerpt(words, secrets),
+        answer.request_id,
+        code=None if code is None else excerpt(code, secrets),
+        error_type=None if kind is None else excerpt(kind, secrets),
+        param=None if param is None else excerpt(param, secrets),
+        body=answer.body,
+    )
+
+
+def _effective_status(status: int, code: str | None) -> int:
+    """The status that the body tells, where HTTP told of a success."""
+    if status < 300 and code is not None and re.fullmatch("[45][0-9][0-9]", code):  # noqa: PLR2004 (2xx)
+        return int(code)
+    return status
+
+
+def _class_of(status: int, said: str) -> type[StatusError]:
+    if status == 429:  # noqa: PLR2004 (Too Many Requests)
+        return QuotaError if _QUOTA.search(said) else RateLimitError
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if _CONTEXT.search(said):
+        return ContextLengthError
+    if status >= 500:  # noqa: PLR2004 (5xx)
+        return ServerError
+    if _FILTER.search(said):
+        return ContentFilterError
+    return BadRequestError if status >= 400 else StatusError  # noqa: PLR2004 (4xx)
+
+
+def _read(body: bytes) -> tuple[str, Mapping[str, object]]:
+    """The words of an error body, and the object that its other fields are in."""
+    body = body[:_READ].strip()
+    try:
+        return _words(tree.parse(body))
+    except (ValueError, RecursionError):
+        return _plain(body[:_PAGE].decode("utf-8-sig", "replace")), {}
+
+
+def _words(parsed: object) -> tuple[str, Mapping[str, object]]:
+    many, text = tree.as_list(parsed), tree.as_text(parsed)
+    if many:  # Gemini sends a list of one; FastAPI, of many.
+        return _words(many[0])
+    if text is not None:
+        return _nested(text)
+    fields = tree.as_object(parsed)
+    if not fields:
+        return "", {}
+    for name in ("error", "message", "detail", "msg"):
+        inner = fields.get(name)
+        if isinstance(inner, str):
+            words, found = _nested(inner)
+            return words, found or fields
+        if inner:
+            return _words(inner)
+    return json.dumps(fields, ensure_ascii=False), fields
+
+
+def _nested(text: str) -> tuple[str, Mapping[str, object]]:
+    """*text* itself, or what it says if it is an error body once more.
+
+    Gateways put the body of the server behind them into a string.
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            return _words(json.loads(text))
+        except ValueError:
+            pass
+    return text, {}
+
+
+def _plain(text: str) -> str:
+    """The words of a page: its title, or its text without the tags."""
+    if not text.startswith("<"):
+        return text
+    title = _TITLE.search(text)
+    return title[1] if title else _TAG.sub(" ", text)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

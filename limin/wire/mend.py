@@ -1,0 +1,215 @@
+"""Odd bodies, brought to the standard shape, with a warning for each mending.
+
+Only what the decoder refuses comes here. What cannot be mended is left out, and
+never made up.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+
+import attrs
+import msgspec
+
+from limin.diagnostics import ResponseWarning, WarningCode
+from limin.logprobs import Entry, Position
+from limin.wire import schema, tree
+
+_BYTE = 0xFF
+
+
+@attrs.define
+class Unmendable(Exception):  # noqa: N818 (never leaves `wire/`)
+    """There is no answer in a body.
+
+    Attributes:
+        problem: What was expected and not found.
+        path: Its JSON path.
+    """
+
+    problem: str
+    path: str = "$"
+
+
+def mend_completion(
+    body: bytes,
+) -> tuple[schema.Completion, tuple[ResponseWarning, ...]]:
+    """What *body* holds, in the standard shape, and what was odd about it.
+
+    Raises:
+        Unmendable: If the body is no JSON object, or holds no list of choices.
+    """
+    try:
+        parsed = tree.parse(body)
+    except ValueError:
+        problem = "expected a JSON object, found no JSON"
+        raise Unmendable(problem) from None
+    fields = tree.as_object(parsed)
+    if fields is None:
+        problem = f"expected a JSON object, found {tree.kind(parsed)}"
+        raise Unmendable(problem)
+    if fields.get("error"):
+        return schema.Completion(choices=[], error=_raw(fields["error"])), ()
+    choices = tree.as_list(fields.get("choices"))
+    if choices is None:
+        problem = f"expected a list of choices, found {tree.kind(fields.get('choices'))}"
+        raise Unmendable(problem, "$.choices")
+    mending = _Mending([])
+    completion = schema.Completion(
+        choices=[
+            mending.choice(choice, f"$.choices[{place}]", place)
+            for place, choice in enumerate(choices)
+        ],
+        id=mending.text(fields, "id", "$"),
+        model=mending.text(fields, "model", "$"),
+        usage=mending.usage(fields.get("usage"), "$.usage"),
+    )
+    return completion, tuple(mending.warnings)
+
+
+def mend_positions(tokens: bytes) -> list[Position]:
+    """The positions of *tokens*, a JSON list that the decoder refused."""
+    listed = tree.as_list(tree.parse(tokens)) or []
+    return [_position(item) for item in map(tree.as_object, listed) if item is not None]
+
+
+@attrs.frozen
+class _Mending:
+    """Reads fields leniently, and notes what it had to leave out or bend."""
+
+    warnings: list[ResponseWarning]
+
+    def note(self, path: str, expected: str, found: object) -> None:
+        problem = f"expected {expected}, found {tree.kind(found)}"
+        self.warnings.append(ResponseWarning(WarningCode.BODY_MENDED, path, problem))
+
+    def fields_of(self, value: object, path: str) -> dict[str, object]:
+        """*value* if it is an object, else an empty one."""
+        fields = tree.as_object(value)
+        if fields is None:
+            self.note(path, "an object", value)
+        return fields or {}
+
+    def choice(self, value: object, path: str, place: int) -> schema.Choice:
+        fields = self.fields_of(value, path)
+        index = self.count(fields, "index", path)
+        logprobs = fields.get("logprobs")
+        return schema.Choice(
+            message=self.message(fields.get("message"), f"{path}.message"),
+            index=place if index is None else index,
+            finish_reason=self.text(fields, "finish_reason", path),
+            logprobs=None if logprobs is None else self.log_probs(logprobs, path),
+            error=_raw(fields.get("error")),
+        )
+
+    def message(self, value: object, path: str) -> schema.Message:
+        fields = self.fields_of(value, path)
+        parts = tree.as_list(fields.get("content"))
+        if parts is not None:
+            self.note(f"{path}.content", "text", parts)
+        thought = None if parts is None else _joined(parts, "thinking")
+        return schema.Message(
+            content=(
+                self.text(fields, "content", path)
+                if parts is None
+                else _joined(parts, "text")
+            ),
+            refusal=self.text(fields, "refusal", path),
+            reasoning=self.text(fields, "reasoning", path) or thought or None,
+            reasoning_content=self.text(fields, "reasoning_content", path),
+        )
+
+    def log_probs(self, value: object, path: str) -> schema.LogProbs:
+        fields = self.fields_of(value, f"{path}.logprobs")
+        return schema.LogProbs(_raw(fields.get("content")), _raw(fields.get("refusal")))
+
+    def usage(self, value: object, path: str) -> schema.Usage | None:
+        if value is None:
+            return None
+        fields = self.fields_of(value, path)
+        return schema.Usage(
+            self.count(fields, "prompt_tokens", path),
+            self.count(fields, "completion_tokens", path),
+            self.count(fields, "total_tokens", path),
+            self.details(fields, "prompt_tokens_details", path),
+            self.details(fields, "completion_tokens_details", path),
+        )
+
+    def details(
+        self, usage: dict[str, object], name: str, path: str
+    ) -> schema.TokenDetails | None:
+        if usage.get(name) is None:
+            return None
+        path = f"{path}.{name}"
+        fields = self.fields_of(usage[name], path)
+        return schema.TokenDetails(
+            self.count(fields, "cached_tokens", path),
+            self.count(fields, "reasoning_tokens", path),
+        )
+
+    def text(self, fields: dict[str, object], name: str, path: str) -> str | None:
+        value = fields.get(name)
+        if value is not None and not isinstance(value, str):
+            self.note(f"{path}.{name}", "text", value)
+        return tree.as_text(value)
+
+    def count(self, fields: dict[str, object], name: str, path: str) -> int | None:
+        """A whole number that is not negative, also if it came as text or 3.0."""
+        value = fields.get(name)
+        if value is None:
+            return None
+        number = _number(value)
+        whole = number is not None and number.is_integer() and number >= 0
+        if type(value) is not int or not whole:
+            self.note(f"{path}.{name}", "a count", value)
+        return int(number) if number is not None and whole else None
+
+
+def _position(item: dict[str, object]) -> Position:
+    entry = _entry(item)
+    listed = map(tree.as_object, tree.as_list(item.get("top_logprobs")) or [])
+    top = [_entry(one) for one in listed if one is not None]
+    return Position(entry.token, entry.logprob, entry.bytes, entry.id, top)
+
+
+def _entry(item: dict[str, object]) -> Entry:
+    token_id = item.get("id")
+    return Entry(
+        tree.as_text(item.get("token")) or "",
+        _number(item.get("logprob")),
+        _bytes(tree.as_list(item.get("bytes"))),
+        token_id if type(token_id) is int else None,
+    )
+
+
+def _bytes(values: list[object] | None) -> list[int] | None:
+    """*values* if each is a byte; clients that send code points are not believed."""
+    known = [value for value in values or [] if type(value) is int and 0 <= value <= _BYTE]
+    return None if values is None or len(known) < len(values) else known
+
+
+def _number(value: object) -> float | None:
+    """*value* as a number, also if it came as text; None for NaN and the rest."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return None if math.isnan(number) else number
+
+
+def _joined(parts: list[object], name: str) -> str:
+    """The texts under *name* of content parts, which may hold parts once more."""
+    found = [(tree.as_object(part) or {}).get(name) for part in parts]
+    inner = [tree.as_list(value) for value in found]
+    return "".join(
+        tree.as_text(value) or ("" if nested is None else _joined(nested, "text"))
+        for value, nested in zip(found, inner, strict=True)
+    )
+
+
+def _raw(value: object) -> msgspec.Raw:
+    # The standard library's writer keeps NaN, which msgspec would make null.
+    return msgspec.Raw() if value is None else msgspec.Raw(json.dumps(value).encode())

@@ -1,0 +1,89 @@
+"""A conversation and a configuration, to the bytes of a request's body."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import attrs
+import msgspec
+
+from limin.errors import ConfigurationError, ConversationError
+from limin.wire import schema
+
+if TYPE_CHECKING:
+    from limin.conversation import Conversation
+    from limin.parameters import ModelConfiguration
+
+# Our names, and the wire's where they differ.
+_WIRE_NAMES = {"log_probs": "logprobs", "top_log_probs": "top_logprobs"}
+_NOT_SENT = frozenset({"extra_body"})
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+_encoder = msgspec.json.Encoder()
+
+
+@attrs.frozen
+class RequestEncoder:
+    """Encodes conversations under one configuration, whose bytes it makes once.
+
+    Attributes:
+        asks_log_probs: Whether the answers should hold log probabilities.
+    """
+
+    _head: bytes
+    asks_log_probs: bool
+
+    @classmethod
+    def of(cls, configuration: ModelConfiguration) -> RequestEncoder:
+        """The encoder for *configuration*.
+
+        Raises:
+            ConfigurationError: If JSON cannot hold something in `extra_body`.
+        """
+        fields = _fields(configuration) | dict(configuration.extra_body or {})
+        try:
+            # The standard library's writer refuses NaN; msgspec's would send null.
+            parameters = json.dumps(fields, allow_nan=False, separators=(",", ":"))
+        except (TypeError, ValueError, RecursionError) as error:
+            problem = f"extra_body: expected what JSON can hold; {error}"
+            raise ConfigurationError(problem) from None
+        head = f'{parameters[:-1]},"messages":'.encode()
+        return cls(head, bool(fields.get("logprobs")))
+
+    def encode(self, conversation: Conversation) -> bytes:
+        """The body that asks for the continuation of *conversation*.
+
+        Raises:
+            ConversationError: If a message holds half of a surrogate pair,
+                which UTF-8 cannot carry.
+        """
+        messages = [
+            schema.RequestMessage(message.role, message.content)
+            for message in conversation.messages
+        ]
+        try:
+            return b"%b%b}" % (self._head, _encoder.encode(messages))
+        except UnicodeEncodeError:
+            raise _surrogate_error(conversation) from None
+
+
+def _fields(configuration: ModelConfiguration) -> dict[str, object]:
+    """The fields that are set, under the wire's names; False is a default too."""
+    return {
+        _WIRE_NAMES.get(name, name): value
+        for name, value in attrs.asdict(configuration, recurse=False).items()
+        if name not in _NOT_SENT and value is not None and value is not False
+    }
+
+
+def _surrogate_error(conversation: Conversation) -> ConversationError:
+    contents = [message.content for message in conversation.messages]
+    found = [(place, _SURROGATE.search(text)) for place, text in enumerate(contents)]
+    place, match = next((place, match) for place, match in found if match)
+    return ConversationError(
+        f"message {place}: expected Unicode text, found half of a surrogate pair "
+        f"(U+{ord(match[0]):04X}) at character {match.start()}"
+    )

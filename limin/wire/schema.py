@@ -1,0 +1,75 @@
+"""The standard shape of an answer, as msgspec decodes it.
+
+What is not named here is skipped while decoding, and kept in the raw body.
+Source: https://platform.openai.com/docs/api-reference/chat/object
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from limin.logprobs import Position
+
+
+class RequestMessage(msgspec.Struct, gc=False):
+    """One element of `messages`."""
+
+    role: str
+    content: str
+
+
+class TokenDetails(msgspec.Struct, gc=False):
+    """`usage.prompt_tokens_details` and `usage.completion_tokens_details`."""
+
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class Usage(msgspec.Struct, gc=False):
+    """`usage`."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: TokenDetails | None = None
+    completion_tokens_details: TokenDetails | None = None
+
+
+class LogProbs(msgspec.Struct, gc=False):
+    """`choices[].logprobs`: its lists stay bytes until they are looked at."""
+
+    content: msgspec.Raw = msgspec.Raw()
+    refusal: msgspec.Raw = msgspec.Raw()
+
+
+class Message(msgspec.Struct, gc=False):
+    """`choices[].message`."""
+
+    content: str | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+
+
+class Choice(msgspec.Struct, gc=False):
+    """One of `choices`."""
+
+    message: Message
+    index: int = 0
+    finish_reason: str | None = None
+    logprobs: LogProbs | None = None
+    error: msgspec.Raw = msgspec.Raw()
+
+
+class Completion(msgspec.Struct, gc=False):
+    """The whole body."""
+
+    choices: list[Choice]
+    id: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    error: msgspec.Raw = msgspec.Raw()
+
+
+completion_decoder = msgspec.json.Decoder(Completion)
+positions_decoder = msgspec.json.Decoder(list[Position])

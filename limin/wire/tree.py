@@ -1,0 +1,45 @@
+"""Parsed JSON of unknown shape, taken by the type that is wanted."""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+
+
+def parse(body: bytes) -> object:
+    """What *body* says, read as leniently as Python's own parser can.
+
+    Bytes that are no UTF-8 become U+FFFD; a byte order mark is skipped; NaN and
+    Infinity are numbers.
+
+    Raises:
+        ValueError: If it is no JSON.
+    """
+    try:
+        return cast("object", json.loads(body.decode("utf-8-sig", "replace")))
+    except RecursionError as error:
+        problem = "nested too deeply"
+        raise ValueError(problem) from error
+
+
+def as_object(value: object) -> dict[str, object] | None:
+    """*value* if it is an object, else None."""
+    return cast("dict[str, object]", value) if isinstance(value, dict) else None
+
+
+def as_list(value: object) -> list[object] | None:
+    """*value* if it is a list, else None."""
+    return cast("list[object]", value) if isinstance(value, list) else None
+
+
+def as_text(value: object) -> str | None:
+    """*value* if it is text, else None."""
+    return value if isinstance(value, str) else None
+
+
+def kind(value: object) -> str:
+    """What *value* is, without what it says: for messages."""
+    if value is None:
+        return "nothing"
+    names = {"dict": "an object", "list": "a list", "str": "text", "bool": "a truth value"}
+    return names.get(type(value).__name__, "a number")
