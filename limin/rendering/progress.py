@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from typing import TYPE_CHECKING, Self
 
@@ -45,9 +46,8 @@ class BatchProgress:
         self._clock = clock
         self._done = self._failed = 0
         self._start = self._last_line = 0.0
-        live = self._console.is_terminal or self._console.is_jupyter
-        dumb = self._console.is_dumb_terminal
-        self._bar = _bar(self._console, clock, total) if live and not dumb else None
+        redraws = _redraws(self._console)
+        self._bar = _bar(self._console, clock, total) if redraws else None
 
     def __enter__(self) -> Self:
         """Start the clock, and show the bar."""
@@ -93,6 +93,13 @@ class BatchProgress:
         if self._total is not None and 0 < self._done < self._total:
             line += f", {(self._total - self._done) / self._rate():.0f} s left"
         print(line, file=self._console.file, flush=True)
+
+
+def _redraws(console: Console) -> bool:
+    """Whether *console* can show a bar; rich needs ipywidgets in a notebook."""
+    if console.is_jupyter:
+        return importlib.util.find_spec("ipywidgets") is not None
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 def _bar(console: Console, clock: Callable[[], float], total: int | None) -> Progress:

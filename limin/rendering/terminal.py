@@ -79,7 +79,8 @@ def to_ansi(renderable: RenderableType, *, width: int | None) -> str:
         _environ={},
     )
     console.print(renderable, soft_wrap=width is None, end="")
-    return file.getvalue()
+    text = file.getvalue()
+    return text if width is None else text.removesuffix("\n")
 
 
 def _colour(prob: float | None) -> str:
