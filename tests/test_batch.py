@@ -1,0 +1,280 @@
+"""Many questions: order, a sliding window, and nothing lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from loopback import Request, completion, http, serve
+
+import limin
+from limin import Client, Conversation
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+
+async def test_answers_come_in_the_order_of_the_prompts() -> None:
+    """Whoever is done first, each answer stands in its prompt's place."""
+    later = anyio.Event()
+
+    async def last_first(request: Request) -> bytes:
+        if request.prompt == "0":
+            await later.wait()
+        elif request.prompt == "9":
+            later.set()
+        return http(completion(f"answer {request.prompt}"))
+
+    async with serve(last_first) as server, Client(server.base_url) as client:
+        answers = await client.generate_text_completions(
+            [str(n) for n in range(10)], n_parallel=3, show_progress=False
+        )
+    assert [answer.message for answer in answers] == [f"answer {n}" for n in range(10)]
+
+
+async def test_window_slides() -> None:
+    """The fast prompts do not wait for a slow one: there are no chunks."""
+    fast_done = anyio.Event()
+    fast = 0
+
+    async def slow_until_the_others_are_done(request: Request) -> bytes:
+        nonlocal fast
+        if request.prompt == "slow":
+            await fast_done.wait()
+        else:
+            fast += 1
+        if fast == 20:
+            fast_done.set()
+        return http(completion(request.prompt))
+
+    prompts = ["slow"] + ["fast"] * 20
+    with anyio.fail_after(30):
+        async with (
+            serve(slow_until_the_others_are_done) as server,
+            Client(server.base_url) as client,
+        ):
+            answers = await client.generate_text_completions(
+                prompts, n_parallel=2, show_progress=False
+            )
+    assert [answer.message for answer in answers] == prompts
+
+
+@pytest.mark.parametrize("n_parallel", [1, 4])
+async def test_at_most_n_parallel_are_in_flight(n_parallel: int) -> None:
+    """As many as allowed, never more, over as many connections."""
+    full = anyio.Event()
+
+    async def until_full(request: Request) -> bytes:
+        if server.in_flight == n_parallel:
+            full.set()
+        await full.wait()
+        return http(completion(request.prompt))
+
+    async with serve(until_full) as server, Client(server.base_url) as client:
+        await client.generate_text_completions(
+            ["hello"] * 20, n_parallel, show_progress=False
+        )
+    assert server.most_in_flight == n_parallel
+    assert server.connections == n_parallel
+
+
+async def test_function_uses_one_set_of_connections_for_a_batch() -> None:
+    """A batch opens one client, not one for each prompt."""
+    async with serve() as server:
+        await limin.generate_text_completions(
+            ["hello"] * 30, n_parallel=3, base_url=server.base_url, show_progress=False
+        )
+    assert len(server.requests) == 30
+    assert server.connections <= 3
+
+
+async def test_default_is_five_in_parallel() -> None:
+    """The default that the documentation names."""
+    full = anyio.Event()
+
+    async def until_five(request: Request) -> bytes:
+        if server.in_flight == 5:
+            full.set()
+        await full.wait()
+        return http(completion(request.prompt))
+
+    async with serve(until_five) as server:
+        await limin.generate_text_completions(
+            ["hello"] * 12, base_url=server.base_url, show_progress=False
+        )
+    assert server.most_in_flight == 5
+
+
+async def test_generator_is_consumed_lazily() -> None:
+    """No prompt is made before its turn comes."""
+    made = 0
+    most_ahead = 0
+
+    def prompts() -> Iterator[str]:
+        nonlocal made, most_ahead
+        for n in range(20):
+            made += 1
+            most_ahead = max(most_ahead, made - len(server.requests))
+            yield str(n)
+
+    async with serve() as server, Client(server.base_url) as client:
+        answers = await client.generate_text_completions(
+            prompts(), n_parallel=2, show_progress=False
+        )
+    assert [answer.message for answer in answers] == [str(n) for n in range(20)]
+    assert most_ahead <= 2
+
+
+async def test_async_iterable_of_conversations() -> None:
+    """Questions may come from a queue, a database or a socket."""
+
+    async def conversations() -> AsyncIterator[Conversation]:
+        for n in range(7):
+            await anyio.lowlevel.checkpoint()
+            yield Conversation.from_prompts(str(n))
+
+    async with serve() as server, Client(server.base_url) as client:
+        answers = await client.generate_text_completions_for_conversations(
+            conversations(), n_parallel=3, show_progress=False
+        )
+    assert [answer.message for answer in answers] == [str(n) for n in range(7)]
+
+
+async def test_failure_stands_in_its_place_after_all_others_finished() -> None:
+    """One bad prompt costs no good one."""
+
+    async def refuse_one(request: Request) -> bytes:
+        if request.prompt == "2":
+            return http(b'{"error":{"message":"too odd"}}', "400 Bad Request")
+        return http(completion(request.prompt))
+
+    async with serve(refuse_one) as server, Client(server.base_url) as client:
+        with pytest.raises(limin.BatchError) as caught:
+            await client.generate_text_completions(
+                [str(n) for n in range(6)], n_parallel=2, show_progress=False
+            )
+    error = caught.value
+    told = [
+        result.message if isinstance(result, limin.TextCompletion) else type(result)
+        for result in error.results
+    ]
+    assert told == ["0", "1", limin.BadRequestError, "3", "4", "5"]
+    assert str(error) == (
+        "1 of 6 prompts failed (BadRequestError 1); "
+        "the first, prompt 2: the server answered 400: too odd"
+    )
+
+
+async def test_error_that_would_strike_every_prompt_stops_the_batch() -> None:
+    """A wrong key is not tried a thousand times; what is under way is finished."""
+    refused = anyio.Event()
+
+    async def refuse(request: Request) -> bytes:
+        if request.prompt == "0":
+            await refused.wait()
+            return http(completion("0"))
+        refused.set()
+        return http(b'{"error":"Unauthorized"}', "401 Unauthorized")
+
+    async with serve(refuse) as server, Client(server.base_url) as client:
+        with pytest.raises(limin.BatchError) as caught:
+            await client.generate_text_completions(
+                [str(n) for n in range(1000)], n_parallel=2, show_progress=False
+            )
+    error = caught.value
+    assert len(server.requests) == 2
+    assert isinstance(error.results[0], limin.TextCompletion)
+    assert isinstance(error.results[1], limin.AuthenticationError)
+    assert [type(result) for result in error.results[2:]] == [limin.NotSentError] * 998
+    assert error.stopped_by is error.results[1]
+    assert "stopped early" in str(error)
+
+
+async def test_bad_item_fails_in_its_own_place() -> None:
+    """Neither the other prompts nor the order suffer from it."""
+    prompts = ["a", None, "half \ud83d of a pair", "d"]
+    async with serve() as server, Client(server.base_url) as client:
+        with pytest.raises(limin.BatchError) as caught:
+            await client.generate_text_completions(prompts, show_progress=False)  # type: ignore[arg-type]
+    assert list(caught.value.errors) == [1, 2]
+    assert "found a NoneType" in str(caught.value.errors[1])
+    assert "U+D83D" in str(caught.value.errors[2])
+
+
+async def test_exception_of_the_users_iterator_surfaces_as_it_is() -> None:
+    """Whatever the user's own code raises is the user's to see."""
+
+    def prompts() -> Iterator[str]:
+        yield "a"
+        raise LookupError
+
+    async with serve() as server, Client(server.base_url) as client:
+        with pytest.raises(LookupError):
+            await client.generate_text_completions(prompts(), show_progress=False)
+    assert [request.prompt for request in server.requests] == ["a"]
+
+
+async def test_empty_input_gives_an_empty_list() -> None:
+    """Nothing to ask needs no key, no connection and no error."""
+    assert await limin.generate_text_completions([]) == []
+    assert await limin.generate_text_completions_for_conversations([]) == []
+    async with Client("http://model.test/v1") as client:
+        empty: Iterator[str] = iter(())
+        assert await client.generate_text_completions(empty, show_progress=False) == []
+
+
+@pytest.mark.parametrize("n_parallel", [0, -1, 2.5, "5", True])
+async def test_n_parallel_that_makes_no_sense(n_parallel: int) -> None:
+    """Told before anything is sent, and for an empty list too."""
+    with pytest.raises(limin.ConfigurationError, match="n_parallel: expected an integer"):
+        await limin.generate_text_completions([], n_parallel)
+
+
+@pytest.mark.parametrize("prompts", ["one prompt", b"bytes", 5, None])
+async def test_prompts_that_are_no_iterable_of_prompts(prompts: list[str]) -> None:
+    """A single text is not taken for a list of its letters."""
+    with pytest.raises(limin.ConfigurationError, match="expected an iterable of prompts"):
+        await limin.generate_text_completions(prompts)
+
+
+async def test_progress_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    """Standard output stays free for the answers."""
+    async with serve() as server:
+        await limin.generate_text_completions(["a", "b"], base_url=server.base_url)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("limin: 2 of 2 done, 0 failed")
+
+
+async def test_no_progress_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """Silence where silence is asked for."""
+    async with serve() as server:
+        await limin.generate_text_completions(
+            ["a"], base_url=server.base_url, show_progress=False
+        )
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_cancelled_batch_ends_at_once() -> None:
+    """Whoever cancels need not wait for a slow server."""
+
+    async def silent(request: Request) -> bytes:
+        started.set()
+        await anyio.sleep_forever()
+        return request.body
+
+    started = anyio.Event()
+    async with (
+        serve(silent) as server,
+        Client(server.base_url) as client,
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def ask() -> None:
+            await client.generate_text_completions(["a"] * 9, show_progress=False)
+
+        tasks.start_soon(ask)
+        await started.wait()
+        tasks.cancel_scope.cancel()
+    assert len(server.requests) <= 5

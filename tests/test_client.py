@@ -1,0 +1,221 @@
+"""One question, one answer: what a user of `Client` sees."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import anyio
+import httpx
+import pytest
+from loopback import Request, completion, http, serve
+
+import limin
+from limin import Client, Conversation, Message, ModelConfiguration
+
+if TYPE_CHECKING:
+    from pytest_httpx import HTTPXMock
+
+URL = "http://model.test/v1"
+KEY = "sk-very-secret-key-0123456789"
+
+
+async def test_prompt_is_answered(httpx_mock: HTTPXMock) -> None:
+    """A prompt goes out as a user message, and its answer comes back."""
+    body = completion("Paris.", model="m-1", usage={"prompt_tokens": 3})
+    httpx_mock.add_response(content=body, headers={"x-request-id": "req-1"})
+    async with Client(URL, KEY) as client:
+        answer = await client.generate_text_completion("Capital of France?", model="m")
+    assert (answer.message, answer.content) == ("Paris.", "Paris.")
+    assert (answer.model, answer.served_model) == ("m", "m-1")
+    assert (answer.finish_reason, answer.request_id) == ("stop", "req-1")
+    assert answer.usage == limin.Usage(prompt_tokens=3)
+    assert answer.conversation == Conversation.from_prompts("Capital of France?")
+    sent = httpx_mock.get_request()
+    assert sent is not None
+    assert sent.url == f"{URL}/chat/completions"
+    assert sent.headers["authorization"] == f"Bearer {KEY}"
+    assert json.loads(sent.content) == {
+        "model": "m",
+        "temperature": 0.7,
+        "messages": [{"role": "user", "content": "Capital of France?"}],
+    }
+
+
+async def test_no_key_sends_no_authorization(httpx_mock: HTTPXMock) -> None:
+    """A local server gets no header that it did not ask for."""
+    httpx_mock.add_response(content=completion("hi"))
+    async with Client(URL) as client:
+        await client.generate_text_completion("hello")
+    sent = httpx_mock.get_request()
+    assert sent is not None
+    assert "authorization" not in sent.headers
+
+
+async def test_headers_of_the_user_are_sent_and_win(httpx_mock: HTTPXMock) -> None:
+    """Azure's `api-key`, say, or another kind of authorization."""
+    httpx_mock.add_response(content=completion("hi"))
+    headers = {"api-key": KEY, "Authorization": "Basic abc"}
+    async with Client(URL, "other", headers=headers) as client:
+        await client.generate_text_completion("hello")
+    sent = httpx_mock.get_request()
+    assert sent is not None
+    assert sent.headers["api-key"] == KEY
+    assert sent.headers.get_list("authorization") == ["Basic abc"]
+
+
+async def test_system_prompt_comes_first(httpx_mock: HTTPXMock) -> None:
+    """The system's words stand before the user's."""
+    httpx_mock.add_response(content=completion("hi"))
+    async with Client(URL) as client:
+        answer = await client.generate_text_completion("hello", system_prompt="Be kind.")
+    assert answer.conversation.messages == [
+        Message("system", "Be kind."),
+        Message("user", "hello"),
+    ]
+
+
+async def test_conversation_as_it_was_asked_is_kept(httpx_mock: HTTPXMock) -> None:
+    """Going on with a conversation does not change what was asked before."""
+    httpx_mock.add_response(content=completion("hi"))
+    conversation = Conversation.from_prompts("hello")
+    async with Client(URL) as client:
+        answer = await client.generate_text_completion_for_conversation(conversation)
+    conversation.add_message(answer.to_message())
+    assert conversation.messages[-1] == Message("assistant", "hi")
+    assert answer.conversation == Conversation.from_prompts("hello")
+
+
+async def test_explicit_argument_wins_over_configuration(httpx_mock: HTTPXMock) -> None:
+    """None among them: it leaves the field out."""
+    httpx_mock.add_response(content=completion("hi"))
+    configuration = ModelConfiguration(model="m", temperature=0.1, max_tokens=5, seed=7)
+    async with Client(URL) as client:
+        await client.generate_text_completion(
+            "hello", model_configuration=configuration, temperature=0, seed=None
+        )
+    sent = httpx_mock.get_request()
+    assert sent is not None
+    fields = json.loads(sent.content)
+    assert fields.keys() == {"model", "temperature", "max_tokens", "messages"}
+    assert (fields["temperature"], fields["max_tokens"]) == (0, 5)
+
+
+async def test_extra_body_is_merged_over_the_rest(httpx_mock: HTTPXMock) -> None:
+    """Any vendor's field reaches its vendor."""
+    httpx_mock.add_response(content=completion("hi"))
+    extra = {"top_k": 4, "temperature": 0.2, "nested": {"a": [1]}}
+    async with Client(URL) as client:
+        await client.generate_text_completion("hello", extra_body=extra)
+    sent = httpx_mock.get_request()
+    assert sent is not None
+    assert json.loads(sent.content).items() >= extra.items()
+
+
+async def test_missing_log_probs_are_a_warning(httpx_mock: HTTPXMock) -> None:
+    """Asked for and not given: None, and the completion says so."""
+    httpx_mock.add_response(content=completion("hi"))
+    async with Client(URL) as client:
+        answer = await client.generate_text_completion("hello", log_probs=True)
+    assert answer.token_log_probs is None
+    assert answer.full_token_log_probs is None
+    assert [warning.code for warning in answer.warnings] == ["log-probs-missing"]
+
+
+async def test_deadline_ends_a_silent_server() -> None:
+    """The error says how long was waited."""
+
+    async def silent(_request: Request) -> bytes:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async with serve(silent) as server, Client(server.base_url) as client:
+        with pytest.raises(limin.RequestTimeoutError) as caught:
+            await client.generate_text_completion("hello", timeout=0.05)
+    assert caught.value.timeout == 0.05
+    assert str(caught.value) == "no complete answer within 0.05 seconds"
+
+
+async def test_no_deadline_when_none_is_wanted() -> None:
+    """`timeout=None` waits for as long as it takes."""
+    async with serve() as server, Client(server.base_url, timeout=0.001) as client:
+        answer = await client.generate_text_completion("hello", timeout=None)
+    assert answer.message == "hello"
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "5", True])
+def test_timeout_that_makes_no_sense(timeout: float) -> None:
+    """A wrong deadline is told before anything is sent."""
+    with pytest.raises(limin.ConfigurationError, match="timeout: expected seconds above 0"):
+        Client(URL, timeout=timeout)
+
+
+async def test_unknown_option_is_a_type_error() -> None:
+    """A misspelt option is a mistake of the caller, as in any Python function."""
+    async with Client(URL) as client:
+        with pytest.raises(TypeError, match="unexpected keyword argument: 'temprature'"):
+            await client.generate_text_completion("hello", temprature=1)  # type: ignore[call-arg]
+
+
+async def test_connection_refused_is_a_connect_error() -> None:
+    """Nobody listens: the error is one of limin's."""
+    async with serve() as server:
+        pass
+    async with Client(server.base_url) as client:
+        with pytest.raises(limin.ConnectError):
+            await client.generate_text_completion("hello")
+
+
+async def test_server_that_hangs_up_is_a_transport_error() -> None:
+    """No answer at all is told as what it is."""
+
+    async def hang_up(_request: Request) -> None:
+        """Close without a word."""
+
+    async with serve(hang_up) as server, Client(server.base_url) as client:
+        with pytest.raises(limin.TransportError):
+            await client.generate_text_completion("hello")
+
+
+async def test_refusal_of_the_server_says_its_words() -> None:
+    """Status, words and request id, and neither the key nor the prompt."""
+    words = {"error": {"message": f"bad key {KEY} for: Tell me my secret", "code": "no"}}
+
+    async def refuse(_request: Request) -> bytes:
+        return http(json.dumps(words).encode(), "401 Unauthorized", "X-Request-Id: r7\r\n")
+
+    async with serve(refuse) as server, Client(server.base_url, KEY) as client:
+        with pytest.raises(limin.AuthenticationError) as caught:
+            await client.generate_text_completion("Tell me my secret")
+    error = caught.value
+    assert (error.status, error.request_id, error.code) == (401, "r7", "no")
+    assert str(error) == "the server answered 401: bad key *** for: *** (request r7)"
+    assert KEY not in repr(error)
+    assert "secret" not in repr(error)
+
+
+async def test_redirect_is_not_followed() -> None:
+    """Another place is not asked, least of all with the key."""
+
+    async def elsewhere(_request: Request) -> bytes:
+        return http(b"", "307 Temporary Redirect", "Location: http://127.0.0.1:1/\r\n")
+
+    async with serve(elsewhere) as server, Client(server.base_url, KEY) as client:
+        with pytest.raises(limin.StatusError) as caught:
+            await client.generate_text_completion("hello")
+    assert caught.value.status == 307
+
+
+async def test_client_of_the_user_is_used_and_left_open() -> None:
+    """Whoever brings a client closes it."""
+    async with serve() as server, httpx.AsyncClient(headers={"x-mine": "1"}) as mine:
+        async with Client(server.base_url, http_client=mine) as client:
+            await client.generate_text_completion("hello")
+        assert not mine.is_closed
+        assert b"x-mine: 1" in server.requests[0].head.lower()
+
+
+def test_repr_names_the_host_alone() -> None:
+    """A log that holds the client holds no key."""
+    client = Client("http://model.test:8000/v1", KEY, headers={"api-key": KEY})
+    assert repr(client) == "<limin.Client of model.test:8000>"
