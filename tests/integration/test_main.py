@@ -1,0 +1,61 @@
+"""`python -m limin demo`, as a person runs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from limin.__main__ import main
+
+if TYPE_CHECKING:
+    import pytest
+
+    from limin.local import LocalEndpoint
+
+
+def assert_shown(out: str, err: str) -> None:
+    """All that the demo promises is on the screen."""
+    assert "The capital of France is Paris." in out
+    assert "Kenya" in out
+    assert "tokens a second" in out
+    assert "assistant" in out
+    assert "[0.9" in out
+    assert "most likely" in out
+    assert "8 of 8 done, 0 failed" in err
+
+
+def test_demo_on_the_local_model(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an endpoint it starts one."""
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    assert main(["demo"]) == 0
+    out, err = capfd.readouterr()
+    assert out.startswith("Starting a language model on this machine")
+    assert_shown(out, err)
+
+
+def test_demo_on_the_endpoint_of_the_environment(capfd: pytest.CaptureFixture[str]) -> None:
+    """OPENAI_BASE_URL is enough."""
+    assert main(["demo"]) == 0
+    out, err = capfd.readouterr()
+    assert "One completion, of gpt-4o" in out
+    assert_shown(out, err)
+
+
+def test_demo_on_another_endpoint(
+    llama: LocalEndpoint,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The arguments name it."""
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    assert main(["demo", "--base-url", llama.base_url, "--model", "tiny"]) == 0
+    out, err = capfd.readouterr()
+    assert "One completion, of tiny" in out
+    assert_shown(out, err)
+
+
+def test_demo_that_fails_says_why(capfd: pytest.CaptureFixture[str]) -> None:
+    """One line on stderr, and no traceback."""
+    assert main(["demo", "--base-url", "ftp://nowhere"]) == 1
+    assert capfd.readouterr().err.startswith("limin: base_url: expected http://")
