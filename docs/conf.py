@@ -1,0 +1,12 @@
+"""How Sphinx builds the documentation."""
+
+project = "limin"
+copyright = "2026, the limin authors"  # noqa: A001 (Sphinx's name)
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+autodoc_default_options = {"members": True, "exclude-members": "__init__, __new__"}
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+# The README is a page of the documentation, and names its files from the root.
+suppress_warnings = ["myst.xref_missing"]

@@ -1,0 +1,66 @@
+"""The examples of the README run, as they stand there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from limin.local import local_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PROGRAMS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+SHOWN = re.findall(
+    r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", README, re.DOTALL | re.MULTILINE
+)
+
+
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    """A real model for the programs to ask."""
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(local_endpoint()) as endpoint,
+    ):
+        yield endpoint.base_url
+
+
+def run(program: str, base_url: str) -> str:
+    """What *program* prints, run by itself as a user runs it."""
+    done = subprocess.run(  # noqa: S603 (the project's own example)
+        [sys.executable, "-W", "error", "-c", program],
+        env={"OPENAI_BASE_URL": base_url, "PATH": ""},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_program_of_the_readme_runs(program: str, base_url: str) -> None:
+    """What a newcomer pastes works."""
+    assert run(program, base_url).strip()
+
+
+def test_readme_has_programs() -> None:
+    """The pattern above finds what it should."""
+    assert len(PROGRAMS) == 6
+    assert len(SHOWN) == 2
+
+
+def test_continuous_integration_runs_the_readmes_command() -> None:
+    """The promise of the README is what is tested."""
+    commands = re.findall(r"^python3 .*/nox -s (\w+)$", README, re.MULTILINE)
+    assert commands == ["demo", "tests"]
+    assert (ROOT / ".ci" / "run").read_text().count("README.md") == 1
