@@ -20,7 +20,10 @@ _PATH = "/chat/completions"
 # RFC 9110, 5.1 and 5.5: names are tokens; values hold no control characters
 # but tabs. Bytes beyond ASCII are legal and mean nothing, so they are refused.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_ILLEGAL = re.compile(r"[^\t\x20-\x7e]")
+
+# RFC 3986, 2: the characters that a URL is made of.
+_URL = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]*")
 
 
 class ApiKey:
@@ -46,31 +49,63 @@ class ApiKey:
         return "ApiKey('***')"
 
 
-def check_header_name(name: str) -> None:
-    """Refuse what would end the header, or be read as another.
+def check_header_name(name: object) -> None:
+    """Refuse what would end the header, or be read as another; it is not shown.
 
     Raises:
         ConfigurationError: If *name* is no header name.
     """
-    if not _HEADER_NAME.fullmatch(name):
-        problem = f"headers: expected letters, digits and dashes as a name, found {name!r}"
+    if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+        problem = "headers: expected letters, digits and dashes as names, found another"
         raise ConfigurationError(problem)
 
 
-def check_header_value(name: str, value: str) -> None:
+def check_header_value(name: str, value: object) -> None:
     """Refuse what would end the header; the value is not shown.
 
     Raises:
-        ConfigurationError: If *value* holds a character that HTTP cannot carry.
+        ConfigurationError: If *value* is no text that HTTP can carry.
     """
-    legal = _HEADER_VALUE.match(value)
-    end = 0 if legal is None else legal.end()
-    if end < len(value):
+    if not isinstance(value, str):
+        problem = f"{name}: expected a str, found a {type(value).__name__}"
+        raise ConfigurationError(problem)
+    illegal = _ILLEGAL.search(value)
+    if illegal is not None:
         problem = (
-            f"{name}: expected printable ASCII, found U+{ord(value[end]):04X} "
-            f"at character {end} of {len(value)}"
+            f"{name}: expected printable ASCII, found U+{ord(illegal[0]):04X} "
+            f"at character {illegal.start()} of {len(value)}"
         )
         raise ConfigurationError(problem)
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """What a server may cost at most, however broken or hostile it is.
+
+    There is no limit on the time to the first byte but the deadline of the
+    completion: reasoning models think for minutes.
+
+    Attributes:
+        connect_seconds: For the name, the connection and the TLS handshake
+            together; long, since a loaded event loop is late for its handshakes.
+        header_bytes: Size of an answer's head.
+        headers: Number of an answer's headers.
+        body_bytes: Size of an answer's body, before and after decompression.
+
+    Raises:
+        ConfigurationError: If a limit is not above 0.
+    """
+
+    connect_seconds: float = 60.0
+    header_bytes: int = 65_536
+    headers: int = 256
+    body_bytes: int = 268_435_456
+
+    def __attrs_post_init__(self) -> None:
+        for name, value in attrs.asdict(self).items():
+            if not isinstance(value, (int, float)) or not value > 0:
+                problem = f"{name}: expected a number above 0, found {value!r}"
+                raise ConfigurationError(problem)
 
 
 @attrs.frozen(kw_only=True)
@@ -149,25 +184,30 @@ def named_in_environment() -> bool:
     return bool(os.environ.get("OPENAI_BASE_URL"))
 
 
-def _check_url(url: str) -> None:
-    expected = "base_url: expected http:// or https://, a host and a path"
+def _check_url(url: object) -> None:
+    """Refuse what is no base URL; it is not shown, since it may be a key."""
+    expected = "base_url: expected http:// or https://, a host and a path, all ASCII; found"
+    if not isinstance(url, str):
+        problem = f"{expected} a {type(url).__name__}"
+        raise ConfigurationError(problem)
+    found = _what_is_wrong(url)
+    if found is not None:
+        problem = f"{expected} {found}"
+        raise ConfigurationError(problem)
+
+
+def _what_is_wrong(url: str) -> str | None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        problem = f"{expected}; found an address that cannot be read"
-        raise ConfigurationError(problem) from None
-    if parts.username is not None or parts.password is not None:
-        problem = (
-            f"{expected}; found a user name or password in it; pass api_key or headers"
-        )
-        raise ConfigurationError(problem)
+        return "an address that cannot be read"
     if parts.scheme not in {"http", "https"} or not host:
-        problem = f"{expected}, found {url!r}"
-        raise ConfigurationError(problem)
-    if not url.isascii() or not url.isprintable() or " " in url or parts.fragment:
-        problem = f"{expected}, all ASCII, without spaces or a fragment; found {url!r}"
-        raise ConfigurationError(problem)
+        return "another scheme, no scheme, or no host"
+    if "@" in parts.netloc:
+        return "a user name or password; pass api_key or headers"
+    if not _URL.fullmatch(url):
+        return "a character that no URL holds, or a fragment"
     if parts.path.rstrip("/").endswith(_PATH):
-        problem = f"{expected}, without {_PATH}, which limin adds; found {url!r}"
-        raise ConfigurationError(problem)
+        return f"{_PATH} at its end, which limin adds"
+    return None

@@ -78,6 +78,17 @@ class ProtocolError(TransportError):
 
 
 @attrs.define
+class ResponseTooLargeError(ProtocolError):
+    """The server sent more than `Limits` allow.
+
+    Attributes:
+        limit: The limit, in bytes or headers.
+    """
+
+    limit: int = 0
+
+
+@attrs.define
 class RequestTimeoutError(TransportError):
     """The deadline of the completion, or a limit of the connection, passed.
 

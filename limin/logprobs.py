@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import attrs
 import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+# Clients that send code points in the place of bytes are not believed.
+Byte: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=255)]
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -20,7 +23,7 @@ class Entry(msgspec.Struct, gc=False):
 
     token: str
     logprob: float | None = None
-    bytes: list[int] | None = None
+    bytes: list[Byte] | None = None
     id: int | None = None
 
 
@@ -56,7 +59,12 @@ class TokenLogProb:
     @property
     def prob(self) -> float | None:
         """The probability, from 0 to 1 but for rounding; None if not known."""
-        return None if self.log_prob is None else math.exp(self.log_prob)
+        if self.log_prob is None:
+            return None
+        try:
+            return math.exp(self.log_prob)
+        except OverflowError:  # No logarithm of a probability is that large.
+            return math.inf
 
 
 class LogProbs:

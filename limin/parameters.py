@@ -188,6 +188,10 @@ def resolve_configuration(options: CompletionOptions) -> ModelConfiguration:
         problem = f"unexpected keyword argument: {names}"
         raise TypeError(problem)
     configuration = options.get("model_configuration") or ModelConfiguration()
+    if not isinstance(configuration, ModelConfiguration):
+        found = type(configuration).__name__
+        problem = f"model_configuration: expected a ModelConfiguration, found a {found}"
+        raise ConfigurationError(problem)
     explicit = {name: value for name, value in options.items() if name in _FIELDS}
     return (
         attrs.evolve(configuration, **cast("Any", explicit)) if explicit else configuration

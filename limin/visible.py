@@ -7,11 +7,12 @@ whatever limin shows goes through here first.
 from __future__ import annotations
 
 import json
+import os.path
 import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 # Controls (C0 but tab and newline, DEL, C1), soft hyphen, zero-width and
 # bidirectional characters, line and paragraph separators, tags, half surrogates.
@@ -40,26 +41,43 @@ def excerpt(text: str, secrets: Iterable[str] = ()) -> str:
     A secret of fewer than 8 characters stays, since it would be found inside
     other words. Of a longer one that is quoted, its start is enough.
     """
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORTEST_SECRET:
-            for quoted in {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]}:
-                text = _without(text, quoted)
-    line = visible(" ".join(text.split()))
+    line = visible(" ".join(_without(text, secrets).split()))
     return line if len(line) <= _WORDS else line[: _WORDS - 1] + "…"
 
 
-def _without(text: str, secret: str) -> str:
-    """*text* with `***` wherever *secret*, or a long enough start of it, stands."""
-    head = secret[:_HEAD]
+def _without(text: str, secrets: Iterable[str]) -> str:
+    """*text* with `***` wherever a secret stands, or a long enough start of one."""
+    quoted = [
+        written
+        for secret in secrets
+        if len(secret) >= _SHORTEST_SECRET
+        for written in _writings(secret)
+    ]
+    spans = sorted(span for written in quoted for span in _spans(text, written))
+    pieces: list[str] = []
+    end = 0
+    for start, stop in spans:
+        if start >= end:
+            pieces.append(text[end:start])
+        end = max(end, stop)
+    return "***".join([*pieces, text[end:]])
+
+
+def _writings(secret: str) -> set[str]:
+    """The ways in which servers quote *secret*: as it is, as JSON, as Python."""
+    json_ascii, json_text = json.dumps(secret), json.dumps(secret, ensure_ascii=False)
+    return {secret, json_ascii[1:-1], json_text[1:-1], repr(secret)[1:-1]}
+
+
+def _spans(text: str, written: str) -> Iterator[tuple[int, int]]:
+    """Where *written* stands in *text*, or as much of it as is quoted."""
+    head = written[:_HEAD]
     start = text.find(head)
     while start >= 0:
-        end = start + len(head)
-        rest = secret[_HEAD:]
-        while rest and text.startswith(rest[0], end):
-            end, rest = end + 1, rest[1:]
-        text = text[:start] + "***" + text[end:]
-        start = text.find(head, start + 3)
-    return text
+        there = text[start : start + len(written)]
+        end = start + len(os.path.commonprefix([there, written]))  # noqa: RUF071 (by character is meant)
+        yield start, end
+        start = text.find(head, end)
 
 
 def _symbol(match: re.Match[str]) -> str:

@@ -75,6 +75,7 @@ def to_ansi(renderable: RenderableType, *, width: int | None) -> str:
         width=sys.maxsize if width is None else width,
         color_system="truecolor",
         force_terminal=True,
+        force_jupyter=False,
         legacy_windows=False,
         _environ={},
     )

@@ -48,6 +48,12 @@ _FILTER = re.compile(r"content_filter|ResponsibleAIPolicyViolation")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<(script|style).*?</\1[^>]*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
+# Where words are found, in this order; OpenRouter puts an error into a choice.
+_HOLDS_WORDS = ("error", "message", "detail", "msg", "choices")
+
+# What says nothing, and is not worth a quotation.
+_EMPTY = frozenset({"{}", "[]", "null", '""'})
+
 # No error needs more of its body to be understood, and a page no more of its
 # start: the patterns above take quadratic time against a hostile one.
 _READ = 65_536
@@ -99,10 +105,12 @@ def _class_of(status: int, said: str) -> type[StatusError]:
 def _read(body: bytes) -> tuple[str, Mapping[str, object]]:
     """The words of an error body, and the object that its other fields are in."""
     body = body[:_READ].strip()
+    text = body[:_PAGE].decode("utf-8-sig", "replace")
     try:
-        return _words(tree.parse(body))
+        words, fields = _words(tree.parse(body))
     except (ValueError, RecursionError):
-        return _plain(body[:_PAGE].decode("utf-8-sig", "replace")), {}
+        return _plain(text), {}
+    return words or ("" if text in _EMPTY else text), fields
 
 
 def _words(parsed: object) -> tuple[str, Mapping[str, object]]:
@@ -114,14 +122,11 @@ def _words(parsed: object) -> tuple[str, Mapping[str, object]]:
     fields = tree.as_object(parsed)
     if not fields:
         return "", {}
-    for name in ("error", "message", "detail", "msg"):
-        inner = fields.get(name)
-        if isinstance(inner, str):
-            words, found = _nested(inner)
+    for name in _HOLDS_WORDS:
+        words, found = _words(fields.get(name))
+        if words:
             return words, found or fields
-        if inner:
-            return _words(inner)
-    return json.dumps(fields, ensure_ascii=False), fields
+    return "", fields
 
 
 def _nested(text: str) -> tuple[str, Mapping[str, object]]:

@@ -70,7 +70,10 @@ def mend_completion(
 
 def mend_positions(tokens: bytes) -> list[Position]:
     """The positions of *tokens*, a JSON list that the decoder refused."""
-    listed = tree.as_list(tree.parse(tokens)) or []
+    try:
+        listed = tree.as_list(tree.parse(tokens)) or []
+    except ValueError:
+        return []
     return [_position(item) for item in map(tree.as_object, listed) if item is not None]
 
 
@@ -190,24 +193,31 @@ def _bytes(values: list[object] | None) -> list[int] | None:
 
 
 def _number(value: object) -> float | None:
-    """*value* as a number, also if it came as text; None for NaN and the rest."""
+    """*value* as a number, also if it came as text; None for what is none.
+
+    NaN is none, nor is what is too large for a float.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return None if math.isnan(number) else number
+    return None if math.isnan(number) or number == math.inf else number
 
 
 def _joined(parts: list[object], name: str) -> str:
-    """The texts under *name* of content parts, which may hold parts once more."""
+    """The texts under *name* of content parts, which may be lists of parts themselves."""
     found = [(tree.as_object(part) or {}).get(name) for part in parts]
-    inner = [tree.as_list(value) for value in found]
     return "".join(
-        tree.as_text(value) or ("" if nested is None else _joined(nested, "text"))
-        for value, nested in zip(found, inner, strict=True)
+        tree.as_text(inner) or ""
+        for value in found
+        for inner in [value, *_texts(tree.as_list(value) or [])]
     )
+
+
+def _texts(parts: list[object]) -> list[object]:
+    return [(tree.as_object(part) or {}).get("text") for part in parts]
 
 
 def _raw(value: object) -> msgspec.Raw:

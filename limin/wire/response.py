@@ -130,7 +130,7 @@ def _log_probs(found: schema.LogProbs) -> LogProbs | None:
 def _positions(tokens: msgspec.Raw) -> Sequence[Position]:
     try:
         return schema.positions_decoder.decode(tokens)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return mend.mend_positions(bytes(tokens))
 
 

@@ -6,6 +6,8 @@ Source: https://platform.openai.com/docs/api-reference/chat/object
 
 from __future__ import annotations
 
+from typing import Annotated, TypeAlias
+
 import msgspec
 
 from limin.logprobs import Position
@@ -18,19 +20,22 @@ class RequestMessage(msgspec.Struct, gc=False):
     content: str
 
 
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class TokenDetails(msgspec.Struct, gc=False):
     """`usage.prompt_tokens_details` and `usage.completion_tokens_details`."""
 
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    cached_tokens: Count | None = None
+    reasoning_tokens: Count | None = None
 
 
 class Usage(msgspec.Struct, gc=False):
     """`usage`."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
+    total_tokens: Count | None = None
     prompt_tokens_details: TokenDetails | None = None
     completion_tokens_details: TokenDetails | None = None
 
@@ -55,7 +60,7 @@ class Choice(msgspec.Struct, gc=False):
     """One of `choices`."""
 
     message: Message
-    index: int = 0
+    index: Count = 0
     finish_reason: str | None = None
     logprobs: LogProbs | None = None
     error: msgspec.Raw = msgspec.Raw()

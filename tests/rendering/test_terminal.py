@@ -1,0 +1,173 @@
+import builtins
+import re
+
+import pytest
+
+from limin.completion import Choice, TextCompletion, Timing
+from limin.conversation import Conversation, Message, Role
+from limin.logprobs import LogProbs, Position
+
+# What a terminal obeys: the escape sequences of colours and nothing else.
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+HOSTILE = [
+    ("[/b]", "[/b]"),
+    ("[bold red]x[/]", "[bold red]x[/]"),
+    (":smile:", ":smile:"),
+    ("\x1b[2J", "␛[2J"),
+    ("\x1b]0;title\x07", "␛]0;title␇"),
+    ("\x07", "␇"),
+    ("\x08", "␈"),
+    ("\r", "␍"),
+    ("\x9b31m", "⟨U+009B⟩31m"),
+    ("\u202e", "⟨U+202E⟩"),
+    ("\u200b", "⟨U+200B⟩"),
+    ("\ud83e", "⟨U+D83E⟩"),
+]
+
+
+def pretty(content: str, role: Role = "user") -> str:
+    """A conversation that ends with *content*, as a terminal gets it."""
+    before: dict[str, list[Role]] = {"assistant": ["user"], "tool": ["user", "assistant"]}
+    messages = [Message(other, "before") for other in before.get(role, [])]
+    return Conversation([*messages, Message(role, content)]).to_pretty_string()
+
+
+def pretty_tokens(*positions: Position, show_probabilities: bool = False) -> str:
+    """The tokens at *positions*, as a terminal gets them."""
+    choice = Choice(log_probs=LogProbs(lambda: positions))
+    completion = TextCompletion(
+        conversation=Conversation.from_prompts("hi"),
+        model="m",
+        choices=(choice,),
+        timing=Timing(start_time=0.0, end_time=0.0, duration=0.0),
+    )
+    return completion.to_pretty_log_probs_string(show_probabilities=show_probabilities)
+
+
+def colours(text: str) -> list[str]:
+    """The codes of the escape sequences in *text*, but those that end a colour."""
+    return [code[2:-1] for code in COLOUR.findall(text) if code != "\x1b[0m"]
+
+
+@pytest.mark.parametrize(
+    ("role", "code"),
+    [("system", 35), ("developer", 35), ("user", 36), ("assistant", 32), ("tool", 33)],
+)
+def test_role_has_its_colour(role: Role, code: int) -> None:
+    """A rule with the role's name, in the role's colour, stands over each message."""
+    shown = pretty("the text", role)
+    *_, rule, text = shown.split("\n")
+    assert rule.startswith(f"\x1b[1;{code}m{role}\x1b[0m \x1b[{code}m──")
+    assert len(COLOUR.sub("", rule)) == 80
+    assert text == "the text"
+
+
+def test_conversation_of_two() -> None:
+    """Messages stand in their order, each under its rule."""
+    conversation = Conversation.from_prompts("What is 2 + 2?", "Be brief.")
+    assert COLOUR.sub("", conversation.to_pretty_string(width=12)) == (
+        "system ─────\nBe brief.\nuser ───────\nWhat is 2 + \n2?"
+    )
+
+
+def test_empty_conversation() -> None:
+    """A conversation of nothing looks like nothing."""
+    assert COLOUR.sub("", Conversation().to_pretty_string()).strip() == ""
+
+
+@pytest.mark.parametrize(("text", "shown"), HOSTILE)
+def test_hostile_message_is_shown(text: str, shown: str) -> None:
+    """Whatever a message holds is seen, and neither the terminal nor rich obeys it."""
+    output = pretty(f"a{text}b")
+    assert f"a{shown}b" in output
+    assert colours(output) == ["1;36", "36"]
+    assert "\x1b" not in COLOUR.sub("", output)
+
+
+@pytest.mark.parametrize(("text", "shown"), HOSTILE)
+def test_hostile_token_is_shown(text: str, shown: str) -> None:
+    """Whatever a token holds is seen, and neither the terminal nor rich obeys it."""
+    output = pretty_tokens(Position(text, 0.0), show_probabilities=True)
+    assert output == f"\x1b[38;2;0;128;32m{shown}\x1b[0m\x1b[2m[1.00]\x1b[0m"
+
+
+def test_lines_stay() -> None:
+    """The lines of a message stay lines."""
+    assert pretty("one\n\n  two").endswith("─\x1b[0m\none\n\n  two")
+
+
+def test_tokens_join_to_the_answer() -> None:
+    """Without its colours the output is the text of the tokens, never wrapped."""
+    tokens = [Position(f"word{place} ", -0.1) for place in range(200)]
+    assert COLOUR.sub("", pretty_tokens(*tokens)) == "".join(t.token for t in tokens)
+    assert pretty_tokens() == ""
+
+
+def test_probabilities_stand_behind_their_tokens() -> None:
+    """Each token is followed by its probability, or by a question mark."""
+    tokens = (Position("Par", -0.03), Position("is", -2.0), Position("!"))
+    shown = pretty_tokens(*tokens, show_probabilities=True)
+    assert COLOUR.sub("", shown) == "Par[0.97]is[0.14]![?]"
+    assert COLOUR.sub("", pretty_tokens(*tokens)) == "Paris!"
+
+
+@pytest.mark.parametrize(
+    ("log_prob", "code"),
+    [
+        (0.0, "38;2;0;128;32"),
+        (1e-7, "38;2;0;128;32"),
+        (-0.6931471805599453, "38;2;89;76;28"),
+        (-9999.0, "38;2;178;24;24"),
+        (float("-inf"), "38;2;178;24;24"),
+        (None, "2"),
+    ],
+)
+def test_colour_of_a_probability(log_prob: float | None, code: str) -> None:
+    """A certain token is dark green, an impossible one dark red, an unknown one dim."""
+    assert colours(pretty_tokens(Position("x", log_prob))) == [code]
+
+
+def test_colour_follows_the_probability() -> None:
+    """The likelier the token, the less red and the more green it is."""
+    shown = pretty_tokens(*(Position("x", -0.25 * n) for n in range(8)))
+    mixed = [tuple(map(int, code.split(";")[2:4])) for code in colours(shown)]
+    assert len(mixed) == 8
+    assert [red for red, _ in mixed] == sorted({red for red, _ in mixed})
+    assert [green for _, green in mixed] == sorted(
+        {green for _, green in mixed}, reverse=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NO_COLOR", "1"),
+        ("COLUMNS", "7"),
+        ("LINES", "2"),
+        ("TERM", "dumb"),
+        ("COLORTERM", "truecolor"),
+        ("FORCE_COLOR", "1"),
+        ("TTY_COMPATIBLE", "0"),
+    ],
+)
+def test_environment_makes_no_difference(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """The same string comes out on every machine, for a log or a file."""
+    conversation = Conversation.from_prompts("one two three four five six")
+    token = Position("Par", -0.5)
+    monkeypatch.delenv(name, raising=False)
+    before = (conversation.to_pretty_string(), pretty_tokens(token))
+    monkeypatch.setenv(name, value)
+    assert (conversation.to_pretty_string(), pretty_tokens(token)) == before
+
+
+def test_pretty_string_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a notebook the string is returned, not displayed."""
+
+    class ZMQInteractiveShell:
+        pass
+
+    monkeypatch.setattr(builtins, "get_ipython", ZMQInteractiveShell, raising=False)
+    assert "hello" in Conversation.from_prompts("hello").to_pretty_string()

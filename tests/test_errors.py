@@ -1,0 +1,223 @@
+import copy
+import pickle
+
+import attrs
+import pytest
+from builders import body_of, read
+
+import limin
+from limin import errors
+from limin.errors import (
+    AuthenticationError,
+    BadRequestError,
+    BatchError,
+    ConfigurationError,
+    ConnectError,
+    ContentFilterError,
+    ContextLengthError,
+    ConversationError,
+    LiminError,
+    NotFoundError,
+    NotSentError,
+    PermissionDeniedError,
+    ProtocolError,
+    QuotaError,
+    RateLimitError,
+    RequestTimeoutError,
+    ResponseError,
+    ResponseTooLargeError,
+    ServerError,
+    StatusError,
+    TransportError,
+)
+
+PARENTS: dict[type[LiminError], tuple[type[Exception], ...]] = {
+    ConfigurationError: (LiminError, ValueError),
+    ConversationError: (LiminError, ValueError),
+    TransportError: (LiminError,),
+    ConnectError: (TransportError,),
+    ProtocolError: (TransportError,),
+    ResponseTooLargeError: (ProtocolError,),
+    RequestTimeoutError: (TransportError,),
+    StatusError: (LiminError,),
+    BadRequestError: (StatusError,),
+    ContextLengthError: (BadRequestError,),
+    ContentFilterError: (BadRequestError,),
+    AuthenticationError: (StatusError,),
+    PermissionDeniedError: (StatusError,),
+    NotFoundError: (StatusError,),
+    RateLimitError: (StatusError,),
+    QuotaError: (RateLimitError,),
+    ServerError: (StatusError,),
+    ResponseError: (LiminError,),
+    NotSentError: (LiminError,),
+    BatchError: (LiminError,),
+}
+
+STATUS_ERRORS = [kind for kind in PARENTS if issubclass(kind, StatusError)]
+
+BODY = b'{"error": "the secret prompt"}'
+
+EXAMPLES: list[LiminError] = [
+    LiminError("something"),
+    ConfigurationError("seed: expected an integer, or None, found 1.5"),
+    ConversationError("message 0: expected a Message, found a str"),
+    TransportError("the network is down"),
+    ConnectError("no route to host"),
+    ProtocolError("not HTTP"),
+    ResponseTooLargeError("too large", 5),
+    RequestTimeoutError("no complete answer within 3 seconds", 3.0),
+    *(
+        kind(400, "no", "req-1", "code", "type", "param", BODY)  # every field its own
+        for kind in STATUS_ERRORS
+    ),
+    ResponseError("expected a list", "$.choices", "{", 201, "req-1", BODY),
+    NotSentError("the key is wrong"),
+    BatchError([NotSentError("a"), ConnectError("b")], AuthenticationError(401, "c")),
+]
+
+
+def fields_of(error: LiminError) -> dict[str, object]:
+    """What *error* says by its fields, errors inside by theirs."""
+    return {
+        name: repr(getattr(error, name))
+        for name in attrs.fields_dict(type(error))
+        if attrs.has(type(error))
+    }
+
+
+def test_tree() -> None:
+    """Every exception stands where the documentation says, and none is left out."""
+    assert {kind: kind.__bases__ for kind in PARENTS} == PARENTS
+    defined = {
+        value
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, Exception)
+    }
+    assert defined == {LiminError, *PARENTS}
+    assert LiminError.__bases__ == (Exception,)
+
+
+def test_every_error_is_public() -> None:
+    """Whoever wants to catch an error can import it from `limin`."""
+    for kind in (LiminError, *PARENTS):
+        assert getattr(limin, kind.__name__) is kind
+        assert kind.__name__ in limin.__all__
+
+
+@pytest.mark.parametrize("kind", [ConfigurationError, ConversationError])
+def test_mistakes_of_the_caller_are_value_errors(kind: type[LiminError]) -> None:
+    """Code that catches ValueError catches a wrong argument."""
+    problem = "expected this, found that"
+    with pytest.raises(ValueError, match=f"^{problem}$"):
+        raise kind(problem)
+
+
+@pytest.mark.parametrize(
+    "error", [e for e in EXAMPLES if attrs.has(type(e))], ids=lambda e: type(e).__name__
+)
+@pytest.mark.parametrize("copied", ["copy", "deepcopy", "pickle"])
+def test_copied_error_keeps_its_fields(error: LiminError, copied: str) -> None:
+    """An error that comes from another process says all that it said there."""
+    if copied == "copy":
+        other = copy.copy(error)
+    elif copied == "deepcopy":
+        other = copy.deepcopy(error)
+    else:
+        other = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own bytes)
+    assert type(other) is type(error)
+    assert other is not error
+    assert fields_of(other) == fields_of(error)
+    assert (str(other), repr(other)) == (str(error), repr(error))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConfigurationError("this"), "this"),
+        (ConversationError("that"), "that"),
+        (TransportError("the network is down"), "the network is down"),
+        (RequestTimeoutError("too slow", 3.0), "too slow"),
+        (StatusError(400, "no"), "the server answered 400: no"),
+        (StatusError(502, ""), "the server answered 502"),
+        (ServerError(502, "", "req-1"), "the server answered 502 (request req-1)"),
+        (
+            RateLimitError(429, "slow down", "req-1", code="tokens"),
+            "the server answered 429: slow down (request req-1)",
+        ),
+        (
+            ResponseError("expected a list of choices, found nothing", "$.choices"),
+            (
+                "expected a list of choices, found nothing at `$.choices` of the server's "
+                "answer"
+            ),
+        ),
+        (
+            ResponseError("expected JSON", reason="<html>", request_id="req-1"),
+            (
+                "expected JSON at `$` of the server's answer, which begins: <html> "
+                "(request req-1)"
+            ),
+        ),
+        (NotSentError("the key is wrong"), "not sent: the key is wrong"),
+    ],
+)
+def test_error_says_what_happened(error: LiminError, words: str) -> None:
+    """One sentence says it all, and says nothing that is not known."""
+    assert str(error) == words
+
+
+@pytest.mark.parametrize(
+    "error", [StatusError(400, "no", body=BODY), ResponseError("x", body=BODY)]
+)
+def test_body_stays_out_of_sight(error: LiminError) -> None:
+    """The body, which may quote the prompt, is a field and is never printed."""
+    assert vars(type(error))["body"].__get__(error) == BODY
+    assert "secret" not in repr(error) + str(error)
+
+
+def test_timeout_need_not_be_known() -> None:
+    """A limit that is not known is None, never zero."""
+    assert RequestTimeoutError("too slow").timeout is None
+
+
+def test_batch_error_counts_its_errors() -> None:
+    """The message counts the failed prompts by kind, most frequent first."""
+    done = read(body_of("4"))
+    slow, busy = RateLimitError(429, "slow down"), RateLimitError(429, "too busy")
+    failed = ConnectError("no route to host")
+    error = BatchError([done, failed, slow, done, busy])
+    assert error.errors == {1: failed, 2: slow, 4: busy}
+    assert str(error) == (
+        "3 of 5 prompts failed (RateLimitError 2, ConnectError 1); "
+        "the first, prompt 1: no route to host"
+    )
+
+
+def test_batch_error_says_why_it_stopped() -> None:
+    """A batch that stopped early names the error that would have struck every prompt."""
+    wrong_key = AuthenticationError(401, "wrong key")
+    not_sent = NotSentError("the key is wrong")
+    error = BatchError([wrong_key, not_sent, not_sent], wrong_key)
+    assert str(error) == (
+        "3 of 3 prompts failed (NotSentError 2, AuthenticationError 1); "
+        "stopped early, since it would strike every prompt: "
+        "the server answered 401: wrong key"
+    )
+
+
+def test_batch_error_without_errors() -> None:
+    """A batch of which no prompt failed still has something to say."""
+    error = BatchError([read(body_of("4"))])
+    assert error.errors == {}
+    assert str(error).startswith("0 of 1 prompts failed")
+
+
+def test_batch_error_keeps_the_completions() -> None:
+    """No finished completion is lost on the way to another process."""
+    done = read(body_of("4"))
+    error = BatchError([done, ConnectError("no route to host")])
+    other = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own bytes)
+    assert other.results[0] == done
+    assert str(other.results[1]) == "no route to host"
+    assert "4" not in repr(error)

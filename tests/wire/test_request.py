@@ -1,0 +1,200 @@
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from limin.conversation import Conversation, Message, Role
+from limin.errors import ConfigurationError, ConversationError
+from limin.parameters import ModelConfiguration
+from limin.wire.request import RequestEncoder
+
+HELLO = Conversation.from_prompts("hello")
+
+
+def encoded(configuration: ModelConfiguration, asked: Conversation = HELLO) -> Any:
+    """The body that *configuration* sends, as the server's parser reads it."""
+    return json.loads(RequestEncoder.of(configuration).encode(asked))
+
+
+def test_smallest_request() -> None:
+    """Fields that are not set are absent, not null: some servers refuse a null."""
+    body = encoded(ModelConfiguration(model="m", temperature=None))
+    assert body == {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+
+
+def test_default_request() -> None:
+    """By default the model and the temperature are sent, and nothing else."""
+    assert encoded(ModelConfiguration()) == {
+        "model": "gpt-4o",
+        "temperature": 0.7,
+        "messages": [{"role": "user", "content": "hello"}],
+    }
+
+
+def test_every_field() -> None:
+    """Each field goes out under the name that servers know it by."""
+    configuration = ModelConfiguration(
+        model="m",
+        temperature=0,
+        max_tokens=16,
+        top_p=0.5,
+        stop=["a", "b"],
+        seed=0,
+        presence_penalty=-1,
+        frequency_penalty=0.0,
+        log_probs=True,
+        top_log_probs=0,
+        extra_body={"min_p": 0.1, "chat_template_kwargs": {"think": None}},
+    )
+    assert encoded(configuration) == {
+        "model": "m",
+        "temperature": 0,
+        "max_tokens": 16,
+        "top_p": 0.5,
+        "stop": ["a", "b"],
+        "seed": 0,
+        "presence_penalty": -1,
+        "frequency_penalty": 0.0,
+        "logprobs": True,
+        "top_logprobs": 0,
+        "min_p": 0.1,
+        "chat_template_kwargs": {"think": None},
+        "messages": [{"role": "user", "content": "hello"}],
+    }
+
+
+def test_one_stop_is_text() -> None:
+    """A single stop is sent as the text that the caller gave."""
+    assert encoded(ModelConfiguration(stop="\n"))["stop"] == "\n"
+
+
+def test_extra_body_wins() -> None:
+    """A field of `extra_body` replaces limin's own, also by null."""
+    configuration = ModelConfiguration(extra_body={"temperature": None, "model": "b"})
+    body = encoded(configuration)
+    assert (body["temperature"], body["model"]) == (None, "b")
+    assert list(body).count("model") == 1
+
+
+def test_log_probs_that_are_not_wanted_are_not_mentioned() -> None:
+    """A server that knows no log probabilities is not asked about them."""
+    assert "logprobs" not in encoded(ModelConfiguration(log_probs=False))
+
+
+@pytest.mark.parametrize(
+    ("configuration", "asks"),
+    [
+        (ModelConfiguration(), False),
+        (ModelConfiguration(log_probs=True), True),
+        (ModelConfiguration(extra_body={"logprobs": True}), True),
+        (ModelConfiguration(extra_body={"logprobs": 5}), True),
+        (ModelConfiguration(log_probs=True, extra_body={"logprobs": None}), False),
+    ],
+)
+def test_asks_log_probs(configuration: ModelConfiguration, *, asks: bool) -> None:
+    """The encoder knows whether its requests ask for log probabilities."""
+    assert RequestEncoder.of(configuration).asks_log_probs is asks
+
+
+def test_encoder_serves_many_conversations() -> None:
+    """One encoder makes the body of each conversation of a batch."""
+    encoder = RequestEncoder.of(ModelConfiguration())
+    prompts = ["one", "two", "three"]
+    bodies = [json.loads(encoder.encode(Conversation.from_prompts(p))) for p in prompts]
+    assert [body["messages"][0]["content"] for body in bodies] == prompts
+    assert {body["model"] for body in bodies} == {"gpt-4o"}
+
+
+CIRCULAR: dict[str, object] = {}
+CIRCULAR["again"] = CIRCULAR
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        math.nan,
+        math.inf,
+        {"secret"},
+        b"secret",
+        CIRCULAR,
+        {("secret", 1): 2},
+        HELLO,
+    ],
+    ids=["nan", "infinity", "set", "bytes", "circle", "key", "object"],
+)
+def test_extra_body_that_json_cannot_hold(value: object) -> None:
+    """What JSON cannot hold is refused before anything is sent, and not shown."""
+    configuration = ModelConfiguration(extra_body={"field": value})
+    with pytest.raises(ConfigurationError) as caught:
+        RequestEncoder.of(configuration)
+    assert str(caught.value).startswith("extra_body: expected what JSON can hold; ")
+    assert "secret" not in str(caught.value)
+
+
+def test_extra_body_that_is_too_deep() -> None:
+    """Nesting beyond what JSON writers can follow is refused like the rest."""
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    configuration = ModelConfiguration(extra_body={"field": deep})
+    with pytest.raises(ConfigurationError, match="expected what JSON can hold"):
+        RequestEncoder.of(configuration)
+    while deep:  # Python before 3.12 crashes freeing such a list in one go.
+        deep = deep.pop()  # type: ignore[assignment]  # a list of lists
+
+
+@pytest.mark.parametrize("code", [0xD800, 0xDBFF, 0xDC00, 0xDFFF])
+def test_half_a_surrogate_pair(code: int) -> None:
+    """Text that UTF-8 cannot carry is refused by its place, and not shown."""
+    surrogate = chr(code)
+    asked = Conversation(
+        [Message("system", "fine"), Message("user", f"my secret {surrogate}")]
+    )
+    with pytest.raises(ConversationError) as caught:
+        RequestEncoder.of(ModelConfiguration()).encode(asked)
+    assert str(caught.value) == (
+        "message 1: expected Unicode text, found half of a surrogate pair "
+        f"(U+{code:04X}) at character 10"
+    )
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+TURNS: st.SearchStrategy[list[Role]] = st.sampled_from(
+    [
+        ["user"],
+        ["system", "user"],
+        ["developer", "user", "assistant", "user"],
+        ["system", "user", "assistant", "tool", "tool", "assistant"],
+    ]
+)
+
+
+@given(roles=TURNS, data=st.data())
+def test_every_conversation_survives(roles: list[Role], data: st.DataObject) -> None:
+    """The server reads each message as it was said, whatever characters it holds."""
+    asked = Conversation([Message(role, data.draw(TEXT)) for role in roles])
+    assert encoded(ModelConfiguration(), asked)["messages"] == [
+        {"role": message.role, "content": message.content} for message in asked.messages
+    ]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, width=32) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+).filter(lambda value: "Infinity" not in json.dumps(value))
+
+
+@given(extra=st.dictionaries(TEXT, JSON, max_size=4), stop=st.lists(TEXT, max_size=3))
+@example(extra={"": None, '"': "}"}, stop=['"],'])
+def test_every_parameter_survives(extra: dict[str, Any], stop: list[str]) -> None:
+    """The server reads each field as it was given, whatever characters it holds."""
+    extra = {
+        name: value for name, value in extra.items() if name not in {"messages", "stream"}
+    }
+    body = encoded(ModelConfiguration(temperature=None, stop=stop, extra_body=extra))
+    own = {"model": "gpt-4o", "stop": stop}
+    assert body == own | extra | {"messages": [{"role": "user", "content": "hello"}]}

@@ -1,0 +1,58 @@
+import math
+
+import pytest
+
+from limin.wire import tree
+
+
+@pytest.mark.parametrize(
+    ("body", "parsed"),
+    [
+        (b'{"a": [1, null, true]}', {"a": [1, None, True]}),
+        (b"\xef\xbb\xbf null", None),
+        (b'"\xff"', "\ufffd"),
+        (b"[Infinity, -Infinity]", [math.inf, -math.inf]),
+        (b"\n\n\n1", 1),
+    ],
+)
+def test_parse(body: bytes, parsed: object) -> None:
+    """What servers write instead of JSON is read as it was meant."""
+    assert tree.parse(body) == parsed
+
+
+def test_parse_not_a_number() -> None:
+    """NaN, which JSON forbids and Python writes, is a number."""
+    parsed = tree.parse(b"NaN")
+    assert isinstance(parsed, float)
+    assert math.isnan(parsed)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"<html>", b"{'a': 1}", b"[" * 100_000])
+def test_parse_no_json(body: bytes) -> None:
+    """What is no JSON is a ValueError, however deep it is nested."""
+    with pytest.raises(ValueError, match=r"."):
+        tree.parse(body)
+
+
+VALUES = [None, True, 3, 2.5, "text", ["list"], {"an": "object"}]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_taken_by_type(value: object) -> None:
+    """A value comes back as the type that is wanted, or not at all."""
+    assert tree.as_object(value) == (value if isinstance(value, dict) else None)
+    assert tree.as_list(value) == (value if isinstance(value, list) else None)
+    assert tree.as_text(value) == (value if isinstance(value, str) else None)
+
+
+def test_kind() -> None:
+    """Messages name what a value is, and never what it says."""
+    assert [tree.kind(value) for value in VALUES] == [
+        "nothing",
+        "a truth value",
+        "a number",
+        "a number",
+        "text",
+        "a list",
+        "an object",
+    ]
