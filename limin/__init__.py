@@ -4,6 +4,7 @@ from limin.client import Client
 from limin.completion import Choice, TextCompletion, Timing, Usage
 from limin.conversation import Conversation, Message, Role
 from limin.diagnostics import ResponseWarning, WarningCode
+from limin.endpoint import Limits
 from limin.errors import (
     AuthenticationError,
     BadRequestError,
@@ -22,6 +23,7 @@ from limin.errors import (
     RateLimitError,
     RequestTimeoutError,
     ResponseError,
+    ResponseTooLargeError,
     ServerError,
     StatusError,
     TransportError,
@@ -51,6 +53,7 @@ __all__ = [
     "ConversationError",
     "FunctionOptions",
     "LiminError",
+    "Limits",
     "LogProbs",
     "Message",
     "ModelConfiguration",
@@ -62,6 +65,7 @@ __all__ = [
     "RateLimitError",
     "RequestTimeoutError",
     "ResponseError",
+    "ResponseTooLargeError",
     "ResponseWarning",
     "Role",
     "ServerError",

@@ -12,7 +12,7 @@ import attrs
 from limin.batch import ask_all, check_batch, size_of
 from limin.completion import Timing
 from limin.conversation import Conversation, as_conversation
-from limin.endpoint import Endpoint
+from limin.endpoint import Endpoint, Limits
 from limin.errors import ConfigurationError, RequestTimeoutError
 from limin.parameters import CompletionOptions, resolve_configuration
 from limin.transport.http import HttpTransport
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from types import TracebackType
 
-    import httpx
-
     from limin.batch import Source
     from limin.completion import TextCompletion
+    from limin.transport.foreign import HttpClient
 
 _Item = TypeVar("_Item")
 
@@ -44,7 +43,8 @@ class Client:
         *,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = 600.0,
-        http_client: httpx.AsyncClient | None = None,
+        limits: Limits | None = None,
+        http_client: HttpClient | None = None,
     ) -> None:
         """A client for one endpoint; nothing is sent yet.
 
@@ -55,7 +55,9 @@ class Client:
                 no Authorization header is sent.
             headers: More headers for each request; they win over limin's.
             timeout: Seconds for the whole of one completion; None for no limit.
-            http_client: A client to use, and to leave open.
+            limits: What a server may cost at most.
+            http_client: An `httpx.AsyncClient` or an `httpx2.AsyncClient` to use,
+                and to leave open; it has limits of its own.
 
         Raises:
             ConfigurationError: If an argument makes no sense, or OpenAI's own
@@ -63,7 +65,7 @@ class Client:
         """
         self._endpoint = Endpoint.resolve(base_url, api_key, headers)
         self._timeout = _checked_timeout(timeout)
-        self._transport = HttpTransport(http_client)
+        self._transport = HttpTransport(self._endpoint, limits or Limits(), http_client)
 
     def __repr__(self) -> str:
         """The endpoint's host; no key."""
@@ -211,9 +213,7 @@ class _Asker:
         start_time, start = time.time(), time.perf_counter()
         answer = None
         with anyio.move_on_after(self.timeout):
-            answer = await self.transport.post(
-                self.endpoint.completions_url, self.endpoint.request_headers(), body
-            )
+            answer = await self.transport.post(body)
         if answer is None:
             reason = f"no complete answer within {self.timeout:g} seconds"
             raise RequestTimeoutError(reason, self.timeout)

@@ -1,71 +1,105 @@
-"""One POST and its whole answer, over `httpx.AsyncClient`.
+"""The way out: one POST to the client's endpoint, and its whole answer.
 
-httpx's exceptions end here: what leaves is a `TransportError`.
+Directly over connections of our own, or through an HTTP client: the user's, or
+httpx's own where a proxy of the environment applies, or where somebody has
+replaced httpx's transport to answer in its place, as tests do.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from limin.errors import (
-    ConnectError,
-    ProtocolError,
-    RequestTimeoutError,
-    TransportError,
-)
-from limin.visible import excerpt
-from limin.wire import Answer
+from limin.transport.connection import Origin
+from limin.transport.content import ACCEPTED
+from limin.transport.foreign import ForeignClient
+from limin.transport.pool import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import ssl
 
-# Event loops stall under load, so a slow handshake is no sign of a dead server.
-_CONNECT_SECONDS = 60.0
+    from limin.endpoint import Endpoint, Limits
+    from limin.transport.foreign import HttpClient
+    from limin.wire import Answer
+
+_PORTS = {"http": 80, "https": 443}
+
+# pytest-httpx and its like replace this method for the time of a test. Whoever
+# does so means every request, and ours go that way then.
+_HTTPX_OWN = httpx.AsyncHTTPTransport.handle_async_request
 
 
 class HttpTransport:
-    """Posts over one `httpx.AsyncClient`, the user's or one of its own."""
+    """Posts to one endpoint."""
 
-    def __init__(self, client: httpx.AsyncClient | None = None) -> None:
-        """Post over *client*, and leave it open; without one, open and own one.
+    def __init__(
+        self, endpoint: Endpoint, limits: Limits, http_client: HttpClient | None = None
+    ) -> None:
+        """Post to *endpoint*, through *http_client* if it is given."""
+        self._endpoint = endpoint
+        self._limits = limits
+        self._pool = Pool(self._origin, limits)
+        self._head = _head(endpoint)
+        self._context: ssl.SSLContext | None = None
+        self._given = None
+        self._own: ForeignClient | None = None
+        if http_client is not None:
+            self._given = ForeignClient(http_client, endpoint, limits)
+        self._proxied = http_client is None and _is_proxied(endpoint)
 
-        The own client has no limit on connections, since the batch bounds them,
-        and none on the time to the first byte, since the deadline does.
-        """
-        self._owned = client is None
-        self._client = client or httpx.AsyncClient(
-            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
-        )
-
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def post(self, body: bytes) -> Answer:
         """Send *body* and read the answer.
 
         Raises:
             TransportError: If no complete answer came.
         """
-        try:
-            response = await self._client.post(
-                url, headers=dict(headers), content=body, follow_redirects=False
-            )
-        except httpx.HTTPError as error:
-            raise _translated(error) from error
-        return Answer(response.status_code, response.headers, response.content)
+        if self._given is not None:
+            return await self._given.post(body)
+        if self._proxied or httpx.AsyncHTTPTransport.handle_async_request is not _HTTPX_OWN:
+            return await self._own_client().post(body)
+        return await self._pool.exchange(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
 
     async def aclose(self) -> None:
         """Close the connections, unless they are the user's."""
-        if self._owned:
-            await self._client.aclose()
+        self._pool.close()
+        if self._own is not None:
+            await self._own.aclose()
+
+    def _own_client(self) -> ForeignClient:
+        if self._own is None:
+            unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+            timeout = httpx.Timeout(None, connect=self._limits.connect_seconds)
+            client = httpx.AsyncClient(limits=unlimited, timeout=timeout)
+            self._own = ForeignClient(client, self._endpoint, self._limits)
+        return self._own
+
+    def _origin(self) -> Origin:
+        """The endpoint's server; a TLS context takes long to make, so one is kept."""
+        parts = urlsplit(self._endpoint.base_url)
+        if parts.scheme == "https" and self._context is None:
+            self._context = httpx.create_ssl_context()
+            self._context.set_alpn_protocols(["http/1.1"])
+        port = parts.port or _PORTS[parts.scheme]
+        return Origin(parts.hostname or "", port, self._context)
 
 
-def _translated(error: httpx.HTTPError) -> TransportError:
-    words = excerpt(str(error)) or type(error).__name__
-    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)):
-        return ConnectError(f"no connection: {words}")
-    if isinstance(error, httpx.TimeoutException):
-        return RequestTimeoutError(f"the HTTP client's own limit passed: {words}")
-    if isinstance(error, (httpx.RemoteProtocolError, httpx.DecodingError)):
-        return ProtocolError(f"the answer broke off or is no HTTP: {words}")
-    return TransportError(f"the connection failed: {words}")
+def _head(endpoint: Endpoint) -> bytes:
+    """The start of every request, up to the value of its Content-Length."""
+    parts = urlsplit(endpoint.completions_url)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    headers = {"host": parts.netloc, "accept-encoding": ACCEPTED, "user-agent": "limin"}
+    headers |= endpoint.request_headers()
+    lines = [f"POST {target} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "content-length: "]).encode("ascii")
+
+
+def _is_proxied(endpoint: Endpoint) -> bool:
+    """Whether the environment names a proxy for *endpoint*; httpx then decides."""
+    parts = urlsplit(endpoint.base_url)
+    proxies = getproxies()
+    named = parts.scheme in proxies or "all" in proxies
+    return named and not proxy_bypass(parts.hostname or "")

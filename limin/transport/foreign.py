@@ -1,0 +1,115 @@
+"""One exchange through an HTTP client that is not ours: httpx's, or httpx2's.
+
+Their exceptions end here: what leaves is a `TransportError`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+from limin.errors import (
+    ConfigurationError,
+    ConnectError,
+    ProtocolError,
+    RequestTimeoutError,
+    ResponseTooLargeError,
+    TransportError,
+)
+from limin.visible import excerpt
+from limin.wire import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import ModuleType
+
+    from limin.endpoint import Endpoint, Limits
+
+# httpx2 is pydantic's continuation of httpx, with the same names.
+_PACKAGES = ("httpx", "httpx2")
+
+
+class HttpClient(Protocol):
+    """What is used of an `httpx.AsyncClient` or an `httpx2.AsyncClient`."""
+
+    @property
+    def stream(self) -> Callable[..., Any]:
+        """Opens an exchange."""
+        ...
+
+    @property
+    def aclose(self) -> Callable[[], Awaitable[None]]:
+        """Closes the client."""
+        ...
+
+
+class ForeignClient:
+    """Posts to one endpoint through a client."""
+
+    def __init__(self, client: HttpClient, endpoint: Endpoint, limits: Limits) -> None:
+        """Post to *endpoint* through *client*.
+
+        Raises:
+            ConfigurationError: If *client* is of neither family.
+        """
+        self._client = client
+        self._package = _package_of(client)
+        self._url = endpoint.completions_url
+        self._headers = endpoint.request_headers()
+        self._limit = limits.body_bytes
+
+    async def post(self, body: bytes) -> Answer:
+        """Send *body* and read the answer; a redirect is an answer too.
+
+        Raises:
+            TransportError: If no complete answer came.
+        """
+        try:
+            async with self._client.stream(
+                "POST",
+                self._url,
+                headers=self._headers,
+                content=body,
+                follow_redirects=False,
+            ) as response:
+                pieces: list[bytes] = []
+                size = 0
+                async for piece in response.aiter_bytes():
+                    pieces.append(piece)
+                    size += len(piece)
+                    if size > self._limit:
+                        reason = f"the body is larger than {self._limit} bytes"
+                        raise ResponseTooLargeError(reason, self._limit)
+        except self._package.HTTPError as error:
+            raise self._translated(error) from error
+        return Answer(response.status_code, response.headers, b"".join(pieces))
+
+    async def aclose(self) -> None:
+        """Close the client."""
+        await self._client.aclose()
+
+    def _translated(self, error: Exception) -> TransportError:
+        package = self._package
+        words = excerpt(str(error)) or type(error).__name__
+        if isinstance(
+            error, (package.ConnectError, package.ConnectTimeout, package.ProxyError)
+        ):
+            return ConnectError(f"no connection: {words}")
+        if isinstance(error, package.TimeoutException):
+            return RequestTimeoutError(f"the HTTP client's own limit passed: {words}")
+        if isinstance(error, (package.RemoteProtocolError, package.DecodingError)):
+            return ProtocolError(f"the answer broke off or is no HTTP: {words}")
+        return TransportError(f"the connection failed: {words}")
+
+
+def _package_of(client: HttpClient) -> ModuleType:
+    """The package that *client*, or what it inherits from, is of."""
+    for base in type(client).__mro__:
+        name = base.__module__.partition(".")[0]
+        if name in _PACKAGES and base.__name__ == "AsyncClient":
+            return sys.modules[name]
+    problem = (
+        "http_client: expected an httpx.AsyncClient or an httpx2.AsyncClient, "
+        f"found a {type(client).__name__}"
+    )
+    raise ConfigurationError(problem)

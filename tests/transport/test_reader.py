@@ -1,0 +1,270 @@
+"""Bytes of an HTTP answer to an answer: whole, cut up, odd, hostile."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from limin import Limits, ProtocolError, ResponseTooLargeError
+from limin.transport.reader import AnswerReader
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+DEFAULT = Limits()
+SMALL = Limits(header_bytes=200, headers=5, body_bytes=1000)
+
+
+def raw_deflate(data: bytes) -> bytes:
+    """*data* as the bare deflate stream that some servers send."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(data) + packer.flush()
+
+
+def coded(coding: str, body: bytes) -> bytes:
+    """An answer with a compressed body."""
+    return HEAD + b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n%b" % (
+        coding.encode(),
+        len(body),
+        body,
+    )
+
+
+# The bytes, whether the server then closes, the body, and whether the
+# connection may be used again.
+ANSWERS = {
+    "length": (HEAD + b"Content-Length: 2\r\n\r\nhi", False, b"hi", True),
+    "no body": (HEAD + b"Content-Length: 0\r\n\r\n", False, b"", True),
+    "no content": (b"HTTP/1.1 204 No Content\r\n\r\n", False, b"", True),
+    "until close": (HEAD + b"\r\nhi", True, b"hi", False),
+    "empty until close": (HEAD + b"\r\n", True, b"", False),
+    "chunked": (
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\nh\r\n1;a=b\r\ni\r\n0\r\n\r\n",
+        False,
+        b"hi",
+        True,
+    ),
+    "trailers": (
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-T: 1\r\n\r\n",
+        False,
+        b"hi",
+        True,
+    ),
+    "interim": (
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+        + HEAD
+        + b"Content-Length: 2\r\n\r\nhi",
+        False,
+        b"hi",
+        True,
+    ),
+    "close": (
+        HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\nhi",
+        False,
+        b"hi",
+        False,
+    ),
+    "old": (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", False, b"hi", False),
+    "old kept": (
+        b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi",
+        False,
+        b"hi",
+        True,
+    ),
+    "no reason": (b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nhi", False, b"hi", True),
+    "blank lines first": (
+        b"\r\n\r\n" + HEAD + b"Content-Length: 0\r\n\r\n",
+        False,
+        b"",
+        True,
+    ),
+    "gzip": (coded("gzip", gzip.compress(b"hi")), False, b"hi", True),
+    "gzip of old": (coded("X-GZIP", gzip.compress(b"hi")), False, b"hi", True),
+    "gzip of two members": (
+        coded("gzip", gzip.compress(b"h") + gzip.compress(b"i")),
+        False,
+        b"hi",
+        True,
+    ),
+    "empty gzip": (coded("gzip", b""), False, b"", True),
+    "deflate": (coded("deflate", zlib.compress(b"hi")), False, b"hi", True),
+    "bare deflate": (coded("deflate", raw_deflate(b"hi")), False, b"hi", True),
+    "identity": (coded("identity", b"hi"), False, b"hi", True),
+    "two answers": (
+        (HEAD + b"Content-Length: 2\r\n\r\nhi") * 2,
+        False,
+        b"hi",
+        False,
+    ),
+    "rubbish after": (HEAD + b"Content-Length: 2\r\n\r\nhi\x00", False, b"hi", False),
+    "rubbish after close": (
+        HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\nhi\x00",
+        False,
+        b"hi",
+        False,
+    ),
+}
+
+FAILURES = {
+    "no HTTP": (b"SSH-2.0-OpenSSH_9\r\n", "the server's bytes are no HTTP"),
+    "HTTP/2": (b"HTTP/2 200\r\n\r\n", "are no HTTP"),
+    "length and chunks": (
+        HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "can't be present with",
+    ),
+    "two lengths": (
+        HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nhi",
+        "Duplicate Content-Length",
+    ),
+    "bad length": (HEAD + b"Content-Length: +2\r\n\r\nhi", "Content-Length"),
+    "bad chunk": (HEAD + b"Transfer-Encoding: chunked\r\n\r\nx\r\n", "chunk size"),
+    "header with a NUL": (HEAD + b"A: \x00\r\n\r\n", "are no HTTP"),
+    "another protocol": (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
+        "another protocol",
+    ),
+    "brotli": (coded("br", b"hi"), "was not asked for: 'br'"),
+    "no gzip": (coded("gzip", b"hi"), "not compressed as it says"),
+    "rubbish after gzip": (coded("gzip", gzip.compress(b"hi") + b"hi"), "as it says"),
+}
+
+BROKEN = {
+    "nothing": (b"", "without an answer"),
+    "half a head": (HEAD + b"Content-Le", "in the middle of its answer"),
+    "half a body": (HEAD + b"Content-Length: 9\r\n\r\nhi", "in the middle of its answer"),
+    "half the chunks": (
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n",
+        "in the middle of its answer",
+    ),
+}
+
+
+def read(*pieces: bytes, closes: bool = False, limits: Limits = DEFAULT) -> AnswerReader:
+    """A reader that got *pieces*, one after the other."""
+    reader = AnswerReader(limits)
+    for piece in pieces:
+        if piece and not reader.complete:
+            reader.feed(piece)
+    if closes:
+        reader.finish()
+    return reader
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answer_is_read(name: str) -> None:
+    """Each way to end a body, and whether the connection survives it."""
+    data, closes, body, reusable = ANSWERS[name]
+    reader = read(data, closes=closes)
+    assert reader.complete
+    assert reader.answer().body == body
+    assert reader.reusable is reusable
+
+
+@given(name=st.sampled_from(sorted(ANSWERS)), cuts=st.lists(st.integers(0, 300)))
+@example(name="interim", cuts=list(range(300)))
+@example(name="bare deflate", cuts=list(range(300)))
+def test_cuts_do_not_matter(name: str, cuts: list[int]) -> None:
+    """However the network cuts an answer, it is the same."""
+    data, closes, body, _ = ANSWERS[name]
+    ends = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
+    pieces = [data[start:end] for start, end in pairwise(ends)]
+    reader = read(*pieces, closes=closes)
+    assert reader.answer() == read(data, closes=closes).answer()
+    assert reader.answer().body == body
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_wrong_answer_is_refused(name: str) -> None:
+    """What is not HTTP as it should be is not guessed at."""
+    data, words = FAILURES[name]
+    with pytest.raises(ProtocolError, match=words):
+        read(data)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_answer_that_breaks_off_is_no_answer(name: str) -> None:
+    """A closed connection is the end of a body without a length, of no other."""
+    data, words = BROKEN[name]
+    with pytest.raises(ProtocolError, match=words):
+        read(data, closes=True)
+
+
+@pytest.mark.parametrize("size", [5, 20])
+@pytest.mark.parametrize("body", [gzip.compress(b"hi" * 9), zlib.compress(b"hi" * 9)])
+def test_compressed_body_that_breaks_off_is_no_body(body: bytes, size: int) -> None:
+    """Its length may be right, and its end be missing all the same."""
+    coding = "gzip" if body[:2] == b"\x1f\x8b" else "deflate"
+    with pytest.raises(ProtocolError, match="the compressed body broke off"):
+        read(coded(coding, body[: min(size, len(body) - 1)])).answer()
+
+
+def test_one_byte_of_deflate_is_no_body() -> None:
+    """Too short to tell what it is."""
+    with pytest.raises(ProtocolError, match="the compressed body broke off"):
+        read(coded("deflate", b"x")).answer()
+
+
+def test_next_answer_starts_afresh() -> None:
+    """Nothing of one answer is found in the next one."""
+    reader = read(HEAD + b"X-A: 1\r\nContent-Length: 2\r\n\r\nhi")
+    reader.begin()
+    assert not reader.started
+    assert not reader.complete
+    reader.feed(b"HTTP/1.1 500 No\r\nX-B: 2\r\nContent-Length: 2\r\n\r\nho")
+    answer = reader.answer()
+    assert (answer.status, answer.body) == (500, b"ho")
+    assert answer.headers == {"x-b": "2", "content-length": "2"}
+
+
+def test_header_that_comes_twice_is_joined() -> None:
+    """As RFC 9110, 5.3 says."""
+    answer = read(HEAD + b"A: 1\r\na: 2\r\nContent-Length: 0\r\n\r\n").answer()
+    assert answer.headers["a"] == "1, 2"
+
+
+def test_trailers_are_no_headers() -> None:
+    """What comes behind the body cannot change what stood before it."""
+    data, *_ = ANSWERS["trailers"]
+    assert "x-t" not in read(data).answer().headers
+
+
+ENDLESS = {
+    "one header": [HEAD, b"A: "] + [b"a" * 50] * 20,
+    "headers": [HEAD] + [b"A: aaaaaaaaaaaaaaaa\r\n"] * 20,
+    "short headers": [HEAD] + [b"A:\r\n"] * 20,
+    "reason": [b"HTTP/1.1 200 "] + [b"a" * 50] * 20,
+    "interim answers": [b"HTTP/1.1 100 Continue\r\n\r\n"] * 20,
+    "chunk extension": [HEAD, b"Transfer-Encoding: chunked\r\n\r\n2;"] + [b"a" * 50] * 20,
+    "trailer": [HEAD, b"Transfer-Encoding: chunked\r\n\r\n0\r\nA: "] + [b"a" * 50] * 20,
+    "trailers": [HEAD, b"Transfer-Encoding: chunked\r\n\r\n0\r\n"] + [b"A:\r\n"] * 20,
+    "length": [HEAD, b"Content-Length: 99999\r\n\r\n"] + [b"a" * 100] * 20,
+    "chunks": [HEAD, b"Transfer-Encoding: chunked\r\n\r\n"] + [b"1\r\na\r\n"] * 2000,
+    "until close": [HEAD, b"\r\n"] + [b"a" * 100] * 20,
+    "bomb": [coded("gzip", gzip.compress(b"a" * 10_000_000)[:900])],
+    "bomb of two": [coded("gzip", gzip.compress(b"a" * 600) * 2)],
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_server_without_an_end_meets_a_limit(name: str) -> None:
+    """A hostile server costs no more than the limits say."""
+    with pytest.raises(ResponseTooLargeError) as caught:
+        read(*ENDLESS[name], limits=SMALL)
+    assert caught.value.limit in {200, 250, 5, 1000} | set(range(200, 500))
+    assert "larger than" in str(caught.value)
+
+
+def test_answer_at_its_limits_is_read() -> None:
+    """A limit is what is allowed."""
+    head = HEAD + b"Content-Length: 1000\r\nB: 2\r\nC: 3\r\nD: 4\r\nE: 5\r\n\r\n"
+    assert len(read(head, b"a" * 1000, limits=SMALL).answer().body) == 1000
+
+
+def test_drip_is_no_flood() -> None:
+    """An answer may come a byte at a time, for as long as it comes."""
+    data = HEAD + b"Content-Length: 900\r\n\r\n" + b"a" * 900
+    pieces = [data[n : n + 1] for n in range(len(data))]
+    assert len(read(*pieces, limits=SMALL).answer().body) == 900
