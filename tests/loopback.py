@@ -34,7 +34,7 @@ class Request:
 class Loopback:
     """What the server saw so far."""
 
-    base_url: str
+    base_url: str = ""
     requests: list[Request] = attrs.field(factory=list)
     connections: int = 0
     in_flight: int = 0
@@ -64,24 +64,37 @@ async def serve(
     respond: Callable[[Request], Awaitable[bytes | None]] = echo,
 ) -> AsyncGenerator[Loopback]:
     """A server that sends what *respond* returns, and hangs up at None."""
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 (no Django here)
-    server = Loopback(f"http://127.0.0.1:{port}/v1")
+    server = Loopback()
 
-    async def handle(stream: anyio.abc.SocketStream) -> None:
+    async def talk(stream: anyio.abc.SocketStream) -> None:
         server.connections += 1
         number = server.connections
+        buffered = BufferedByteReceiveStream(stream)
+        while reply := await _answer(server, buffered, number, respond):
+            await stream.send(reply)
+
+    async with serve_streams(talk) as port:
+        server.base_url = f"http://127.0.0.1:{port}/v1"
+        yield server
+
+
+@asynccontextmanager
+async def serve_streams(
+    talk: Callable[[anyio.abc.SocketStream], Awaitable[None]],
+) -> AsyncGenerator[int]:
+    """A server that hands each connection to *talk*, and then closes it; its port."""
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", backlog=1024)
+
+    async def handle(stream: anyio.abc.SocketStream) -> None:
         async with stream:
-            buffered = BufferedByteReceiveStream(stream)
             try:
-                while reply := await _answer(server, buffered, number, respond):
-                    await stream.send(reply)
+                await talk(stream)
             except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError):
                 return
 
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, handle)
-        yield server
+        yield listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 (no Django here)
         tasks.cancel_scope.cancel()
 
 

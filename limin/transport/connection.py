@@ -62,17 +62,29 @@ class Connection:
         """A connection over *opened*, which is connected and does not block."""
         self._socket = opened
 
-    async def send(self, data: bytes) -> None:
-        """Send all of *data*.
+    async def send(self, data: bytes, heard: Callable[[bytes], bool]) -> bool:
+        """Send *data*; whether all of it was sent.
+
+        A server may answer before it has read everything, and then read no
+        more. So what comes while the socket takes nothing goes to *heard*,
+        which says whether to stop sending; it hears nothing if the server closed.
 
         Raises:
             OSError: If the connection is broken.
         """
-        opened = self._socket
-        sent = await _when_ready(opened.send, data, opened, anyio.wait_writable)
-        while sent < len(data):
-            rest = memoryview(data)[sent:]
-            sent += await _when_ready(opened.send, rest, opened, anyio.wait_writable)
+        opened, sent = self._socket, 0
+        while True:
+            try:
+                sent += opened.send(memoryview(data)[sent:] if sent else data)
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                await _wait_for_either(opened)
+                said = self._said()
+                if said is not None and heard(said):
+                    return False
+            except ssl.SSLWantReadError:
+                await anyio.wait_readable(opened)
+            if sent == len(data):
+                return True
 
     async def receive(self) -> bytes:
         """The next bytes, as many as are there; none if the server closed.
@@ -90,16 +102,20 @@ class Connection:
     def is_quiet(self) -> bool:
         """Whether the connection is open, and nothing came that was not asked for."""
         try:
-            self._socket.recv(1)
-        except _NOT_NOW:
-            return True
+            return self._said() is None
         except OSError:
             return False
-        return False
 
     def close(self) -> None:
         """Close at once."""
         self._socket.close()
+
+    def _said(self) -> bytes | None:
+        """What came, without waiting: nothing if the server closed; None if silent."""
+        try:
+            return self._socket.recv(_CHUNK)
+        except _NOT_NOW:
+            return None
 
 
 async def connect(origin: Origin, *, seconds: float) -> Connection:
@@ -124,6 +140,18 @@ async def connect(origin: Origin, *, seconds: float) -> Connection:
             raise ConnectError(reason) from error
     reason = f"no connection to {origin} within {seconds:g} seconds"
     raise ConnectError(reason)
+
+
+async def _wait_for_either(opened: socket.socket) -> None:
+    """Wait until *opened* takes bytes, or has some."""
+    async with anyio.create_task_group() as tasks:
+
+        async def wait_for(ready: Callable[[socket.socket], Awaitable[None]]) -> None:
+            await ready(opened)
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(wait_for, anyio.wait_readable)
+        await wait_for(anyio.wait_writable)
 
 
 async def _when_ready(

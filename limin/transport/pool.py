@@ -147,9 +147,15 @@ async def _ask(connection: Connection, reader: AnswerReader, request: bytes) -> 
     A server may refuse a request before it has read it, and close: what it said
     is read all the same.
     """
-    broken: OSError | None = None
+
+    def heard(data: bytes) -> bool:
+        if data:
+            reader.feed(data)
+        return not data or reader.answering
+
+    sent, broken = False, None
     try:
-        await connection.send(request)
+        sent = await connection.send(request, heard)
     except OSError as error:
         broken = error
     try:
@@ -163,4 +169,4 @@ async def _ask(connection: Connection, reader: AnswerReader, request: bytes) -> 
         first = broken or error
         reason = f"the connection broke: {first.strerror or first}"
         raise TransportError(reason) from first
-    return broken is None
+    return sent

@@ -28,6 +28,7 @@ class AnswerReader:
 
     Attributes:
         started: Whether any byte of the answer came.
+        answering: Whether the head of the answer came, which is no interim one.
         complete: Whether the answer is whole.
         reusable: Whether the connection may carry another request.
     """
@@ -40,7 +41,7 @@ class AnswerReader:
 
     def begin(self) -> None:
         """Forget the last answer, and expect the next."""
-        self.started = self.complete = self.reusable = False
+        self.started = self.answering = self.complete = self.reusable = False
         self._bare = 0
         self._failure: ProtocolError | None = None
         self.on_message_begin()
@@ -104,7 +105,7 @@ class AnswerReader:
         self._bound("the number of its headers", self._header_count, limits.headers)
         self._bound("its head", self._header_size, limits.header_bytes)
         if not self._head_complete:
-            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
             known = self._headers.get(key)
             self._headers[key] = text if known is None else f"{known}, {text}"
 
@@ -112,6 +113,7 @@ class AnswerReader:
         """The head is whole; what follows is the body."""
         self._head_complete = True
         self._status = self._parser.get_status_code()
+        self.answering = self._status not in _INTERIM
         headers = self._headers
         self._framed = "content-length" in headers or "transfer-encoding" in headers
         try:
@@ -130,7 +132,7 @@ class AnswerReader:
 
     def on_message_complete(self) -> None:
         """The answer is whole, unless it is an interim one."""
-        if self._status not in _INTERIM:
+        if self.answering:
             self.complete = True
             self.reusable = self._parser.should_keep_alive()
 

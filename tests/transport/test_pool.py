@@ -1,0 +1,394 @@
+"""Exchanges over kept connections: the right answer, or the right error."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import struct
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
+from loopback import serve_streams
+
+from limin import Limits, ProtocolError, TransportError
+from limin.transport.connection import Origin
+from limin.transport.pool import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from limin.wire import Answer
+
+
+def request(words: bytes = b"hello") -> bytes:
+    """A request whose body is *words*."""
+    return b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (len(words), words)
+
+
+def reply(body: bytes, headers: bytes = b"") -> bytes:
+    """An answer whose body is *body*."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%b\r\n" % (len(body), headers)
+    return head + body
+
+
+async def asked(stream: BufferedByteReceiveStream) -> bytes:
+    """The body of the next request."""
+    head = await stream.receive_until(b"\r\n\r\n", 65536)
+    return await stream.receive_exactly(int(head.rsplit(b" ", 1)[1]))
+
+
+@asynccontextmanager
+async def pool_at(
+    talk: Callable[[anyio.abc.SocketStream, int], Awaitable[None]],
+    limits: Limits | None = None,
+) -> AsyncGenerator[Pool]:
+    """A pool whose server hands each connection, and its number from 1, to *talk*."""
+    number = 0
+
+    async def numbered(stream: anyio.abc.SocketStream) -> None:
+        nonlocal number
+        number += 1
+        await talk(stream, number)
+
+    async with serve_streams(numbered) as port:
+        pool = Pool(lambda: Origin("127.0.0.1", port), limits or Limits())
+        yield pool
+        pool.close()
+
+
+async def echo(stream: anyio.abc.SocketStream, number: int) -> None:
+    """Answer each request with its body and the number of the connection."""
+    buffered = BufferedByteReceiveStream(stream)
+    while True:
+        await stream.send(reply(await asked(buffered) + b" %d" % number))
+
+
+def idle(pool: Pool) -> int:
+    """How many connections rest in *pool*."""
+    return sum(len(home.idle) for home in pool._homes.values())
+
+
+def open_sockets() -> int:
+    """How many sockets this process has open."""
+    opened = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return sum(str(link.readlink()).startswith("socket") for link in opened)
+
+
+async def test_connection_is_used_again() -> None:
+    """One after the other, all requests go over one connection."""
+    async with pool_at(echo) as pool:
+        bodies = [(await pool.exchange(request(b"%d" % n))).body for n in range(5)]
+    assert bodies == [b"0 1", b"1 1", b"2 1", b"3 1", b"4 1"]
+
+
+async def test_last_used_connection_is_used_first() -> None:
+    """Few warm connections are better than many cold ones."""
+    async with pool_at(echo) as pool:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(pool.exchange, request())
+        last = [(await pool.exchange(request())).body for _ in range(4)]
+    assert len(set(last)) == 1
+
+
+@pytest.mark.parametrize("served", [1, 2, 3])
+async def test_server_that_closes_after_some_requests(served: int) -> None:
+    """Whether it says so or not, no request is lost."""
+
+    async def talk(stream: anyio.abc.SocketStream, number: int) -> None:
+        buffered = BufferedByteReceiveStream(stream)
+        for _ in range(served):
+            await stream.send(reply(await asked(buffered) + b" %d" % number))
+
+    async with pool_at(talk) as pool:
+        bodies = [(await pool.exchange(request(b"%d" % n))).body for n in range(12)]
+    assert bodies == [b"%d %d" % (n, n // served + 1) for n in range(12)]
+
+
+async def test_connection_that_dies_before_the_answer_is_replaced_once() -> None:
+    """The server closed while the request was on its way: it goes once more."""
+
+    async def talk(stream: anyio.abc.SocketStream, number: int) -> None:
+        buffered = BufferedByteReceiveStream(stream)
+        await stream.send(reply(await asked(buffered) + b" %d" % number))
+        if number == 1:
+            await asked(buffered)
+        else:
+            await stream.send(reply(await asked(buffered) + b" %d" % number))
+
+    async with pool_at(talk) as pool:
+        bodies = [(await pool.exchange(request(b"%d" % n))).body for n in range(3)]
+    assert bodies == [b"0 1", b"1 2", b"2 2"]
+
+
+async def test_new_connection_that_dies_before_the_answer_is_an_error() -> None:
+    """Once more is once: a server that never answers is told as such."""
+    seen = []
+
+    async def talk(stream: anyio.abc.SocketStream, number: int) -> None:
+        seen.append(await asked(BufferedByteReceiveStream(stream)))
+        if number == 1:
+            await stream.send(reply(b"ok"))
+            await stream.receive()
+
+    async with pool_at(talk) as pool:
+        await pool.exchange(request(b"first"))
+        with pytest.raises(ProtocolError, match="without an answer"):
+            await pool.exchange(request(b"second"))
+    assert seen == [b"first", b"second"]
+
+
+async def test_answer_that_has_begun_is_not_asked_for_again() -> None:
+    """A server that answers is working: asking again would pay twice."""
+    count = 0
+
+    async def talk(stream: anyio.abc.SocketStream, _number: int) -> None:
+        nonlocal count
+        buffered = BufferedByteReceiveStream(stream)
+        await asked(buffered)
+        await stream.send(reply(b"ok"))
+        await asked(buffered)
+        count += 1
+        await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+
+    async with pool_at(talk) as pool:
+        await pool.exchange(request())
+        with pytest.raises(ProtocolError, match="in the middle of its answer"):
+            await pool.exchange(request())
+        assert idle(pool) == 0
+    assert count == 1
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-", reply(b"body")[:-2]])
+async def test_reset_is_told_as_such(said: bytes) -> None:
+    """Before the head, in it, or in the body: never half an answer."""
+
+    async def talk(stream: anyio.abc.SocketStream, _number: int) -> None:
+        await asked(BufferedByteReceiveStream(stream))
+        await stream.send(said)
+        raw = stream.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610 (no Django)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    async with pool_at(talk) as pool:
+        with pytest.raises(TransportError):
+            await pool.exchange(request())
+        assert idle(pool) == 0
+
+
+async def test_drip_is_read() -> None:
+    """A byte at a time is an answer too."""
+
+    async def talk(stream: anyio.abc.SocketStream, _number: int) -> None:
+        await asked(BufferedByteReceiveStream(stream))
+        for byte in reply(b"slow"):
+            await stream.send(bytes([byte]))
+            await anyio.lowlevel.checkpoint()
+
+    async with pool_at(talk) as pool:
+        assert (await pool.exchange(request())).body == b"slow"
+
+
+async def test_second_answer_is_nobodys_answer() -> None:
+    """Whether it comes with the first or later, the next request gets its own."""
+    sent = anyio.Event()
+
+    async def talk(stream: anyio.abc.SocketStream, number: int) -> None:
+        buffered = BufferedByteReceiveStream(stream)
+        while True:
+            body = await asked(buffered)
+            answer = reply(body + b" %d" % number)
+            if number == 1:
+                await stream.send(answer + reply(b"not yours"))
+            elif number == 2:
+                await stream.send(answer)
+                await stream.send(reply(b"not yours"))
+                sent.set()
+            else:
+                await stream.send(answer)
+
+    async with pool_at(talk) as pool:
+        assert (await pool.exchange(request(b"a"))).body == b"a 1"
+        assert (await pool.exchange(request(b"b"))).body == b"b 2"
+        await sent.wait()
+        assert (await pool.exchange(request(b"c"))).body == b"c 3"
+        assert (await pool.exchange(request(b"d"))).body == b"d 3"
+
+
+async def test_answer_before_the_request_is_no_answer_of_a_kept_connection() -> None:
+    """What came while the connection rested was not asked for."""
+    spoken = anyio.Event()
+    rested = anyio.Event()
+
+    async def talk(stream: anyio.abc.SocketStream, number: int) -> None:
+        buffered = BufferedByteReceiveStream(stream)
+        await stream.send(reply(await asked(buffered) + b" %d" % number))
+        if number == 1:
+            await rested.wait()
+            await stream.send(reply(b"unasked"))
+            spoken.set()
+        await stream.send(reply(await asked(buffered) + b" %d" % number))
+
+    async with pool_at(talk) as pool:
+        await pool.exchange(request())
+        rested.set()
+        await spoken.wait()
+        assert (await pool.exchange(request(b"mine"))).body == b"mine 2"
+
+
+async def test_refusal_before_the_request_is_read_is_read() -> None:
+    """A server may answer and close without reading all: its words arrive."""
+
+    async def talk(stream: anyio.abc.SocketStream, _number: int) -> None:
+        await stream.receive(1)
+        body = b"too large"
+        head = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: %d\r\n\r\n" % len(body)
+        await stream.send(b"HTTP/1.1 100 Continue\r\n\r\n" + head + body)
+        await done.wait()
+
+    done = anyio.Event()
+    async with pool_at(talk) as pool:
+        try:
+            answer = await pool.exchange(request(b"x" * 20_000_000))
+            assert (answer.status, answer.body) == (413, b"too large")
+        finally:
+            done.set()
+        assert idle(pool) == 0
+
+
+async def test_connection_that_rested_too_long_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those at the bottom of the pile do not pile up."""
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    async with pool_at(echo) as pool:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(pool.exchange, request())
+        assert idle(pool) == 3
+        monkeypatch.setattr(time, "monotonic", lambda: now + 61)
+        await pool.exchange(request())
+        await pool.exchange(request())
+        assert idle(pool) == 1
+
+
+async def test_closed_pool_is_not_used() -> None:
+    """As httpx says it, and what is under way ends without being kept."""
+    started, go_on = anyio.Event(), anyio.Event()
+
+    async def talk(stream: anyio.abc.SocketStream, _number: int) -> None:
+        await asked(BufferedByteReceiveStream(stream))
+        started.set()
+        await go_on.wait()
+        await stream.send(reply(b"late"))
+        await stream.receive()
+
+    answers: list[Answer] = []
+    async with pool_at(talk) as pool:
+
+        async def ask() -> None:
+            answers.append(await pool.exchange(request()))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await started.wait()
+            pool.close()
+            go_on.set()
+        assert [answer.body for answer in answers] == [b"late"]
+        assert idle(pool) == 0
+        with pytest.raises(RuntimeError, match="the client is closed"):
+            await pool.exchange(request())
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_cancelled_requests_leave_nothing_behind(seed: int) -> None:
+    """2,500 requests, 50 at a time, cancelled at random moments."""
+    chance = random.Random(seed)  # noqa: S311 (no secret)
+    served = 0
+    hung_up = 0
+
+    async def talk(stream: anyio.abc.SocketStream, number: int) -> None:
+        nonlocal served, hung_up
+        served += 1
+        try:
+            buffered = BufferedByteReceiveStream(stream)
+            while True:
+                answer = reply(await asked(buffered) + b" %d" % number)
+                half = chance.randrange(len(answer))
+                await stream.send(answer[:half])
+                await anyio.lowlevel.checkpoint()
+                await stream.send(answer[half:])
+        finally:
+            hung_up += 1
+
+    async def ask(words: bytes) -> None:
+        with anyio.CancelScope() as scope:
+            tasks.start_soon(cancel, scope, chance.randrange(60))
+            answer = await pool.exchange(request(words))
+            assert answer.body.startswith(words + b" ")
+
+    async def cancel(scope: anyio.CancelScope, moments: int) -> None:
+        for _ in range(moments):
+            await anyio.lowlevel.checkpoint()
+        scope.cancel()
+
+    before = open_sockets()
+    async with pool_at(talk) as pool:
+        for turn in range(50):
+            async with anyio.create_task_group() as tasks:
+                for n in range(50):
+                    tasks.start_soon(ask, b"%d-%d" % (turn, n))
+        answer = await pool.exchange(request(b"last"))
+        assert answer.body.startswith(b"last ")
+        resting = idle(pool)
+        assert 0 < resting <= 50
+        while served - hung_up > resting:
+            await anyio.lowlevel.checkpoint()
+        assert served - hung_up == resting
+    assert open_sockets() == before
+
+
+def test_event_loops_do_not_share_connections(anyio_backend: str) -> None:
+    """A client may be used under several `run`s, one after the other."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    pool = Pool(lambda: Origin("127.0.0.1", port), Limits())
+    accepted: list[socket.socket] = []
+
+    async def serve_one() -> None:
+        opened, _ = await anyio.to_thread.run_sync(listener.accept)
+        accepted.append(opened)
+        await anyio.to_thread.run_sync(opened.recv, 65536)
+        opened.sendall(reply(b"ok"))
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(serve_one)
+            assert (await pool.exchange(request())).body == b"ok"
+
+    for _ in range(3):
+        anyio.run(main, backend=anyio_backend)
+    assert idle(pool) == 1
+    assert len(accepted) == 3
+    pool.close()
+    assert [opened.recv(1) for opened in accepted] == [b"", b"", b""]
+    for opened in [listener, *accepted]:
+        opened.close()
+
+
+async def test_forked_process_does_not_use_its_parents_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two processes that write to one socket would mix their requests."""
+    async with pool_at(echo) as pool:
+        assert (await pool.exchange(request())).body == b"hello 1"
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        assert (await pool.exchange(request())).body == b"hello 2"
