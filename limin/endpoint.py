@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -182,6 +183,12 @@ class Endpoint:
 def named_in_environment() -> bool:
     """Whether `OPENAI_BASE_URL` names an endpoint."""
     return bool(os.environ.get("OPENAI_BASE_URL"))
+
+
+def proxy_may_apply() -> bool:
+    """Whether the environment, or the settings of the system, may name a proxy."""
+    elsewhere = sys.platform in {"darwin", "win32"}
+    return elsewhere or any(name.lower().endswith("_proxy") for name in os.environ)
 
 
 def _check_url(url: object) -> None:

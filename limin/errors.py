@@ -67,12 +67,10 @@ class TransportError(LiminError):
         return self.reason
 
 
-@attrs.define
 class ConnectError(TransportError):
     """No connection to the server could be made."""
 
 
-@attrs.define
 class ProtocolError(TransportError):
     """The server's bytes are not HTTP, or stopped in the middle."""
 
@@ -128,47 +126,38 @@ class StatusError(LiminError):
         return words + _request_id_note(self.request_id)
 
 
-@attrs.define
 class BadRequestError(StatusError):
     """The request is wrong (400, 413, 422, ...); the same again fails again."""
 
 
-@attrs.define
 class ContextLengthError(BadRequestError):
     """Prompt and answer do not fit into the model's context."""
 
 
-@attrs.define
 class ContentFilterError(BadRequestError):
     """The provider's filter refused the prompt."""
 
 
-@attrs.define
 class AuthenticationError(StatusError):
     """The key is missing or wrong (401)."""
 
 
-@attrs.define
 class PermissionDeniedError(StatusError):
     """The key may not do this (403)."""
 
 
-@attrs.define
 class NotFoundError(StatusError):
     """No such model, or no such path (404)."""
 
 
-@attrs.define
 class RateLimitError(StatusError):
     """Too many requests or tokens for now (429)."""
 
 
-@attrs.define
 class QuotaError(RateLimitError):
     """The account's quota is used up: a 429 that waiting does not cure."""
 
 
-@attrs.define
 class ServerError(StatusError):
     """The server failed (5xx)."""
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
+import anyio
+
 from limin.errors import (
     ConfigurationError,
     ConnectError,
@@ -72,21 +74,31 @@ class ForeignClient:
                 content=body,
                 follow_redirects=False,
             ) as response:
-                pieces: list[bytes] = []
-                size = 0
-                async for piece in response.aiter_bytes():
-                    pieces.append(piece)
-                    size += len(piece)
-                    if size > self._limit:
-                        reason = f"the body is larger than {self._limit} bytes"
-                        raise ResponseTooLargeError(reason, self._limit)
+                content = await self._read(response)
         except self._package.HTTPError as error:
             raise self._translated(error) from error
-        return Answer(response.status_code, response.headers, b"".join(pieces))
+        return Answer(response.status_code, response.headers, content)
 
     async def aclose(self) -> None:
         """Close the client."""
         await self._client.aclose()
+
+    async def _read(self, response: Any) -> bytes:  # noqa: ANN401 (of either family)
+        pieces: list[bytes] = []
+        size = 0
+        # Left in the middle, the generators inside httpx would be closed by the
+        # garbage collector; a cancellation unwinds them from within.
+        with anyio.CancelScope() as scope:
+            async for piece in response.aiter_bytes():
+                size += len(piece)
+                if size > self._limit:
+                    scope.cancel()
+                else:
+                    pieces.append(piece)
+        if size > self._limit:
+            reason = f"the body is larger than {self._limit} bytes"
+            raise ResponseTooLargeError(reason, self._limit)
+        return b"".join(pieces)
 
     def _translated(self, error: Exception) -> TransportError:
         package = self._package

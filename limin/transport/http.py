@@ -7,12 +7,12 @@ replaced httpx's transport to answer in its place, as tests do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-import httpx
-
+from limin.endpoint import proxy_may_apply
 from limin.transport.connection import Origin
 from limin.transport.content import ACCEPTED
 from limin.transport.foreign import ForeignClient
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
 _PORTS = {"http": 80, "https": 443}
 
-# pytest-httpx and its like replace this method for the time of a test. Whoever
-# does so means every request, and ours go that way then.
-_HTTPX_OWN = httpx.AsyncHTTPTransport.handle_async_request
+# Whose code answers httpx's requests, if nobody has replaced it.
+_HTTPX_OWN = "httpx._transports.default"
 
 
 class HttpTransport:
@@ -58,7 +57,7 @@ class HttpTransport:
         """
         if self._given is not None:
             return await self._given.post(body)
-        if self._proxied or httpx.AsyncHTTPTransport.handle_async_request is not _HTTPX_OWN:
+        if self._proxied or _is_replaced():
             return await self._own_client().post(body)
         return await self._pool.exchange(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
 
@@ -70,6 +69,7 @@ class HttpTransport:
 
     def _own_client(self) -> ForeignClient:
         if self._own is None:
+            httpx = _httpx()
             unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=None)
             timeout = httpx.Timeout(None, connect=self._limits.connect_seconds)
             client = httpx.AsyncClient(limits=unlimited, timeout=timeout)
@@ -80,8 +80,9 @@ class HttpTransport:
         """The endpoint's server; a TLS context takes long to make, so one is kept."""
         parts = urlsplit(self._endpoint.base_url)
         if parts.scheme == "https" and self._context is None:
-            self._context = httpx.create_ssl_context()
-            self._context.set_alpn_protocols(["http/1.1"])
+            context: ssl.SSLContext = _httpx().create_ssl_context()
+            context.set_alpn_protocols(["http/1.1"])
+            self._context = context
         port = parts.port or _PORTS[parts.scheme]
         return Origin(parts.hostname or "", port, self._context)
 
@@ -97,9 +98,30 @@ def _head(endpoint: Endpoint) -> bytes:
     return "\r\n".join([*lines, "content-length: "]).encode("ascii")
 
 
+def _is_replaced() -> bool:
+    """Whether somebody answers in the place of httpx's transport.
+
+    pytest-httpx and its like replace this method for the time of a test. Whoever
+    does so means every request, and ours go that way then.
+    """
+    httpx = sys.modules.get("httpx")
+    if httpx is None:
+        return False
+    module: str = httpx.AsyncHTTPTransport.handle_async_request.__module__
+    return module != _HTTPX_OWN
+
+
 def _is_proxied(endpoint: Endpoint) -> bool:
     """Whether the environment names a proxy for *endpoint*; httpx then decides."""
+    if not proxy_may_apply():
+        return False
+    request = importlib.import_module("urllib.request")
     parts = urlsplit(endpoint.base_url)
-    proxies = getproxies()
+    proxies = request.getproxies()
     named = parts.scheme in proxies or "all" in proxies
-    return named and not proxy_bypass(parts.hostname or "")
+    return named and not request.proxy_bypass(parts.hostname or "")
+
+
+def _httpx() -> Any:  # noqa: ANN401 (a module)
+    """httpx, which takes longer to import than limin, and is seldom needed."""
+    return importlib.import_module("httpx")

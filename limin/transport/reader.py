@@ -72,7 +72,7 @@ class AnswerReader:
         Raises:
             ProtocolError: If the answer is not whole.
         """
-        if not self._head_complete or self._framed:
+        if not self.answering or self._framed:
             when = "in the middle of its answer" if self.started else "without an answer"
             reason = f"the server closed the connection {when}"
             raise ProtocolError(reason)

@@ -134,6 +134,8 @@ FAILURES = {
 BROKEN = {
     "nothing": (b"", "without an answer"),
     "half a head": (HEAD + b"Content-Le", "in the middle of its answer"),
+    "interim answer": (b"HTTP/1.1 102 Wait\r\n\r\n", "in the middle of its answer"),
+    "half an interim answer": (b"HTTP/1.1 102 Wait\r\n", "in the middle of its answer"),
     "half a body": (HEAD + b"Content-Length: 9\r\n\r\nhi", "in the middle of its answer"),
     "half the chunks": (
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n",
