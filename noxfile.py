@@ -64,6 +64,13 @@ def package(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure limin beside its peers, and write docs/benchmarks.md."""
+    install(session, "bench")
+    session.run("python", "tests/benchmarks", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Run the main job on a real model."""
     session.install("--quiet", ".[local]")

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 import anyio
-import attrs
+import msgspec
 
 from limin.batch import ask_all, check_batch, size_of
 from limin.completion import Timing
@@ -191,8 +191,7 @@ class Client:
         )
 
 
-@attrs.frozen
-class _Asker:
+class _Asker(msgspec.Struct, frozen=True):
     """Asks with one configuration: what a batch makes once, and uses for each."""
 
     endpoint: Endpoint

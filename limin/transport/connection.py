@@ -15,7 +15,7 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import anyio
-import attrs
+import msgspec
 
 from limin.errors import ConnectError
 
@@ -35,8 +35,7 @@ _Given = TypeVar("_Given")
 _Got = TypeVar("_Got")
 
 
-@attrs.frozen
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """A server: the only one that a connection, and what is sent on it, is for.
 
     Attributes:
@@ -47,7 +46,7 @@ class Origin:
 
     host: str
     port: int
-    context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
+    context: ssl.SSLContext | None = None
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"

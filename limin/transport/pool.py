@@ -14,7 +14,6 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 import anyio.lowlevel
-import attrs
 
 from limin.errors import TransportError
 from limin.transport.connection import Connection, connect
@@ -32,22 +31,20 @@ if TYPE_CHECKING:
 _SECONDS_IDLE = 60.0
 
 
-@attrs.define
 class _Line:
     """A connection, its reader, and since when it rests (monotonic seconds)."""
 
-    connection: Connection
-    reader: AnswerReader
-    idle_since: float = 0.0
+    def __init__(self, connection: Connection, reader: AnswerReader) -> None:
+        self.connection, self.reader = connection, reader
+        self.idle_since = 0.0
 
 
-@attrs.define
 class _Home:
     """The event loop and the process that idle connections belong to."""
 
-    process: int
-    loop: object
-    idle: deque[_Line] = attrs.field(factory=deque[_Line])
+    def __init__(self, process: int, loop: object) -> None:
+        self.process, self.loop = process, loop
+        self.idle: deque[_Line] = deque()
 
     def close(self) -> None:
         while self.idle:

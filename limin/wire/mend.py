@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 
-import attrs
 import msgspec
 
 from limin.diagnostics import ResponseWarning, WarningCode
@@ -19,7 +18,6 @@ from limin.wire import schema, tree
 _BYTE = 0xFF
 
 
-@attrs.define
 class Unmendable(Exception):  # noqa: N818 (never leaves `wire/`)
     """There is no answer in a body.
 
@@ -28,8 +26,9 @@ class Unmendable(Exception):  # noqa: N818 (never leaves `wire/`)
         path: Its JSON path.
     """
 
-    problem: str
-    path: str = "$"
+    def __init__(self, problem: str, path: str = "$") -> None:
+        super().__init__(problem, path)
+        self.problem, self.path = problem, path
 
 
 def mend_completion(
@@ -55,7 +54,7 @@ def mend_completion(
     if choices is None:
         problem = f"expected a list of choices, found {tree.kind(fields.get('choices'))}"
         raise Unmendable(problem, "$.choices")
-    mending = _Mending([])
+    mending = _Mending()
     completion = schema.Completion(
         choices=[
             mending.choice(choice, f"$.choices[{place}]", place)
@@ -77,11 +76,11 @@ def mend_positions(tokens: bytes) -> list[Position]:
     return [_position(item) for item in map(tree.as_object, listed) if item is not None]
 
 
-@attrs.frozen
 class _Mending:
     """Reads fields leniently, and notes what it had to leave out or bend."""
 
-    warnings: list[ResponseWarning]
+    def __init__(self) -> None:
+        self.warnings: list[ResponseWarning] = []
 
     def note(self, path: str, expected: str, found: object) -> None:
         problem = f"expected {expected}, found {tree.kind(found)}"

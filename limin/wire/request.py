@@ -25,15 +25,15 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _encoder = msgspec.json.Encoder()
 
 
-@attrs.frozen
-class RequestEncoder:
+class RequestEncoder(msgspec.Struct, frozen=True):
     """Encodes conversations under one configuration, whose bytes it makes once.
 
     Attributes:
+        head: The body up to the messages.
         asks_log_probs: Whether the answers should hold log probabilities.
     """
 
-    _head: bytes
+    head: bytes
     asks_log_probs: bool
 
     @classmethod
@@ -65,7 +65,7 @@ class RequestEncoder:
             for message in conversation.messages
         ]
         try:
-            return b"%b%b}" % (self._head, _encoder.encode(messages))
+            return b"%b%b}" % (self.head, _encoder.encode(messages))
         except UnicodeEncodeError:
             raise _surrogate_error(conversation) from None
 

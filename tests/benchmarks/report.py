@@ -1,0 +1,250 @@
+"""The figures as Markdown."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clients import CASES, SECONDS_MEASURED
+from runs import MODULES, PARALLEL
+from targets import cpu_ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from runs import Loads, Parsings
+    from targets import Target
+
+_PACKAGES = (
+    "limin",
+    "anyio",
+    "trio",
+    "httptools",
+    "msgspec",
+    "aiohttp",
+    "httpx",
+    "httpcore",
+    "openai",
+    "httpx2",
+    "pydantic",
+)
+
+# The page is in no table of contents by itself, which Sphinx would complain of.
+_HEADER = """\
+---
+orphan: true
+---
+
+<!-- Written by `python tests/benchmarks`; not by hand. -->
+
+# Benchmarks
+
+`python tests/benchmarks`, which `nox -s bench` runs, wrote this page on {date}.
+
+- Machine: {processor}, {cores} cores, {system}
+- Python {python}
+- {packages}
+
+Ratios matter; the figures themselves change with the machine, and with what else it
+does.
+"""
+
+_REQUESTS = """\
+## Requests
+
+Clients ask one server over the loopback, in another process, which gives the same short
+chat completion to everybody. Each client under each load runs in a process of its own,
+on asyncio unless the row says otherwise. A warm-up opens the connections; then as many
+requests as fit into {seconds} s are counted, but at least one for each connection.
+Figures are the best of {rounds} interleaved rounds.
+
+- **limin** is `limin.generate_text_completions`, which returns all completions; the
+  others keep the texts.
+- **limin's transport, by hand** and **aiohttp, by hand** are loops over the bare
+  transport with `json`.
+- **httpx** is `httpx.AsyncClient` with its defaults: 100 connections, and 5 s at most to
+  wait for one.
+- **openai** is `AsyncOpenAI` with its defaults, all requests over one client.
+
+"CPU" is microseconds of the client's CPU for each request, "first" the same during the
+warm-up, which opens the connections. "Ratio" is the CPU relative to limin's at the same
+number in parallel, "growth" relative to the same client's at 16. A client failed if any
+request raised an exception.
+"""
+
+_IMPORTS = """\
+## Import
+
+Milliseconds in a fresh interpreter, the best of several; all modules were compiled
+before, as installing a package does.
+"""
+
+_PARSING_TIME = """\
+## Parsing: time
+
+Milliseconds from the bytes of an answer to an object; the best of several, garbage
+collection on. The answers have OpenAI's shape, random tokens, and log probabilities at
+each position, with so many alternatives.
+
+- **limin** is `limin.wire.response.read_completion`, which leaves the log probabilities
+  as bytes. What looking at them costs the first time stands in the next two columns,
+  and comes on top.
+- **openai** is what its client does with a response that it has read:
+  `OpenAI._process_response`, so `json.loads` and `openai._models.construct_type`.
+"""
+
+_PARSING_MEMORY = """\
+## Parsing: memory
+
+Kilobytes that the result keeps alive, by `tracemalloc`. limin's results hold the body.
+The second and third column are a completion together with its list of log probabilities
+after it was looked at.
+"""
+
+_TARGETS = """\
+## Targets
+
+A ratio at or below its limit is met.
+"""
+
+
+def page(
+    loads: Loads, imports: dict[str, float], parsings: Parsings, targets: Sequence[Target]
+) -> str:
+    """The whole page."""
+    sections = [
+        _header(),
+        _TARGETS,
+        _target_table(targets),
+        _REQUESTS.format(seconds=SECONDS_MEASURED, rounds=_rounds(loads)),
+        _load_table(loads),
+        _IMPORTS,
+        _import_table(imports),
+        _PARSING_TIME,
+        _time_table(parsings),
+        _PARSING_MEMORY,
+        _memory_table(parsings),
+    ]
+    return "\n".join(sections)
+
+
+def _header() -> str:
+    today = dt.datetime.now(tz=dt.UTC).date()
+    return _HEADER.format(
+        date=today.isoformat(),
+        processor=_processor(),
+        cores=os.cpu_count(),
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        packages=", ".join(f"{package} {version(package)}" for package in _PACKAGES),
+    )
+
+
+def _processor() -> str:
+    """The processor's name: Linux tells it in a file, others by `platform`."""
+    found = Path("/proc/cpuinfo")
+    lines = found.read_text().splitlines() if found.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor()
+
+
+def _rounds(loads: Loads) -> str:
+    """How many rounds there were, and how many of what took too long."""
+    rounds = sorted({load.rounds for load in loads.values()}, reverse=True)
+    most, *fewer = map(str, rounds)
+    return f"{most} ({' or '.join(fewer)} of the slowest)" if fewer else most
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
+    """A table whose first *words* columns are words and whose others are numbers."""
+    rules = ["---"] * words + ["---:"] * (len(head) - words)
+    lines = [head, rules, *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _ratio(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}"
+
+
+def _target_table(targets: Sequence[Target]) -> str:
+    rows = [
+        (target.promise, target.verdict, _ratio(target.ratio), f"{target.limit:.2f}")
+        for target in targets
+    ]
+    return _table(("promise", "verdict", "ratio", "limit"), rows, words=2)
+
+
+def _load_table(loads: Loads) -> str:
+    head = "client", "in parallel", "CPU (µs)", "first (µs)", "requests/s"
+    cases = [(name, n_parallel) for n_parallel in PARALLEL for name in CASES]
+    rows = [_load_row(loads, *case) for case in cases]
+    return _table((*head, "ratio", "growth"), rows)
+
+
+def _load_row(loads: Loads, name: str, n_parallel: int) -> tuple[str, ...]:
+    load = loads.get((name, n_parallel))
+    if load is None:
+        return name, str(n_parallel), "failed", "", "", "", ""
+    case = name, n_parallel
+    return (
+        name,
+        str(n_parallel),
+        f"{load.cpu_us:.0f}",
+        f"{load.first_cpu_us:.0f}",
+        f"{load.per_second:.0f}",
+        _ratio(cpu_ratio(loads, case, ("limin", n_parallel))),
+        _ratio(cpu_ratio(loads, case, (name, 16))),
+    )
+
+
+def _import_table(imports: dict[str, float]) -> str:
+    rows = [
+        (f"`import {name}`", f"{imports[name] * 1e3:.0f}", f"{ratio:.2f}")
+        for name in MODULES
+        for ratio in [imports[name] / imports["httpx"]]
+    ]
+    return _table(("module", "ms", "relative to httpx"), rows)
+
+
+def _time_table(parsings: Parsings) -> str:
+    head = "positions", "alternatives", "body (kB)", "limin", "+ `token_log_probs`"
+    head += "+ `full_token_log_probs`", "`json.loads`", "openai"
+    rows = []
+    for shape, found in parsings.items():
+        took = found["seconds"]
+        names = "limin", "limin_tokens", "limin_all_tokens", "json", "openai"
+        rows.append(
+            (
+                *map(str, shape),
+                f"{found['body'] / 1e3:.0f}",
+                *(f"{took[name] * 1e3:.3f}" for name in names),
+                _ratio(took["json"] / took["limin"]),
+                _ratio(took["openai"] / took["limin"]),
+                _ratio(took["openai"] / (took["limin"] + took["limin_tokens"])),
+            )
+        )
+    ratios = "json / limin", "openai / limin", "openai / (limin + `token_log_probs`)"
+    return _table((*head, *ratios), rows, words=0)
+
+
+def _memory_table(parsings: Parsings) -> str:
+    head = "positions", "alternatives", "limin", "with `token_log_probs`"
+    head += "with `full_token_log_probs`", "`json.loads`", "openai"
+    rows = []
+    for shape, found in parsings.items():
+        kept = found["kept"]
+        names = "limin", "limin_tokens", "limin_all_tokens", "json", "openai"
+        rows.append(
+            (
+                *map(str, shape),
+                *(f"{kept[name] / 1e3:.0f}" for name in names),
+                _ratio(kept["limin"] / kept["openai"]),
+                _ratio(kept["limin_tokens"] / kept["openai"]),
+            )
+        )
+    ratios = "limin / openai", "with `token_log_probs` / openai"
+    return _table((*head, *ratios), rows, words=0)
