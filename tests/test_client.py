@@ -204,6 +204,7 @@ async def test_redirect_is_not_followed() -> None:
         with pytest.raises(limin.StatusError) as caught:
             await client.generate_text_completion("hello")
     assert caught.value.status == 307
+    assert str(caught.value).endswith("not followed, and this one leads to 127.0.0.1")
 
 
 async def test_client_of_the_user_is_used_and_left_open() -> None:

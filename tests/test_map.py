@@ -53,7 +53,7 @@ LATE_IMPORTS = {
 TYPES_FROM_ABOVE = {("limin.errors", "limin.completion")}
 
 # Types of a library outside its own room, for annotations alone.
-FOREIGN_TYPES = {("limin.client", "httpx")}
+FOREIGN_TYPES: set[tuple[str, str]] = set()
 
 
 @attrs.frozen

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from limin.errors import (
     AuthenticationError,
@@ -68,6 +69,8 @@ def status_error(answer: Answer, secrets: Collection[str] = ()) -> StatusError:
         secrets: Keys and prompts, which no message may repeat.
     """
     words, fields = _read(answer.body)
+    if _is_redirect(answer.status):
+        words = f"redirects are not followed, and this one leads to {_target(answer)}"
     code, kind, param = (_text(fields.get(name)) for name in ("code", "type", "param"))
     status = _effective_status(answer.status, code)
     return _class_of(status, f"{code} {kind} {words}")(
@@ -79,6 +82,19 @@ def status_error(answer: Answer, secrets: Collection[str] = ()) -> StatusError:
         param=None if param is None else excerpt(param, secrets),
         body=answer.body,
     )
+
+
+def _is_redirect(status: int) -> bool:
+    return 300 <= status < 400  # noqa: PLR2004 (3xx)
+
+
+def _target(answer: Answer) -> str:
+    """The host that a redirect leads to, or that it is the same one."""
+    try:
+        host = urlsplit(answer.headers.get("location", "")).hostname
+    except ValueError:
+        host = "an address that cannot be read"
+    return host or "the same host"
 
 
 def _effective_status(status: int, code: str | None) -> int:

@@ -47,7 +47,12 @@ def answer_body(positions: int, alternatives: int) -> bytes:
         for _ in range(positions)
     ]
     text = "".join(position["token"] for position in content)
-    message = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": text,
+        "refusal": None,
+        "annotations": [],
+    }
     choice = {
         "index": 0,
         "message": message,

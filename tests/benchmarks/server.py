@@ -10,6 +10,7 @@ import asyncio
 import json
 import resource
 import sys
+from typing import Any
 
 # Whoever forgot to close our stdin does not keep us for ever.
 _SECONDS_AT_MOST = 1800.0
@@ -25,7 +26,12 @@ def raise_file_limit() -> None:
 
 
 def _response() -> bytes:
-    message = {"role": "assistant", "content": ANSWER, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": ANSWER,
+        "refusal": None,
+        "annotations": [],
+    }
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
     usage = {"prompt_tokens": 37, "completion_tokens": 8, "total_tokens": 45}
     completion = {

@@ -373,7 +373,6 @@ def test_success_that_is_no_object(body: str) -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (301, StatusError),
         (304, StatusError),
         (400, BadRequestError),
         (401, AuthenticationError),
@@ -525,3 +524,19 @@ def test_words_beside_a_wordless_error(error: object) -> None:
     with pytest.raises(StatusError) as caught:
         read({"error": error, "message": "boom"}, 500)
     assert caught.value.reason == "boom"
+
+
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [
+        ("https://evil.test:8443/v1?a=b", "evil.test"),
+        ("/elsewhere", "the same host"),
+        (None, "the same host"),
+        ("http://[::1", "an address that cannot be read"),
+    ],
+)
+def test_redirect_names_the_host_it_leads_to(location: str | None, host: str) -> None:
+    """Who wonders why nothing came knows where to look."""
+    headers = {} if location is None else {"location": location}
+    error = status_error(answer("<a>moved</a>", 302, headers=headers))
+    assert error.reason == f"redirects are not followed, and this one leads to {host}"
