@@ -36,6 +36,9 @@ _BY_STATUS: dict[int, type[StatusError]] = {
     429: RateLimitError,
 }
 
+# RFC 9110, 15.4: those that lead to another place.
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
 # What the body says is more exact than the status. OpenAI and vLLM write
 # "maximum context length", llama.cpp "exceeds the available context size".
 _CONTEXT = re.compile(
@@ -69,7 +72,7 @@ def status_error(answer: Answer, secrets: Collection[str] = ()) -> StatusError:
         secrets: Keys and prompts, which no message may repeat.
     """
     words, fields = _read(answer.body)
-    if _is_redirect(answer.status):
+    if answer.status in _REDIRECTS:
         words = f"redirects are not followed, and this one leads to {_target(answer)}"
     code, kind, param = (_text(fields.get(name)) for name in ("code", "type", "param"))
     status = _effective_status(answer.status, code)
@@ -82,10 +85,6 @@ def status_error(answer: Answer, secrets: Collection[str] = ()) -> StatusError:
         param=None if param is None else excerpt(param, secrets),
         body=answer.body,
     )
-
-
-def _is_redirect(status: int) -> bool:
-    return 300 <= status < 400  # noqa: PLR2004 (3xx)
 
 
 def _target(answer: Answer) -> str:
