@@ -96,7 +96,7 @@ class Connection:
         opened = self._socket
         if not (isinstance(opened, ssl.SSLSocket) and opened.pending()):
             await anyio.wait_readable(opened)
-        return await _when_ready(opened.recv, _CHUNK, opened, anyio.wait_readable)
+        return await _when_ready(opened.recv, _CHUNK, opened)
 
     def is_quiet(self) -> bool:
         """Whether the connection is open, and nothing came that was not asked for."""
@@ -154,21 +154,16 @@ async def _wait_for_either(opened: socket.socket) -> None:
 
 
 async def _when_ready(
-    call: Callable[[_Given], _Got],
-    given: _Given,
-    opened: socket.socket,
-    wait: Callable[[socket.socket], Awaitable[None]],
+    call: Callable[[_Given], _Got], given: _Given, opened: socket.socket
 ) -> _Got:
-    """What *call* of *given* returns, after a *wait* for *opened* if it must.
+    """What *call* of *given* returns, once *opened* has bytes for it.
 
-    TLS may have to read in order to write, and to write in order to read.
+    TLS may have to write in order to read.
     """
     while True:
         try:
             return call(given)
-        except BlockingIOError:
-            await wait(opened)
-        except ssl.SSLWantReadError:
+        except (BlockingIOError, ssl.SSLWantReadError):
             await anyio.wait_readable(opened)
         except ssl.SSLWantWriteError:
             await anyio.wait_writable(opened)
@@ -277,7 +272,7 @@ async def _shake_hands(
         opened.close()
         raise
     try:
-        await _when_ready(_handshake, secure, secure, anyio.wait_readable)
+        await _when_ready(_handshake, secure, secure)
     except BaseException:
         secure.close()
         raise

@@ -22,9 +22,12 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     imports, parsings = measure_imports(), measure_parsings()
     loads = measure_loads(rounds)
-    found = page(loads, imports, parsings, targets(loads, imports, parsings))
-    PAGE.write_text(found, encoding="utf-8")
+    reached = targets(loads, imports, parsings)
+    found = page(loads, imports, parsings, reached)
     sys.stdout.write(found)
+    if any(target.ratio is None for target in reached):
+        sys.exit(f"a target was not measured; {PAGE.name} is left as it was")
+    PAGE.write_text(found, encoding="utf-8")
 
 
 if __name__ == "__main__":

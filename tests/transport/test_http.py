@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -367,3 +368,13 @@ async def test_redirect_is_not_followed(client: Any, status: int) -> None:
         assert target.connections == 0
     assert caught.value.status == status
     assert len(server.requests) == 1
+
+
+async def test_program_that_does_not_use_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The direct path neither needs nor loads it."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "httpx"]:
+        monkeypatch.delitem(sys.modules, name)
+    async with serve() as server:
+        await ask(server.base_url)
+    assert len(server.requests) == 1
+    assert "httpx" not in sys.modules

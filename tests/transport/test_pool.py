@@ -20,7 +20,8 @@ from loopback import serve_streams
 
 from limin import Limits, ProtocolError, TransportError
 from limin.transport.connection import Origin
-from limin.transport.pool import Pool
+from limin.transport.pool import Pool, _ask
+from limin.transport.reader import AnswerReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -392,3 +393,40 @@ async def test_forked_process_does_not_use_its_parents_connections(
         assert (await pool.exchange(request())).body == b"hello 1"
         monkeypatch.setattr(os, "getpid", lambda: -1)
         assert (await pool.exchange(request())).body == b"hello 2"
+
+
+class BrokenPipe:
+    """A connection to a server that answered, and closed while it was sent to."""
+
+    def __init__(self, *said: bytes, heard: bytes | None = None) -> None:
+        self.said, self.heard = [*said], heard
+
+    async def send(self, _data: bytes, heard: Callable[[bytes], bool]) -> bool:
+        if self.heard is not None:
+            return not heard(self.heard)
+        raise BrokenPipeError(32, "Broken pipe")
+
+    async def receive(self) -> bytes:
+        if not self.said:
+            raise ConnectionResetError(104, "Connection reset by peer")
+        return self.said.pop(0)
+
+
+async def test_answer_is_read_although_sending_broke() -> None:
+    """The reason why a server hung up is worth more than that it did."""
+    reader = AnswerReader(Limits())
+    whole = await _ask(BrokenPipe(reply(b"too large")), reader, request())  # type: ignore[arg-type]
+    assert not whole
+    assert reader.answer().body == b"too large"
+
+
+async def test_sending_that_broke_is_told_if_there_is_no_answer() -> None:
+    """The first of two errors is the cause."""
+    with pytest.raises(TransportError, match="the connection broke: Broken pipe"):
+        await _ask(BrokenPipe(), AnswerReader(Limits()), request())  # type: ignore[arg-type]
+
+
+async def test_server_that_closes_while_it_is_sent_to() -> None:
+    """Nothing more is sent to whoever reads no more."""
+    with pytest.raises(ProtocolError, match="closed the connection without an answer"):
+        await _ask(BrokenPipe(b"", heard=b""), AnswerReader(Limits()), request())  # type: ignore[arg-type]
