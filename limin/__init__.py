@@ -3,9 +3,10 @@
 from limin.client import Client
 from limin.completion import Choice, TextCompletion, Timing, Usage
 from limin.conversation import Conversation, Message, Role
-from limin.diagnostics import ResponseWarning, WarningCode
+from limin.diagnostics import LiminWarning, ResponseWarning, WarningCode
 from limin.endpoint import Limits
 from limin.errors import (
+    AnswerWarningError,
     AuthenticationError,
     BadRequestError,
     BatchError,
@@ -35,10 +36,11 @@ from limin.functions import (
     generate_text_completions,
     generate_text_completions_for_conversations,
 )
-from limin.logprobs import LogProbs, TokenLogProb
+from limin.logprobs import LogProbs, PromptLogProbs, TextPiece, TokenLogProb, TokenPosition
 from limin.parameters import CompletionOptions, ModelConfiguration
 
 __all__ = [
+    "AnswerWarningError",
     "AuthenticationError",
     "BadRequestError",
     "BatchError",
@@ -53,6 +55,7 @@ __all__ = [
     "ConversationError",
     "FunctionOptions",
     "LiminError",
+    "LiminWarning",
     "Limits",
     "LogProbs",
     "Message",
@@ -60,6 +63,7 @@ __all__ = [
     "NotFoundError",
     "NotSentError",
     "PermissionDeniedError",
+    "PromptLogProbs",
     "ProtocolError",
     "QuotaError",
     "RateLimitError",
@@ -71,8 +75,10 @@ __all__ = [
     "ServerError",
     "StatusError",
     "TextCompletion",
+    "TextPiece",
     "Timing",
     "TokenLogProb",
+    "TokenPosition",
     "TransportError",
     "Usage",
     "WarningCode",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 import anyio
@@ -12,9 +13,14 @@ import msgspec
 from limin.batch import ask_all, check_batch, size_of
 from limin.completion import Timing
 from limin.conversation import Conversation, as_conversation
+from limin.diagnostics import LiminWarning
 from limin.endpoint import Endpoint, Limits
-from limin.errors import ConfigurationError, RequestTimeoutError
-from limin.parameters import CompletionOptions, resolve_configuration
+from limin.errors import AnswerWarningError, ConfigurationError, RequestTimeoutError
+from limin.parameters import (
+    CompletionOptions,
+    checked_on_warning,
+    resolve_configuration,
+)
 from limin.transport.http import HttpTransport
 from limin.wire.request import RequestEncoder
 from limin.wire.response import Question, read_completion
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 
     from limin.batch import Source
     from limin.completion import TextCompletion
+    from limin.parameters import OnWarning
     from limin.transport.foreign import HttpClient
 
 _Item = TypeVar("_Item")
@@ -188,6 +195,7 @@ class Client:
             RequestEncoder.of(configuration),
             configuration.model,
             timeout,
+            checked_on_warning(options.get("on_warning", "ignore")),
         )
 
 
@@ -199,6 +207,7 @@ class _Asker(msgspec.Struct, frozen=True):
     encoder: RequestEncoder
     model: str
     timeout: float | None
+    on_warning: OnWarning
 
     async def ask(self, conversation: Conversation) -> TextCompletion:
         body = self.encoder.encode(conversation)
@@ -207,6 +216,7 @@ class _Asker(msgspec.Struct, frozen=True):
             conversation=conversation,
             model=self.model,
             asks_log_probs=self.encoder.asks_log_probs,
+            top_log_probs=self.encoder.top_log_probs,
             secrets=(*self.endpoint.secrets(), *prompts),
         )
         start_time, start = time.time(), time.perf_counter()
@@ -221,7 +231,10 @@ class _Asker(msgspec.Struct, frozen=True):
             end_time=time.time(),
             duration=time.perf_counter() - start,
         )
-        return read_completion(question, timing, answer)
+        completion = read_completion(question, timing, answer)
+        if self.on_warning != "ignore":
+            _tell(completion, self.on_warning)
+        return completion
 
 
 async def _batch(
@@ -237,6 +250,15 @@ async def _batch(
 
     with BatchProgress(size_of(source)) as progress:
         return await ask_all(source, ask, n_parallel=n_parallel, report=progress.report)
+
+
+def _tell(completion: TextCompletion, on_warning: OnWarning) -> None:
+    """Make what is odd about *completion* heard."""
+    found = completion.warnings
+    if found and on_warning == "raise":
+        raise AnswerWarningError(found, completion)
+    for one in found:
+        warnings.warn(str(one), LiminWarning, stacklevel=2)
 
 
 def _ignore(_result: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import attrs
 
@@ -12,7 +12,11 @@ from limin.conversation import Message
 if TYPE_CHECKING:
     from limin.conversation import Conversation
     from limin.diagnostics import ResponseWarning
-    from limin.logprobs import LogProbs, TokenLogProb
+    from limin.logprobs import LogProbs, PromptLogProbs, TokenLogProb
+
+ReasoningSource: TypeAlias = Literal[
+    "reasoning", "reasoning_content", "reasoning_details", "content"
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -61,19 +65,25 @@ class Choice:
 
     Attributes:
         message: Text of the answer; empty if there was none.
-        finish_reason: Why the model stopped, in the server's word: `stop`,
-            `length`, `content_filter`, ...; None if it did not say.
+        finish_reason: Why the model stopped: `stop`, `length`,
+            `content_filter`, ...; where a server says the same in another word,
+            in OpenAI's; None if it did not say.
+        raw_finish_reason: The same in the server's own word.
         index: Place among the choices, from 0.
         refusal: What the model said instead of an answer.
         reasoning: What the model thought before its answer.
+        reasoning_source: The field that it came in; `content` if it was a part
+            of the content.
         log_probs: The tokens' log probabilities; None if none came.
     """
 
     message: str = ""
     finish_reason: str | None = None
+    raw_finish_reason: str | None = None
     index: int = 0
     refusal: str | None = None
     reasoning: str | None = None
+    reasoning_source: ReasoningSource | None = None
     log_probs: LogProbs | None = None
 
 
@@ -94,8 +104,10 @@ class TextCompletion:
         usage: Tokens, as the server counted them.
         id: The server's name for the completion.
         request_id: The server's name for the exchange (`x-request-id`).
-        warnings: What was odd about the answer.
+        body_warnings: What was odd about the body, but for its log probabilities.
         raw_bytes: The body of the answer as it came.
+        prompt_log_probs: Those of the prompt's tokens, which vLLM gives if
+            `extra_body` asks for `prompt_logprobs`; None if none came.
     """
 
     conversation: Conversation
@@ -106,8 +118,15 @@ class TextCompletion:
     usage: Usage | None = None
     id: str | None = None
     request_id: str | None = None
-    warnings: tuple[ResponseWarning, ...] = ()
+    body_warnings: tuple[ResponseWarning, ...] = attrs.field(default=(), repr=False)
     raw_bytes: bytes = attrs.field(default=b"", repr=False)
+    prompt_log_probs: PromptLogProbs | None = attrs.field(default=None, repr=False)
+
+    @property
+    def warnings(self) -> tuple[ResponseWarning, ...]:
+        """What was odd about the answer; decodes the log probabilities, if any came."""
+        found = [choice.log_probs.warnings for choice in self.choices if choice.log_probs]
+        return sum(found, self.body_warnings)
 
     @property
     def message(self) -> str:
@@ -121,7 +140,7 @@ class TextCompletion:
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the model stopped, in the server's word; None if it did not say."""
+        """Why the model stopped, in OpenAI's word if there is one; None if not said."""
         return self.choices[0].finish_reason
 
     @property

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from limin.completion import TextCompletion
+    from limin.diagnostics import ResponseWarning
 
 
 class LiminError(Exception):
@@ -187,6 +188,23 @@ class ResponseError(LiminError):
         if self.reason:
             words += f", which begins: {self.reason}"
         return words + _request_id_note(self.request_id)
+
+
+@attrs.define
+class AnswerWarningError(LiminError):
+    """Something was odd about an answer, and `on_warning="raise"` was asked for.
+
+    Attributes:
+        warnings: What was odd; at least one.
+        completion: The answer, which could be used all the same.
+    """
+
+    warnings: tuple[ResponseWarning, ...]
+    completion: TextCompletion = attrs.field(repr=False)
+
+    def __str__(self) -> str:
+        first, *more = self.warnings
+        return f"{first}, and {len(more)} more" if more else str(first)
 
 
 @attrs.define

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast, get_args
 
 import attrs
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Validator = Callable[[object, attrs.Attribute[Any], Any], None]
+
+OnWarning: TypeAlias = Literal["ignore", "warn", "raise"]
 
 # Fields of the body that limin itself answers for, and the option to use.
 _RESERVED = {
@@ -154,7 +156,9 @@ class CompletionOptions(TypedDict, total=False):
 
     An option that is given wins over the same field of `model_configuration`.
     `timeout` wins over the client's: seconds for the whole of one completion, None
-    for no limit.
+    for no limit. `on_warning` says what becomes of an answer's warnings, which are
+    recorded in any case: nothing, a `LiminWarning` of Python's for each, or an
+    `AnswerWarningError`.
     """
 
     model: str
@@ -170,6 +174,19 @@ class CompletionOptions(TypedDict, total=False):
     extra_body: Mapping[str, object] | None
     model_configuration: ModelConfiguration | None
     timeout: float | None
+    on_warning: OnWarning
+
+
+def checked_on_warning(on_warning: OnWarning) -> OnWarning:
+    """*on_warning* itself.
+
+    Raises:
+        ConfigurationError: If there is no such thing to do.
+    """
+    if on_warning not in get_args(OnWarning):
+        problem = f"on_warning: expected {', '.join(get_args(OnWarning))}; found another"
+        raise ConfigurationError(problem)
+    return on_warning
 
 
 _FIELDS = frozenset(attrs.fields_dict(ModelConfiguration))

@@ -7,15 +7,11 @@ never made up.
 from __future__ import annotations
 
 import json
-import math
 
 import msgspec
 
 from limin.diagnostics import ResponseWarning, WarningCode
-from limin.logprobs import Entry, Position
 from limin.wire import schema, tree
-
-_BYTE = 0xFF
 
 
 class Unmendable(Exception):  # noqa: N818 (never leaves `wire/`)
@@ -63,17 +59,9 @@ def mend_completion(
         id=mending.text(fields, "id", "$"),
         model=mending.text(fields, "model", "$"),
         usage=mending.usage(fields.get("usage"), "$.usage"),
+        prompt_logprobs=_raw(fields.get("prompt_logprobs")),
     )
     return completion, tuple(mending.warnings)
-
-
-def mend_positions(tokens: bytes) -> list[Position]:
-    """The positions of *tokens*, a JSON list that the decoder refused."""
-    try:
-        listed = tree.as_list(tree.parse(tokens)) or []
-    except ValueError:
-        return []
-    return [_position(item) for item in map(tree.as_object, listed) if item is not None]
 
 
 class _Mending:
@@ -117,14 +105,22 @@ class _Mending:
                 if parts is None
                 else _joined(parts, "text")
             ),
+            thinking=thought or None,
             refusal=self.text(fields, "refusal", path),
-            reasoning=self.text(fields, "reasoning", path) or thought or None,
+            reasoning=self.text(fields, "reasoning", path),
             reasoning_content=self.text(fields, "reasoning_content", path),
+            reasoning_details=_raw(fields.get("reasoning_details")),
         )
 
     def log_probs(self, value: object, path: str) -> schema.LogProbs:
         fields = self.fields_of(value, f"{path}.logprobs")
-        return schema.LogProbs(_raw(fields.get("content")), _raw(fields.get("refusal")))
+        return schema.LogProbs(
+            _raw(fields.get("content")),
+            _raw(fields.get("refusal")),
+            _raw(fields.get("tokens")),
+            _raw(fields.get("token_logprobs")),
+            _raw(fields.get("top_logprobs")),
+        )
 
     def usage(self, value: object, path: str) -> schema.Usage | None:
         if value is None:
@@ -161,48 +157,20 @@ class _Mending:
         value = fields.get(name)
         if value is None:
             return None
-        number = _number(value)
+        number = tree.as_number(value)
         whole = number is not None and number.is_integer() and number >= 0
         if type(value) is not int or not whole:
             self.note(f"{path}.{name}", "a count", value)
         return int(number) if number is not None and whole else None
 
 
-def _position(item: dict[str, object]) -> Position:
-    entry = _entry(item)
-    listed = map(tree.as_object, tree.as_list(item.get("top_logprobs")) or [])
-    top = [_entry(one) for one in listed if one is not None]
-    return Position(entry.token, entry.logprob, entry.bytes, entry.id, top)
-
-
-def _entry(item: dict[str, object]) -> Entry:
-    token_id = item.get("id")
-    return Entry(
-        tree.as_text(item.get("token")) or "",
-        _number(item.get("logprob")),
-        _bytes(tree.as_list(item.get("bytes"))),
-        token_id if type(token_id) is int else None,
-    )
-
-
-def _bytes(values: list[object] | None) -> list[int] | None:
-    """*values* if each is a byte; clients that send code points are not believed."""
-    known = [value for value in values or [] if type(value) is int and 0 <= value <= _BYTE]
-    return None if values is None or len(known) < len(values) else known
-
-
-def _number(value: object) -> float | None:
-    """*value* as a number, also if it came as text; None for what is none.
-
-    NaN is none, nor is what is too large for a float.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
+def reasoning_of(details: msgspec.Raw) -> str | None:
+    """The texts of OpenRouter's `reasoning_details`, joined."""
     try:
-        number = float(value)
-    except (ValueError, OverflowError):
+        parts = tree.as_list(tree.parse(bytes(details))) or []
+    except ValueError:
         return None
-    return None if math.isnan(number) or number == math.inf else number
+    return "".join([_joined(parts, "text"), _joined(parts, "summary")]) or None
 
 
 def _joined(parts: list[object], name: str) -> str:

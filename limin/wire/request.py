@@ -31,10 +31,12 @@ class RequestEncoder(msgspec.Struct, frozen=True):
     Attributes:
         head: The body up to the messages.
         asks_log_probs: Whether the answers should hold log probabilities.
+        top_log_probs: How many alternatives they should hold at each position.
     """
 
     head: bytes
     asks_log_probs: bool
+    top_log_probs: int | None = None
 
     @classmethod
     def of(cls, configuration: ModelConfiguration) -> RequestEncoder:
@@ -51,7 +53,8 @@ class RequestEncoder(msgspec.Struct, frozen=True):
             problem = f"extra_body: expected what JSON can hold; {error}"
             raise ConfigurationError(problem) from None
         head = f'{parameters[:-1]},"messages":'.encode()
-        return cls(head, bool(fields.get("logprobs")))
+        top = fields.get("top_logprobs")
+        return cls(head, bool(fields.get("logprobs")), top if type(top) is int else None)
 
     def encode(self, conversation: Conversation) -> bytes:
         """The body that asks for the continuation of *conversation*.

@@ -14,15 +14,40 @@ import msgspec
 from limin.completion import Choice, TextCompletion, Usage
 from limin.diagnostics import ResponseWarning, WarningCode
 from limin.errors import ResponseError
-from limin.logprobs import LogProbs, Position
+from limin.logprobs import LogProbs, PromptLogProbs
 from limin.visible import excerpt
 from limin.wire import Answer, failure, mend, schema
+from limin.wire.diagnose import Diagnosis
+from limin.wire.positions import (
+    read_legacy_positions,
+    read_positions,
+    read_prompt_positions,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
 
-    from limin.completion import Timing
+    from limin.completion import ReasoningSource, Timing
     from limin.conversation import Conversation
+    from limin.logprobs import Loaded
+
+# vLLM's number for its whole vocabulary.
+_ALL = -1
+
+# What servers other than OpenAI say, in OpenAI's words: Hugging Face, Mistral,
+# Gemini and Anthropic behind gateways. Any other word stays as it is.
+_FINISH_REASONS: dict[str | None, str | None] = {
+    "": None,
+    "eos": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "end_turn": "stop",
+    "STOP": "stop",
+    "model_length": "length",
+    "max_tokens": "length",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+}
 
 # What servers send in the place of nothing.
 _ABSENT = frozenset({b"", b"null", b"[]", b"{}", b'""', b"false"})
@@ -37,12 +62,14 @@ class Question:
         conversation: What was asked.
         model: The model that was asked for.
         asks_log_probs: Whether log probabilities were asked for.
+        top_log_probs: How many alternatives were asked for; None for none.
         secrets: Keys and prompts, which no error message may repeat.
     """
 
     conversation: Conversation
     model: str
     asks_log_probs: bool = False
+    top_log_probs: int | None = None
     secrets: Collection[str] = attrs.field(default=(), repr=False)
 
 
@@ -61,7 +88,9 @@ def read_completion(question: Question, timing: Timing, answer: Answer) -> TextC
     if not body.choices:
         problem = "expected at least one choice, found none"
         raise _response_error(problem, "$.choices", question, answer)
-    choices = tuple(_choice(choice) for choice in body.choices)
+    choices = tuple(
+        _choice(choice, place, question) for place, choice in enumerate(body.choices)
+    )
     if question.asks_log_probs and choices[0].log_probs is None:
         warnings = (*warnings, _LOG_PROBS_MISSING)
     return TextCompletion(
@@ -73,8 +102,9 @@ def read_completion(question: Question, timing: Timing, answer: Answer) -> TextC
         usage=None if body.usage is None else _usage(body.usage),
         id=body.id,
         request_id=answer.request_id,
-        warnings=warnings,
+        body_warnings=warnings,
         raw_bytes=answer.body,
+        prompt_log_probs=_prompt(body.prompt_logprobs),
     )
 
 
@@ -107,31 +137,72 @@ def _response_error(
     )
 
 
-def _choice(choice: schema.Choice) -> Choice:
+def _choice(choice: schema.Choice, place: int, question: Question) -> Choice:
     message = choice.message
+    reasoning, source = _reasoning(message)
     return Choice(
         message=message.content or "",
-        finish_reason=choice.finish_reason or None,
+        finish_reason=_FINISH_REASONS.get(choice.finish_reason, choice.finish_reason),
+        raw_finish_reason=choice.finish_reason,
         index=choice.index,
         refusal=message.refusal,
-        reasoning=message.reasoning or message.reasoning_content,
-        log_probs=None if choice.logprobs is None else _log_probs(choice.logprobs),
+        reasoning=reasoning,
+        reasoning_source=source,
+        log_probs=_log_probs(choice, f"$.choices[{place}].logprobs", question),
     )
 
 
-def _log_probs(found: schema.LogProbs) -> LogProbs | None:
+def _reasoning(message: schema.Message) -> tuple[str | None, ReasoningSource | None]:
+    if message.reasoning:
+        return message.reasoning, "reasoning"
+    if message.reasoning_content:
+        return message.reasoning_content, "reasoning_content"
+    details = message.reasoning_details
+    told = mend.reasoning_of(details) if _present(details) else None
+    if told:
+        return told, "reasoning_details"
+    return message.thinking, "content" if message.thinking else None
+
+
+def _log_probs(choice: schema.Choice, path: str, question: Question) -> LogProbs | None:
     """Of the answer's tokens, or of the refusal's if there was no answer."""
-    for tokens in (found.content, found.refusal):
+    found = choice.logprobs
+    if found is None:
+        return None
+    message = choice.message
+    unasked = question.asks_log_probs and not question.top_log_probs
+    wanted = question.top_log_probs
+    for name, tokens, text in (
+        ("content", found.content, message.content),
+        ("refusal", found.refusal, message.refusal),
+    ):
         if _present(tokens):
-            return LogProbs(partial(_positions, tokens))
+            where = f"{path}.{name}"
+            diagnosis = Diagnosis(where, None if wanted == _ALL else wanted, text or "")
+            return LogProbs(partial(_read, tokens, where, unasked), diagnosis)
+    if _present(found.tokens):
+        parts = (found.tokens, found.token_logprobs, found.top_logprobs)
+        diagnosis = Diagnosis(path, wanted, message.content or "")
+        return LogProbs(partial(read_legacy_positions, parts, path), diagnosis)
     return None
 
 
-def _positions(tokens: msgspec.Raw) -> Sequence[Position]:
-    try:
-        return schema.positions_decoder.decode(tokens)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return mend.mend_positions(bytes(tokens))
+def _read(tokens: msgspec.Raw, path: str, unasked: bool) -> Loaded:  # noqa: FBT001 (a partial's)
+    """The positions; without alternatives if none were asked for.
+
+    llama.cpp sends some all the same; they stay in the raw body.
+    """
+    positions, warnings = read_positions(tokens, path)
+    if unasked:
+        for position in positions:
+            position.top_logprobs = []
+    return positions, warnings
+
+
+def _prompt(found: msgspec.Raw) -> PromptLogProbs | None:
+    return (
+        PromptLogProbs(partial(read_prompt_positions, found)) if _present(found) else None
+    )
 
 
 def _usage(usage: schema.Usage) -> Usage:

@@ -41,19 +41,27 @@ class Usage(msgspec.Struct, gc=False):
 
 
 class LogProbs(msgspec.Struct, gc=False):
-    """`choices[].logprobs`: its lists stay bytes until they are looked at."""
+    """`choices[].logprobs`: its lists stay bytes until they are looked at.
+
+    The last three are those of OpenAI's old completions API.
+    """
 
     content: msgspec.Raw = msgspec.Raw()
     refusal: msgspec.Raw = msgspec.Raw()
+    tokens: msgspec.Raw = msgspec.Raw()
+    token_logprobs: msgspec.Raw = msgspec.Raw()
+    top_logprobs: msgspec.Raw = msgspec.Raw()
 
 
 class Message(msgspec.Struct, gc=False):
-    """`choices[].message`."""
+    """`choices[].message`; `thinking` is that of content parts, once mended."""
 
     content: str | None = None
     refusal: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
+    reasoning_details: msgspec.Raw = msgspec.Raw()
+    thinking: str | None = None
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -73,6 +81,7 @@ class Completion(msgspec.Struct, gc=False):
     id: str | None = None
     model: str | None = None
     usage: Usage | None = None
+    prompt_logprobs: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import cast
 
 _LONGEST_INTEGER = 300
@@ -43,6 +44,20 @@ def as_list(value: object) -> list[object] | None:
 def as_text(value: object) -> str | None:
     """*value* if it is text, else None."""
     return value if isinstance(value, str) else None
+
+
+def as_number(value: object) -> float | None:
+    """*value* as a number, also if it came as text; None for what is none.
+
+    NaN is none, nor is what is too large for a float.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return None if math.isnan(number) or number == math.inf else number
 
 
 def kind(value: object) -> str:
