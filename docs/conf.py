@@ -10,3 +10,5 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 # The README is a page of the documentation, and names its files from the root.
 suppress_warnings = ["myst.xref_missing"]
+# Names for types, which are no classes to link to.
+nitpick_ignore = [("py:class", "ReasoningSource"), ("py:class", "OnWarning")]

@@ -17,19 +17,19 @@ class WarningCode(enum.StrEnum):
     """Log probabilities were asked for, and none came."""
 
     LEGACY_LOG_PROBS = "legacy-log-probs"
-    """They came in the shape of OpenAI's old completions API: no bytes, no ids."""
+    """They came in the shape of OpenAI's old completions API, without bytes and ids."""
 
     PROBABILITIES_CONVERTED = "probabilities-converted"
     """Probabilities came in their place, after sampling; their logarithms are given."""
 
     TOKEN_IDS_AS_TEXT = "token-ids-as-text"  # noqa: S105 (no secret)
-    """Tokens came as `token_id:123`: their ids are known, and their bytes are not."""
+    """Tokens came as their ids in words; their bytes are not known."""
 
     LOG_PROB_SENTINEL = "log-prob-sentinel"
     """A number such as -9999 stood for minus infinity, and is read as that."""
 
     LOG_PROB_UNKNOWN = "log-prob-unknown"
-    """A token came without a log probability, or with NaN: it is None."""
+    """A token came without a log probability, or with NaN, and it is None."""
 
     POSITIVE_LOG_PROB = "positive-log-prob"
     """A value is above 0, so it is no log probability; raw logits, perhaps."""
@@ -50,7 +50,7 @@ class WarningCode(enum.StrEnum):
     """A position has the same alternatives, to the digit, as the one before."""
 
     REPLACEMENT_CHARACTER = "replacement-character"
-    """A token came as U+FFFD, without its own bytes: they are None."""
+    """A token came as U+FFFD, without its own bytes, which are None."""
 
     TEXT_MISMATCH = "text-mismatch"
     """The tokens do not join to the answer."""

@@ -276,9 +276,9 @@ class LogProbs(Sequence[TokenPosition]):
 
     @property
     def total(self) -> float | None:
-        """Log probability of the whole answer: the sum over its tokens, in nats.
+        """Log probability of the whole answer, the sum over its tokens, in nats.
 
-        At most 0; 0 without tokens; None if one of them is not known.
+        At most 0, and 0 without tokens. None if one of them is not known.
         """
         known = [position.logprob for position in self._decoded()]
         return None if None in known else math.fsum(one for one in known if one is not None)
@@ -291,7 +291,7 @@ class LogProbs(Sequence[TokenPosition]):
 
     @property
     def perplexity(self) -> float | None:
-        """The exponential of minus the mean: at least 1; None as for `mean`.
+        """The exponential of minus the mean, at least 1; None as for `mean`.
 
         Source: Jurafsky and Martin, Speech and Language Processing, 3.3.
         """

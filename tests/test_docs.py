@@ -1,4 +1,4 @@
-"""The examples of the README run, as they stand there."""
+"""The examples of the README and the documentation run, as they stand there."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-PROGRAMS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-SHOWN = re.findall(
-    r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", README, re.DOTALL | re.MULTILINE
-)
+PAGES = [README, *(page.read_text() for page in sorted((ROOT / "docs").glob("*.md")))]
+PROGRAMS = [
+    program
+    for page in PAGES
+    for program in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+]
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +50,14 @@ def run(program: str, base_url: str) -> str:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_program_of_the_readme_runs(program: str, base_url: str) -> None:
+def test_program_runs(program: str, base_url: str) -> None:
     """What a newcomer pastes works."""
     assert run(program, base_url).strip()
 
 
-def test_readme_has_programs() -> None:
+def test_pages_have_programs() -> None:
     """The pattern above finds what it should."""
-    assert len(PROGRAMS) == 6
-    assert len(SHOWN) == 2
+    assert len(PROGRAMS) == 7
 
 
 def test_continuous_integration_runs_the_readmes_command() -> None:

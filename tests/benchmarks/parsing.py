@@ -34,6 +34,7 @@ _QUESTION = Question(
     conversation=Conversation([Message("user", "Go on.")]),
     model="m",
     asks_log_probs=True,
+    top_log_probs=20,
 )
 _TIMING = Timing(start_time=0.0, end_time=1.0, duration=1.0)
 _SYLLABLES = ("re", "ing", "tion", "ka", "mo", "é", "ß", "str", "o", "un", "语", "er", "1")
