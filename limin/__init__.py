@@ -1,7 +1,8 @@
 """Conversations to any OpenAI-compatible endpoint, and typed completions back."""
 
+from limin.batch import Results
 from limin.client import Client
-from limin.completion import Choice, TextCompletion, Timing, Usage
+from limin.completion import Attempt, Choice, TextCompletion, Timing, Usage
 from limin.conversation import Conversation, Message, Role
 from limin.diagnostics import LiminWarning, ResponseWarning, WarningCode
 from limin.endpoint import Limits
@@ -10,6 +11,7 @@ from limin.errors import (
     AuthenticationError,
     BadRequestError,
     BatchError,
+    CertificateError,
     ConfigurationError,
     ConnectError,
     ContentFilterError,
@@ -35,15 +37,18 @@ from limin.functions import (
     generate_text_completion_for_conversation,
     generate_text_completions,
     generate_text_completions_for_conversations,
+    iter_text_completions,
 )
 from limin.logprobs import LogProbs, PromptLogProbs, TextPiece, TokenLogProb, TokenPosition
 from limin.parameters import CompletionOptions, ModelConfiguration
 
 __all__ = [
     "AnswerWarningError",
+    "Attempt",
     "AuthenticationError",
     "BadRequestError",
     "BatchError",
+    "CertificateError",
     "Choice",
     "Client",
     "CompletionOptions",
@@ -71,6 +76,7 @@ __all__ = [
     "ResponseError",
     "ResponseTooLargeError",
     "ResponseWarning",
+    "Results",
     "Role",
     "ServerError",
     "StatusError",
@@ -86,4 +92,5 @@ __all__ = [
     "generate_text_completion_for_conversation",
     "generate_text_completions",
     "generate_text_completions_for_conversations",
+    "iter_text_completions",
 ]

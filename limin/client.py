@@ -1,40 +1,31 @@
-"""One question, one answer: the client, its endpoint and its connections."""
+"""The client: one endpoint, its connections, and all that can be asked of it."""
 
 from __future__ import annotations
 
-import math
-import time
-import warnings
-from typing import TYPE_CHECKING, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Literal, Self, Unpack, overload
 
-import anyio
-import msgspec
-
-from limin.batch import ask_all, check_batch, size_of
-from limin.completion import Timing
-from limin.conversation import Conversation, as_conversation
-from limin.diagnostics import LiminWarning
+from limin.asking import Asker, checked_retries, checked_timeout
+from limin.batch import Results, ask_all, check_batch, completions_or_raise, size_of
+from limin.conversation import as_conversation
 from limin.endpoint import Endpoint, Limits
-from limin.errors import AnswerWarningError, ConfigurationError, RequestTimeoutError
 from limin.parameters import (
     CompletionOptions,
     checked_on_warning,
     resolve_configuration,
 )
+from limin.policy.retry import RetryPolicy
 from limin.transport.http import HttpTransport
 from limin.wire.request import RequestEncoder
-from limin.wire.response import Question, read_completion
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from types import TracebackType
 
-    from limin.batch import Source
+    from limin.batch import OnError, Source
     from limin.completion import TextCompletion
-    from limin.parameters import OnWarning
+    from limin.conversation import Conversation
+    from limin.errors import LiminError
     from limin.transport.foreign import HttpClient
-
-_Item = TypeVar("_Item")
 
 
 class Client:
@@ -50,6 +41,7 @@ class Client:
         *,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = 600.0,
+        max_retries: int = 4,
         limits: Limits | None = None,
         http_client: HttpClient | None = None,
     ) -> None:
@@ -62,6 +54,8 @@ class Client:
                 no Authorization header is sent.
             headers: More headers for each request; they win over limin's.
             timeout: Seconds for the whole of one completion; None for no limit.
+            max_retries: How often a request that failed for a passing reason is
+                sent again.
             limits: What a server may cost at most.
             http_client: An `httpx.AsyncClient` or an `httpx2.AsyncClient` to use,
                 and to leave open; it has limits of its own.
@@ -71,7 +65,8 @@ class Client:
                 server is meant and there is no key.
         """
         self._endpoint = Endpoint.resolve(base_url, api_key, headers)
-        self._timeout = _checked_timeout(timeout)
+        self._timeout = checked_timeout(timeout)
+        self._max_retries = checked_retries(max_retries)
         self._transport = HttpTransport(self._endpoint, limits or Limits(), http_client)
 
     def __repr__(self) -> str:
@@ -129,6 +124,7 @@ class Client:
         """
         return await self._asker(options).ask(as_conversation(conversation))
 
+    @overload
     async def generate_text_completions(
         self,
         user_prompts: Source[str],
@@ -136,8 +132,32 @@ class Client:
         *,
         system_prompt: str | None = None,
         show_progress: bool = True,
+        on_error: Literal["raise"] = "raise",
         **options: Unpack[CompletionOptions],
-    ) -> list[TextCompletion]:
+    ) -> list[TextCompletion]: ...
+
+    @overload
+    async def generate_text_completions(
+        self,
+        user_prompts: Source[str],
+        n_parallel: int = 5,
+        *,
+        system_prompt: str | None = None,
+        show_progress: bool = True,
+        on_error: Literal["return"],
+        **options: Unpack[CompletionOptions],
+    ) -> list[TextCompletion | LiminError]: ...
+
+    async def generate_text_completions(
+        self,
+        user_prompts: Source[str],
+        n_parallel: int = 5,
+        *,
+        system_prompt: str | None = None,
+        show_progress: bool = True,
+        on_error: OnError = "raise",
+        **options: Unpack[CompletionOptions],
+    ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
         """The completions of many prompts, in the prompts' order.
 
         Args:
@@ -145,18 +165,38 @@ class Client:
             n_parallel: Requests under way at most; at least 1.
             system_prompt: What the system says before each of them.
             show_progress: Whether a bar on stderr tells how far it is.
+            on_error: What to do if any prompt failed, after all others were
+                finished: raise, or return the errors in their places.
             **options: See `CompletionOptions`.
 
         Raises:
-            BatchError: If any prompt failed, after all others were finished; an
-                error that would strike every prompt stops the batch early.
+            BatchError: If any prompt failed; it holds every completion and every
+                error. One that would strike every prompt stops the batch early.
         """
-        asker = self._asker(options)
+        ask = self._ask_each(options, system_prompt)
+        return await _batch(user_prompts, ask, n_parallel, show_progress, on_error)
 
-        async def ask(prompt: str) -> TextCompletion:
-            return await asker.ask(as_conversation(prompt, system_prompt))
+    @overload
+    async def generate_text_completions_for_conversations(
+        self,
+        conversations: Source[Conversation],
+        n_parallel: int = 5,
+        *,
+        show_progress: bool = True,
+        on_error: Literal["raise"] = "raise",
+        **options: Unpack[CompletionOptions],
+    ) -> list[TextCompletion]: ...
 
-        return await _batch(user_prompts, ask, n_parallel, show_progress)
+    @overload
+    async def generate_text_completions_for_conversations(
+        self,
+        conversations: Source[Conversation],
+        n_parallel: int = 5,
+        *,
+        show_progress: bool = True,
+        on_error: Literal["return"],
+        **options: Unpack[CompletionOptions],
+    ) -> list[TextCompletion | LiminError]: ...
 
     async def generate_text_completions_for_conversations(
         self,
@@ -164,110 +204,96 @@ class Client:
         n_parallel: int = 5,
         *,
         show_progress: bool = True,
+        on_error: OnError = "raise",
         **options: Unpack[CompletionOptions],
-    ) -> list[TextCompletion]:
+    ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
         """The completions of many conversations, in their order.
 
         Args:
             conversations: Conversations, consumed lazily.
             n_parallel: Requests under way at most; at least 1.
             show_progress: Whether a bar on stderr tells how far it is.
+            on_error: What to do if any failed, after all others were finished:
+                raise, or return the errors in their places.
             **options: See `CompletionOptions`.
 
         Raises:
-            BatchError: If any conversation failed, after all others were
-                finished; an error that would strike every one stops the batch
-                early.
+            BatchError: If any conversation failed; it holds every completion and
+                every error. One that would strike every one stops the batch early.
         """
+        ask = self._ask_each(options)
+        return await _batch(conversations, ask, n_parallel, show_progress, on_error)
+
+    def iter_text_completions(
+        self,
+        prompts_or_conversations: Source[str | Conversation],
+        n_parallel: int = 5,
+        *,
+        system_prompt: str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> Results:
+        """The results of many questions as they finish.
+
+        `async with client.iter_text_completions(...) as results`, and in it
+        `async for place, result in results`: the place of the question from 0,
+        and its completion or error.
+
+        Args:
+            prompts_or_conversations: Questions, consumed lazily: no more than
+                are under way, and no faster than the results are taken.
+            n_parallel: Requests under way at most; at least 1.
+            system_prompt: What the system says before each prompt.
+            **options: See `CompletionOptions`.
+        """
+        check_batch(prompts_or_conversations, n_parallel)
+        ask = self._ask_each(options, system_prompt)
+        return Results(prompts_or_conversations, ask, n_parallel)
+
+    def _ask_each(
+        self, options: CompletionOptions, system_prompt: str | None = None
+    ) -> Callable[[str | Conversation], Awaitable[TextCompletion]]:
         asker = self._asker(options)
 
-        async def ask(conversation: Conversation) -> TextCompletion:
-            return await asker.ask(as_conversation(conversation))
+        async def ask(question: str | Conversation) -> TextCompletion:
+            return await asker.ask(as_conversation(question, system_prompt))
 
-        return await _batch(conversations, ask, n_parallel, show_progress)
+        return ask
 
-    def _asker(self, options: CompletionOptions) -> _Asker:
+    def _asker(self, options: CompletionOptions) -> Asker:
         configuration = resolve_configuration(options)
-        timeout = _checked_timeout(options.get("timeout", self._timeout))
-        return _Asker(
+        timeout = checked_timeout(options.get("timeout", self._timeout))
+        max_retries = checked_retries(options.get("max_retries", self._max_retries))
+        return Asker(
             self._endpoint,
             self._transport,
             RequestEncoder.of(configuration),
             configuration.model,
             timeout,
+            RetryPolicy(attempts=1 + max_retries),
             checked_on_warning(options.get("on_warning", "ignore")),
         )
 
 
-class _Asker(msgspec.Struct, frozen=True):
-    """Asks with one configuration: what a batch makes once, and uses for each."""
-
-    endpoint: Endpoint
-    transport: HttpTransport
-    encoder: RequestEncoder
-    model: str
-    timeout: float | None
-    on_warning: OnWarning
-
-    async def ask(self, conversation: Conversation) -> TextCompletion:
-        body = self.encoder.encode(conversation)
-        prompts = [message.content for message in conversation.messages]
-        question = Question(
-            conversation=conversation,
-            model=self.model,
-            asks_log_probs=self.encoder.asks_log_probs,
-            top_log_probs=self.encoder.top_log_probs,
-            secrets=(*self.endpoint.secrets(), *prompts),
-        )
-        start_time, start = time.time(), time.perf_counter()
-        answer = None
-        with anyio.move_on_after(self.timeout):
-            answer = await self.transport.post(body)
-        if answer is None:
-            reason = f"no complete answer within {self.timeout:g} seconds"
-            raise RequestTimeoutError(reason, self.timeout)
-        timing = Timing(
-            start_time=start_time,
-            end_time=time.time(),
-            duration=time.perf_counter() - start,
-        )
-        completion = read_completion(question, timing, answer)
-        if self.on_warning != "ignore":
-            _tell(completion, self.on_warning)
-        return completion
-
-
 async def _batch(
-    source: Source[_Item],
-    ask: Callable[[_Item], Awaitable[TextCompletion]],
+    source: Source[str | Conversation],
+    ask: Callable[[str | Conversation], Awaitable[TextCompletion]],
     n_parallel: int,
-    show_progress: bool,  # noqa: FBT001 (a private step of the functions above)
-) -> list[TextCompletion]:
-    check_batch(source, n_parallel)
+    show_progress: bool,  # noqa: FBT001 (a private step of the methods above)
+    on_error: OnError,
+) -> list[TextCompletion] | list[TextCompletion | LiminError]:
+    check_batch(source, n_parallel, on_error)
     if not show_progress:
-        return await ask_all(source, ask, n_parallel=n_parallel, report=_ignore)
-    from limin.rendering.progress import BatchProgress  # noqa: PLC0415 (rich loads when shown)
+        found = await ask_all(source, ask, n_parallel=n_parallel, report=_ignore)
+    else:
+        from limin.rendering.progress import BatchProgress  # noqa: PLC0415 (rich loads when shown)
 
-    with BatchProgress(size_of(source)) as progress:
-        return await ask_all(source, ask, n_parallel=n_parallel, report=progress.report)
-
-
-def _tell(completion: TextCompletion, on_warning: OnWarning) -> None:
-    """Make what is odd about *completion* heard."""
-    found = completion.warnings
-    if found and on_warning == "raise":
-        raise AnswerWarningError(found, completion)
-    for one in found:
-        warnings.warn(str(one), LiminWarning, stacklevel=2)
+        with BatchProgress(size_of(source)) as progress:
+            found = await ask_all(
+                source, ask, n_parallel=n_parallel, report=progress.report
+            )
+    results, stopped_by = found
+    return results if on_error == "return" else completions_or_raise(results, stopped_by)
 
 
 def _ignore(_result: object) -> None:
     """Report to nobody."""
-
-
-def _checked_timeout(timeout: float | None) -> float | None:
-    number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
-    if timeout is not None and not (number and 0 < timeout < math.inf):
-        problem = f"timeout: expected seconds above 0 or None, found {timeout!r}"
-        raise ConfigurationError(problem)
-    return timeout

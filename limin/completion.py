@@ -12,6 +12,7 @@ from limin.conversation import Message
 if TYPE_CHECKING:
     from limin.conversation import Conversation
     from limin.diagnostics import ResponseWarning
+    from limin.errors import LiminError
     from limin.logprobs import LogProbs, PromptLogProbs, TokenLogProb
 
 ReasoningSource: TypeAlias = Literal[
@@ -42,19 +43,38 @@ class Usage:
 
 
 @attrs.frozen(kw_only=True)
-class Timing:
-    """When a completion was asked for, and how long it took.
+class Attempt:
+    """One request of those that a completion took.
 
     Attributes:
-        start_time: When the request left, in Unix seconds.
+        start_time: When it left, in Unix seconds.
+        duration: Seconds until its answer, or its failure.
+        error: Why it failed; None for the one that succeeded.
+        waited: Seconds waited after it, before the next one.
+    """
+
+    start_time: float
+    duration: float
+    error: LiminError | None = None
+    waited: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Timing:
+    """When a completion was asked for, and how long it took, retries included.
+
+    Attributes:
+        start_time: When the first request left, in Unix seconds.
         end_time: When the answer was whole, in Unix seconds.
         duration: Seconds between, by a clock that never jumps; it need not
             equal the difference of the two dates.
+        attempts: The requests that it took, the successful one last.
     """
 
     start_time: float
     end_time: float
     duration: float
+    attempts: tuple[Attempt, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -14,12 +14,19 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from limin.completion import TextCompletion
+    from limin.completion import Attempt, TextCompletion
     from limin.diagnostics import ResponseWarning
 
 
 class LiminError(Exception):
-    """The root of all that limin raises on purpose."""
+    """The root of all that limin raises on purpose.
+
+    Attributes:
+        attempts: The requests that were sent before it was raised, each with its
+            own error; none if nothing was sent.
+    """
+
+    attempts: tuple[Attempt, ...] = ()
 
 
 @attrs.define
@@ -72,6 +79,10 @@ class ConnectError(TransportError):
     """No connection to the server could be made."""
 
 
+class CertificateError(ConnectError):
+    """The server's certificate is not to be trusted, or is another server's."""
+
+
 class ProtocolError(TransportError):
     """The server's bytes are not HTTP, or stopped in the middle."""
 
@@ -109,6 +120,8 @@ class StatusError(LiminError):
         code: `error.code` of the body, as text.
         error_type: `error.type` of the body.
         param: `error.param` of the body.
+        retry_after: Seconds that the server asks to wait; None if it did not say.
+        should_retry: What `x-should-retry` says; None if it did not say.
         body: The body as it came; it may quote the prompt.
     """
 
@@ -118,13 +131,24 @@ class StatusError(LiminError):
     code: str | None = None
     error_type: str | None = None
     param: str | None = None
+    retry_after: float | None = None
+    should_retry: bool | None = None
     body: bytes = attrs.field(default=b"", repr=False)
 
     def __str__(self) -> str:
         words = f"the server answered {self.status}"
         if self.reason:
             words += f": {self.reason}"
+        if self.retry_after is not None:
+            words += f" (asks to wait {self.retry_after:g} seconds)"
         return words + _request_id_note(self.request_id)
+
+    @property
+    def effective_status(self) -> int:
+        """The status that the error body tells, where HTTP told of a success."""
+        told = self.code or ""
+        is_status = len(told) == 3 and told.isdecimal() and told[0] in "45"  # noqa: PLR2004
+        return int(told) if is_status and self.status < 300 else self.status  # noqa: PLR2004
 
 
 class BadRequestError(StatusError):

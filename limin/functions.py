@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Unpack, cast
+from typing import TYPE_CHECKING, Literal, Unpack, cast, overload
 
 from limin.batch import check_batch, size_of
 from limin.client import Client
@@ -13,9 +13,10 @@ from limin.parameters import CompletionOptions
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from limin.batch import Source
+    from limin.batch import OnError, Results, Source
     from limin.completion import TextCompletion
     from limin.conversation import Conversation
+    from limin.errors import LiminError
 
 
 class FunctionOptions(CompletionOptions, total=False):
@@ -71,14 +72,39 @@ async def generate_text_completion_for_conversation(
         return await client.generate_text_completion_for_conversation(conversation, **rest)
 
 
+@overload
 async def generate_text_completions(
     user_prompts: Source[str],
     n_parallel: int = 5,
     *,
     system_prompt: str | None = None,
     show_progress: bool = True,
+    on_error: Literal["raise"] = "raise",
     **options: Unpack[FunctionOptions],
-) -> list[TextCompletion]:
+) -> list[TextCompletion]: ...
+
+
+@overload
+async def generate_text_completions(
+    user_prompts: Source[str],
+    n_parallel: int = 5,
+    *,
+    system_prompt: str | None = None,
+    show_progress: bool = True,
+    on_error: Literal["return"],
+    **options: Unpack[FunctionOptions],
+) -> list[TextCompletion | LiminError]: ...
+
+
+async def generate_text_completions(
+    user_prompts: Source[str],
+    n_parallel: int = 5,
+    *,
+    system_prompt: str | None = None,
+    show_progress: bool = True,
+    on_error: OnError = "raise",
+    **options: Unpack[FunctionOptions],
+) -> list[TextCompletion] | list[TextCompletion | LiminError]:
     """The completions of many prompts, in the prompts' order, over one client.
 
     Args:
@@ -86,13 +112,15 @@ async def generate_text_completions(
         n_parallel: Requests under way at most; at least 1.
         system_prompt: What the system says before each of them.
         show_progress: Whether a bar on stderr tells how far it is.
+        on_error: What to do if any prompt failed, after all others were finished:
+            raise, or return the errors in their places.
         **options: See `FunctionOptions`.
 
     Raises:
-        BatchError: If any prompt failed, after all others were finished; an
-            error that would strike every prompt stops the batch early.
+        BatchError: If any prompt failed; it holds every completion and every
+            error. One that would strike every prompt stops the batch early.
     """
-    check_batch(user_prompts, n_parallel)
+    check_batch(user_prompts, n_parallel, on_error)
     if size_of(user_prompts) == 0:
         return []
     async with _client(options) as (client, rest):
@@ -101,8 +129,31 @@ async def generate_text_completions(
             n_parallel,
             system_prompt=system_prompt,
             show_progress=show_progress,
+            on_error=on_error,
             **rest,
         )
+
+
+@overload
+async def generate_text_completions_for_conversations(
+    conversations: Source[Conversation],
+    n_parallel: int = 5,
+    *,
+    show_progress: bool = True,
+    on_error: Literal["raise"] = "raise",
+    **options: Unpack[FunctionOptions],
+) -> list[TextCompletion]: ...
+
+
+@overload
+async def generate_text_completions_for_conversations(
+    conversations: Source[Conversation],
+    n_parallel: int = 5,
+    *,
+    show_progress: bool = True,
+    on_error: Literal["return"],
+    **options: Unpack[FunctionOptions],
+) -> list[TextCompletion | LiminError]: ...
 
 
 async def generate_text_completions_for_conversations(
@@ -110,27 +161,77 @@ async def generate_text_completions_for_conversations(
     n_parallel: int = 5,
     *,
     show_progress: bool = True,
+    on_error: OnError = "raise",
     **options: Unpack[FunctionOptions],
-) -> list[TextCompletion]:
+) -> list[TextCompletion] | list[TextCompletion | LiminError]:
     """The completions of many conversations, in their order, over one client.
 
     Args:
         conversations: Conversations, consumed lazily.
         n_parallel: Requests under way at most; at least 1.
         show_progress: Whether a bar on stderr tells how far it is.
+        on_error: What to do if any failed, after all others were finished: raise,
+            or return the errors in their places.
         **options: See `FunctionOptions`.
 
     Raises:
-        BatchError: If any conversation failed, after all others were finished;
-            an error that would strike every one stops the batch early.
+        BatchError: If any conversation failed; it holds every completion and
+            every error. One that would strike every one stops the batch early.
     """
-    check_batch(conversations, n_parallel)
+    check_batch(conversations, n_parallel, on_error)
     if size_of(conversations) == 0:
         return []
     async with _client(options) as (client, rest):
         return await client.generate_text_completions_for_conversations(
-            conversations, n_parallel, show_progress=show_progress, **rest
+            conversations,
+            n_parallel,
+            show_progress=show_progress,
+            on_error=on_error,
+            **rest,
         )
+
+
+def iter_text_completions(
+    prompts_or_conversations: Source[str | Conversation],
+    n_parallel: int = 5,
+    *,
+    system_prompt: str | None = None,
+    **options: Unpack[FunctionOptions],
+) -> Results:
+    """The results of many questions as they finish, over one client.
+
+    `async with iter_text_completions(...) as results`, and in it
+    `async for place, result in results`: the place of the question from 0, and
+    its completion or error.
+
+    Args:
+        prompts_or_conversations: Questions, consumed lazily: no more than are
+            under way, and no faster than the results are taken.
+        n_parallel: Requests under way at most; at least 1.
+        system_prompt: What the system says before each prompt.
+        **options: See `FunctionOptions`.
+    """
+    given, rest = _split(options)
+    client = given or Client(options.get("base_url"), options.get("api_key"))
+    results = client.iter_text_completions(
+        prompts_or_conversations, n_parallel, system_prompt=system_prompt, **rest
+    )
+    return results if given is not None else results.closing(client)
+
+
+def _split(options: FunctionOptions) -> tuple[Client | None, CompletionOptions]:
+    """The client that *options* name, and the options for its call.
+
+    Raises:
+        ConfigurationError: If they name a client and an endpoint.
+    """
+    client = options.get("client")
+    own = (options.get("base_url"), options.get("api_key"))
+    if client is not None and own != (None, None):
+        problem = "client: expected no base_url or api_key beside it, found one"
+        raise ConfigurationError(problem)
+    rest = {name: value for name, value in options.items() if name not in _OWN}
+    return client, cast("CompletionOptions", rest)
 
 
 @asynccontextmanager
@@ -138,15 +239,9 @@ async def _client(
     options: FunctionOptions,
 ) -> AsyncGenerator[tuple[Client, CompletionOptions]]:
     """The client that *options* name or describe, and the options for its call."""
-    client = options.get("client")
-    base_url, api_key = options.get("base_url"), options.get("api_key")
-    rest = {name: value for name, value in options.items() if name not in _OWN}
-    call = cast("CompletionOptions", rest)
-    if client is None:
-        async with Client(base_url, api_key) as client:
-            yield client, call
-    elif base_url is None and api_key is None:
-        yield client, call
-    else:
-        problem = "client: expected no base_url or api_key beside it, found one"
-        raise ConfigurationError(problem)
+    given, rest = _split(options)
+    if given is not None:
+        yield given, rest
+        return
+    async with Client(options.get("base_url"), options.get("api_key")) as client:
+        yield client, rest

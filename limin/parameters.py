@@ -154,11 +154,12 @@ class ModelConfiguration:
 class CompletionOptions(TypedDict, total=False):
     """The options of every function, by name; see `ModelConfiguration`.
 
-    An option that is given wins over the same field of `model_configuration`.
-    `timeout` wins over the client's: seconds for the whole of one completion, None
-    for no limit. `on_warning` says what becomes of an answer's warnings, which are
-    recorded in any case: nothing, a `LiminWarning` of Python's for each, or an
-    `AnswerWarningError`.
+    An option that is given wins over the same field of `model_configuration`, or
+    over the client's. `timeout` is in seconds, for the whole of one completion, None
+    for no limit. `max_retries` is how often a request that failed for a passing
+    reason is sent again. `on_warning` says what becomes of an answer's warnings,
+    which are recorded in any case: nothing, a `LiminWarning` of Python's for each,
+    or an `AnswerWarningError`.
     """
 
     model: str
@@ -174,6 +175,7 @@ class CompletionOptions(TypedDict, total=False):
     extra_body: Mapping[str, object] | None
     model_configuration: ModelConfiguration | None
     timeout: float | None
+    max_retries: int
     on_warning: OnWarning
 
 

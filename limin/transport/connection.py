@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import anyio
 import msgspec
 
-from limin.errors import ConnectError
+from limin.errors import CertificateError, ConnectError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -133,6 +133,9 @@ async def connect(origin: Origin, *, seconds: float) -> Connection:
             if origin.context is None:
                 return Connection(opened)
             return Connection(await _shake_hands(opened, origin.host, origin.context))
+        except ssl.SSLCertVerificationError as error:
+            reason = f"no connection to {origin}: {error.verify_message}"
+            raise CertificateError(reason) from error
         except (OSError, UnicodeError) as error:
             words = getattr(error, "strerror", None) or str(error)
             reason = f"no connection to {origin}: {words}"

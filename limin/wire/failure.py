@@ -11,6 +11,8 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import attrs
+
 from limin.errors import (
     AuthenticationError,
     BadRequestError,
@@ -25,6 +27,7 @@ from limin.errors import (
 )
 from limin.visible import excerpt
 from limin.wire import Answer, tree
+from limin.wire.waits import wait_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -35,6 +38,9 @@ _BY_STATUS: dict[int, type[StatusError]] = {
     404: NotFoundError,
     429: RateLimitError,
 }
+
+# OpenAI's servers overrule their clients with this header.
+_SHOULD_RETRY = {"true": True, "false": False}
 
 # RFC 9110, 15.4: those that lead to another place.
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -64,27 +70,33 @@ _READ = 65_536
 _PAGE = 4_096
 
 
-def status_error(answer: Answer, secrets: Collection[str] = ()) -> StatusError:
+def status_error(
+    answer: Answer, secrets: Collection[str] = (), now: float = 0.0
+) -> StatusError:
     """The exception for an answer that is an error, by its status or its body.
 
     Args:
         answer: The server's answer.
         secrets: Keys and prompts, which no message may repeat.
+        now: When the answer came, in Unix seconds.
     """
     words, fields = _read(answer.body)
     if answer.status in _REDIRECTS:
         words = f"redirects are not followed, and this one leads to {_target(answer)}"
     code, kind, param = (_text(fields.get(name)) for name in ("code", "type", "param"))
-    status = _effective_status(answer.status, code)
-    return _class_of(status, f"{code} {kind} {words}")(
+    error = StatusError(
         answer.status,
         excerpt(words, secrets),
         answer.request_id,
         code=None if code is None else excerpt(code, secrets),
         error_type=None if kind is None else excerpt(kind, secrets),
         param=None if param is None else excerpt(param, secrets),
+        retry_after=wait_of(answer.headers, words, now),
+        should_retry=_SHOULD_RETRY.get(answer.headers.get("x-should-retry", "")),
         body=answer.body,
     )
+    exact = _class_of(error.effective_status, f"{code} {kind} {words}")
+    return exact(**attrs.asdict(error))
 
 
 def _target(answer: Answer) -> str:
@@ -94,13 +106,6 @@ def _target(answer: Answer) -> str:
     except ValueError:
         host = "an address that cannot be read"
     return host or "the same host"
-
-
-def _effective_status(status: int, code: str | None) -> int:
-    """The status that the body tells, where HTTP told of a success."""
-    if status < 300 and code is not None and re.fullmatch("[45][0-9][0-9]", code):  # noqa: PLR2004 (2xx)
-        return int(code)
-    return status
 
 
 def _class_of(status: int, said: str) -> type[StatusError]:

@@ -81,10 +81,10 @@ def read_completion(question: Question, timing: Timing, answer: Answer) -> TextC
         ResponseError: If it is no JSON object, or has no choice.
     """
     if not 200 <= answer.status < 300:  # noqa: PLR2004 (2xx)
-        raise failure.status_error(answer, question.secrets)
+        raise failure.status_error(answer, question.secrets, timing.end_time)
     body, warnings = _decode(question, answer)
     if _present(body.error) or any(_present(choice.error) for choice in body.choices):
-        raise failure.status_error(answer, question.secrets)
+        raise failure.status_error(answer, question.secrets, timing.end_time)
     if not body.choices:
         problem = "expected at least one choice, found none"
         raise _response_error(problem, "$.choices", question, answer)

@@ -1,0 +1,1 @@
+"""Pure decisions: time and chance are arguments, and the caller acts."""

@@ -1,0 +1,78 @@
+"""When to send a failed request again, and how long to wait first.
+
+Decisions only: the caller sleeps, and brings the random number.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from limin.errors import (
+    CertificateError,
+    ContextLengthError,
+    QuotaError,
+    RequestTimeoutError,
+    ResponseTooLargeError,
+    StatusError,
+    TransportError,
+)
+
+if TYPE_CHECKING:
+    from limin.errors import LiminError
+
+# 408 is a request timeout and 409 a lock timeout in OpenAI's own client; 529
+# means overloaded. Any other 4xx fails the same way the next time.
+_TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
+
+# What fails the same way the next time, whatever its status.
+_PERMANENT = (CertificateError, ContextLengthError, QuotaError, ResponseTooLargeError)
+
+
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
+    """How often and how patiently to try again.
+
+    Backoff is exponential with full jitter:
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+
+    Attributes:
+        attempts: Requests sent at most, the first included; at least 1.
+        first_delay: Longest wait before the second attempt, in seconds.
+        max_delay: Longest wait before any attempt, in seconds, unless the server
+            asks for a longer one.
+    """
+
+    attempts: int = 5
+    first_delay: float = 0.5
+    max_delay: float = 60.0
+
+    def delay(self, error: LiminError, *, attempt: int, chance: float) -> float | None:
+        """Seconds to wait after *attempt* failed with *error*; None to give up.
+
+        Attempts count from 1. *chance* is a random number in [0, 1). The wait
+        that the server asks for wins; whether there is time for it, the caller
+        knows.
+        """
+        if attempt >= self.attempts or not _may_pass(error):
+            return None
+        if isinstance(error, StatusError) and error.retry_after is not None:
+            return error.retry_after
+        # 2.0 ** 1024 raises OverflowError; 2.0 ** 64 outgrows any max_delay.
+        ceiling = self.first_delay * 2.0 ** min(attempt - 1, 64)
+        return chance * min(ceiling, self.max_delay)
+
+
+def _may_pass(error: LiminError) -> bool:
+    """Whether the same request may succeed the next time."""
+    if isinstance(error, StatusError) and error.should_retry is not None:
+        return error.should_retry
+    if isinstance(error, _PERMANENT):
+        return False
+    if isinstance(error, StatusError):
+        return error.effective_status in _TRANSIENT
+    if isinstance(error, RequestTimeoutError):
+        # Our own deadline is the end; a limit of the user's HTTP client is not.
+        return error.timeout is None
+    return isinstance(error, TransportError)
