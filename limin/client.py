@@ -257,8 +257,11 @@ def _tell(completion: TextCompletion, on_warning: OnWarning) -> None:
     found = completion.warnings
     if found and on_warning == "raise":
         raise AnswerWarningError(found, completion)
-    for one in found:
-        warnings.warn(str(one), LiminWarning, stacklevel=2)
+    try:
+        for one in found:
+            warnings.warn(str(one), LiminWarning, stacklevel=2)
+    except LiminWarning as error:  # Warnings are errors here: no answer is lost by it.
+        raise AnswerWarningError(found, completion) from error
 
 
 def _ignore(_result: object) -> None:
