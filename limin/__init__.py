@@ -39,8 +39,9 @@ from limin.functions import (
     generate_text_completions_for_conversations,
     iter_text_completions,
 )
-from limin.logprobs import LogProbs, PromptLogProbs, TextPiece, TokenLogProb, TokenPosition
+from limin.logprobs import LogProbs, PromptLogProbs
 from limin.parameters import CompletionOptions, ModelConfiguration
+from limin.tokens import TextPiece, TokenLogProb, TokenPosition
 
 __all__ = [
     "AnswerWarningError",

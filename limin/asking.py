@@ -98,8 +98,11 @@ class Asker(msgspec.Struct, frozen=True):
         found = () if self.on_warning == "ignore" else completion.warnings
         if found and self.on_warning == "raise":
             raise AnswerWarningError(found, completion)
-        for one in found:
-            warnings.warn(str(one), LiminWarning, stacklevel=2)
+        try:
+            for one in found:
+                warnings.warn(str(one), LiminWarning, stacklevel=2)
+        except LiminWarning as error:  # Warnings are errors here: no answer is lost.
+            raise AnswerWarningError(found, completion) from error
         return completion
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from limin.conversation import Conversation
     from limin.diagnostics import ResponseWarning
     from limin.errors import LiminError
-    from limin.logprobs import LogProbs, PromptLogProbs, TokenLogProb
+    from limin.logprobs import LogProbs, PromptLogProbs
+    from limin.tokens import TokenLogProb
 
 ReasoningSource: TypeAlias = Literal[
     "reasoning", "reasoning_content", "reasoning_details", "content"
@@ -145,7 +146,11 @@ class TextCompletion:
     @property
     def warnings(self) -> tuple[ResponseWarning, ...]:
         """What was odd about the answer; decodes the log probabilities, if any came."""
-        found = [choice.log_probs.warnings for choice in self.choices if choice.log_probs]
+        found = [
+            choice.log_probs.warnings
+            for choice in self.choices
+            if choice.log_probs is not None
+        ]
         return sum(found, self.body_warnings)
 
     @property

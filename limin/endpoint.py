@@ -23,6 +23,9 @@ _PATH = "/chat/completions"
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ILLEGAL = re.compile(r"[^\t\x20-\x7e]")
 
+# Two of them in one request are two requests to some servers (RFC 9112, 11.2).
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
+
 # RFC 3986, 2: the characters that a URL is made of.
 _URL = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]*")
 
@@ -146,6 +149,9 @@ class Endpoint:
         given = dict(headers or {})
         for name, value in given.items():
             check_header_name(name)
+            if name.lower() in _FRAMING:
+                problem = f"headers: expected none that limin itself sets, found {name}"
+                raise ConfigurationError(problem)
             check_header_value(f"headers[{name!r}]", value)
         authorized = key or any(name.lower() == "authorization" for name in given)
         if urlsplit(url).hostname == "api.openai.com" and not authorized:
@@ -209,8 +215,8 @@ def _what_is_wrong(url: str) -> str | None:
         host, _ = parts.hostname, parts.port
     except ValueError:
         return "an address that cannot be read"
-    if parts.scheme not in {"http", "https"} or not host:
-        return "another scheme, no scheme, or no host"
+    if parts.scheme not in {"http", "https"} or not host or parts.port == 0:
+        return "another scheme, no scheme, or no host to connect to"
     if "@" in parts.netloc:
         return "a user name or password; pass api_key or headers"
     if not _URL.fullmatch(url):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import httpx
 import pytest
+from builders import body_of
 from loopback import Request, completion, http, serve
 
 import limin
@@ -122,6 +123,167 @@ async def test_missing_log_probs_are_a_warning(httpx_mock: HTTPXMock) -> None:
     assert [warning.code for warning in answer.warnings] == ["log-probs-missing"]
 
 
+ODD = completion("hi", id=7)  # an id that is no text
+ODD_WORDS = "log probabilities were asked for, and none came"
+
+
+async def test_warnings_are_recorded_in_silence(httpx_mock: HTTPXMock) -> None:
+    """By default, and with "ignore", the completion alone tells what was odd."""
+    httpx_mock.add_response(content=completion("hi"), is_reusable=True)
+    async with Client(URL) as client:
+        silent = await client.generate_text_completion("hello", log_probs=True)
+        ignored = await client.generate_text_completion(
+            "hello", log_probs=True, on_warning="ignore"
+        )
+    assert silent.warnings == ignored.warnings
+    assert [warning.code for warning in silent.warnings] == ["log-probs-missing"]
+    sent = httpx_mock.get_requests()
+    assert sent[0].content == sent[1].content
+    assert b"warning" not in sent[1].content
+
+
+async def test_warnings_are_issued(httpx_mock: HTTPXMock) -> None:
+    """With "warn" each is a warning of Python's, and the answer comes back."""
+    httpx_mock.add_response(content=ODD)
+    async with Client(URL) as client:
+        with pytest.warns(limin.LiminWarning) as heard:
+            answer = await client.generate_text_completion(
+                "hello", log_probs=True, on_warning="warn"
+            )
+    assert answer.message == "hi"
+    assert len(answer.warnings) == 2
+    assert [str(one.message) for one in heard] == [str(one) for one in answer.warnings]
+    assert f"{ODD_WORDS} (at `$.choices[0].logprobs`; log-probs-missing)" in [
+        str(one.message) for one in heard
+    ]
+
+
+async def test_warnings_are_raised(httpx_mock: HTTPXMock) -> None:
+    """With "raise" the first one is the error, which still carries the completion."""
+    httpx_mock.add_response(content=ODD, headers={"x-request-id": "req-1"})
+    async with Client(URL) as client:
+        with pytest.raises(limin.AnswerWarningError) as caught:
+            await client.generate_text_completion(
+                "hello", log_probs=True, on_warning="raise"
+            )
+    error = caught.value
+    assert isinstance(error, limin.LiminError)
+    assert (error.completion.message, error.completion.request_id) == ("hi", "req-1")
+    assert error.warnings == error.completion.warnings
+    assert len(error.warnings) == 2
+    assert str(error).endswith("body-mended), and 1 more")
+
+
+@pytest.mark.parametrize("on_warning", ["warn", "raise"])
+async def test_nothing_odd_is_nothing_heard(
+    httpx_mock: HTTPXMock, on_warning: Literal["warn", "raise"]
+) -> None:
+    """An answer without warnings comes back as it is."""
+    httpx_mock.add_response(content=completion("hi"))
+    async with Client(URL) as client:
+        answer = await client.generate_text_completion("hello", on_warning=on_warning)
+    assert answer.warnings == ()
+
+
+@pytest.mark.parametrize("on_warning", ["error", None, True])
+async def test_nothing_is_sent_if_on_warning_makes_no_sense(on_warning: Any) -> None:
+    """A wrong word is told before anything is sent."""
+    async with Client(URL) as client:
+        with pytest.raises(limin.ConfigurationError, match="on_warning: expected ignore"):
+            await client.generate_text_completion("hello", on_warning=on_warning)
+        with pytest.raises(limin.ConfigurationError, match="on_warning: expected ignore"):
+            await client.generate_text_completions(["hello"], on_warning=on_warning)
+
+
+async def test_odd_answer_in_a_batch_costs_no_other(httpx_mock: HTTPXMock) -> None:
+    """With "raise" an odd answer is an error in its place, and the others are kept."""
+    httpx_mock.add_response(content=ODD)
+    httpx_mock.add_response(content=completion("fine"))
+    async with Client(URL) as client:
+        with pytest.raises(limin.BatchError) as caught:
+            await client.generate_text_completions(
+                ["a", "b"], 1, show_progress=False, on_warning="raise"
+            )
+    odd, fine = caught.value.results
+    assert isinstance(odd, limin.AnswerWarningError)
+    assert isinstance(fine, limin.TextCompletion)
+    assert (odd.completion.message, fine.message) == ("hi", "fine")
+
+
+async def test_option_of_the_function_reaches_the_client(
+    httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The function of the module knows the option too."""
+    monkeypatch.setenv("OPENAI_BASE_URL", URL)
+    httpx_mock.add_response(content=ODD)
+    with pytest.raises(limin.AnswerWarningError, match="body-mended"):
+        await limin.generate_text_completion("hello", on_warning="raise")
+
+
+LISTED: dict[str, Any] = {
+    "id": 5,
+    "token": "hi",
+    "bytes": [104, 105],
+    "logprob": -0.5,
+    "top_logprobs": [
+        {"id": 5, "token": "hi", "bytes": [104, 105], "logprob": -0.5},
+        {"id": 6, "token": "ho", "bytes": [104, 111], "logprob": -1.5},
+    ],
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"top_log_probs": None}, {"top_log_probs": 0}])
+async def test_alternatives_that_were_not_asked_for_are_left_out(
+    httpx_mock: HTTPXMock, options: dict[str, Any]
+) -> None:
+    """What llama.cpp sends unasked is in the raw body, and nowhere else."""
+    body = body_of("hi", logprobs={"content": [LISTED]})
+    httpx_mock.add_response(json=body)
+    async with Client(URL) as client:
+        answer = await client.generate_text_completion("hello", log_probs=True, **options)
+    assert answer.token_log_probs == [limin.TokenLogProb("hi", -0.5, b"hi", 5)]
+    assert answer.full_token_log_probs == [[]]
+    assert answer.log_probs is not None
+    assert answer.log_probs[0].alternatives == ()
+    assert answer.warnings == ()
+    assert answer.raw == body
+    assert b'"ho"' in answer.raw_bytes
+
+
+async def test_alternatives_that_were_asked_for_are_kept(httpx_mock: HTTPXMock) -> None:
+    """As many as came, and a warning if these are fewer."""
+    httpx_mock.add_response(json=body_of("hi", logprobs={"content": [LISTED]}))
+    async with Client(URL) as client:
+        answer = await client.generate_text_completion(
+            "hello", log_probs=True, top_log_probs=3
+        )
+    assert answer.full_token_log_probs == [
+        [
+            limin.TokenLogProb("hi", -0.5, b"hi", 5),
+            limin.TokenLogProb("ho", -1.5, b"ho", 6),
+        ]
+    ]
+    assert [warning.code for warning in answer.warnings] == ["fewer-alternatives"]
+
+
+async def test_log_probs_of_the_prompt(httpx_mock: HTTPXMock) -> None:
+    """What vLLM gives for `prompt_logprobs` is kept, its first place empty."""
+    found = [None, {"7": {"logprob": -2.5, "rank": 4, "decoded_token": "llo"}}]
+    httpx_mock.add_response(content=completion("hi", prompt_logprobs=found))
+    async with Client(URL) as client:
+        answer = await client.generate_text_completion(
+            "hello", extra_body={"prompt_logprobs": 0}
+        )
+    assert answer.prompt_log_probs is not None
+    first, second = answer.prompt_log_probs
+    assert first is None
+    assert second is not None
+    assert second.sampled == limin.TokenLogProb("llo", -2.5, None, 7)
+    sent = httpx_mock.get_request()
+    assert sent is not None
+    assert json.loads(sent.content)["prompt_logprobs"] == 0
+
+
 async def test_deadline_ends_a_silent_server() -> None:
     """The error says how long was waited."""
 
@@ -220,3 +382,15 @@ def test_repr_names_the_host_alone() -> None:
     """A log that holds the client holds no key."""
     client = Client("http://model.test:8000/v1", KEY, headers={"api-key": KEY})
     assert repr(client) == "<limin.Client of model.test:8000>"
+
+
+@pytest.mark.filterwarnings("error")
+async def test_warning_that_is_an_error_loses_no_answer(httpx_mock: HTTPXMock) -> None:
+    """With Python's warnings as errors, the answer is still there."""
+    httpx_mock.add_response(content=completion("hi"))
+    async with Client(URL) as client:
+        with pytest.raises(limin.AnswerWarningError) as caught:
+            await client.generate_text_completion(
+                "hello", log_probs=True, on_warning="warn"
+            )
+    assert caught.value.completion.message == "hi"

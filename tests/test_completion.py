@@ -9,7 +9,8 @@ from builders import TIMING, body_of, capture, read
 
 from limin.completion import Choice, TextCompletion, Timing, Usage
 from limin.conversation import Conversation, Message
-from limin.logprobs import LogProbs, Position, TokenLogProb
+from limin.diagnostics import LiminWarning, ResponseWarning, WarningCode
+from limin.logprobs import LogProbs, Position, TokenLogProb, TokenPosition
 
 HOT = "llama.cpp-b11549-logprobs_top1_hot"
 
@@ -27,7 +28,7 @@ def completion_of(*choices: Choice, **fields: Any) -> TextCompletion:
 
 def test_first_choice_is_the_answer() -> None:
     """What a completion says of its answer is what its first choice says."""
-    log_probs = LogProbs(lambda: [Position("four", -0.5)])
+    log_probs = LogProbs(lambda: ([Position("four", -0.5)], ()))
     first = Choice(
         message="four",
         finish_reason="stop",
@@ -57,6 +58,7 @@ def test_what_was_not_sent_is_none() -> None:
         "log_probs",
         "token_log_probs",
         "full_token_log_probs",
+        "prompt_log_probs",
         "served_model",
         "usage",
         "id",
@@ -146,6 +148,103 @@ def test_completion_with_warnings_can_be_pickled() -> None:
     restored = pickle.loads(pickle.dumps(completion))  # noqa: S301 (our own bytes)
     assert len(restored.warnings) == 2
     assert restored.warnings == completion.warnings
+
+
+def odd(code: WarningCode) -> ResponseWarning:
+    """A warning of which only its code matters."""
+    return ResponseWarning(code, "$.here", "expected this, found that")
+
+
+def odd_choice(mended: WarningCode, diagnosed: WarningCode) -> Choice:
+    """A choice of one token, with something odd about its reading and its numbers."""
+    log_probs = LogProbs(
+        lambda: ([Position("4", -0.5)], (odd(mended),)),
+        lambda _positions: (odd(diagnosed),),
+    )
+    return Choice(message="4", log_probs=log_probs)
+
+
+def test_warnings_are_those_of_the_body_and_of_every_choice() -> None:
+    """What is odd about any part of the answer is told, the body's own first."""
+    completion = completion_of(
+        odd_choice(WarningCode.LOG_PROB_SENTINEL, WarningCode.TEXT_MISMATCH),
+        Choice(message="none came"),
+        odd_choice(WarningCode.LOG_PROB_UNKNOWN, WarningCode.STALE_ALTERNATIVES),
+        body_warnings=(odd(WarningCode.BODY_MENDED),),
+    )
+    assert [warning.code for warning in completion.warnings] == [
+        "body-mended",
+        "log-prob-sentinel",
+        "text-mismatch",
+        "log-prob-unknown",
+        "stale-alternatives",
+    ]
+    assert completion.body_warnings == (odd(WarningCode.BODY_MENDED),)
+
+
+def test_warnings_of_the_body_need_no_decoding() -> None:
+    """Whoever asks for the body's warnings alone pays for nothing else."""
+    loads: list[str] = []
+    choice = Choice(log_probs=LogProbs(lambda: (loads.append("load") or (), ())))
+    assert completion_of(choice).body_warnings == ()
+    assert loads == []
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (1, "expected this, found that (at `$.here`; body-mended)"),
+        (4, "expected this, found that (at `$.here` and 3 more; body-mended)"),
+    ],
+)
+def test_warning_says_where_and_how_often(count: int, words: str) -> None:
+    """One sentence with the place, the number of places, and the stable name."""
+    warning = ResponseWarning(
+        WarningCode.BODY_MENDED, "$.here", "expected this, found that", count
+    )
+    assert str(warning) == words
+
+
+def test_codes_are_stable() -> None:
+    """A code is its own text, no two are the same, and the category is a warning."""
+    assert len({str(code) for code in WarningCode}) == len(WarningCode) == 15
+    assert all(code.value == code.name.lower().replace("_", "-") for code in WarningCode)
+    assert issubclass(LiminWarning, UserWarning)
+
+
+PROMPT = [
+    None,
+    {
+        "6": {"logprob": -7.5, "rank": 90, "decoded_token": "What"},
+        "1": {"logprob": -0.5, "rank": 1, "decoded_token": "The"},
+    },
+    {"11": {"logprob": -0.25, "rank": 1, "decoded_token": " is"}},
+]
+
+
+def test_log_probs_of_the_prompt() -> None:
+    """The first token has none, and each other one its own beside the likely ones."""
+    prompt = read({**body_of("4"), "prompt_logprobs": PROMPT}).prompt_log_probs
+    assert prompt is not None
+    what, the = TokenLogProb("What", -7.5, None, 6), TokenLogProb("The", -0.5, None, 1)
+    be = TokenLogProb(" is", -0.25, None, 11)
+    assert list(prompt) == [
+        None,
+        TokenPosition(sampled=what, alternatives=(the, what)),
+        TokenPosition(sampled=be, alternatives=(be,)),
+    ]
+
+
+@pytest.mark.parametrize("found", [None, []])
+def test_no_log_probs_of_the_prompt(found: object) -> None:
+    """Without them there is None, never an empty prompt."""
+    assert read({**body_of("4"), "prompt_logprobs": found}).prompt_log_probs is None
+
+
+def test_prompt_stays_out_of_the_repr() -> None:
+    """The log probabilities of the prompt hold the prompt, and the repr does not."""
+    completion = read({**body_of("4"), "prompt_logprobs": PROMPT})
+    assert "prompt_log_probs" not in repr(completion)
 
 
 def test_completion_can_be_copied() -> None:

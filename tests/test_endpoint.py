@@ -119,7 +119,7 @@ def test_named_in_environment(
 EXPECTED = "base_url: expected http:// or https://, a host and a path, all ASCII; found"
 
 
-SCHEME = "another scheme, no scheme, or no host"
+SCHEME = "another scheme, no scheme, or no host to connect to"
 READ = "an address that cannot be read"
 CHARACTER = "a character that no URL holds, or a fragment"
 WITH_USER = "a user name or password; pass api_key or headers"
@@ -133,6 +133,7 @@ WITH_USER = "a user name or password; pass api_key or headers"
         ("ftp://host/v1", SCHEME),
         ("http://", SCHEME),
         ("http:///v1", SCHEME),
+        ("http://127.0.0.1:0/v1", SCHEME),
         ("https://:443/v1", SCHEME),
         ("sk-this-opens-nothing", SCHEME),
         ("https:/me:hunter22@host/v1", SCHEME),
@@ -315,6 +316,13 @@ def test_limit_that_makes_no_sense(name: str, value: object) -> None:
     """A limit is a number above 0."""
     with pytest.raises(ConfigurationError, match=f"{name}: expected a number above 0"):
         Limits(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "CONNECTION"])
+def test_header_that_frames_the_request(name: str) -> None:
+    """Two lengths are how one request becomes two."""
+    with pytest.raises(ConfigurationError, match=f"none that limin itself sets.*{name}"):
+        Endpoint.resolve(LOCAL, headers={name: "5"})
 
 
 def test_header_line_as_name() -> None:

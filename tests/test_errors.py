@@ -7,7 +7,9 @@ from builders import body_of, read
 
 import limin
 from limin import errors
+from limin.diagnostics import ResponseWarning, WarningCode
 from limin.errors import (
+    AnswerWarningError,
     AuthenticationError,
     BadRequestError,
     BatchError,
@@ -50,6 +52,7 @@ PARENTS: dict[type[LiminError], tuple[type[Exception], ...]] = {
     QuotaError: (RateLimitError,),
     ServerError: (StatusError,),
     ResponseError: (LiminError,),
+    AnswerWarningError: (LiminError,),
     NotSentError: (LiminError,),
     BatchError: (LiminError,),
 }
@@ -57,6 +60,11 @@ PARENTS: dict[type[LiminError], tuple[type[Exception], ...]] = {
 STATUS_ERRORS = [kind for kind in PARENTS if issubclass(kind, StatusError)]
 
 BODY = b'{"error": "the secret prompt"}'
+
+MENDED = ResponseWarning(WarningCode.BODY_MENDED, "$.id", "expected text, found a number")
+MISSING = ResponseWarning(
+    WarningCode.LOG_PROBS_MISSING, "$.choices[0].logprobs", "none came", 2
+)
 
 EXAMPLES: list[LiminError] = [
     LiminError("something"),
@@ -72,6 +80,7 @@ EXAMPLES: list[LiminError] = [
         for kind in STATUS_ERRORS
     ),
     ResponseError("expected a list", "$.choices", "{", 201, "req-1", BODY),
+    AnswerWarningError((MENDED, MISSING), read(body_of("4"))),
     NotSentError("the key is wrong"),
     BatchError([NotSentError("a"), ConnectError("b")], AuthenticationError(401, "c")),
 ]
@@ -159,6 +168,17 @@ def test_copied_error_keeps_its_fields(error: LiminError, copied: str) -> None:
                 "(request req-1)"
             ),
         ),
+        (
+            AnswerWarningError((MENDED,), read(body_of("4"))),
+            "expected text, found a number (at `$.id`; body-mended)",
+        ),
+        (
+            AnswerWarningError((MISSING, MENDED, MENDED), read(body_of("4"))),
+            (
+                "none came (at `$.choices[0].logprobs` and 1 more; log-probs-missing), "
+                "and 2 more"
+            ),
+        ),
         (NotSentError("the key is wrong"), "not sent: the key is wrong"),
     ],
 )
@@ -221,3 +241,25 @@ def test_batch_error_keeps_the_completions() -> None:
     assert other.results[0] == done
     assert str(other.results[1]) == "no route to host"
     assert "4" not in repr(error)
+
+
+def test_answer_warning_error_keeps_the_completion() -> None:
+    """The answer that was odd is there all the same, also in another process."""
+    done = read(body_of("a secret answer"))
+    error = AnswerWarningError((MENDED, MISSING), done)
+    other = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own bytes)
+    assert error.completion is done
+    assert other.completion == done
+    assert other.warnings == error.warnings == (MENDED, MISSING)
+    assert "secret" not in repr(error) + str(error)
+
+
+def test_answer_warning_error_takes_its_place_in_a_batch() -> None:
+    """In a batch it counts as a failed prompt, with its completion at hand."""
+    done, odd = read(body_of("4")), AnswerWarningError((MENDED,), read(body_of("5")))
+    error = BatchError([done, odd])
+    assert error.errors == {1: odd}
+    assert str(error) == (
+        "1 of 2 prompts failed (AnswerWarningError 1); the first, prompt 1: "
+        "expected text, found a number (at `$.id`; body-mended)"
+    )

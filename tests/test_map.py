@@ -23,6 +23,7 @@ FLOORS = (
         "limin.conversation",
         "limin.parameters",
         "limin.endpoint",
+        "limin.tokens",
         "limin.logprobs",
         "limin.completion",
     ),
@@ -50,7 +51,10 @@ LATE_IMPORTS = {
 }
 
 # Types from a floor above, for annotations alone.
-TYPES_FROM_ABOVE = {("limin.errors", "limin.completion")}
+TYPES_FROM_ABOVE = {
+    ("limin.errors", "limin.completion"),
+    ("limin.errors", "limin.diagnostics"),
+}
 
 # Types of a library outside its own room, for annotations alone.
 FOREIGN_TYPES: set[tuple[str, str]] = set()

@@ -5,7 +5,12 @@ import attrs
 import pytest
 
 from limin.errors import ConfigurationError
-from limin.parameters import CompletionOptions, ModelConfiguration, resolve_configuration
+from limin.parameters import (
+    CompletionOptions,
+    ModelConfiguration,
+    checked_on_warning,
+    resolve_configuration,
+)
 
 PLAN = "my secret plan for tonight"
 
@@ -166,10 +171,10 @@ def test_fields_go_by_name() -> None:
 
 
 def test_options_are_the_fields() -> None:
-    """Type checkers know each field as an option, under its type, and two more."""
+    """Type checkers know each field as an option, under its type, and three more."""
     options = CompletionOptions.__annotations__
     fields = attrs.fields_dict(ModelConfiguration)
-    assert set(options) == {*fields, "model_configuration", "timeout"}
+    assert set(options) == {*fields, "model_configuration", "timeout", "on_warning"}
     types = {name: options[name].__forward_arg__ for name in fields}
     assert types == {name: field.type for name, field in fields.items()}
     assert CompletionOptions.__required_keys__ == frozenset()
@@ -213,6 +218,26 @@ def test_no_configuration_is_the_default_one() -> None:
 def test_timeout_is_no_field() -> None:
     """A time limit is an option of the call, not of the model."""
     assert resolve_configuration({"timeout": 3.0}) == ModelConfiguration()
+
+
+def test_on_warning_is_no_field() -> None:
+    """What becomes of warnings is an option of the call, not of the model."""
+    assert resolve_configuration({"on_warning": "raise"}) == ModelConfiguration()
+    assert CompletionOptions.__annotations__["on_warning"].__forward_arg__ == "OnWarning"
+
+
+@pytest.mark.parametrize("on_warning", ["ignore", "warn", "raise"])
+def test_on_warning_that_there_is(on_warning: Any) -> None:
+    """Three things can become of a warning."""
+    assert checked_on_warning(on_warning) == on_warning
+
+
+@pytest.mark.parametrize("on_warning", ["error", "", None, True, ["warn"], PLAN])
+def test_on_warning_that_there_is_not(on_warning: Any) -> None:
+    """Anything else is refused, without repeating it."""
+    with pytest.raises(ConfigurationError) as caught:
+        checked_on_warning(on_warning)
+    assert str(caught.value) == "on_warning: expected ignore, warn, raise; found another"
 
 
 def test_resolved_options_are_checked() -> None:

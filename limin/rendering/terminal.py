@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from limin.conversation import Message, Role
-    from limin.logprobs import TokenLogProb
+    from limin.tokens import TokenLogProb
 
 _ROLE_STYLES: dict[Role, str] = {
     "system": "magenta",

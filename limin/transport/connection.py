@@ -268,8 +268,14 @@ async def _shake_hands(
     opened: socket.socket, host: str, context: ssl.SSLContext
 ) -> socket.socket:
     try:
+        # Before Python 3.12, wrap_socket forgets the socket of a peer that is gone.
+        opened.getpeername()
+        # Without a farewell of TLS, the end of a body may be the work of another.
         secure = context.wrap_socket(
-            opened, server_hostname=host, do_handshake_on_connect=False
+            opened,
+            server_hostname=host,
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=False,
         )
     except BaseException:
         opened.close()

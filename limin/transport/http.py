@@ -12,7 +12,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import anyio.lowlevel
+
 from limin.endpoint import proxy_may_apply
+from limin.errors import ConfigurationError
 from limin.transport.connection import Origin
 from limin.transport.content import ACCEPTED
 from limin.transport.foreign import ForeignClient
@@ -43,8 +46,9 @@ class HttpTransport:
         self._pool = Pool(self._origin, limits)
         self._head = _head(endpoint)
         self._context: ssl.SSLContext | None = None
-        self._given = None
-        self._own: ForeignClient | None = None
+        self._closed = False
+        self._given: ForeignClient | None = None
+        self._own: tuple[object, ForeignClient] | None = None
         if http_client is not None:
             self._given = ForeignClient(http_client, endpoint, limits)
         self._proxied = http_client is None and _is_proxied(endpoint)
@@ -54,7 +58,12 @@ class HttpTransport:
 
         Raises:
             TransportError: If no complete answer came.
+            ConfigurationError: If the environment names a proxy or certificates
+                that cannot be used.
         """
+        if self._closed:
+            problem = "the client is closed"
+            raise RuntimeError(problem)
         if self._given is not None:
             return await self._given.post(body)
         if self._proxied or _is_replaced():
@@ -63,28 +72,51 @@ class HttpTransport:
 
     async def aclose(self) -> None:
         """Close the connections, unless they are the user's."""
+        self._closed = True
         self._pool.close()
         if self._own is not None:
-            await self._own.aclose()
+            await self._own[1].aclose()
 
     def _own_client(self) -> ForeignClient:
-        if self._own is None:
-            httpx = _httpx()
-            unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-            timeout = httpx.Timeout(None, connect=self._limits.connect_seconds)
-            client = httpx.AsyncClient(limits=unlimited, timeout=timeout)
-            self._own = ForeignClient(client, self._endpoint, self._limits)
-        return self._own
+        """A client of httpx's for this event loop: one of another loop is of no use."""
+        loop = anyio.lowlevel.current_token().native_token
+        if self._own is None or self._own[0] is not loop:
+            self._own = loop, ForeignClient(self._new(), self._endpoint, self._limits)
+        return self._own[1]
+
+    def _new(self) -> HttpClient:
+        httpx = _httpx()
+        unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        timeout = httpx.Timeout(None, connect=self._limits.connect_seconds)
+        try:
+            client: HttpClient = httpx.AsyncClient(limits=unlimited, timeout=timeout)
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            # Its words may quote the proxy's URL, and that a password.
+            problem = "the environment names a proxy that cannot be used"
+            raise ConfigurationError(problem) from error
+        except OSError as error:
+            raise _certificates_error(error) from error
+        return client
 
     def _origin(self) -> Origin:
         """The endpoint's server; a TLS context takes long to make, so one is kept."""
         parts = urlsplit(self._endpoint.base_url)
         if parts.scheme == "https" and self._context is None:
-            context: ssl.SSLContext = _httpx().create_ssl_context()
+            try:
+                context: ssl.SSLContext = _httpx().create_ssl_context()
+            except OSError as error:
+                raise _certificates_error(error) from error
             context.set_alpn_protocols(["http/1.1"])
             self._context = context
         port = parts.port or _PORTS[parts.scheme]
         return Origin(parts.hostname or "", port, self._context)
+
+
+def _certificates_error(error: OSError) -> ConfigurationError:
+    words = error.strerror or type(error).__name__
+    return ConfigurationError(
+        f"SSL_CERT_FILE or SSL_CERT_DIR: expected certificates, found none: {words}"
+    )
 
 
 def _head(endpoint: Endpoint) -> bytes:
@@ -123,5 +155,5 @@ def _is_proxied(endpoint: Endpoint) -> bool:
 
 
 def _httpx() -> Any:  # noqa: ANN401 (a module)
-    """httpx, which takes longer to import than limin, and is seldom needed."""
+    """httpx, which takes longer to import than limin, and is not needed for plain HTTP."""
     return importlib.import_module("httpx")

@@ -71,9 +71,6 @@ class Pool:
         Raises:
             TransportError: If no complete answer came.
         """
-        if self._closed:
-            problem = "the client is closed"
-            raise RuntimeError(problem)
         home = self._home()
         line = self._take(home)
         if line is not None:

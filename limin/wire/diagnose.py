@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from limin.diagnostics import WarningCode
+from limin.tokens import ROUNDING
 from limin.wire.positions import Notes
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
     from limin.diagnostics import ResponseWarning
     from limin.logprobs import Entry, Position
-
-# Servers compute in 16 or 32 bits and print a few digits: this much is rounding.
-_ROUNDING = 1e-3
 
 
 @attrs.frozen
@@ -89,12 +87,12 @@ def _check_numbers(position: Position, where: str, notes: Notes) -> None:
     if len(known) < len(entries):
         problem = "a log probability is not told"
         notes.add(WarningCode.LOG_PROB_UNKNOWN, where, problem)
-    if any(number > _ROUNDING for number in known):
+    if any(number > ROUNDING for number in known):
         problem = "a log probability is above 0: no logarithm of a probability"
         notes.add(WarningCode.POSITIVE_LOG_PROB, where, problem)
         return
     listed = [entry.logprob for entry in entries[1:] if entry.logprob is not None]
-    if math.fsum(map(math.exp, listed)) > 1.0 + _ROUNDING:
+    if math.fsum(map(math.exp, listed)) > 1.0 + ROUNDING:
         problem = "the probabilities of the alternatives add up to more than 1"
         notes.add(WarningCode.PROBABILITIES_EXCEED_ONE, where, problem)
 
@@ -108,10 +106,11 @@ def _says_something(position: Position) -> bool:
 def _is_same(one: Entry, other: Entry) -> bool:
     if one.id is not None and other.id is not None:
         return one.id == other.id
-    return (one.token, one.bytes) == (other.token, other.bytes)
+    known = one.bytes is not None and other.bytes is not None
+    return one.token == other.token and not (known and one.bytes != other.bytes)
 
 
 def _is_close(one: float | None, other: float | None) -> bool:
     if one is None or other is None:
         return one is other
-    return one == other or abs(one - other) <= _ROUNDING
+    return one == other or abs(one - other) <= ROUNDING

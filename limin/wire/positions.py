@@ -55,12 +55,16 @@ class Notes:
         )
 
 
-def read_positions(tokens: bytes | msgspec.Raw, path: str) -> Loaded:
+def read_positions(
+    tokens: bytes | msgspec.Raw, path: str, *, unasked: bool = False
+) -> Loaded:
     """The positions of *tokens*, a JSON list, and what was odd about them.
 
     Args:
         tokens: `choices[].logprobs.content`, as it came.
         path: Its JSON path.
+        unasked: Leave out the alternatives, since none were asked for. llama.cpp
+            sends some all the same; they stay in the raw body.
     """
     notes = Notes()
     try:
@@ -73,12 +77,14 @@ def read_positions(tokens: bytes | msgspec.Raw, path: str) -> Loaded:
         if positions and all(position.logprob is None for position in positions):
             positions = _mended(bytes(tokens), path, notes)
     for place, position in enumerate(positions):
+        if unasked:
+            position.top_logprobs = []
         _correct(position, f"{path}[{place}]", notes)
     return positions, notes.warnings()
 
 
 def read_legacy_positions(
-    parts: tuple[msgspec.Raw, msgspec.Raw, msgspec.Raw], path: str
+    parts: tuple[msgspec.Raw, msgspec.Raw, msgspec.Raw], path: str, *, unasked: bool = False
 ) -> Loaded:
     """The positions of a `logprobs` object in the shape of OpenAI's old API.
 
@@ -88,6 +94,7 @@ def read_legacy_positions(
         parts: `tokens`, `token_logprobs`, and `top_logprobs`, whose elements are
             objects from text to number.
         path: JSON path of the object.
+        unasked: Leave out the alternatives, since none were asked for.
     """
     notes = Notes()
     problem = "log probabilities in the shape of the completions API"
@@ -105,6 +112,8 @@ def read_legacy_positions(
         for token, number, top in zip_longest(tokens, numbers, tops)
     ]
     for place, position in enumerate(positions):
+        if unasked:
+            position.top_logprobs = []
         _correct(position, f"{path}.token_logprobs[{place}]", notes)
     return positions, notes.warnings()
 

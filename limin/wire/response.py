@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from limin.completion import ReasoningSource, Timing
     from limin.conversation import Conversation
-    from limin.logprobs import Loaded
 
 # vLLM's number for its whole vocabulary.
 _ALL = -1
@@ -179,24 +178,14 @@ def _log_probs(choice: schema.Choice, path: str, question: Question) -> LogProbs
         if _present(tokens):
             where = f"{path}.{name}"
             diagnosis = Diagnosis(where, None if wanted == _ALL else wanted, text or "")
-            return LogProbs(partial(_read, tokens, where, unasked), diagnosis)
+            load = partial(read_positions, tokens, where, unasked=unasked)
+            return LogProbs(load, diagnosis)
     if _present(found.tokens):
         parts = (found.tokens, found.token_logprobs, found.top_logprobs)
         diagnosis = Diagnosis(path, wanted, message.content or "")
-        return LogProbs(partial(read_legacy_positions, parts, path), diagnosis)
+        load = partial(read_legacy_positions, parts, path, unasked=unasked)
+        return LogProbs(load, diagnosis)
     return None
-
-
-def _read(tokens: msgspec.Raw, path: str, unasked: bool) -> Loaded:  # noqa: FBT001 (a partial's)
-    """The positions; without alternatives if none were asked for.
-
-    llama.cpp sends some all the same; they stay in the raw body.
-    """
-    positions, warnings = read_positions(tokens, path)
-    if unasked:
-        for position in positions:
-            position.top_logprobs = []
-    return positions, warnings
 
 
 def _prompt(found: msgspec.Raw) -> PromptLogProbs | None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from limin import (
+    AnswerWarningError,
     BatchError,
     ContextLengthError,
     Conversation,
     Message,
+    TokenPosition,
+    WarningCode,
     generate_text_completion,
     generate_text_completion_for_conversation,
     generate_text_completions,
@@ -103,6 +106,69 @@ async def test_log_probs_of_a_greedy_answer() -> None:
     assert f"[{sampled[0].prob:.2f}]" in shown
 
 
+async def test_positions_of_a_greedy_answer() -> None:
+    """Every token is the first of its list, and there is nothing to warn of."""
+    completion = await generate_text_completion(
+        "What is the capital of Germany?",
+        temperature=0,
+        max_tokens=16,
+        log_probs=True,
+        top_log_probs=10,
+        on_warning="raise",
+    )
+    log_probs = completion.log_probs
+    assert log_probs is not None
+    assert completion.warnings == log_probs.warnings == ()
+    assert log_probs.text() == completion.message == "The capital of Germany is Berlin."
+    assert {position.rank for position in log_probs} == {1}
+    assert all(position.is_listed for position in log_probs)
+    for position in log_probs:
+        mass, entropy, margin = position.unlisted_mass, position.entropy, position.margin
+        assert mass is not None
+        assert 0 < mass < 0.5
+        assert entropy is not None
+        assert 0 < entropy < math.log(10) + 1
+        assert margin is not None
+        assert 0 <= margin < 1
+
+
+async def test_sums_and_columns_of_a_greedy_answer() -> None:
+    """The total is the sum of its parts, and the table has one row for each token."""
+    completion = await generate_text_completion(
+        "What is 2+2?", temperature=0, max_tokens=12, log_probs=True, top_log_probs=10
+    )
+    log_probs = completion.log_probs
+    assert log_probs is not None
+    known = [one.log_prob for one in log_probs.sampled if one.log_prob is not None]
+    assert len(known) == len(log_probs)
+    assert log_probs.total == pytest.approx(sum(known))
+    assert log_probs.mean == pytest.approx(sum(known) / len(known))
+    assert log_probs.perplexity == pytest.approx(math.exp(-sum(known) / len(known)))
+    columns = log_probs.to_columns()
+    assert {len(column) for column in columns.values()} == {len(log_probs)}
+    assert columns["log_prob"] == known
+    ends = [end for end in columns["end"] if isinstance(end, int)]
+    assert ends[-1] == len(completion.message.encode())
+
+
+async def test_alternatives_that_were_not_asked_for() -> None:
+    """What llama.cpp sends all the same stays in the raw body."""
+    completion = await generate_text_completion(
+        "What is the capital of Germany?",
+        temperature=0,
+        max_tokens=16,
+        log_probs=True,
+        on_warning="raise",
+    )
+    log_probs, listed = completion.log_probs, completion.full_token_log_probs
+    assert log_probs is not None
+    assert listed == [[]] * len(log_probs)
+    assert log_probs.text() == completion.message
+    assert {position.rank for position in log_probs} == {None}
+    raw: Any = completion.raw
+    assert all(one["top_logprobs"] for one in raw["choices"][0]["logprobs"]["content"])
+
+
 async def test_log_probs_of_a_hot_answer_are_those_of_the_sampled_tokens() -> None:
     """At a high temperature the sampled token is often not the likeliest."""
     completion = await generate_text_completion(
@@ -124,6 +190,57 @@ async def test_log_probs_of_a_hot_answer_are_those_of_the_sampled_tokens() -> No
         assert same in ([token.log_prob], [])
 
 
+async def test_ranks_of_a_hot_answer() -> None:
+    """A rank is the true one, or is not told if the list is too short to know it."""
+    completion = await generate_text_completion(
+        "Write a very short poem.",
+        temperature=1.8,
+        seed=11,
+        max_tokens=24,
+        log_probs=True,
+        top_log_probs=1000,
+    )
+    log_probs = completion.log_probs
+    assert log_probs is not None
+    true_ranks: list[int] = []
+    for position in log_probs:
+        ids = [one.token_id for one in position.alternatives]
+        true_rank = 1 + ids.index(position.sampled.token_id)
+        assert position.rank == true_rank
+        true_ranks.append(true_rank)
+        for size in (1, 3, 10):
+            short = TokenPosition(
+                sampled=position.sampled, alternatives=position.alternatives[:size]
+            )
+            assert short.is_listed == (true_rank <= size)
+            assert short.rank in {None, true_rank}
+            assert true_rank >= size or short.rank == true_rank
+    assert len(set(true_ranks)) > 2
+
+
+async def test_hot_answer_is_warned_of() -> None:
+    """Each sampled token that is not listed is counted, and there is no other warning."""
+    with pytest.raises(AnswerWarningError) as caught:
+        await generate_text_completion(
+            "Write a very short poem.",
+            temperature=1.8,
+            seed=11,
+            max_tokens=24,
+            log_probs=True,
+            top_log_probs=3,
+            on_warning="raise",
+        )
+    log_probs = caught.value.completion.log_probs
+    assert log_probs is not None
+    missing = [n for n, position in enumerate(log_probs) if not position.is_listed]
+    (warning,) = caught.value.warnings
+    assert warning.code is WarningCode.SAMPLED_NOT_LISTED
+    assert warning.count == len(missing) > 0
+    assert warning.path == f"$.choices[0].logprobs.content[{missing[0]}]"
+    assert {log_probs[n].rank_at_least for n in missing} == {4}
+    assert {log_probs[n].rank for n in missing} <= {4, None}
+
+
 async def test_no_log_probs_unless_asked_for() -> None:
     """Nothing is made up."""
     completion = await generate_text_completion("Hello", max_tokens=2)
@@ -143,6 +260,11 @@ async def test_emoji_survives() -> None:
     assert completion.message.startswith("🦊🌍")
     assert completion.token_log_probs is not None
     assert text(completion.token_log_probs) == completion.message
+    assert completion.log_probs is not None
+    assert completion.log_probs.text() == completion.message
+    pieces = [piece.text for piece in completion.log_probs.pieces()]
+    assert pieces[:2] == ["🦊", "🌍"]
+    assert completion.warnings == ()
 
 
 async def test_prompt_that_is_too_long_is_told_as_such() -> None:

@@ -35,7 +35,7 @@ def pretty(content: str, role: Role = "user") -> str:
 
 def pretty_tokens(*positions: Position, show_probabilities: bool = False) -> str:
     """The tokens at *positions*, as a terminal gets them."""
-    choice = Choice(log_probs=LogProbs(lambda: positions))
+    choice = Choice(log_probs=LogProbs(lambda: (positions, ())))
     completion = TextCompletion(
         conversation=Conversation.from_prompts("hi"),
         model="m",

@@ -1,5 +1,6 @@
 """What mypy and pyright must infer of the public names."""
 
+from collections.abc import Sequence
 from typing import assert_type
 
 import limin
@@ -12,9 +13,38 @@ async def one() -> None:
     assert_type(completion.finish_reason, str | None)
     assert_type(completion.token_log_probs, list[limin.TokenLogProb] | None)
     assert_type(completion.full_token_log_probs, list[list[limin.TokenLogProb]] | None)
+    assert_type(completion.log_probs, limin.LogProbs | None)
+    assert_type(completion.prompt_log_probs, limin.PromptLogProbs | None)
+    assert_type(completion.warnings, tuple[limin.ResponseWarning, ...])
     assert_type(completion.usage, limin.Usage | None)
     assert_type(completion.duration, float)
     assert_type(completion.raw, object)
+
+
+def positions(log_probs: limin.LogProbs, prompt: limin.PromptLogProbs) -> None:
+    assert_type(log_probs[0], limin.TokenPosition)
+    assert_type(log_probs[1:], Sequence[limin.TokenPosition])
+    assert_type(list(log_probs), list[limin.TokenPosition])
+    assert_type(prompt[0], limin.TokenPosition | None)
+    assert_type(prompt[1:], Sequence[limin.TokenPosition | None])
+    assert_type(log_probs.pieces(), list[limin.TextPiece])
+    assert_type(log_probs.text(), str)
+    assert_type(log_probs.total, float | None)
+    assert_type(log_probs.perplexity, float | None)
+    assert_type(log_probs.to_columns(), dict[str, list[object]])
+    position = log_probs[0]
+    assert_type(position.sampled, limin.TokenLogProb)
+    assert_type(position.alternatives, tuple[limin.TokenLogProb, ...])
+    assert_type(position.rank, int | None)
+    assert_type(position.entropy, float | None)
+
+
+async def odd() -> None:
+    try:
+        await limin.generate_text_completion("hello", on_warning="raise")
+    except limin.AnswerWarningError as error:
+        assert_type(error.completion, limin.TextCompletion)
+        assert_type(error.warnings[0].code, limin.WarningCode)
 
 
 async def many() -> None:
@@ -31,4 +61,5 @@ async def many() -> None:
 async def wrong() -> None:
     await limin.generate_text_completion("hello", temprature=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await limin.generate_text_completion("hello", max_tokens="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await limin.generate_text_completion("hello", on_warning="error")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     limin.Message("bot", "hello")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,137 @@
+"""What goes wrong around an exchange: certificates, proxies, closed clients."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import ssl
+import struct
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+import trustme
+from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.streams.tls import TLSStream
+from loopback import Request, completion, http, serve, serve_streams
+
+import limin
+from limin import Client
+from limin.transport import connection
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import anyio.abc
+
+
+async def test_reset_between_connect_and_handshake_leaves_no_socket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before Python 3.12, `wrap_socket` forgets its socket there."""
+    attempt = connection._attempt
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        async def short(address: connection.Address) -> socket.socket:
+            ours = await attempt(address)
+            theirs, _ = listener.accept()
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            theirs.close()
+            return ours
+
+        monkeypatch.setattr(connection, "_attempt", short)
+        host, port = listener.getsockname()
+        origin = connection.Origin(host, port, ssl.create_default_context())
+        with pytest.raises(limin.ConnectError):
+            await connection.connect(origin, seconds=5)
+        gc.collect()  # A forgotten socket would warn here.
+
+
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize("way", ["direct", "proxy", "http_client"])
+async def test_closed_client_is_closed_whatever_its_way(
+    monkeypatch: pytest.MonkeyPatch, way: str, *, used: bool
+) -> None:
+    """As httpx says it: RuntimeError, and nothing is sent."""
+    async with serve() as server, httpx.AsyncClient() as mine:
+        if way == "proxy":
+            monkeypatch.setenv("HTTP_PROXY", server.base_url.removesuffix("/v1"))
+            client = Client("http://model.test/v1")
+        else:
+            given = mine if way == "http_client" else None
+            client = Client(server.base_url, http_client=given)
+        if used:
+            await client.generate_text_completion("hello")
+        await client.aclose()
+        with pytest.raises(RuntimeError, match="the client is closed"):
+            await client.generate_text_completion("hello")
+        assert len(server.requests) == used
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+@pytest.mark.parametrize("text", [None, "no certificate"])
+async def test_certificates_that_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None, *, proxied: bool
+) -> None:
+    """The error names the variable, not a function of Python's."""
+    path = tmp_path / "ca.pem"
+    if text is not None:
+        path.write_text(text)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    if proxied:
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    async with Client("https://127.0.0.1:1/v1") as client:
+        with pytest.raises(limin.LiminError, match=r"SSL_CERT_FILE|no connection"):
+            await client.generate_text_completion("hello")
+
+
+@pytest.mark.parametrize(
+    "url", ["foo://me:hunter22@a:1", "socks5://me:hunter22@a:1", "http://a:x"]
+)
+async def test_proxy_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Told as what it is, and without its password."""
+    monkeypatch.setenv("ALL_PROXY", url)
+    async with Client("http://model.test/v1") as client:
+        with pytest.raises(limin.ConfigurationError, match="names a proxy") as caught:
+            await client.generate_text_completion("hello")
+    assert "hunter22" not in str(caught.value)
+
+
+async def test_cut_tls_is_no_end_of_a_body(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without a farewell, the end of a body without a length may be another's work."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    async def talk(stream: anyio.abc.SocketStream) -> None:
+        secure = await TLSStream.wrap(
+            stream, server_side=True, ssl_context=context, standard_compatible=False
+        )
+        await BufferedByteReceiveStream(secure).receive_until(b"\r\n\r\n", 65536)
+        await secure.send(b"HTTP/1.1 200 OK\r\n\r\n" + completion("hi"))
+
+    async with (
+        serve_streams(talk) as port,
+        Client(f"https://127.0.0.1:{port}/v1") as client,
+    ):
+        with pytest.raises(limin.TransportError):
+            await client.generate_text_completion("hello")
+
+
+async def test_redirect_with_an_odd_location() -> None:
+    """Told as its status by httpx's way too."""
+
+    async def odd(_request: Request) -> bytes:
+        return http(b"", "302 Found", "Location: http://[\r\n")
+
+    async with (
+        serve(odd) as server,
+        httpx.AsyncClient() as mine,
+        Client(server.base_url, http_client=mine) as client,
+    ):
+        with pytest.raises(limin.StatusError):
+            await client.generate_text_completion("hello")
