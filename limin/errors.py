@@ -120,9 +120,9 @@ class StatusError(LiminError):
         code: `error.code` of the body, as text.
         error_type: `error.type` of the body.
         param: `error.param` of the body.
+        body: The body as it came; it may quote the prompt.
         retry_after: Seconds that the server asks to wait; None if it did not say.
         should_retry: What `x-should-retry` says; None if it did not say.
-        body: The body as it came; it may quote the prompt.
     """
 
     status: int
@@ -131,9 +131,9 @@ class StatusError(LiminError):
     code: str | None = None
     error_type: str | None = None
     param: str | None = None
+    body: bytes = attrs.field(default=b"", repr=False)
     retry_after: float | None = None
     should_retry: bool | None = None
-    body: bytes = attrs.field(default=b"", repr=False)
 
     def __str__(self) -> str:
         words = f"the server answered {self.status}"

@@ -1,5 +1,7 @@
 """Fixtures of all tests: both event loops, and an environment without secrets."""
 
+import random
+
 import pytest
 
 
@@ -7,6 +9,12 @@ import pytest
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Every async test runs on both event loops."""
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chance always draws the shortest wait before a retry: none."""
+    monkeypatch.setattr(random, "random", lambda: 0.0)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import limin
 from limin import Client, Conversation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
 
 async def test_answers_come_in_the_order_of_the_prompts() -> None:
@@ -278,3 +278,138 @@ async def test_cancelled_batch_ends_at_once() -> None:
         await started.wait()
         tasks.cancel_scope.cancel()
     assert len(server.requests) <= 5
+
+
+async def refuse_one(request: Request) -> bytes:
+    """Refuses prompt 2, and answers any other with itself."""
+    if request.prompt == "2":
+        return http(b'{"error":{"message":"too odd"}}', "400 Bad Request")
+    return http(completion(request.prompt))
+
+
+def told(results: Iterable[limin.TextCompletion | limin.LiminError]) -> list[str]:
+    """The messages of completions, and the names of errors."""
+    return [
+        one.message if isinstance(one, limin.TextCompletion) else type(one).__name__
+        for one in results
+    ]
+
+
+async def test_errors_are_returned_in_their_places() -> None:
+    """Whoever asks for it gets a list, whatever happened."""
+    expected = ["0", "1", "BadRequestError", "3"]
+    prompts = [str(n) for n in range(4)]
+    conversations = [Conversation.from_prompts(prompt) for prompt in prompts]
+    async with serve(refuse_one) as server:
+        results = await limin.generate_text_completions(
+            prompts, base_url=server.base_url, on_error="return", show_progress=False
+        )
+        more = await limin.generate_text_completions_for_conversations(
+            conversations, base_url=server.base_url, on_error="return", show_progress=False
+        )
+    assert told(results) == told(more) == expected
+
+
+async def test_on_error_that_makes_no_sense() -> None:
+    """Told before anything is sent."""
+    with pytest.raises(limin.ConfigurationError, match="on_error: expected raise"):
+        await limin.generate_text_completions([], on_error="hide")  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("as_conversations", [True, False])
+async def test_results_come_as_they_finish(*, as_conversations: bool) -> None:
+    """With their places, of prompts and of conversations."""
+    last = anyio.Event()
+
+    async def first_last(request: Request) -> bytes:
+        if request.prompt == "0":
+            await last.wait()
+        return await refuse_one(request)
+
+    prompts = (str(n) for n in range(5))
+    questions = map(Conversation.from_prompts, prompts) if as_conversations else prompts
+    found = {}
+    async with (
+        serve(first_last) as server,
+        limin.iter_text_completions(questions, 2, base_url=server.base_url) as results,
+    ):
+        async for place, result in results:
+            found[place] = result
+            if len(found) == 4:
+                last.set()
+    assert list(found)[-1] == 0
+    assert told(found[place] for place in range(5)) == [
+        "0",
+        "1",
+        "BadRequestError",
+        "3",
+        "4",
+    ]
+
+
+async def test_slow_consumer_slows_the_requests_down() -> None:
+    """No more questions are asked than results can be held."""
+    made = 0
+
+    def prompts() -> Iterator[str]:
+        nonlocal made
+        while True:
+            made += 1
+            yield str(made)
+
+    taken = 0
+    async with (
+        serve() as server,
+        limin.iter_text_completions(prompts(), 3, base_url=server.base_url) as results,
+    ):
+        async for _ in results:
+            taken += 1
+            for _ in range(50):
+                await anyio.lowlevel.checkpoint()
+            assert made <= taken + 2 * 3
+            if taken == 20:
+                break
+    assert made <= 26
+
+
+async def take(results: limin.Results, found: list[tuple[int, object]]) -> None:
+    """Append all of *results* to *found*."""
+    async for place, result in results:
+        found.append((place, result))
+
+
+async def test_users_exception_comes_after_what_was_finished() -> None:
+    """Nothing that was paid for is lost by it."""
+
+    def prompts() -> Iterator[str]:
+        yield "a"
+        yield "b"
+        raise LookupError
+
+    found: list[tuple[int, object]] = []
+    async with (
+        serve() as server,
+        limin.iter_text_completions(prompts(), 3, base_url=server.base_url) as results,
+    ):
+        with pytest.raises(LookupError):
+            await take(results, found)
+    assert sorted(place for place, _ in found) == [0, 1]
+
+
+async def test_error_that_would_strike_every_prompt_ends_the_results() -> None:
+    """It is handed over in its place, and raised at the end: nothing ends silently."""
+
+    async def refuse(_request: Request) -> bytes:
+        return http(b'{"error":"Unauthorized"}', "401 Unauthorized")
+
+    found: list[tuple[int, object]] = []
+    prompts = (str(n) for n in range(1000))
+    async with (
+        serve(refuse) as server,
+        limin.iter_text_completions(prompts, 2, base_url=server.base_url) as results,
+    ):
+        with pytest.raises(limin.AuthenticationError):
+            await take(results, found)
+    assert 1 <= len(found) <= 3
+    assert {type(result) for _, result in found} == {limin.AuthenticationError}
+    assert len(server.requests) == len(found)

@@ -13,6 +13,7 @@ from limin.errors import (
     AuthenticationError,
     BadRequestError,
     BatchError,
+    CertificateError,
     ConfigurationError,
     ConnectError,
     ContentFilterError,
@@ -40,6 +41,7 @@ PARENTS: dict[type[LiminError], tuple[type[Exception], ...]] = {
     ConnectError: (TransportError,),
     ProtocolError: (TransportError,),
     ResponseTooLargeError: (ProtocolError,),
+    CertificateError: (ConnectError,),
     RequestTimeoutError: (TransportError,),
     StatusError: (LiminError,),
     BadRequestError: (StatusError,),
@@ -74,6 +76,7 @@ EXAMPLES: list[LiminError] = [
     ConnectError("no route to host"),
     ProtocolError("not HTTP"),
     ResponseTooLargeError("too large", 5),
+    CertificateError("self-signed"),
     RequestTimeoutError("no complete answer within 3 seconds", 3.0),
     *(
         kind(400, "no", "req-1", "code", "type", "param", BODY)  # every field its own

@@ -30,6 +30,7 @@ FLOORS = (
     ("limin.wire", "limin.policy"),
     ("limin.transport",),
     ("limin.batch",),
+    ("limin.asking",),
     ("limin.client",),
     ("limin.functions",),
     ("limin",),

@@ -174,7 +174,13 @@ def test_options_are_the_fields() -> None:
     """Type checkers know each field as an option, under its type, and three more."""
     options = CompletionOptions.__annotations__
     fields = attrs.fields_dict(ModelConfiguration)
-    assert set(options) == {*fields, "model_configuration", "timeout", "on_warning"}
+    assert set(options) == {
+        *fields,
+        "model_configuration",
+        "timeout",
+        "max_retries",
+        "on_warning",
+    }
     types = {name: options[name].__forward_arg__ for name in fields}
     assert types == {name: field.type for name, field in fields.items()}
     assert CompletionOptions.__required_keys__ == frozenset()

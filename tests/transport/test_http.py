@@ -309,7 +309,7 @@ async def test_exceptions_of_httpx_itself_become_ours(httpx_mock: HTTPXMock) -> 
     """The default client on its way through httpx is no other."""
     httpx_mock.add_exception(httpx.ReadTimeout("slow"))
     with pytest.raises(limin.RequestTimeoutError, match="own limit passed: slow"):
-        await ask(URL)
+        await ask(URL, max_retries=0)
 
 
 @PACKAGES

@@ -1,0 +1,104 @@
+"""When a failed request is sent again: tables, and what holds for every input."""
+
+import math
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from limin import (
+    AuthenticationError,
+    BadRequestError,
+    CertificateError,
+    ConnectError,
+    ContextLengthError,
+    ConversationError,
+    LiminError,
+    ProtocolError,
+    QuotaError,
+    RateLimitError,
+    RequestTimeoutError,
+    ResponseError,
+    ResponseTooLargeError,
+    ServerError,
+    StatusError,
+    TransportError,
+)
+from limin.policy.retry import RetryPolicy
+
+AGAIN = [
+    ConnectError("refused"),
+    TransportError("reset"),
+    ProtocolError("cut off"),
+    RequestTimeoutError("the HTTP client's own limit passed"),
+    *(StatusError(status, "later") for status in (408, 409, 429, 500, 502, 503, 504, 529)),
+    RateLimitError(200, "told in a success", code="429"),
+    ServerError(200, "told in a success", code="502"),
+    BadRequestError(400, "but try again", should_retry=True),
+    ContextLengthError(400, "but try again", should_retry=True),
+]
+
+NEVER = [
+    CertificateError("self-signed"),
+    ResponseTooLargeError("a bomb", 5),
+    RequestTimeoutError("no complete answer within 5 seconds", 5.0),
+    *(StatusError(status, "no") for status in (307, 400, 401, 403, 404, 413, 422, 501)),
+    AuthenticationError(401, "no"),
+    QuotaError(429, "used up"),
+    ContextLengthError(400, "too long"),
+    ServerError(503, "do not", should_retry=False),
+    StatusError(200, "no", code="abc"),
+    ResponseError("no choice"),
+    ConversationError("no message"),
+]
+
+
+@pytest.mark.parametrize("error", AGAIN, ids=repr)
+def test_failure_that_may_pass_is_tried_again(error: LiminError) -> None:
+    """The next time may go well."""
+    assert RetryPolicy().delay(error, attempt=1, chance=0.5) == 0.25
+
+
+@pytest.mark.parametrize("error", NEVER, ids=repr)
+def test_failure_that_stays_is_not_tried_again(error: LiminError) -> None:
+    """Asking the same wrong question twice cannot help."""
+    assert RetryPolicy().delay(error, attempt=1, chance=0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("attempt", "longest"), [(1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (8, 60.0), (99, 60.0)]
+)
+def test_patience_doubles_up_to_a_minute(attempt: int, longest: float) -> None:
+    """Exponential, with full jitter: from nothing to the longest."""
+    policy = RetryPolicy(attempts=100)
+    error = ConnectError("refused")
+    assert policy.delay(error, attempt=attempt, chance=0.0) == 0.0
+    assert policy.delay(error, attempt=attempt, chance=0.5) == longest / 2
+
+
+def test_attempts_come_to_an_end() -> None:
+    """Five requests by default: the first one and four more."""
+    policy = RetryPolicy()
+    delays = [policy.delay(ConnectError("x"), attempt=n, chance=0.5) for n in range(1, 6)]
+    assert [delay is None for delay in delays] == [False, False, False, False, True]
+    assert RetryPolicy(attempts=1).delay(ConnectError("x"), attempt=1, chance=0.5) is None
+
+
+def test_wait_that_the_server_asks_for_wins() -> None:
+    """Whatever chance says, and however long it is."""
+    error = RateLimitError(429, "later", retry_after=333.0)
+    assert RetryPolicy().delay(error, attempt=1, chance=0.0) == 333.0
+
+
+@given(
+    attempt=st.integers(1, 10**9),
+    chance=st.floats(0.0, 1.0, exclude_max=True),
+    attempts=st.integers(1, 10**9),
+)
+@example(attempt=10**9, chance=0.999, attempts=10**9 + 1)
+def test_delay_is_bounded(attempt: int, chance: float, attempts: int) -> None:
+    """Never negative, never beyond the longest, never not a number."""
+    policy = RetryPolicy(attempts=attempts)
+    delay = policy.delay(ConnectError("x"), attempt=attempt, chance=chance)
+    assert (delay is None) == (attempt >= attempts)
+    assert delay is None or (0.0 <= delay <= 60.0 and math.isfinite(delay))
