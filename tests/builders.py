@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from limin.completion import Timing
 from limin.conversation import Conversation
+from limin.errors import LiminError
 from limin.wire import Answer
 from limin.wire.response import Question, read_completion
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from limin.completion import TextCompletion
+    from limin.logprobs import LogProbs
 
 TIMING = Timing(start_time=1000.0, end_time=1002.5, duration=2.25)
 
@@ -48,6 +50,7 @@ def read(
     *,
     headers: Mapping[str, str] | None = None,
     asks_log_probs: bool = False,
+    top_log_probs: int | None = None,
     secrets: Collection[str] = (),
 ) -> TextCompletion:
     """What limin reads in an answer of *body* to the prompt `What is 2 + 2?`."""
@@ -55,9 +58,49 @@ def read(
         conversation=Conversation.from_prompts("What is 2 + 2?"),
         model="asked-model",
         asks_log_probs=asks_log_probs,
+        top_log_probs=top_log_probs,
         secrets=secrets,
     )
     return read_completion(question, TIMING, answer(body, status, headers))
+
+
+def read_capture(name: str) -> TextCompletion:
+    """What limin reads in the captured exchange *name*, as it was asked for."""
+    exchange = capture(name)
+    return read(
+        exchange["body"],
+        exchange["status"],
+        headers=dict(exchange["headers"]),
+        asks_log_probs=exchange["request"].get("logprobs", False),
+        top_log_probs=exchange["request"].get("top_logprobs"),
+    )
+
+
+def look_at_everything(body: bytes, top_log_probs: int | None = None) -> None:
+    """Read *body* and look at all that is in it; a `LiminError` is an answer too."""
+    try:
+        completion = read(body, asks_log_probs=True, top_log_probs=top_log_probs)
+    except LiminError as error:
+        assert str(error)  # noqa: PT017 (any other exception is what fails)
+        return
+    sampled, listed = completion.token_log_probs, completion.full_token_log_probs
+    assert len(sampled or []) == len(listed or [])
+    assert all(isinstance(choice.message, str) for choice in completion.choices)
+    assert all(str(warning) for warning in completion.warnings)
+    for choice in completion.choices:
+        if choice.log_probs is not None:
+            _look_at(choice.log_probs)
+    for position in completion.prompt_log_probs or ():
+        assert position is None or position.alternatives
+
+
+def _look_at(log_probs: LogProbs) -> None:
+    pieces = log_probs.pieces()
+    assert sum(1 + piece.last - piece.first for piece in pieces) == len(log_probs)
+    assert {len(column) for column in log_probs.to_columns().values()} == {len(log_probs)}
+    assert "".join(piece.text for piece in pieces) == log_probs.text()
+    for number in (log_probs.total, log_probs.mean, log_probs.perplexity):
+        assert number is None or isinstance(number, float)
 
 
 def body_of(content: object, **choice: object) -> dict[str, Any]:

@@ -2,14 +2,15 @@ import json
 import math
 from typing import Any
 
+import msgspec
 import pytest
 from builders import body_of, read
 
 from limin.completion import Usage
 from limin.diagnostics import WarningCode
 from limin.errors import LiminError
-from limin.logprobs import Entry, Position, TokenLogProb
-from limin.wire.mend import Unmendable, mend_completion, mend_positions
+from limin.tokens import TokenLogProb
+from limin.wire.mend import Unmendable, mend_completion, reasoning_of
 
 
 def mended(body: Any) -> tuple[Any, dict[str, str]]:
@@ -32,11 +33,19 @@ def test_standard_body_needs_no_mending() -> None:
                     "refusal": "no",
                     "reasoning": "a",
                     "reasoning_content": "b",
+                    "reasoning_details": [{"text": "c"}],
                 },
                 "finish_reason": "stop",
-                "logprobs": {"content": [{"token": "4"}], "refusal": None},
+                "logprobs": {
+                    "content": [{"token": "4"}],
+                    "refusal": None,
+                    "tokens": ["4"],
+                    "token_logprobs": [-1],
+                    "top_logprobs": [],
+                },
             }
         ],
+        "prompt_logprobs": [None],
         "usage": {
             "prompt_tokens": 1,
             "completion_tokens": 2,
@@ -53,8 +62,13 @@ def test_standard_body_needs_no_mending() -> None:
     message = choice.message
     assert (message.content, message.refusal) == ("4", "no")
     assert (message.reasoning, message.reasoning_content) == ("a", "b")
+    assert bytes(message.reasoning_details) == b'[{"text": "c"}]'
     assert bytes(choice.logprobs.content) == b'[{"token": "4"}]'
     assert bytes(choice.logprobs.refusal) == b""
+    assert bytes(choice.logprobs.tokens) == b'["4"]'
+    assert bytes(choice.logprobs.token_logprobs) == b"[-1]"
+    assert bytes(choice.logprobs.top_logprobs) == b"[]"
+    assert bytes(completion.prompt_logprobs) == b"[null]"
     usage = completion.usage
     assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (1, 2, 3)
     assert usage.prompt_tokens_details.cached_tokens == 4
@@ -154,17 +168,39 @@ def test_odd_field_of_the_body(field: str) -> None:
 )
 def test_content_in_parts(parts: list[Any], content: str, reasoning: str | None) -> None:
     """Text in parts is joined, and thinking goes where reasoning goes."""
-    completion, warnings = mended({"choices": [{"message": {"content": parts}}]})
+    body = {"choices": [{"message": {"content": parts}}]}
+    completion, warnings = mended(body)
     message = completion.choices[0].message
-    assert (message.content, message.reasoning) == (content, reasoning)
+    assert (message.content, message.thinking) == (content, reasoning)
+    (choice,) = read(body).choices
+    source = None if reasoning is None else "content"
+    assert (choice.message, choice.reasoning) == (content, reasoning)
+    assert choice.reasoning_source == source
     assert warnings == {"$.choices[0].message.content": "expected text, found a list"}
 
 
 def test_own_reasoning_wins_over_thinking() -> None:
     """Reasoning that has a field of its own is not replaced by a part's."""
     message = {"content": [{"thinking": "part"}], "reasoning": "own"}
-    completion, _ = mended({"choices": [{"message": message}]})
-    assert completion.choices[0].message.reasoning == "own"
+    (choice,) = read({"choices": [{"message": message}]}).choices
+    assert (choice.reasoning, choice.reasoning_source) == ("own", "reasoning")
+
+
+@pytest.mark.parametrize(
+    ("details", "reasoning"),
+    [
+        ('[{"type": "reasoning.text", "text": "h"}, {"text": "m"}]', "hm"),
+        ('[{"type": "reasoning.summary", "summary": "in short"}]', "in short"),
+        ('[{"type": "reasoning.encrypted", "data": "eyJ"}]', None),
+        ('[null, "text", 5, {"text": null}]', None),
+        ("[]", None),
+        ('{"text": "no list"}', None),
+        ("no JSON", None),
+    ],
+)
+def test_reasoning_details(details: str, reasoning: str | None) -> None:
+    """The texts and the summaries are joined; what is encrypted is not told."""
+    assert reasoning_of(msgspec.Raw(details.encode())) == reasoning
 
 
 @pytest.mark.parametrize(
@@ -242,46 +278,6 @@ def test_mended_log_probs_are_the_same() -> None:
     )
     assert odd.warnings
     assert odd.log_probs == plain.log_probs
-
-
-@pytest.mark.parametrize(
-    ("item", "position"),
-    [
-        ({"token": "a", "logprob": -1}, Position("a", -1.0, None, None, [])),
-        ({"token": "a", "logprob": "-1"}, Position("a", -1.0, None, None, [])),
-        ({"token": "a", "logprob": "x"}, Position("a", None, None, None, [])),
-        ({"token": "a", "logprob": True}, Position("a", None, None, None, [])),
-        ({"token": "a", "logprob": [-1]}, Position("a", None, None, None, [])),
-        ({"token": "a", "logprob": 10**400}, Position("a", None, None, None, [])),
-        ({"token": "a", "logprob": math.nan}, Position("a", None, None, None, [])),
-        ({"token": 5}, Position("", None, None, None, [])),
-        ({}, Position("", None, None, None, [])),
-        ({"token": "a", "bytes": [97]}, Position("a", None, [97], None, [])),
-        ({"token": "a", "bytes": []}, Position("a", None, [], None, [])),
-        ({"token": "a", "bytes": [256]}, Position("a", None, None, None, [])),
-        ({"token": "a", "bytes": [97, -1]}, Position("a", None, None, None, [])),
-        ({"token": "a", "bytes": [97.0]}, Position("a", None, None, None, [])),
-        ({"token": "a", "bytes": [True]}, Position("a", None, None, None, [])),
-        ({"token": "a", "bytes": "a"}, Position("a", None, None, None, [])),
-        ({"token": "a", "id": 7}, Position("a", None, None, 7, [])),
-        ({"token": "a", "id": "7"}, Position("a", None, None, None, [])),
-        ({"token": "a", "id": True}, Position("a", None, None, None, [])),
-        ({"token": "a", "top_logprobs": {}}, Position("a", None, None, None, [])),
-        (
-            {"token": "a", "top_logprobs": [{"token": "b", "logprob": -1}, None, "c"]},
-            Position("a", None, None, None, [Entry("b", -1.0)]),
-        ),
-    ],
-)
-def test_mended_position(item: dict[str, Any], position: Position) -> None:
-    """What is odd about a token becomes None, and nothing is made up."""
-    assert mend_positions(json.dumps([item]).encode()) == [position]
-
-
-@pytest.mark.parametrize("tokens", [b"{}", b"5", b"null", b'"a"', b'[null, "a", []]'])
-def test_no_positions(tokens: bytes) -> None:
-    """What is no list of objects holds no tokens."""
-    assert mend_positions(tokens) == []
 
 
 def tokens(content: bytes) -> object:

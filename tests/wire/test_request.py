@@ -99,6 +99,30 @@ def test_asks_log_probs(configuration: ModelConfiguration, *, asks: bool) -> Non
     assert RequestEncoder.of(configuration).asks_log_probs is asks
 
 
+@pytest.mark.parametrize(
+    ("configuration", "top"),
+    [
+        (ModelConfiguration(), None),
+        (ModelConfiguration(log_probs=True), None),
+        (ModelConfiguration(log_probs=True, top_log_probs=0), 0),
+        (ModelConfiguration(log_probs=True, top_log_probs=5), 5),
+        (ModelConfiguration(log_probs=True, top_log_probs=-1), -1),
+        (ModelConfiguration(extra_body={"logprobs": True, "top_logprobs": 3}), 3),
+        (
+            ModelConfiguration(
+                log_probs=True, top_log_probs=5, extra_body={"top_logprobs": 2}
+            ),
+            2,
+        ),
+        (ModelConfiguration(extra_body={"top_logprobs": "3"}), None),
+        (ModelConfiguration(extra_body={"top_logprobs": True}), None),
+    ],
+)
+def test_top_log_probs(configuration: ModelConfiguration, top: int | None) -> None:
+    """The encoder knows how many alternatives its requests ask for."""
+    assert RequestEncoder.of(configuration).top_log_probs == top
+
+
 def test_encoder_serves_many_conversations() -> None:
     """One encoder makes the body of each conversation of a batch."""
     encoder = RequestEncoder.of(ModelConfiguration())

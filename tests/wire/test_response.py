@@ -3,14 +3,22 @@ import math
 from typing import Any
 
 import pytest
-from builders import TIMING, body_of, capture, captures, read
+from builders import (
+    TIMING,
+    body_of,
+    capture,
+    captures,
+    look_at_everything,
+    read,
+    read_capture,
+)
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from limin.completion import TextCompletion, Usage
+from limin.completion import Usage
 from limin.diagnostics import ResponseWarning, WarningCode
-from limin.errors import LiminError, ResponseError, StatusError
-from limin.logprobs import TokenLogProb
+from limin.errors import ResponseError, StatusError
+from limin.tokens import TokenLogProb
 
 
 def usage_of(prompt: int, completion: int, total: int, cached: int | None = None) -> Usage:
@@ -241,26 +249,16 @@ VLLM_HOT = [
 ]
 
 
-def read_capture(name: str) -> TextCompletion:
-    """What limin reads in the captured exchange *name*."""
-    exchange = capture(name)
-    return read(
-        exchange["body"],
-        exchange["status"],
-        headers=dict(exchange["headers"]),
-        asks_log_probs=exchange["request"].get("logprobs", False),
-    )
-
-
 @pytest.mark.parametrize("name", CAPTURED)
 def test_captured_answer(name: str) -> None:
-    """What a real server answered is read as it stands, and nothing of it is odd."""
+    """What a real server answered is read as it stands, without any mending."""
     completion = read_capture(name)
     says = CAPTURED[name]
     assert {field: getattr(completion, field) for field in says} == says
     assert completion.model == "asked-model"
     assert completion.timing == TIMING
-    assert completion.warnings == ()
+    assert completion.choices[0].raw_finish_reason == says["finish_reason"]
+    assert completion.body_warnings == ()
     assert (completion.log_probs is None) == ("logprobs" not in name)
     assert completion.raw_bytes == capture(name)["body"].encode()
 
@@ -410,6 +408,13 @@ SNIPPETS: list[tuple[str, Any, dict[str, Any]]] = [
             "refusal": "I can't help.",
             "token_log_probs": [TokenLogProb("I", -0.1, b"I")],
             "full_token_log_probs": [[]],
+            "warnings": (
+                ResponseWarning(
+                    WarningCode.TEXT_MISMATCH,
+                    "$.choices[0].logprobs.refusal",
+                    "the tokens join to another text than the answer",
+                ),
+            ),
         },
     ),
     (
@@ -433,6 +438,21 @@ SNIPPETS: list[tuple[str, Any, dict[str, Any]]] = [
             ]
         },
         {"message": "", "finish_reason": "tool_calls"},
+    ),
+    (
+        "A3-tool-call-without-content",
+        {
+            "choices": [
+                {
+                    "message": {
+                        "role": "assistant",
+                        "function_call": {"name": "f", "arguments": ""},
+                    },
+                    "finish_reason": "function_call",
+                }
+            ]
+        },
+        {"message": "", "finish_reason": "function_call"},
     ),
     (
         "A4-vllm-reasoning",
@@ -589,6 +609,11 @@ SNIPPETS: list[tuple[str, Any, dict[str, Any]]] = [
         },
     ),
     (
+        "A9-azure-empty",
+        body_of("", finish_reason="content_filter"),
+        {"message": "", "finish_reason": "content_filter"},
+    ),
+    (
         "A10-gemini",
         {
             "choices": [{"finish_reason": "length", "index": 0}],
@@ -682,7 +707,7 @@ SNIPPETS: list[tuple[str, Any, dict[str, Any]]] = [
     (
         "A13-text-completion",
         {**body_of("4", finish_reason="eos"), "created": 0, "object": "text_completion"},
-        {"message": "4", "finish_reason": "eos"},
+        {"message": "4", "finish_reason": "stop"},
     ),
 ]
 
@@ -796,17 +821,70 @@ def test_several_choices() -> None:
     assert second.log_probs.sampled == [TokenLogProb("a", -1.0)]
 
 
-def test_reasoning_under_both_names() -> None:
-    """Of two reasonings the one under the newer name counts, unless it is empty."""
-    message = {"content": "4", "reasoning": "new", "reasoning_content": "old"}
-    assert read({"choices": [{"message": message}]}).reasoning == "new"
-    message["reasoning"] = ""
-    assert read({"choices": [{"message": message}]}).reasoning == "old"
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        *((name, name) for name in ("stop", "length", "tool_calls", "function_call")),
+        ("content_filter", "content_filter"),
+        *((name, "stop") for name in ("eos", "eos_token", "stop_sequence", "end_turn")),
+        ("STOP", "stop"),
+        *((name, "length") for name in ("model_length", "max_tokens", "MAX_TOKENS")),
+        ("SAFETY", "content_filter"),
+        *((name, name) for name in ("abort", "repetition", "error", "a new word")),
+        ("insufficient_system_resource", "insufficient_system_resource"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_finish_reason(raw: str | None, reason: str | None) -> None:
+    """The reason is told in OpenAI's word if there is one, and in the server's own."""
+    (choice,) = read(body_of("4", finish_reason=raw)).choices
+    assert (choice.finish_reason, choice.raw_finish_reason) == (reason, raw)
+
+
+def test_reasoning_sources() -> None:
+    """Of several reasonings the one under the newest name counts, unless it is empty."""
+    message: dict[str, Any] = {
+        "content": [{"thinking": "parts"}, {"text": "4"}],
+        "reasoning": "new",
+        "reasoning_content": "old",
+        "reasoning_details": [{"text": "details"}],
+    }
+    expected = [
+        ("new", "reasoning"),
+        ("old", "reasoning_content"),
+        ("details", "reasoning_details"),
+        ("parts", "content"),
+        (None, None),
+    ]
+    found = []
+    for name, nothing in [
+        ("reasoning", ""),
+        ("reasoning_content", ""),
+        ("reasoning_details", [{"type": "reasoning.encrypted", "data": "eyJ"}]),
+        ("content", "4"),
+        ("role", "assistant"),
+    ]:
+        (choice,) = read({"choices": [{"message": message}]}).choices
+        found.append((choice.reasoning, choice.reasoning_source))
+        message[name] = nothing
+    assert found == expected
 
 
 @pytest.mark.parametrize(
     "logprobs",
-    [None, {}, {"content": None}, {"content": []}, {"content": {}, "refusal": []}],
+    [
+        None,
+        {},
+        {"content": None},
+        {"content": []},
+        {"content": {}, "refusal": []},
+        {"content": None, "tokens": []},
+    ],
+    ids=[
+        *("B1-null", "B1-empty", "B1-content-null", "B1-content-empty"),
+        *("B1-content-object", "B1-legacy-empty"),
+    ],
 )
 def test_log_probs_that_did_not_come(logprobs: object) -> None:
     """Log probabilities that were asked for and did not come leave a warning."""
@@ -817,7 +895,7 @@ def test_log_probs_that_did_not_come(logprobs: object) -> None:
     assert warning.code == WarningCode.LOG_PROBS_MISSING
     assert str(warning) == (
         "log probabilities were asked for, and none came "
-        "(at `$.choices[0].logprobs`, log-probs-missing)"
+        "(at `$.choices[0].logprobs`; log-probs-missing)"
     )
 
 
@@ -840,7 +918,7 @@ def test_request_id_of_an_answer() -> None:
         ({"token": "a"}, TokenLogProb("a", None)),
         ({"token": "a", "bytes": None}, TokenLogProb("a", None)),
         ({"token": "", "logprob": -1, "bytes": []}, TokenLogProb("", -1.0, b"")),
-        ({"token": "a", "logprob": -9999.0}, TokenLogProb("a", -9999.0)),
+        ({"token": "a", "logprob": -9999.0}, TokenLogProb("a", -math.inf)),
         ({"token": "a", "logprob": 1e-7, "id": 0}, TokenLogProb("a", 1e-7, None, 0)),
         ({"token": "a", "logprob": "-0.5"}, TokenLogProb("a", -0.5)),
         ({"token": "a", "logprob": -math.inf}, TokenLogProb("a", -math.inf)),
@@ -897,7 +975,7 @@ def test_unknown_fields_do_not_matter(extra: list[dict[str, Any]]) -> None:
                         {
                             "token": "4",
                             "logprob": -0.5,
-                            "top_logprobs": [{"token": "5", "logprob": -1.0} | extra[1]],
+                            "top_logprobs": [{"token": "4", "logprob": -0.5} | extra[1]],
                         }
                         | extra[2]
                     ]
@@ -915,7 +993,7 @@ def test_unknown_fields_do_not_matter(extra: list[dict[str, Any]]) -> None:
     assert completion.usage == Usage(prompt_tokens=1)
     assert completion.served_model == "m"
     assert completion.token_log_probs == [TokenLogProb("4", -0.5)]
-    assert completion.full_token_log_probs == [[TokenLogProb("5", -1.0)]]
+    assert completion.full_token_log_probs == [[TokenLogProb("4", -0.5)]]
     assert completion.warnings == ()
 
 
@@ -924,7 +1002,7 @@ def test_unknown_fields_do_not_matter(extra: list[dict[str, Any]]) -> None:
 @example(body=b"\xef\xbb\xbf{}")
 def test_bytes_never_surprise(body: bytes) -> None:
     """Whatever bytes come, they are an answer or a `LiminError`."""
-    _read_all(body)
+    look_at_everything(body)
 
 
 NAMES = st.sampled_from(
@@ -932,7 +1010,9 @@ NAMES = st.sampled_from(
         *("choices", "error", "message", "content", "logprobs", "refusal", "reasoning"),
         *("token", "logprob", "bytes", "top_logprobs", "id", "usage", "prompt_tokens"),
         *("prompt_tokens_details", "cached_tokens", "model", "index", "finish_reason"),
-        *("type", "text", "thinking"),
+        *("type", "text", "thinking", "reasoning_content", "reasoning_details", "summary"),
+        *("tokens", "token_logprobs", "prob", "top_probs", "prompt_logprobs"),
+        *("decoded_token", "785"),
     ]
 )
 BYTES = st.lists(st.integers(0, 255), max_size=3)
@@ -956,24 +1036,8 @@ def test_shapes_never_surprise(
     message: object, entries: list[dict[str, Any]], fields: dict[str, Any]
 ) -> None:
     """Whatever shape the known fields have, limin answers or raises a `LiminError`."""
-    # Code points in the place of bytes are the subject of another test.
-    logprobs = {"content": [{**entry, "bytes": [1, 2]} for entry in entries]}
-    choice = {"message": message, "logprobs": logprobs}
-    _read_all(json.dumps({"choices": [choice], **fields}).encode())
-
-
-def _read_all(body: bytes) -> None:
-    """Read *body* and look at everything in it."""
-    try:
-        completion = read(body, asks_log_probs=True)
-    except LiminError as error:
-        assert str(error)  # noqa: PT017 (any other exception is what fails)
-        return
-    assert len(completion.token_log_probs or []) == len(
-        completion.full_token_log_probs or []
-    )
-    assert isinstance(completion.message, str)
-    assert all(str(warning) for warning in completion.warnings)
+    choice = {"message": message, "logprobs": {"content": entries}}
+    look_at_everything(json.dumps({"choices": [choice], **fields}).encode())
 
 
 def test_control_character_in_the_answer() -> None:

@@ -13,6 +13,10 @@ from limin.wire import tree
         (b'"\xff"', "\ufffd"),
         (b"[Infinity, -Infinity]", [math.inf, -math.inf]),
         (b"\n\n\n1", 1),
+        (b'"a\x01b"', "a\x01b"),
+        (b"9" * 300, int("9" * 300)),
+        (b"9" * 301, 1e301),
+        (b"9" * 5000, math.inf),
     ],
 )
 def test_parse(body: bytes, parsed: object) -> None:
@@ -43,6 +47,35 @@ def test_taken_by_type(value: object) -> None:
     assert tree.as_object(value) == (value if isinstance(value, dict) else None)
     assert tree.as_list(value) == (value if isinstance(value, list) else None)
     assert tree.as_text(value) == (value if isinstance(value, str) else None)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (3, 3.0),
+        (-2.5, -2.5),
+        ("-2.5", -2.5),
+        (" 1e3 ", 1000.0),
+        ("-Infinity", -math.inf),
+        (-math.inf, -math.inf),
+        (math.inf, None),
+        (math.nan, None),
+        ("NaN", None),
+        (10**400, None),
+        ("1e999", None),
+        ("", None),
+        ("four", None),
+        (True, None),
+        (None, None),
+        ([4], None),
+        ({"an": "object"}, None),
+    ],
+)
+def test_as_number(value: object, number: float | None) -> None:
+    """A number may come as text; what is too large, or none at all, is None."""
+    found = tree.as_number(value)
+    assert found == number
+    assert type(found) is (float if number is not None else type(None))
 
 
 def test_kind() -> None:

@@ -1,0 +1,496 @@
+"""Random positions, encoded the way each server does, and read back."""
+
+import copy
+import json
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import attrs
+import msgspec
+import pytest
+from builders import body_of, look_at_everything, read
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from limin.tokens import TokenLogProb, TokenPosition
+from limin.wire import schema
+from limin.wire.mend import mend_completion
+
+LOWEST = -3.4028234663852886e38
+
+TEXTS = st.text(max_size=4) | st.sampled_from(["\ufffd", "a\ufffd", "", "é", "▁4"])
+LOG_PROBS = st.floats(-700.0, 0.0) | st.sampled_from([None, -math.inf, 0.0, -0.0, 1e-7])
+TOKENS = st.builds(
+    TokenLogProb,
+    TEXTS,
+    LOG_PROBS,
+    st.none() | st.binary(max_size=4) | st.just("\ufffd".encode()),
+    st.none() | st.integers(0, 2**63),
+)
+
+
+def unlikelihood(token: TokenLogProb) -> float:
+    """Smallest for the likeliest; tokens whose probability is not known come last."""
+    return math.inf if token.log_prob is None else -token.log_prob
+
+
+def likeliest_first(tokens: list[TokenLogProb]) -> tuple[TokenLogProb, ...]:
+    """*tokens* sorted; those of the same probability in the server's order."""
+    return tuple(sorted(tokens, key=unlikelihood))
+
+
+POSITIONS = st.lists(
+    st.builds(
+        lambda sampled, listed: TokenPosition(
+            sampled=sampled, alternatives=likeliest_first(listed)
+        ),
+        TOKENS,
+        st.lists(TOKENS, max_size=3),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+# A `logprobs` object, the positions that it tells of, and codes that it must get.
+Encoded: TypeAlias = tuple[dict[str, Any], list[TokenPosition], set[str]]
+
+
+def mapped(
+    positions: list[TokenPosition], change: Callable[[TokenLogProb], TokenLogProb]
+) -> list[TokenPosition]:
+    """*positions* with each token of them changed."""
+    return [
+        TokenPosition(
+            sampled=change(position.sampled),
+            alternatives=likeliest_first([change(one) for one in position.alternatives]),
+        )
+        for position in positions
+    ]
+
+
+def with_true_bytes(token: TokenLogProb) -> TokenLogProb:
+    """*token* as it can be known: without bytes that were made from U+FFFD."""
+    made = token.token_bytes is not None and "\ufffd".encode() in token.token_bytes
+    return (
+        attrs.evolve(token, token_bytes=None) if made and "\ufffd" in token.token else token
+    )
+
+
+def fields(token: TokenLogProb) -> dict[str, Any]:
+    """*token* as OpenAI writes it."""
+    known = None if token.token_bytes is None else list(token.token_bytes)
+    return {"token": token.token, "logprob": token.log_prob, "bytes": known}
+
+
+def fields_with_id(token: TokenLogProb) -> dict[str, Any]:
+    """*token* as llama.cpp writes it."""
+    return {**fields(token), "id": token.token_id}
+
+
+def content(
+    positions: list[TokenPosition],
+    written: Callable[[TokenLogProb], dict[str, Any]],
+    top: str = "top_logprobs",
+) -> dict[str, Any]:
+    """`logprobs` in the shape of the chat API."""
+    return {
+        "content": [
+            {**written(one.sampled), top: [written(other) for other in one.alternatives]}
+            for one in positions
+        ]
+    }
+
+
+def without_id(token: TokenLogProb) -> TokenLogProb:
+    """What OpenAI tells of *token*."""
+    return attrs.evolve(token, token_id=None)
+
+
+def openai(positions: list[TokenPosition]) -> Encoded:
+    """The standard: the likeliest tokens, sorted, without ids."""
+    return content(positions, fields), mapped(positions, without_id), set()
+
+
+def vllm(positions: list[TokenPosition]) -> Encoded:
+    """The sampled token first, and the list cut to as many as it was."""
+    cut = [
+        TokenPosition(
+            sampled=one.sampled, alternatives=(one.sampled, *one.alternatives[:-1])
+        )
+        for one in positions
+    ]
+    return content(cut, fields), mapped(cut, without_id), set()
+
+
+def llama_cpp(positions: list[TokenPosition]) -> Encoded:
+    """The standard, with ids."""
+    return content(positions, fields_with_id), positions, set()
+
+
+def llama_cpp_post_sampling(positions: list[TokenPosition]) -> Encoded:
+    """Probabilities under other names."""
+
+    def prob(token: TokenLogProb) -> float | None:
+        return None if token.log_prob is None else math.exp(token.log_prob)
+
+    def written(token: TokenLogProb) -> dict[str, Any]:
+        told = fields_with_id(token)
+        del told["logprob"]
+        return {**told, "prob": prob(token)}
+
+    def read_back(token: TokenLogProb) -> TokenLogProb:
+        found = prob(token)
+        log_prob = found and math.log(found)
+        return attrs.evolve(token, log_prob=-math.inf if found == 0.0 else log_prob)
+
+    told = content(positions, written, "top_probs")
+    return told, mapped(positions, read_back), {"probabilities-converted"}
+
+
+def legacy(positions: list[TokenPosition]) -> Encoded:
+    """Arrays, with alternatives keyed by text, so that of a duplicate one remains."""
+
+    def text_alone(token: TokenLogProb) -> TokenLogProb:
+        return TokenLogProb(token.token, token.log_prob)
+
+    tops = [{one.token: one.log_prob for one in p.alternatives} for p in positions]
+    told = {
+        "tokens": [one.sampled.token for one in positions],
+        "token_logprobs": [one.sampled.log_prob for one in positions],
+        "top_logprobs": tops,
+    }
+    expected = [
+        TokenPosition(
+            sampled=text_alone(one.sampled),
+            alternatives=likeliest_first([TokenLogProb(*item) for item in top.items()]),
+        )
+        for one, top in zip(positions, tops, strict=True)
+    ]
+    return told, expected, {"legacy-log-probs"}
+
+
+def vllm_stream(positions: list[TokenPosition]) -> Encoded:
+    """Keys that have their default value are missing."""
+
+    def written(token: TokenLogProb) -> dict[str, Any]:
+        return {name: value for name, value in fields(token).items() if value is not None}
+
+    told = content(positions, written)
+    for one in told["content"]:
+        if not one["top_logprobs"]:
+            del one["top_logprobs"]
+    return told, mapped(positions, without_id), set()
+
+
+def python_literals(positions: list[TokenPosition]) -> Encoded:
+    """NaN for what is not known."""
+
+    def written(token: TokenLogProb) -> dict[str, Any]:
+        value = math.nan if token.log_prob is None else token.log_prob
+        return {**fields_with_id(token), "logprob": value}
+
+    unknown = any(token.log_prob is None for token in all_tokens(positions))
+    return content(positions, written), positions, {"body-mended"} if unknown else set()
+
+
+def numbers_as_text(positions: list[TokenPosition]) -> Encoded:
+    """Log probabilities as text, as some gateways write them."""
+
+    def written(token: TokenLogProb) -> dict[str, Any]:
+        value = None if token.log_prob is None else repr(token.log_prob)
+        return {**fields_with_id(token), "logprob": value}
+
+    told = any(token.log_prob is not None for token in all_tokens(positions))
+    return content(positions, written), positions, {"body-mended"} if told else set()
+
+
+def sentinels(number: float) -> Callable[[list[TokenPosition]], Encoded]:
+    """*number* for minus infinity."""
+
+    def encode(positions: list[TokenPosition]) -> Encoded:
+        def written(token: TokenLogProb) -> dict[str, Any]:
+            value = number if token.log_prob == -math.inf else token.log_prob
+            return {**fields_with_id(token), "logprob": value}
+
+        found = any(token.log_prob == -math.inf for token in all_tokens(positions))
+        codes = {"log-prob-sentinel"} if found else set()
+        return content(positions, written), positions, codes
+
+    return encode
+
+
+def all_tokens(positions: list[TokenPosition]) -> list[TokenLogProb]:
+    """Every token, sampled or listed."""
+    return [token for one in positions for token in (one.sampled, *one.alternatives)]
+
+
+SERVERS: dict[str, Callable[[list[TokenPosition]], Encoded]] = {
+    "openai": openai,
+    "vllm": vllm,
+    "llama.cpp": llama_cpp,
+    "llama.cpp-post-sampling": llama_cpp_post_sampling,
+    "legacy": legacy,
+    "vllm-stream": vllm_stream,
+    "python-literals": python_literals,
+    "numbers-as-text": numbers_as_text,
+    "sentinel-9999": sentinels(-9999.0),
+    "sentinel-lowest": sentinels(LOWEST),
+}
+
+SPLIT = [
+    TokenPosition(
+        sampled=TokenLogProb("\ufffd", -0.5, b"\xf0\x9f", 7),
+        alternatives=(
+            TokenLogProb("\ufffd", -0.5, b"\xf0\x9f", 7),
+            TokenLogProb("\ufffd", -1.5, "\ufffd".encode(), 8),
+            TokenLogProb("a", None),
+        ),
+    ),
+    TokenPosition(sampled=TokenLogProb("a", -math.inf, b"a")),
+    TokenPosition(sampled=TokenLogProb("a", None, None, 0)),
+]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@given(positions=POSITIONS)
+@example(positions=SPLIT)
+def test_positions_come_back(server: str, positions: list[TokenPosition]) -> None:
+    """However a server writes its positions, they are read, or a warning says why not."""
+    logprobs, expected, codes = SERVERS[server](positions)
+    expected = mapped(expected, with_true_bytes)
+    completion = read(body_of("4", logprobs=logprobs))
+    assert completion.log_probs is not None
+    assert list(completion.log_probs) == expected
+    assert completion.token_log_probs == [one.sampled for one in expected]
+    assert completion.full_token_log_probs == [list(one.alternatives) for one in expected]
+    if any(token.log_prob is None for token in all_tokens(expected)):
+        codes.add("log-prob-unknown")
+    if any(
+        "\ufffd" in one.token and one.token_bytes is None for one in all_tokens(expected)
+    ):
+        codes.add("replacement-character")
+    assert codes <= {warning.code for warning in completion.warnings}
+
+
+@pytest.mark.parametrize("server", ["openai", "vllm", "llama.cpp", "vllm-stream"])
+@given(positions=POSITIONS)
+@example(positions=SPLIT)
+def test_fast_and_mended_positions_agree(
+    server: str, positions: list[TokenPosition]
+) -> None:
+    """A number as text at one position changes nothing at the others."""
+    logprobs, _, _ = SERVERS[server](positions)
+    fast = read(body_of("4", logprobs=logprobs)).log_probs
+    logprobs["content"].append({"token": "x", "logprob": "-1"})
+    mended = read(body_of("4", logprobs=logprobs)).log_probs
+    assert fast is not None
+    assert mended is not None
+    assert list(mended[:-1]) == list(fast)
+    assert mended[-1] == TokenPosition(sampled=TokenLogProb("x", -1.0))
+
+
+NAMES = st.none() | st.text(max_size=5)
+COUNTS = st.none() | st.integers(0, 2**53)
+DETAILS = st.none() | st.fixed_dictionaries(
+    {}, optional={"cached_tokens": COUNTS, "reasoning_tokens": COUNTS}
+)
+LOGPROBS = st.none() | st.builds(
+    lambda server, positions: SERVERS[server](positions)[0],
+    st.sampled_from(["openai", "llama.cpp", "legacy", "vllm-stream"]),
+    POSITIONS,
+)
+# All that the decoder of the standard shape takes.
+BODIES = st.fixed_dictionaries(
+    {
+        "choices": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "index": st.integers(0, 9),
+                    "message": st.fixed_dictionaries(
+                        {},
+                        optional={
+                            "content": NAMES,
+                            "refusal": NAMES,
+                            "reasoning": NAMES,
+                            "reasoning_content": NAMES,
+                            "reasoning_details": st.none()
+                            | st.lists(st.fixed_dictionaries({"text": NAMES})),
+                            "tool_calls": st.just([{"id": "call_1"}]),
+                        },
+                    ),
+                },
+                optional={"finish_reason": NAMES, "logprobs": LOGPROBS, "error": st.none()},
+            ),
+            min_size=1,
+            max_size=2,
+        )
+    },
+    optional={
+        "id": NAMES,
+        "model": NAMES,
+        "usage": st.none()
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "prompt_tokens": COUNTS,
+                "completion_tokens": COUNTS,
+                "total_tokens": COUNTS,
+                "prompt_tokens_details": DETAILS,
+                "completion_tokens_details": DETAILS,
+            },
+        ),
+        "prompt_logprobs": st.none()
+        | st.just([None, {"785": {"logprob": -3.1, "decoded_token": "The"}}]),
+        "created": st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    },
+)
+
+
+@given(body=BODIES)
+def test_fast_and_mended_bodies_agree(body: dict[str, Any]) -> None:
+    """What the decoder of the standard shape takes needs no mending."""
+    told = json.dumps(body).replace("-Infinity", "-1e5").encode()
+    mended, warnings = mend_completion(told)
+    assert warnings == ()
+    assert plain(mended) == plain(schema.completion_decoder.decode(told))
+
+
+def plain(value: Any) -> Any:
+    """*value* with its undecoded bytes parsed, since spaces in them mean nothing."""
+    if isinstance(value, msgspec.Raw):
+        return json.loads(bytes(value) or b"null")
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    if isinstance(value, msgspec.Struct):
+        names = value.__struct_fields__
+        return {name: plain(getattr(value, name)) for name in names}
+    return value
+
+
+TOKEN = {
+    "token": "4",
+    "logprob": -0.5,
+    "bytes": [52],
+    "id": 7,
+    "prob": 0.5,
+    "top_logprobs": [{"token": "4", "logprob": -0.5, "bytes": [52], "id": 7}],
+    "top_probs": [{"token": "4", "prob": 0.5, "bytes": [52], "id": 7}],
+}
+FULL: dict[str, Any] = {
+    "id": "chatcmpl-1",
+    "model": "m",
+    "error": None,
+    "choices": [
+        {
+            "index": 0,
+            "message": {
+                "content": [{"type": "text", "text": "4"}, {"thinking": [{"text": "hm"}]}],
+                "refusal": None,
+                "reasoning": None,
+                "reasoning_content": None,
+                "reasoning_details": [{"text": "hm", "summary": "hm"}],
+            },
+            "finish_reason": "stop",
+            "error": None,
+            "logprobs": {"content": [TOKEN, {**TOKEN, "token": "\ufffd"}], "refusal": None},
+        },
+        {
+            "index": 1,
+            "message": {"content": None, "refusal": "no"},
+            "logprobs": {"content": [], "refusal": [TOKEN]},
+        },
+        {
+            "message": {"content": "4"},
+            "logprobs": {
+                "tokens": ["4"],
+                "token_logprobs": [-0.5],
+                "top_logprobs": [{"4": -0.5}],
+            },
+        },
+    ],
+    "usage": {
+        "prompt_tokens": 1,
+        "completion_tokens": 2,
+        "total_tokens": 3,
+        "prompt_tokens_details": {"cached_tokens": 1},
+        "completion_tokens_details": {"reasoning_tokens": 1},
+    },
+    "prompt_logprobs": [
+        None,
+        {"785": {"logprob": -3.1, "rank": 7, "decoded_token": "The"}},
+    ],
+}
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of all values in *value*, itself left out."""
+    items: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        items = list(value.items())
+    if isinstance(value, list):
+        items = list(enumerate(value))
+    inside = [places(one, (*path, key)) for key, one in items]
+    return [(*path, key) for key, _ in items] + [one for many in inside for one in many]
+
+
+PLACES = places(FULL)
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from([-9999.0, LOWEST, 1e308, 10**400, "", "-1", "token_id:5", "1e999"])
+    | st.text(st.characters(), max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["token", "logprob", "bytes", "text", "prob", "7", "x"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    replaced=st.lists(st.tuples(st.sampled_from(PLACES), ANYTHING), min_size=1, max_size=3),
+    top=st.sampled_from([None, -1, 0, 1, 5]),
+)
+def test_anything_may_stand_anywhere(
+    replaced: list[tuple[tuple[Any, ...], Any]], top: int | None
+) -> None:
+    """Whatever stands in the place of a field, limin answers or raises its own error."""
+    body = copy.deepcopy(FULL)
+    for path, value in replaced:
+        inside: Any = body
+        try:
+            for key in path[:-1]:
+                inside = inside[key]
+            inside[path[-1]] = value
+        except (TypeError, KeyError, IndexError):
+            continue  # An earlier replacement took the place away.
+    look_at_everything(json.dumps(body).encode(), top)
+
+
+@pytest.mark.parametrize("value", [None, True, -1, 10**400, math.nan, "4", [5], {"x": 5}])
+@pytest.mark.parametrize("path", PLACES, ids=str)
+def test_odd_value_at_each_place(path: tuple[Any, ...], value: object) -> None:
+    """The same by plain examples, one field at a time."""
+    body = copy.deepcopy(FULL)
+    inside: Any = body
+    for key in path[:-1]:
+        inside = inside[key]
+    inside[path[-1]] = value
+    look_at_everything(json.dumps(body).encode(), 1)
+
+
+@given(tokens=st.binary(max_size=60))
+@example(tokens=b'{"token":"\xff","logprob":-1}')
+@example(tokens=b'{"token":"a","logprob":1e999}')
+@example(tokens=b'{"token":"a","logprob":-1e999}')
+def test_bytes_in_the_place_of_positions(tokens: bytes) -> None:
+    """Whatever bytes stand in the list of tokens, limin answers or raises its own error."""
+    body = b'{"choices":[{"message":{"content":"a"},"logprobs":{"content":[%b]}}]}' % tokens
+    look_at_everything(body, 1)
