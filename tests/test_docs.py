@@ -28,10 +28,10 @@ PROGRAMS = [
 
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
-    """A real model for the programs to ask."""
+    """A real model for the programs to ask; its small context ends long answers."""
     with (
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(local_endpoint()) as endpoint,
+        portal.wrap_async_context_manager(local_endpoint(n_ctx=256)) as endpoint,
     ):
         yield endpoint.base_url
 

@@ -903,3 +903,9 @@ def test_no_warning_of_alternatives_that_are_left_out() -> None:
     done = read(body_of("hi", logprobs={"content": content}), asks_log_probs=True)
     assert done.full_token_log_probs == [[]]
     assert done.warnings == ()
+
+
+def test_prompt_log_probs_equal_nothing_else() -> None:
+    """Nor the positions that they hold."""
+    assert PromptLogProbs(lambda: [None]) == PromptLogProbs(lambda: [None])
+    assert PromptLogProbs(lambda: [None]) != [None]

@@ -53,7 +53,7 @@ def mend_completion(
     mending = _Mending()
     completion = schema.Completion(
         choices=[
-            mending.choice(choice, f"$.choices[{place}]", place)
+            mending.choice(choice, f"$.choices[{place}]")
             for place, choice in enumerate(choices)
         ],
         id=mending.text(fields, "id", "$"),
@@ -81,13 +81,12 @@ class _Mending:
             self.note(path, "an object", value)
         return fields or {}
 
-    def choice(self, value: object, path: str, place: int) -> schema.Choice:
+    def choice(self, value: object, path: str) -> schema.Choice:
         fields = self.fields_of(value, path)
-        index = self.count(fields, "index", path)
         logprobs = fields.get("logprobs")
         return schema.Choice(
             message=self.message(fields.get("message"), f"{path}.message"),
-            index=place if index is None else index,
+            index=self.count(fields, "index", path),
             finish_reason=self.text(fields, "finish_reason", path),
             logprobs=None if logprobs is None else self.log_probs(logprobs, path),
             error=_raw(fields.get("error")),
@@ -132,6 +131,7 @@ class _Mending:
             self.count(fields, "total_tokens", path),
             self.details(fields, "prompt_tokens_details", path),
             self.details(fields, "completion_tokens_details", path),
+            self.count(fields, "reasoning_tokens", path),
         )
 
     def details(
@@ -155,12 +155,11 @@ class _Mending:
     def count(self, fields: dict[str, object], name: str, path: str) -> int | None:
         """A whole number that is not negative, also if it came as text or 3.0."""
         value = fields.get(name)
-        if value is None:
-            return None
+        if value is None or (type(value) is int and value >= 0):
+            return value if type(value) is int else None
         number = tree.as_number(value)
         whole = number is not None and number.is_integer() and number >= 0
-        if type(value) is not int or not whole:
-            self.note(f"{path}.{name}", "a count", value)
+        self.note(f"{path}.{name}", "a count", value)
         return int(number) if number is not None and whole else None
 
 

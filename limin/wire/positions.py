@@ -30,7 +30,10 @@ _BYTE = 0xFF
 _NO_CHANCE = -9999.0
 
 # vLLM's option return_tokens_as_token_ids.
-_TOKEN_ID = re.compile(r"token_id:(\d+)")
+_TOKEN_ID = re.compile(r"token_id:(\d{1,18})")
+
+# No vocabulary is larger; Python refuses to read numbers of thousands of digits.
+_LONGEST_ID = 18
 
 _REPLACEMENT = "\ufffd"
 
@@ -74,10 +77,10 @@ def read_positions(
     else:
         # llama.cpp's post_sampling_probs has fields of its own, which the
         # decoder skips.
-        if positions and all(position.logprob is None for position in positions):
+        if any(position.logprob is None for position in positions):
             positions = _mended(bytes(tokens), path, notes)
     for place, position in enumerate(positions):
-        if unasked:
+        if unasked or position.top_logprobs is None:
             position.top_logprobs = []
         _correct(position, f"{path}[{place}]", notes)
     return positions, notes.warnings()
@@ -142,7 +145,8 @@ def _prompt_entries(listed: dict[str, object]) -> Iterator[Entry]:
     for name, value in listed.items():
         fields = tree.as_object(value) or {}
         token = tree.as_text(fields.get("decoded_token")) or ""
-        token_id = int(name) if name.isdecimal() else None
+        known = name.isdecimal() and len(name) <= _LONGEST_ID
+        token_id = int(name) if known else None
         yield Entry(token, tree.as_number(fields.get("logprob")), None, token_id)
 
 

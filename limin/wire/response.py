@@ -49,8 +49,8 @@ _FINISH_REASONS: dict[str | None, str | None] = {
 }
 
 # What servers send in the place of nothing.
-_ABSENT = frozenset({b"", b"null", b"[]", b"{}", b'""', b"false"})
-_LONGEST_ABSENT = max(map(len, _ABSENT))
+_ABSENT = frozenset({b"", b"null", b"[]", b"{}", b'""', b"false", b"0"})
+_LONGEST_ABSENT = 16  # With white space inside, as pretty-printing servers send.
 
 
 @attrs.frozen(kw_only=True)
@@ -90,8 +90,14 @@ def read_completion(question: Question, timing: Timing, answer: Answer) -> TextC
     choices = tuple(
         _choice(choice, place, question) for place, choice in enumerate(body.choices)
     )
-    if question.asks_log_probs and choices[0].log_probs is None:
-        warnings = (*warnings, _LOG_PROBS_MISSING)
+    if question.asks_log_probs:
+        warnings += tuple(
+            ResponseWarning(
+                WarningCode.LOG_PROBS_MISSING, f"$.choices[{place}].logprobs", _MISSING
+            )
+            for place, choice in enumerate(choices)
+            if choice.log_probs is None
+        )
     return TextCompletion(
         conversation=question.conversation,
         model=question.model,
@@ -107,11 +113,7 @@ def read_completion(question: Question, timing: Timing, answer: Answer) -> TextC
     )
 
 
-_LOG_PROBS_MISSING = ResponseWarning(
-    WarningCode.LOG_PROBS_MISSING,
-    "$.choices[0].logprobs",
-    "log probabilities were asked for, and none came",
-)
+_MISSING = "log probabilities were asked for, and none came"
 
 
 def _decode(
@@ -143,7 +145,7 @@ def _choice(choice: schema.Choice, place: int, question: Question) -> Choice:
         message=message.content or "",
         finish_reason=_FINISH_REASONS.get(choice.finish_reason, choice.finish_reason),
         raw_finish_reason=choice.finish_reason,
-        index=choice.index,
+        index=place if choice.index is None else choice.index,
         refusal=message.refusal,
         reasoning=reasoning,
         reasoning_source=source,
@@ -201,9 +203,11 @@ def _usage(usage: schema.Usage) -> Usage:
         completion_tokens=usage.completion_tokens,
         total_tokens=usage.total_tokens,
         cached_tokens=None if prompt is None else prompt.cached_tokens,
-        reasoning_tokens=None if completion is None else completion.reasoning_tokens,
+        reasoning_tokens=(
+            usage.reasoning_tokens if completion is None else completion.reasoning_tokens
+        ),
     )
 
 
 def _present(raw: msgspec.Raw) -> bool:
-    return len(raw) > _LONGEST_ABSENT or bytes(raw) not in _ABSENT
+    return len(raw) > _LONGEST_ABSENT or b"".join(bytes(raw).split()) not in _ABSENT

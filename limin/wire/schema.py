@@ -31,13 +31,14 @@ class TokenDetails(msgspec.Struct, gc=False):
 
 
 class Usage(msgspec.Struct, gc=False):
-    """`usage`."""
+    """`usage`; SGLang counts reasoning beside the others."""
 
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
     total_tokens: Count | None = None
     prompt_tokens_details: TokenDetails | None = None
     completion_tokens_details: TokenDetails | None = None
+    reasoning_tokens: Count | None = None
 
 
 class LogProbs(msgspec.Struct, gc=False):
@@ -54,21 +55,21 @@ class LogProbs(msgspec.Struct, gc=False):
 
 
 class Message(msgspec.Struct, gc=False):
-    """`choices[].message`; `thinking` is that of content parts, once mended."""
+    """`choices[].message`; `thinking` is that of content parts, and on no wire."""
 
     content: str | None = None
     refusal: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
     reasoning_details: msgspec.Raw = msgspec.Raw()
-    thinking: str | None = None
+    thinking: str | None = msgspec.field(default=None, name="(thinking)")
 
 
 class Choice(msgspec.Struct, gc=False):
     """One of `choices`."""
 
     message: Message
-    index: Count = 0
+    index: Count | None = None
     finish_reason: str | None = None
     logprobs: LogProbs | None = None
     error: msgspec.Raw = msgspec.Raw()

@@ -107,7 +107,7 @@ def test_choice_that_is_no_object(choice: object) -> None:
     """A choice that is none becomes an empty one, and both its oddities are told."""
     completion, warnings = mended({"choices": [{"message": {}}, choice]})
     assert completion.choices[1].message.content is None
-    assert completion.choices[1].index == 1
+    assert completion.choices[1].index is None
     assert set(warnings) == {"$.choices[1]", "$.choices[1].message"}
     assert warnings["$.choices[1].message"] == "expected an object, found nothing"
 
@@ -130,7 +130,7 @@ def test_odd_field_of_a_choice(field: str, value: object, problem: str) -> None:
     completion, warnings = mended({"choices": [choice]})
     assert warnings == {f"$.choices[0].{field}": problem}
     mended_choice = completion.choices[0]
-    assert (mended_choice.finish_reason, mended_choice.index) == (None, 0)
+    assert (mended_choice.finish_reason, mended_choice.index) == (None, None)
 
 
 @pytest.mark.parametrize("field", ["content", "refusal", "reasoning", "reasoning_content"])
@@ -264,6 +264,7 @@ def test_oddities_are_told_in_order() -> None:
         "$.id",
         "$.usage",
         "$.choices[0].logprobs",
+        "$.choices[1].logprobs",
     }
     assert len(completion.choices) == 2
     assert completion.id is None

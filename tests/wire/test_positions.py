@@ -553,7 +553,7 @@ def test_no_alternatives_were_asked_for(server: str) -> None:
 @pytest.mark.parametrize(
     ("item", "position", "problems"),
     [
-        ({"token": "a", "logprob": -1}, Position("a", -1.0), []),
+        ({"token": "a", "logprob": -1}, Position("a", -1.0, None, None, []), []),
         ({"token": "a", "bytes": []}, Position("a", None, [], None, []), []),
         ({"token": "a", "id": 7}, Position("a", None, None, 7, []), []),
         (

@@ -2,6 +2,7 @@ import json
 import math
 from typing import Any
 
+import attrs
 import pytest
 from builders import (
     TIMING,
@@ -517,7 +518,7 @@ SNIPPETS: list[tuple[str, Any, dict[str, Any]]] = [
             "message": "4",
             "reasoning": "..",
             "finish_reason": "abort",
-            "usage": READ_2,
+            "usage": attrs.evolve(READ_2, reasoning_tokens=0),
         },
     ),
     (
