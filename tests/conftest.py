@@ -3,6 +3,11 @@
 import random
 
 import pytest
+from hypothesis import settings
+
+# Speed is measured by the benchmarks; a busy machine is no failure.
+settings.register_profile("limin", deadline=None)
+settings.load_profile("limin")
 
 
 @pytest.fixture(params=["asyncio", "trio"])
