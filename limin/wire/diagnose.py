@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from limin.diagnostics import WarningCode
+from limin.logprobs import utf8_of
 from limin.tokens import ROUNDING
 from limin.wire.positions import Notes
 
@@ -67,13 +68,7 @@ class Diagnosis:
             notes.add(WarningCode.SAMPLED_LISTED_DIFFERENTLY, where, problem)
 
     def _check_text(self, positions: Sequence[Position], notes: Notes) -> None:
-        known = (
-            entry.token.encode("utf-8", "replace")
-            if entry.bytes is None
-            else bytes(entry.bytes)
-            for entry in positions
-        )
-        joined = b"".join(known)
+        joined = b"".join(map(utf8_of, positions))
         text = self.text.encode("utf-8", "replace")
         if joined != text:
             what = "more than" if text in joined else "another text than"
