@@ -9,6 +9,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import anyio
+import attrs
 import msgspec
 
 from limin.completion import Attempt, Timing
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from limin.parameters import OnWarning
     from limin.policy.retry import RetryPolicy
     from limin.transport.http import HttpTransport
+    from limin.turnstile import Turnstile
     from limin.wire.request import RequestEncoder
 
 
@@ -41,6 +43,7 @@ class Asker(msgspec.Struct, frozen=True):
     timeout: float | None
     retry: RetryPolicy
     on_warning: OnWarning
+    turnstile: Turnstile
 
     async def ask(self, conversation: Conversation) -> TextCompletion:
         """The completion of *conversation*, after as many attempts as it takes.
@@ -49,49 +52,60 @@ class Asker(msgspec.Struct, frozen=True):
             LiminError: If there is none; its `attempts` tell of each request.
         """
         body = self.encoder.encode(conversation)
+        question = self.question(conversation)
+        tried = _Attempts()
+        tokens = await self._turn(body)
+        with anyio.move_on_after(self.timeout) as scope:
+            while True:
+                tried.begin()
+                try:
+                    answer = await self.transport.post(body)
+                    completion = read_completion(question, tried.timing(), answer)
+                    self.turnstile.used(tokens, completion.usage)
+                    return self._checked(completion)
+                except LiminError as error:
+                    wait = self._wait(error, len(tried.attempts) + 1, scope.deadline)
+                    tried.failed(error, wait or 0.0)
+                    if wait is None:
+                        error.attempts = tuple(tried.attempts)
+                        raise
+                before = anyio.current_time()
+                await anyio.sleep(wait)
+                tokens = await self._turn(body)
+                tried.waited(anyio.current_time() - before)
+        reason = f"no complete answer within {self.timeout:g} seconds"
+        late = RequestTimeoutError(reason, self.timeout)
+        late.attempts = tuple(tried.attempts)
+        raise late from (late.attempts[-1].error if late.attempts else None)
+
+    def question(self, conversation: Conversation) -> Question:
+        """What the answer to *conversation* is read against."""
         prompts = [message.content for message in conversation.messages]
-        question = Question(
+        return Question(
             conversation=conversation,
             model=self.model,
             asks_log_probs=self.encoder.asks_log_probs,
             top_log_probs=self.encoder.top_log_probs,
             secrets=(*self.endpoint.secrets(), *prompts),
         )
-        start_time, start = time.time(), time.perf_counter()
-        attempts: list[Attempt] = []
-        with anyio.move_on_after(self.timeout) as scope:
-            while True:
-                attempt = _Try()
-                try:
-                    answer = await self.transport.post(body)
-                    timing = Timing(
-                        start_time=start_time,
-                        end_time=time.time(),
-                        duration=time.perf_counter() - start,
-                        attempts=(*attempts, attempt.ended()),
-                    )
-                    return self._checked(read_completion(question, timing, answer))
-                except LiminError as error:
-                    wait = self._wait(error, len(attempts) + 1, scope.deadline)
-                    attempts.append(attempt.ended(error, wait or 0.0))
-                    error.attempts = tuple(attempts)
-                    if wait is None:
-                        raise
-                await anyio.sleep(wait)
-        reason = f"no complete answer within {self.timeout:g} seconds"
-        late = RequestTimeoutError(reason, self.timeout)
-        late.attempts = tuple(attempts)
-        raise late from (attempts[-1].error if attempts else None)
+
+    async def _turn(self, body: bytes) -> float:
+        """Wait until *body* may leave; the tokens that it may take."""
+        return await self.turnstile.pass_through(len(body), self.encoder.max_tokens)
 
     def _wait(self, error: LiminError, attempt: int, deadline: float) -> float | None:
         """Seconds to wait before the next attempt; None if there is none.
 
-        A wait that outlasts the deadline is not begun.
+        A wait that outlasts the deadline is not begun, be it this request's own
+        or the rest that the server wants from all.
         """
         chance = random.random()  # noqa: S311 (no secret)
         wait = self.retry.delay(error, attempt=attempt, chance=chance)
-        in_time = wait is not None and anyio.current_time() + wait < deadline
-        return wait if in_time else None
+        self.turnstile.heard(error, wait)
+        if wait is None:
+            return None
+        moment = max(anyio.current_time() + wait, self.turnstile.opens)
+        return wait if moment < deadline else None
 
     def _checked(self, completion: TextCompletion) -> TextCompletion:
         """*completion*, after what is odd about it was told as it should be."""
@@ -106,18 +120,47 @@ class Asker(msgspec.Struct, frozen=True):
         return completion
 
 
-class _Try:
-    """The clocks of one attempt."""
+class _Attempts:
+    """The requests of one completion so far, and their clocks.
+
+    Attributes:
+        attempts: Those that failed.
+    """
 
     def __init__(self) -> None:
-        self._start_time, self._start = time.time(), time.perf_counter()
+        self.attempts: list[Attempt] = []
+        self._first: tuple[float, float] | None = None
 
-    def ended(self, error: LiminError | None = None, waited: float = 0.0) -> Attempt:
+    def begin(self) -> None:
+        """A request leaves."""
+        self._start = time.time(), time.perf_counter()
+        self._first = self._first or self._start
+
+    def failed(self, error: LiminError, wait: float) -> None:
+        """It failed, and the next one leaves after *wait* seconds."""
+        self.attempts.append(self._ended(time.perf_counter(), error, wait))
+
+    def waited(self, seconds: float) -> None:
+        """So long it was in truth until the next one left."""
+        self.attempts[-1] = attrs.evolve(self.attempts[-1], waited=seconds)
+
+    def timing(self) -> Timing:
+        """That of all of them, of which the last has just succeeded."""
+        start_time, start = self._first or self._start
+        now = time.perf_counter()
+        return Timing(
+            start_time=start_time,
+            end_time=time.time(),
+            duration=now - start,
+            attempts=(*self.attempts, self._ended(now)),
+        )
+
+    def _ended(
+        self, now: float, error: LiminError | None = None, waited: float = 0.0
+    ) -> Attempt:
+        start_time, start = self._start
         return Attempt(
-            start_time=self._start_time,
-            duration=time.perf_counter() - self._start,
-            error=error,
-            waited=waited,
+            start_time=start_time, duration=now - start, error=error, waited=waited
         )
 
 

@@ -15,6 +15,7 @@ from limin.parameters import (
 )
 from limin.policy.retry import RetryPolicy
 from limin.transport.http import HttpTransport
+from limin.turnstile import Pace, Turnstile
 from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Client:
         timeout: float | None = 600.0,
         max_retries: int = 4,
         limits: Limits | None = None,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
         http_client: HttpClient | None = None,
     ) -> None:
         """A client for one endpoint; nothing is sent yet.
@@ -57,6 +60,10 @@ class Client:
             max_retries: How often a request that failed for a passing reason is
                 sent again.
             limits: What a server may cost at most.
+            requests_per_minute: How many requests may leave in any minute, those
+                that are sent again included; they leave evenly. None for no limit.
+            tokens_per_minute: The same for tokens of questions and answers: as
+                estimated before, and corrected by what the server counted.
             http_client: An `httpx.AsyncClient` or an `httpx2.AsyncClient` to use,
                 and to leave open; it has limits of its own.
 
@@ -67,6 +74,7 @@ class Client:
         self._endpoint = Endpoint.resolve(base_url, api_key, headers)
         self._timeout = checked_timeout(timeout)
         self._max_retries = checked_retries(max_retries)
+        self._turnstile = Turnstile(Pace(requests_per_minute, tokens_per_minute))
         self._transport = HttpTransport(self._endpoint, limits or Limits(), http_client)
 
     def __repr__(self) -> str:
@@ -271,6 +279,7 @@ class Client:
             timeout,
             RetryPolicy(attempts=1 + max_retries),
             checked_on_warning(options.get("on_warning", "ignore")),
+            self._turnstile,
         )
 
 

@@ -246,6 +246,22 @@ class NotSentError(LiminError):
 
 
 @attrs.define
+class CheckpointError(LiminError):
+    """A checkpoint that cannot be read, or not be written to; it is left as it was.
+
+    Attributes:
+        problem: What was expected and what was found, or what the system says.
+        path: The file.
+    """
+
+    problem: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"checkpoint {self.path}: {self.problem}"
+
+
+@attrs.define
 class BatchError(LiminError):
     """Some prompts of a batch failed; the others' completions are here too.
 

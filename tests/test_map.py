@@ -28,7 +28,7 @@ FLOORS = (
         "limin.completion",
     ),
     ("limin.wire", "limin.policy"),
-    ("limin.transport",),
+    ("limin.transport", "limin.turnstile", "limin.checkpoint"),
     ("limin.batch",),
     ("limin.asking",),
     ("limin.client",),

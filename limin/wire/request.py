@@ -32,11 +32,13 @@ class RequestEncoder(msgspec.Struct, frozen=True):
         head: The body up to the messages.
         asks_log_probs: Whether the answers should hold log probabilities.
         top_log_probs: How many alternatives they should hold at each position.
+        max_tokens: How long they may be; None for the server's own limit.
     """
 
     head: bytes
     asks_log_probs: bool
     top_log_probs: int | None = None
+    max_tokens: int | None = None
 
     @classmethod
     def of(cls, configuration: ModelConfiguration) -> RequestEncoder:
@@ -54,7 +56,13 @@ class RequestEncoder(msgspec.Struct, frozen=True):
             raise ConfigurationError(problem) from None
         head = f'{parameters[:-1]},"messages":'.encode()
         top = fields.get("top_logprobs")
-        return cls(head, bool(fields.get("logprobs")), top if type(top) is int else None)
+        most = fields.get("max_completion_tokens", fields.get("max_tokens"))
+        return cls(
+            head,
+            bool(fields.get("logprobs")),
+            top if type(top) is int else None,
+            most if type(most) is int else None,
+        )
 
     def encode(self, conversation: Conversation) -> bytes:
         """The body that asks for the continuation of *conversation*.

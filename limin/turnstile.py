@@ -1,0 +1,116 @@
+"""The way out of a client: one request at a time asks when it may leave, and waits.
+
+What decides is `policy.pacing`; here are the clock, the waiting, and the event
+loop that both belong to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+import attrs
+
+from limin.errors import ConfigurationError, QuotaError, StatusError
+from limin.policy.pacing import CoolDown, Pacer
+
+if TYPE_CHECKING:
+    from limin.completion import Usage
+    from limin.errors import LiminError
+
+# These are for all of a client's requests; a 503 only if it names a wait.
+_TOO_MANY = 429
+_FOR_ALL = frozenset({_TOO_MANY, 503})
+
+
+@attrs.frozen
+class Pace:
+    """How fast a client may ask at most; None for no limit.
+
+    Attributes:
+        requests_per_minute: Requests, those that are sent again included.
+        tokens_per_minute: Tokens of questions and answers together.
+
+    Raises:
+        ConfigurationError: If a number is not above 0.
+    """
+
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for name, value in attrs.asdict(self).items():
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if value is not None and not (number and 0 < value < float("inf")):
+                problem = f"{name}: expected a number above 0 or None, found {value!r}"
+                raise ConfigurationError(problem)
+
+
+class Turnstile:
+    """Lets the requests of one client through, each when its turn comes."""
+
+    def __init__(self, pace: Pace) -> None:
+        """A turnstile that turns at *pace*, and rests when the server wants rest."""
+        self._pace = pace
+        self._always = pace == Pace()
+        # A clock means nothing to another event loop, trio's least of all.
+        self._turns = anyio.lowlevel.RunVar[_Turns](f"turns of {id(self)}")
+
+    @property
+    def opens(self) -> float:
+        """When the server's rest ends, by the clock of the event loop."""
+        return -float("inf") if self._always else self._here().cool_down.until
+
+    async def pass_through(self, size: int, max_tokens: int | None) -> float:
+        """Wait for the turn of a request of *size* bytes; the tokens it may take."""
+        if self._always:
+            return 0.0
+        return await self._here().wait(size, max_tokens)
+
+    def heard(self, error: LiminError, wait: float | None) -> None:
+        """A request failed with *error*, and waits *wait* seconds; so may all others."""
+        if not isinstance(error, StatusError) or isinstance(error, QuotaError):
+            return
+        asked = error.retry_after
+        if error.effective_status == _TOO_MANY and asked is None:
+            asked = wait
+        if error.effective_status in _FOR_ALL and asked is not None:
+            self._always = False
+            self._here().cool_down.rest(anyio.current_time(), asked)
+
+    def used(self, estimated: float, usage: Usage | None) -> None:
+        """A request of *estimated* tokens took what *usage* tells."""
+        if self._pace.tokens_per_minute is not None and usage is not None:
+            total = usage.total_tokens
+            if total is None:
+                total = (usage.prompt_tokens or 0) + (usage.completion_tokens or 0)
+            self._here().pacer.correct(estimated, total)
+
+    def _here(self) -> _Turns:
+        """What is kept for the event loop that runs."""
+        try:
+            return self._turns.get()
+        except LookupError:
+            turns = _Turns(self._pace)
+            self._turns.set(turns)
+            return turns
+
+
+class _Turns:
+    """The turns of one event loop."""
+
+    def __init__(self, pace: Pace) -> None:
+        self.pacer = Pacer(pace.requests_per_minute, pace.tokens_per_minute)
+        self.cool_down = CoolDown()
+
+    async def wait(self, size: int, max_tokens: int | None) -> float:
+        tokens = self.pacer.estimate(size, max_tokens)
+        moment = self.pacer.reserve(anyio.current_time(), tokens)
+        while True:
+            until = self.cool_down.until
+            moment = self.cool_down.reserve(moment)
+            await anyio.sleep_until(moment)
+            # The server may have asked for more rest meanwhile.
+            if self.cool_down.until <= max(until, moment):
+                return tokens
