@@ -9,7 +9,13 @@ import argparse
 import sys
 
 from report import page
-from runs import HERE, measure_imports, measure_loads, measure_parsings
+from runs import (
+    HERE,
+    measure_imports,
+    measure_loads,
+    measure_memory,
+    measure_parsings,
+)
 from targets import targets
 
 PAGE = HERE.parent.parent / "docs" / "benchmarks.md"
@@ -21,9 +27,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of requests")
     rounds = parser.parse_args().rounds
     imports, parsings = measure_imports(), measure_parsings()
+    memory = measure_memory()
     loads = measure_loads(rounds)
-    reached = targets(loads, imports, parsings)
-    found = page(loads, imports, parsings, reached)
+    reached = targets(loads, imports, parsings, memory)
+    found = page(loads, imports, parsings, memory, reached)
     sys.stdout.write(found)
     if any(target.ratio is None for target in reached):
         sys.exit(f"a target was not measured; {PAGE.name} is left as it was")

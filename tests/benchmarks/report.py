@@ -100,6 +100,13 @@ The second and third column are a completion together with its list of log proba
 after it was looked at.
 """
 
+_LONG_RUN = """\
+## A long run: memory
+
+Megabytes that the process has held at most, after so many prompts of one generator, taken
+from `limin.iter_text_completions` as they finish, 64 in parallel.
+"""
+
 _TARGETS = """\
 ## Targets
 
@@ -108,7 +115,11 @@ A ratio at or below its limit is met.
 
 
 def page(
-    loads: Loads, imports: dict[str, float], parsings: Parsings, targets: Sequence[Target]
+    loads: Loads,
+    imports: dict[str, float],
+    parsings: Parsings,
+    memory: dict[str, int],
+    targets: Sequence[Target],
 ) -> str:
     """The whole page."""
     sections = [
@@ -123,6 +134,8 @@ def page(
         _time_table(parsings),
         _PARSING_MEMORY,
         _memory_table(parsings),
+        _LONG_RUN,
+        _long_run_table(memory),
     ]
     return "\n".join(sections)
 
@@ -250,3 +263,8 @@ def _memory_table(parsings: Parsings) -> str:
         )
     ratios = "limin / openai", "with `token_log_probs` / openai"
     return _table((*shape_head, *head, *ratios), rows, words=0)
+
+
+def _long_run_table(memory: dict[str, int]) -> str:
+    rows = [(number, f"{peak / 1e3:.2f}") for number, peak in memory.items()]
+    return _table(("prompts", "peak (MB)"), rows, words=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
+from memory import ALL, SOME
 
 if TYPE_CHECKING:
     from runs import Loads, Parsings
@@ -16,6 +17,7 @@ _OPENAI_SHARES = {16: 1 / 4, 256: 1 / 6, 1000: 1 / 10}
 _BY_HAND_AT_MOST = 2.5
 _GROWTH_AT_MOST = 1.4
 _IMPORT_AT_MOST = 1.3
+_GROWN_AT_MOST_KB = 5000
 
 
 @attrs.frozen
@@ -40,7 +42,12 @@ class Target:
         return "met" if self.ratio <= self.limit else "missed"
 
 
-def targets(loads: Loads, imports: dict[str, float], parsings: Parsings) -> list[Target]:
+def targets(
+    loads: Loads,
+    imports: dict[str, float],
+    parsings: Parsings,
+    memory: dict[str, int],
+) -> list[Target]:
     """Every promise, with this run's ratio."""
     return [
         *_of_openai(loads),
@@ -52,6 +59,7 @@ def targets(loads: Loads, imports: dict[str, float], parsings: Parsings) -> list
             _IMPORT_AT_MOST,
             imports["limin"] / imports["httpx"],
         ),
+        _memory(memory),
     ]
 
 
@@ -87,6 +95,13 @@ def _by_hand(loads: Loads) -> list[Target]:
 def _growth(loads: Loads) -> Target:
     ratio = cpu_ratio(loads, ("limin", 1000), ("limin", 16))
     return Target("limin, 1000 in parallel against 16, CPU", _GROWTH_AT_MOST, ratio)
+
+
+def _memory(memory: dict[str, int]) -> Target:
+    some, most = (memory.get(str(number)) for number in (SOME, ALL))
+    grown = None if some is None or most is None else (most - some) / _GROWN_AT_MOST_KB
+    promise = f"peak memory, {ALL} prompts less that of {SOME}, in units of 5 MB"
+    return Target(promise, 1.0, grown)
 
 
 def _parsing(parsings: Parsings) -> list[Target]:
