@@ -1,6 +1,7 @@
 """Conversations to any OpenAI-compatible endpoint, and typed completions back."""
 
 from limin.batch import Results
+from limin.checkpoint import read_checkpoint
 from limin.client import Client
 from limin.completion import Attempt, Choice, TextCompletion, Timing, Usage
 from limin.conversation import Conversation, Message, Role
@@ -33,6 +34,7 @@ from limin.errors import (
     TransportError,
 )
 from limin.functions import (
+    FunctionBatchOptions,
     FunctionOptions,
     generate_text_completion,
     generate_text_completion_for_conversation,
@@ -41,7 +43,7 @@ from limin.functions import (
     iter_text_completions,
 )
 from limin.logprobs import LogProbs, PromptLogProbs
-from limin.parameters import CompletionOptions, ModelConfiguration
+from limin.parameters import BatchOptions, CompletionOptions, ModelConfiguration
 from limin.tokens import TextPiece, TokenLogProb, TokenPosition
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "BatchError",
+    "BatchOptions",
     "CertificateError",
     "CheckpointError",
     "Choice",
@@ -61,6 +64,7 @@ __all__ = [
     "ContextLengthError",
     "Conversation",
     "ConversationError",
+    "FunctionBatchOptions",
     "FunctionOptions",
     "LiminError",
     "LiminWarning",
@@ -96,4 +100,5 @@ __all__ = [
     "generate_text_completions",
     "generate_text_completions_for_conversations",
     "iter_text_completions",
+    "read_checkpoint",
 ]

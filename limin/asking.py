@@ -6,23 +6,28 @@ import math
 import random
 import time
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import anyio
 import attrs
 import msgspec
 
+from limin.checkpoint import Checkpoint
 from limin.completion import Attempt, Timing
 from limin.diagnostics import LiminWarning
 from limin.errors import (
     AnswerWarningError,
+    CheckpointError,
     ConfigurationError,
     LiminError,
     RequestTimeoutError,
 )
 from limin.wire.response import Question, read_completion
+from limin.workers import NotRecorded
 
 if TYPE_CHECKING:
+    import os
+
     from limin.completion import TextCompletion
     from limin.conversation import Conversation
     from limin.endpoint import Endpoint
@@ -117,6 +122,56 @@ class Asker(msgspec.Struct, frozen=True):
                 warnings.warn(str(one), LiminWarning, stacklevel=2)
         except LiminWarning as error:  # Warnings are errors here: no answer is lost.
             raise AnswerWarningError(found, completion) from error
+        return completion
+
+
+class Recorder:
+    """Asks what a checkpoint does not hold yet, and writes down what comes."""
+
+    def __init__(
+        self, asker: Asker, path: str | os.PathLike[str] | None, *, fsync: bool
+    ) -> None:
+        """Ask through *asker*, with the checkpoint at *path*; None for none."""
+        self._asker = asker
+        self._path = path
+        self._fsync = fsync
+        self._checkpoint: Checkpoint | None = None
+
+    def __enter__(self) -> Self:
+        """Open the checkpoint.
+
+        Raises:
+            CheckpointError: If it cannot be read or written, or is another run's.
+        """
+        if self._path is not None:
+            self._checkpoint = Checkpoint.open(self._path, fsync=self._fsync)
+        return self
+
+    def __exit__(self, *_reason: object) -> None:
+        """Close it."""
+        if self._checkpoint is not None:
+            self._checkpoint.close()
+
+    async def ask(self, conversation: Conversation) -> TextCompletion:
+        """The completion of *conversation*, from the checkpoint or the server.
+
+        Raises:
+            LiminError: If there is none.
+            NotRecorded: If it came, and could not be written down.
+        """
+        checkpoint, asker = self._checkpoint, self._asker
+        if checkpoint is None:
+            return await asker.ask(conversation)
+        body = asker.encoder.encode(conversation)
+        known = checkpoint.take(body)
+        if known is not None:
+            question = asker.question(conversation)
+            return read_completion(question, known.timing, known.answer)
+        completion = await asker.ask(conversation)
+        try:
+            checkpoint.add(body, completion)
+        except CheckpointError as error:
+            raise NotRecorded(completion, error) from error
         return completion
 
 

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self, Unpack, overload
+from typing import TYPE_CHECKING, Literal, Self, Unpack, cast, overload
 
-from limin.asking import Asker, checked_retries, checked_timeout
-from limin.batch import Results, ask_all, check_batch, completions_or_raise, size_of
+from limin.asking import Asker, Recorder, checked_retries, checked_timeout
+from limin.batch import Results, ask_all, check_batch, completions_or_raise
 from limin.conversation import as_conversation
 from limin.endpoint import Endpoint, Limits
+from limin.errors import CheckpointError
 from limin.parameters import (
+    BatchOptions,
     CompletionOptions,
     checked_on_warning,
     resolve_configuration,
 )
 from limin.policy.retry import RetryPolicy
 from limin.transport.http import HttpTransport
-from limin.turnstile import Pace, Turnstile
+from limin.turnstile import Turnstile
 from limin.wire.request import RequestEncoder
+from limin.workers import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from types import TracebackType
 
-    from limin.batch import OnError, Source
+    from limin.batch import OnError
     from limin.completion import TextCompletion
     from limin.conversation import Conversation
     from limin.errors import LiminError
     from limin.transport.foreign import HttpClient
+    from limin.workers import Parallel, Source
+
+_OWN = BatchOptions.__annotations__.keys() - CompletionOptions.__annotations__.keys()
 
 
 class Client:
@@ -74,7 +80,7 @@ class Client:
         self._endpoint = Endpoint.resolve(base_url, api_key, headers)
         self._timeout = checked_timeout(timeout)
         self._max_retries = checked_retries(max_retries)
-        self._turnstile = Turnstile(Pace(requests_per_minute, tokens_per_minute))
+        self._turnstile = Turnstile(requests_per_minute, tokens_per_minute)
         self._transport = HttpTransport(self._endpoint, limits or Limits(), http_client)
 
     def __repr__(self) -> str:
@@ -136,109 +142,119 @@ class Client:
     async def generate_text_completions(
         self,
         user_prompts: Source[str],
-        n_parallel: int = 5,
+        n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
         show_progress: bool = True,
         on_error: Literal["raise"] = "raise",
-        **options: Unpack[CompletionOptions],
+        **options: Unpack[BatchOptions],
     ) -> list[TextCompletion]: ...
 
     @overload
     async def generate_text_completions(
         self,
         user_prompts: Source[str],
-        n_parallel: int = 5,
+        n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
         show_progress: bool = True,
         on_error: Literal["return"],
-        **options: Unpack[CompletionOptions],
+        **options: Unpack[BatchOptions],
     ) -> list[TextCompletion | LiminError]: ...
 
     async def generate_text_completions(
         self,
         user_prompts: Source[str],
-        n_parallel: int = 5,
+        n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
         show_progress: bool = True,
         on_error: OnError = "raise",
-        **options: Unpack[CompletionOptions],
+        **options: Unpack[BatchOptions],
     ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
         """The completions of many prompts, in the prompts' order.
 
         Args:
             user_prompts: Prompts, consumed lazily.
-            n_parallel: Requests under way at most; at least 1.
+            n_parallel: Requests under way at most; `auto` finds the number that
+                the server takes best.
             system_prompt: What the system says before each of them.
             show_progress: Whether a bar on stderr tells how far it is.
             on_error: What to do if any prompt failed, after all others were
                 finished: raise, or return the errors in their places.
-            **options: See `CompletionOptions`.
+            **options: See `BatchOptions`.
 
         Raises:
             BatchError: If any prompt failed; it holds every completion and every
-                error. One that would strike every prompt stops the batch early.
+                error. One that would strike every prompt stops the batch early,
+                and so does a checkpoint that cannot be written, whatever *on_error*.
+            CheckpointError: If the checkpoint cannot be used; nothing was sent.
         """
-        ask = self._ask_each(options, system_prompt)
-        return await _batch(user_prompts, ask, n_parallel, show_progress, on_error)
+        check_batch(user_prompts, n_parallel, on_error)
+        with self._recorder(options) as recorder:
+            ask = _ask_each(recorder, system_prompt)
+            return await _batch(user_prompts, ask, n_parallel, show_progress, on_error)
 
     @overload
     async def generate_text_completions_for_conversations(
         self,
         conversations: Source[Conversation],
-        n_parallel: int = 5,
+        n_parallel: Parallel = 5,
         *,
         show_progress: bool = True,
         on_error: Literal["raise"] = "raise",
-        **options: Unpack[CompletionOptions],
+        **options: Unpack[BatchOptions],
     ) -> list[TextCompletion]: ...
 
     @overload
     async def generate_text_completions_for_conversations(
         self,
         conversations: Source[Conversation],
-        n_parallel: int = 5,
+        n_parallel: Parallel = 5,
         *,
         show_progress: bool = True,
         on_error: Literal["return"],
-        **options: Unpack[CompletionOptions],
+        **options: Unpack[BatchOptions],
     ) -> list[TextCompletion | LiminError]: ...
 
     async def generate_text_completions_for_conversations(
         self,
         conversations: Source[Conversation],
-        n_parallel: int = 5,
+        n_parallel: Parallel = 5,
         *,
         show_progress: bool = True,
         on_error: OnError = "raise",
-        **options: Unpack[CompletionOptions],
+        **options: Unpack[BatchOptions],
     ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
         """The completions of many conversations, in their order.
 
         Args:
             conversations: Conversations, consumed lazily.
-            n_parallel: Requests under way at most; at least 1.
+            n_parallel: Requests under way at most; `auto` finds the number that
+                the server takes best.
             show_progress: Whether a bar on stderr tells how far it is.
             on_error: What to do if any failed, after all others were finished:
                 raise, or return the errors in their places.
-            **options: See `CompletionOptions`.
+            **options: See `BatchOptions`.
 
         Raises:
             BatchError: If any conversation failed; it holds every completion and
-                every error. One that would strike every one stops the batch early.
+                every error. One that would strike every one stops the batch early,
+                and so does a checkpoint that cannot be written, whatever *on_error*.
+            CheckpointError: If the checkpoint cannot be used; nothing was sent.
         """
-        ask = self._ask_each(options)
-        return await _batch(conversations, ask, n_parallel, show_progress, on_error)
+        check_batch(conversations, n_parallel, on_error)
+        with self._recorder(options) as recorder:
+            ask = _ask_each(recorder)
+            return await _batch(conversations, ask, n_parallel, show_progress, on_error)
 
     def iter_text_completions(
         self,
         prompts_or_conversations: Source[str | Conversation],
-        n_parallel: int = 5,
+        n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
-        **options: Unpack[CompletionOptions],
+        **options: Unpack[BatchOptions],
     ) -> Results:
         """The results of many questions as they finish.
 
@@ -249,23 +265,23 @@ class Client:
         Args:
             prompts_or_conversations: Questions, consumed lazily: no more than
                 are under way, and no faster than the results are taken.
-            n_parallel: Requests under way at most; at least 1.
+            n_parallel: Requests under way at most; `auto` finds the number that
+                the server takes best.
             system_prompt: What the system says before each prompt.
-            **options: See `CompletionOptions`.
+            **options: See `BatchOptions`.
         """
         check_batch(prompts_or_conversations, n_parallel)
-        ask = self._ask_each(options, system_prompt)
-        return Results(prompts_or_conversations, ask, n_parallel)
+        recorder = self._recorder(options)
+        ask = _ask_each(recorder, system_prompt)
+        return Results(prompts_or_conversations, ask, n_parallel, recorder)
 
-    def _ask_each(
-        self, options: CompletionOptions, system_prompt: str | None = None
-    ) -> Callable[[str | Conversation], Awaitable[TextCompletion]]:
-        asker = self._asker(options)
-
-        async def ask(question: str | Conversation) -> TextCompletion:
-            return await asker.ask(as_conversation(question, system_prompt))
-
-        return ask
+    def _recorder(self, options: BatchOptions) -> Recorder:
+        asking = {name: value for name, value in options.items() if name not in _OWN}
+        return Recorder(
+            self._asker(cast("CompletionOptions", asking)),
+            options.get("checkpoint"),
+            fsync=options.get("fsync", False),
+        )
 
     def _asker(self, options: CompletionOptions) -> Asker:
         configuration = resolve_configuration(options)
@@ -283,14 +299,22 @@ class Client:
         )
 
 
+def _ask_each(
+    recorder: Recorder, system_prompt: str | None = None
+) -> Callable[[str | Conversation], Awaitable[TextCompletion]]:
+    async def ask(question: str | Conversation) -> TextCompletion:
+        return await recorder.ask(as_conversation(question, system_prompt))
+
+    return ask
+
+
 async def _batch(
     source: Source[str | Conversation],
     ask: Callable[[str | Conversation], Awaitable[TextCompletion]],
-    n_parallel: int,
+    n_parallel: Parallel,
     show_progress: bool,  # noqa: FBT001 (a private step of the methods above)
     on_error: OnError,
 ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
-    check_batch(source, n_parallel, on_error)
     if not show_progress:
         found = await ask_all(source, ask, n_parallel=n_parallel, report=_ignore)
     else:
@@ -301,7 +325,9 @@ async def _batch(
                 source, ask, n_parallel=n_parallel, report=progress.report
             )
     results, stopped_by = found
-    return results if on_error == "return" else completions_or_raise(results, stopped_by)
+    if on_error == "return" and not isinstance(stopped_by, CheckpointError):
+        return results
+    return completions_or_raise(results, stopped_by)
 
 
 def _ignore(_result: object) -> None:

@@ -288,8 +288,11 @@ class BatchError(LiminError):
         errors = self.errors
         groups = Counter(type(error).__name__ for error in errors.values())
         counted = ", ".join(f"{name} {n}" for name, n in groups.most_common())
-        words = f"{len(errors)} of {len(self.results)} prompts failed ({counted})"
-        if self.stopped_by is not None:
+        words = f"{len(errors)} of {len(self.results)} prompts failed"
+        words += f" ({counted})" if errors else ""
+        if isinstance(self.stopped_by, CheckpointError):
+            words += f"; stopped early: {self.stopped_by}"
+        elif self.stopped_by is not None:
             words += (
                 f"; stopped early, since it would strike every prompt: {self.stopped_by}"
             )

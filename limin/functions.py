@@ -5,18 +5,20 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, Unpack, cast, overload
 
-from limin.batch import check_batch, size_of
+from limin.batch import check_batch
 from limin.client import Client
 from limin.errors import ConfigurationError
-from limin.parameters import CompletionOptions
+from limin.parameters import BatchOptions, CompletionOptions
+from limin.workers import size_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from limin.batch import OnError, Results, Source
+    from limin.batch import OnError, Results
     from limin.completion import TextCompletion
     from limin.conversation import Conversation
     from limin.errors import LiminError
+    from limin.workers import Parallel, Source
 
 
 class FunctionOptions(CompletionOptions, total=False):
@@ -29,6 +31,10 @@ class FunctionOptions(CompletionOptions, total=False):
     client: Client | None
     api_key: str | None
     base_url: str | None
+
+
+class FunctionBatchOptions(BatchOptions, FunctionOptions, total=False):
+    """The options of the batch functions; see `BatchOptions` and `FunctionOptions`."""
 
 
 _OWN = frozenset({"client", "api_key", "base_url"})
@@ -75,50 +81,53 @@ async def generate_text_completion_for_conversation(
 @overload
 async def generate_text_completions(
     user_prompts: Source[str],
-    n_parallel: int = 5,
+    n_parallel: Parallel = 5,
     *,
     system_prompt: str | None = None,
     show_progress: bool = True,
     on_error: Literal["raise"] = "raise",
-    **options: Unpack[FunctionOptions],
+    **options: Unpack[FunctionBatchOptions],
 ) -> list[TextCompletion]: ...
 
 
 @overload
 async def generate_text_completions(
     user_prompts: Source[str],
-    n_parallel: int = 5,
+    n_parallel: Parallel = 5,
     *,
     system_prompt: str | None = None,
     show_progress: bool = True,
     on_error: Literal["return"],
-    **options: Unpack[FunctionOptions],
+    **options: Unpack[FunctionBatchOptions],
 ) -> list[TextCompletion | LiminError]: ...
 
 
 async def generate_text_completions(
     user_prompts: Source[str],
-    n_parallel: int = 5,
+    n_parallel: Parallel = 5,
     *,
     system_prompt: str | None = None,
     show_progress: bool = True,
     on_error: OnError = "raise",
-    **options: Unpack[FunctionOptions],
+    **options: Unpack[FunctionBatchOptions],
 ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
     """The completions of many prompts, in the prompts' order, over one client.
 
     Args:
         user_prompts: Prompts, consumed lazily.
-        n_parallel: Requests under way at most; at least 1.
+        n_parallel: Requests under way at most; `auto` finds the number that the
+            server takes best.
         system_prompt: What the system says before each of them.
         show_progress: Whether a bar on stderr tells how far it is.
         on_error: What to do if any prompt failed, after all others were finished:
             raise, or return the errors in their places.
-        **options: See `FunctionOptions`.
+        **options: See `FunctionBatchOptions`.
 
     Raises:
         BatchError: If any prompt failed; it holds every completion and every
-            error. One that would strike every prompt stops the batch early.
+            error. One that would strike every prompt stops the batch early, and so
+            does a checkpoint that cannot be written, whatever *on_error*.
+        CheckpointError: If the checkpoint cannot be used; nothing was sent.
     """
     check_batch(user_prompts, n_parallel, on_error)
     if size_of(user_prompts) == 0:
@@ -137,46 +146,49 @@ async def generate_text_completions(
 @overload
 async def generate_text_completions_for_conversations(
     conversations: Source[Conversation],
-    n_parallel: int = 5,
+    n_parallel: Parallel = 5,
     *,
     show_progress: bool = True,
     on_error: Literal["raise"] = "raise",
-    **options: Unpack[FunctionOptions],
+    **options: Unpack[FunctionBatchOptions],
 ) -> list[TextCompletion]: ...
 
 
 @overload
 async def generate_text_completions_for_conversations(
     conversations: Source[Conversation],
-    n_parallel: int = 5,
+    n_parallel: Parallel = 5,
     *,
     show_progress: bool = True,
     on_error: Literal["return"],
-    **options: Unpack[FunctionOptions],
+    **options: Unpack[FunctionBatchOptions],
 ) -> list[TextCompletion | LiminError]: ...
 
 
 async def generate_text_completions_for_conversations(
     conversations: Source[Conversation],
-    n_parallel: int = 5,
+    n_parallel: Parallel = 5,
     *,
     show_progress: bool = True,
     on_error: OnError = "raise",
-    **options: Unpack[FunctionOptions],
+    **options: Unpack[FunctionBatchOptions],
 ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
     """The completions of many conversations, in their order, over one client.
 
     Args:
         conversations: Conversations, consumed lazily.
-        n_parallel: Requests under way at most; at least 1.
+        n_parallel: Requests under way at most; `auto` finds the number that the
+            server takes best.
         show_progress: Whether a bar on stderr tells how far it is.
         on_error: What to do if any failed, after all others were finished: raise,
             or return the errors in their places.
-        **options: See `FunctionOptions`.
+        **options: See `FunctionBatchOptions`.
 
     Raises:
         BatchError: If any conversation failed; it holds every completion and
-            every error. One that would strike every one stops the batch early.
+            every error. One that would strike every one stops the batch early, and
+            so does a checkpoint that cannot be written, whatever *on_error*.
+        CheckpointError: If the checkpoint cannot be used; nothing was sent.
     """
     check_batch(conversations, n_parallel, on_error)
     if size_of(conversations) == 0:
@@ -193,10 +205,10 @@ async def generate_text_completions_for_conversations(
 
 def iter_text_completions(
     prompts_or_conversations: Source[str | Conversation],
-    n_parallel: int = 5,
+    n_parallel: Parallel = 5,
     *,
     system_prompt: str | None = None,
-    **options: Unpack[FunctionOptions],
+    **options: Unpack[FunctionBatchOptions],
 ) -> Results:
     """The results of many questions as they finish, over one client.
 
@@ -207,9 +219,10 @@ def iter_text_completions(
     Args:
         prompts_or_conversations: Questions, consumed lazily: no more than are
             under way, and no faster than the results are taken.
-        n_parallel: Requests under way at most; at least 1.
+        n_parallel: Requests under way at most; `auto` finds the number that the
+            server takes best.
         system_prompt: What the system says before each prompt.
-        **options: See `FunctionOptions`.
+        **options: See `FunctionBatchOptions`.
     """
     given, rest = _split(options)
     client = given or Client(options.get("base_url"), options.get("api_key"))

@@ -15,6 +15,7 @@ import attrs
 from limin.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Sequence
 
     Validator = Callable[[object, attrs.Attribute[Any], Any], None]
@@ -177,6 +178,18 @@ class CompletionOptions(TypedDict, total=False):
     timeout: float | None
     max_retries: int
     on_warning: OnWarning
+
+
+class BatchOptions(CompletionOptions, total=False):
+    """The options of a batch: how to ask, see `CompletionOptions`, and what to keep.
+
+    `checkpoint` is the path of a file that takes each finished completion as one line
+    at once; what it holds already is not asked for again. `fsync` makes each line
+    survive a power cut, at the price of a wait for the disk.
+    """
+
+    checkpoint: str | os.PathLike[str] | None
+    fsync: bool
 
 
 def checked_on_warning(on_warning: OnWarning) -> OnWarning:

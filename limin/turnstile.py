@@ -6,11 +6,11 @@ loop that both belong to.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
-import attrs
 
 from limin.errors import ConfigurationError, QuotaError, StatusError
 from limin.policy.pacing import CoolDown, Pacer
@@ -24,43 +24,29 @@ _TOO_MANY = 429
 _FOR_ALL = frozenset({_TOO_MANY, 503})
 
 
-@attrs.frozen
-class Pace:
-    """How fast a client may ask at most; None for no limit.
-
-    Attributes:
-        requests_per_minute: Requests, those that are sent again included.
-        tokens_per_minute: Tokens of questions and answers together.
-
-    Raises:
-        ConfigurationError: If a number is not above 0.
-    """
-
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-
-    def __attrs_post_init__(self) -> None:
-        for name, value in attrs.asdict(self).items():
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if value is not None and not (number and 0 < value < float("inf")):
-                problem = f"{name}: expected a number above 0 or None, found {value!r}"
-                raise ConfigurationError(problem)
-
-
 class Turnstile:
     """Lets the requests of one client through, each when its turn comes."""
 
-    def __init__(self, pace: Pace) -> None:
-        """A turnstile that turns at *pace*, and rests when the server wants rest."""
-        self._pace = pace
-        self._always = pace == Pace()
+    def __init__(
+        self, requests_per_minute: float | None, tokens_per_minute: float | None
+    ) -> None:
+        """A turnstile that turns at a pace, and rests when the server wants rest.
+
+        Raises:
+            ConfigurationError: If a number is not above 0; None is no limit.
+        """
+        _check_pace("requests_per_minute", requests_per_minute)
+        _check_pace("tokens_per_minute", tokens_per_minute)
+        self._pace = requests_per_minute, tokens_per_minute
+        self._counts_tokens = tokens_per_minute is not None
+        self._always = self._pace == (None, None)
         # A clock means nothing to another event loop, trio's least of all.
         self._turns = anyio.lowlevel.RunVar[_Turns](f"turns of {id(self)}")
 
     @property
     def opens(self) -> float:
         """When the server's rest ends, by the clock of the event loop."""
-        return -float("inf") if self._always else self._here().cool_down.until
+        return -math.inf if self._always else self._here().cool_down.until
 
     async def pass_through(self, size: int, max_tokens: int | None) -> float:
         """Wait for the turn of a request of *size* bytes; the tokens it may take."""
@@ -81,7 +67,7 @@ class Turnstile:
 
     def used(self, estimated: float, usage: Usage | None) -> None:
         """A request of *estimated* tokens took what *usage* tells."""
-        if self._pace.tokens_per_minute is not None and usage is not None:
+        if self._counts_tokens and usage is not None:
             total = usage.total_tokens
             if total is None:
                 total = (usage.prompt_tokens or 0) + (usage.completion_tokens or 0)
@@ -92,7 +78,7 @@ class Turnstile:
         try:
             return self._turns.get()
         except LookupError:
-            turns = _Turns(self._pace)
+            turns = _Turns(Pacer(*self._pace))
             self._turns.set(turns)
             return turns
 
@@ -100,8 +86,8 @@ class Turnstile:
 class _Turns:
     """The turns of one event loop."""
 
-    def __init__(self, pace: Pace) -> None:
-        self.pacer = Pacer(pace.requests_per_minute, pace.tokens_per_minute)
+    def __init__(self, pacer: Pacer) -> None:
+        self.pacer = pacer
         self.cool_down = CoolDown()
 
     async def wait(self, size: int, max_tokens: int | None) -> float:
@@ -114,3 +100,10 @@ class _Turns:
             # The server may have asked for more rest meanwhile.
             if self.cool_down.until <= max(until, moment):
                 return tokens
+
+
+def _check_pace(name: str, found: object) -> None:
+    number = isinstance(found, (int, float)) and not isinstance(found, bool)
+    if found is not None and not (number and 0 < found < math.inf):  # type: ignore[operator]  # a number, says the line above
+        problem = f"{name}: expected a number above 0 or None, found {found!r}"
+        raise ConfigurationError(problem)

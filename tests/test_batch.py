@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 import pytest
@@ -10,6 +10,7 @@ from loopback import Request, completion, http, serve
 
 import limin
 from limin import Client, Conversation
+from limin.workers import alone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -413,3 +414,61 @@ async def test_error_that_would_strike_every_prompt_ends_the_results() -> None:
     assert 1 <= len(found) <= 3
     assert {type(result) for _, result in found} == {limin.AuthenticationError}
     assert len(server.requests) == len(found)
+
+
+async def test_user_s_exception_inside_the_block_comes_out_as_it_is() -> None:
+    """Which tasks limin runs is nothing that an `except` of the user's should know."""
+    cause = KeyError("why")
+
+    async def ask_and_fail(base_url: str) -> None:
+        prompts = ["a"] * 10
+        async with limin.iter_text_completions(prompts, base_url=base_url) as results:
+            async for _ in results:
+                problem = "mine"
+                raise ValueError(problem) from cause
+
+    async with serve() as server:
+        with pytest.raises(ValueError, match="mine") as caught:
+            await ask_and_fail(server.base_url)
+    assert caught.value.__cause__ is cause
+
+
+def test_several_exceptions_stay_a_group() -> None:
+    """What is one exception comes out alone, however deep; what is two, together."""
+    one, two = KeyboardInterrupt(), SystemExit()
+    both = BaseExceptionGroup("both", [one, two])
+    assert alone(BaseExceptionGroup("outer", [BaseExceptionGroup("inner", [one])])) is one
+    assert alone(both) is both
+
+
+@pytest.mark.parametrize("n_parallel", [1, 3, "auto"])
+@pytest.mark.parametrize("sized", [True, False])
+async def test_any_parallelism_answers_everything(
+    n_parallel: int | Literal["auto"], *, sized: bool
+) -> None:
+    """Each prompt is asked once and answered in its place."""
+    prompts = [str(n) for n in range(60)]
+    async with serve() as server, Client(server.base_url) as client:
+        answers = await client.generate_text_completions(
+            prompts if sized else iter(prompts), n_parallel, show_progress=False
+        )
+    assert [answer.message for answer in answers] == prompts
+    assert len(server.requests) == 60
+
+
+async def test_auto_sends_less_to_a_server_that_refuses() -> None:
+    """A server that takes two at once and says 429 to more gets fewer, and then two."""
+
+    async def two_at_once(request: Request) -> bytes:
+        refused = server.in_flight > 2
+        await anyio.lowlevel.checkpoint()
+        if refused:
+            return http(b"", "429 Too Many Requests", "retry-after-ms: 1\r\n")
+        return http(completion(request.prompt, usage={"completion_tokens": 1}))
+
+    async with serve(two_at_once) as server, Client(server.base_url) as client:
+        answers = await client.generate_text_completions(
+            ["hello"] * 100, "auto", show_progress=False, max_retries=20
+        )
+    assert len(answers) == 100
+    assert server.most_in_flight <= 4

@@ -36,11 +36,12 @@ def base_url() -> Iterator[str]:
         yield endpoint.base_url
 
 
-def run(program: str, base_url: str) -> str:
-    """What *program* prints, run by itself as a user runs it."""
+def run(program: str, base_url: str, folder: Path) -> str:
+    """What *program* prints, run by itself in *folder* as a user runs it."""
     done = subprocess.run(  # noqa: S603 (the project's own example)
         [sys.executable, "-W", "error", "-c", program],
         env={"OPENAI_BASE_URL": base_url, "PATH": ""},
+        cwd=folder,
         capture_output=True,
         check=False,
         text=True,
@@ -50,14 +51,14 @@ def run(program: str, base_url: str) -> str:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_program_runs(program: str, base_url: str) -> None:
+def test_program_runs(program: str, base_url: str, tmp_path: Path) -> None:
     """What a newcomer pastes works."""
-    assert run(program, base_url).strip()
+    assert run(program, base_url, tmp_path).strip()
 
 
 def test_pages_have_programs() -> None:
     """The pattern above finds what it should."""
-    assert len(PROGRAMS) == 8
+    assert len(PROGRAMS) == 10
 
 
 def test_continuous_integration_runs_the_readmes_command() -> None:

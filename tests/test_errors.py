@@ -14,6 +14,7 @@ from limin.errors import (
     BadRequestError,
     BatchError,
     CertificateError,
+    CheckpointError,
     ConfigurationError,
     ConnectError,
     ContentFilterError,
@@ -57,6 +58,7 @@ PARENTS: dict[type[LiminError], tuple[type[Exception], ...]] = {
     AnswerWarningError: (LiminError,),
     NotSentError: (LiminError,),
     BatchError: (LiminError,),
+    CheckpointError: (LiminError,),
 }
 
 STATUS_ERRORS = [kind for kind in PARENTS if issubclass(kind, StatusError)]
@@ -85,6 +87,7 @@ EXAMPLES: list[LiminError] = [
     ResponseError("expected a list", "$.choices", "{", 201, "req-1", BODY),
     AnswerWarningError((MENDED, MISSING), read(body_of("4"))),
     NotSentError("the key is wrong"),
+    CheckpointError("no space left on device", "run.jsonl"),
     BatchError([NotSentError("a"), ConnectError("b")], AuthenticationError(401, "c")),
 ]
 
@@ -148,6 +151,18 @@ def test_copied_error_keeps_its_fields(error: LiminError, copied: str) -> None:
     [
         (ConfigurationError("this"), "this"),
         (ConversationError("that"), "that"),
+        (CheckpointError("full", "run.jsonl"), "checkpoint run.jsonl: full"),
+        (
+            BatchError([NotSentError("a")], CheckpointError("full", "run.jsonl")),
+            (
+                "1 of 1 prompts failed (NotSentError 1); stopped early: "
+                "checkpoint run.jsonl: full"
+            ),
+        ),
+        (
+            BatchError([], CheckpointError("full", "run.jsonl")),
+            "0 of 0 prompts failed; stopped early: checkpoint run.jsonl: full",
+        ),
         (TransportError("the network is down"), "the network is down"),
         (RequestTimeoutError("too slow", 3.0), "too slow"),
         (StatusError(400, "no"), "the server answered 400: no"),

@@ -29,6 +29,7 @@ FLOORS = (
     ),
     ("limin.wire", "limin.policy"),
     ("limin.transport", "limin.turnstile", "limin.checkpoint"),
+    ("limin.workers",),
     ("limin.batch",),
     ("limin.asking",),
     ("limin.client",),
