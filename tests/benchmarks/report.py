@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clients import CASES, SECONDS_MEASURED
+from parallelism import PROMPTS, SLOTS
 from runs import MODULES, PARALLEL
 from targets import cpu_ratio
 
@@ -107,6 +108,14 @@ Megabytes that the process has held at most, after so many prompts of one genera
 from `limin.iter_text_completions` as they finish, 64 in parallel.
 """
 
+_PARALLELISM = f"""\
+## Parallelism
+
+Seconds that {PROMPTS} prompts of a real model take on llama.cpp's server, which works on
+{SLOTS} at once on this machine and queues the rest; and how many requests were under way
+during the last quarter of the run, in the mean.
+"""
+
 _TARGETS = """\
 ## Targets
 
@@ -119,6 +128,8 @@ def page(
     imports: dict[str, float],
     parsings: Parsings,
     memory: dict[str, int],
+    parallelism: dict[str, dict[str, float]],
+    *,
     targets: Sequence[Target],
 ) -> str:
     """The whole page."""
@@ -136,6 +147,8 @@ def page(
         _memory_table(parsings),
         _LONG_RUN,
         _long_run_table(memory),
+        _PARALLELISM,
+        _parallelism_table(parallelism),
     ]
     return "\n".join(sections)
 
@@ -268,3 +281,11 @@ def _memory_table(parsings: Parsings) -> str:
 def _long_run_table(memory: dict[str, int]) -> str:
     rows = [(number, f"{peak / 1e3:.2f}") for number, peak in memory.items()]
     return _table(("prompts", "peak (MB)"), rows, words=0)
+
+
+def _parallelism_table(parallelism: dict[str, dict[str, float]]) -> str:
+    rows = [
+        (f"`{name}`", f"{found['seconds']:.2f}", f"{found['under_way']:.1f}")
+        for name, found in parallelism.items()
+    ]
+    return _table(("n_parallel", "seconds", "under way at the end"), rows)

@@ -18,6 +18,7 @@ _BY_HAND_AT_MOST = 2.5
 _GROWTH_AT_MOST = 1.4
 _IMPORT_AT_MOST = 1.3
 _GROWN_AT_MOST_KB = 5000
+_AUTO_AT_MOST = 1.1
 
 
 @attrs.frozen
@@ -47,6 +48,7 @@ def targets(
     imports: dict[str, float],
     parsings: Parsings,
     memory: dict[str, int],
+    parallelism: dict[str, dict[str, float]],
 ) -> list[Target]:
     """Every promise, with this run's ratio."""
     return [
@@ -60,6 +62,7 @@ def targets(
             imports["limin"] / imports["httpx"],
         ),
         _memory(memory),
+        _parallelism(parallelism),
     ]
 
 
@@ -102,6 +105,14 @@ def _memory(memory: dict[str, int]) -> Target:
     grown = None if some is None or most is None else (most - some) / _GROWN_AT_MOST_KB
     promise = f"peak memory, {ALL} prompts less that of {SOME}, in units of 5 MB"
     return Target(promise, 1.0, grown)
+
+
+def _parallelism(parallelism: dict[str, dict[str, float]]) -> Target:
+    took = {name: found["seconds"] for name, found in parallelism.items()}
+    auto = took.pop("auto", None)
+    ratio = None if auto is None else auto / min(took.values())
+    promise = '`n_parallel="auto"` against the best fixed number on llama.cpp, time'
+    return Target(promise, _AUTO_AT_MOST, ratio)
 
 
 def _parsing(parsings: Parsings) -> list[Target]:
