@@ -1,14 +1,16 @@
-"""How many requests at once: simulated servers, on a clock that is a number."""
+"""How many requests at once: servers in virtual time, and what holds for every input."""
 
 from __future__ import annotations
 
+import heapq
+import math
 import random
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from limin.policy.parallelism import AdaptiveParallelism
@@ -16,156 +18,272 @@ from limin.policy.parallelism import AdaptiveParallelism
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+FIXED = (1, 2, 4, 8, 16, 32, 64, 128)
 
-@attrs.define
-class Fixed:
-    """A number that stays."""
 
+class Policy(Protocol):
     limit: int
 
-    def finished(self, *_: object, **__: object) -> None:
-        """Learn nothing."""
+    def finished(
+        self, now: float, *, started: float, work: float, overloaded: bool
+    ) -> None: ...
 
 
-def even(_chance: random.Random) -> float:
-    """All answers take a second."""
-    return 1.0
+class Fixed:
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+
+    def finished(
+        self, now: float, *, started: float, work: float, overloaded: bool
+    ) -> None:
+        pass
 
 
-def uneven(chance: random.Random) -> float:
-    """Answers of very different lengths, a second in the mean."""
-    return max(chance.expovariate(1.0), 0.02)
-
-
-@attrs.define(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Server:
-    """Works on *slots* requests at once, each the slower the more, and queues the rest.
+    """What is under way beyond the slots waits, or is refused at once.
 
-    A request costs *slows* of its time more for each other one beside it.
+    Attributes:
+        slots: Requests worked on at once, after so many answers.
+        cost: How many times slower each of so many at once is than one alone.
+        length: Draws the work of a request, which takes so many seconds alone.
+        told: Whether the work is told to the client.
+        most: Requests under way beyond which more are refused.
+        rate: Requests begun in one second beyond which more are refused.
     """
 
-    slots: int
-    slows: float = 0.0
-    refuses_above: float = float("inf")
-    length: Callable[[random.Random], float] = even
-    slots_later: int | None = None
-
-    def run(
-        self, policy: AdaptiveParallelism | Fixed, prompts: int, seed: int = 1
-    ) -> tuple[float, list[int], int]:
-        """Seconds that all prompts take, the limit after each, and how many refusals."""
-        chance = random.Random(seed)  # noqa: S311 (no secret)
-        now, done, sent, refused = 0.0, 0, 0, 0
-        waiting: deque[tuple[float, float]] = deque()
-        working: list[list[float]] = []
-        limits: list[int] = []
-        while done < prompts:
-            while len(waiting) + len(working) < policy.limit and sent < prompts:
-                if len(waiting) + len(working) >= self.refuses_above:
-                    refused += 1
-                    policy.finished(now + 0.01, started=now, work=0.0, overloaded=True)
-                    break
-                waiting.append((now, self.length(chance)))
-                sent += 1
-            slots = self.slots
-            if self.slots_later is not None and done >= prompts // 2:
-                slots = self.slots_later
-            while waiting and len(working) < slots:
-                started, length = waiting.popleft()
-                working.append([length, started, length])
-            pace = 1.0 + self.slows * (len(working) - 1)
-            first = min(working)
-            now += first[0] * pace
-            for one in working:
-                one[0] -= first[0] if one is not first else 0.0
-            working.remove(first)
-            done += 1
-            policy.finished(now, started=first[1], work=first[2], overloaded=False)
-            limits.append(policy.limit)
-        return now, limits, refused
+    slots: Callable[[int], int]
+    cost: Callable[[int], float] = lambda _: 1.0
+    length: Callable[[random.Random], float] = lambda _: 1.0
+    told: bool = True
+    most: float = math.inf
+    rate: float = math.inf
 
 
-def later(limits: list[int]) -> float:
-    """The mean limit of the second half."""
-    half = limits[len(limits) // 2 :]
-    return sum(half) / len(half)
+@attrs.frozen
+class Run:
+    seconds: float
+    refusals: int
+    limits: list[int]  # after each answer
+
+    @property
+    def usual(self) -> int:
+        """The median of the limits in the last third."""
+        late = self.limits[2 * len(self.limits) // 3 :]
+        return sorted(late)[len(late) // 2]
 
 
-@pytest.mark.parametrize(
-    ("server", "prompts"),
-    [
-        (Server(slots=1), 400),
-        (Server(slots=4), 300),
-        (Server(slots=4, slows=0.3), 200),
-        (Server(slots=4, slows=0.6), 200),
-        (Server(slots=16), 1500),
-    ],
+@attrs.define
+class Batch:
+    """A batch in virtual time; a worker that is refused tries again."""
+
+    server: Server
+    policy: Policy
+    chance: random.Random
+    now: float = 0.0
+    done: float = 0.0  # seconds that each running request has been worked on alone
+    number: int = 0
+    refusals: int = 0
+    running: list[tuple[float, int, float, float]] = attrs.field(factory=list)
+    queue: deque[tuple[float, float]] = attrs.field(factory=deque)
+    later: list[tuple[float, int, float, float]] = attrs.field(factory=list)
+    begun: deque[float] = attrs.field(factory=deque)
+    limits: list[int] = attrs.field(factory=list)
+
+    def run(self, prompts: int) -> Run:
+        asked = 0
+        while len(self.limits) < prompts:
+            while asked < prompts and asked - len(self.limits) < self.policy.limit:
+                asked += 1
+                self.send(self.server.length(self.chance))
+            self.advance()
+        return Run(self.now, self.refusals, self.limits)
+
+    def send(self, work: float) -> None:
+        while self.begun and self.begun[0] <= self.now - 1.0:
+            self.begun.popleft()
+        busy = len(self.running) + len(self.queue) >= self.server.most
+        if busy or len(self.begun) >= self.server.rate:
+            # Refused within ten milliseconds; started so long ago.
+            self.plan(self.now + 0.01, self.now, work)
+        else:
+            self.begun.append(self.now)
+            self.queue.append((self.now, work))
+
+    def plan(self, when: float, started: float, work: float) -> None:
+        self.number += 1
+        heapq.heappush(self.later, (when, self.number, started, work))
+
+    def advance(self) -> None:
+        while self.queue and len(self.running) < self.server.slots(len(self.limits)):
+            started, work = self.queue.popleft()
+            self.number += 1
+            heapq.heappush(self.running, (self.done + work, self.number, started, work))
+        cost = self.server.cost(len(self.running))
+        answer = math.inf
+        if self.running:
+            answer = self.now + (self.running[0][0] - self.done) * cost
+        now = min(answer, self.later[0][0] if self.later else math.inf)
+        self.done += (now - self.now) / cost
+        self.now = now
+        if now == answer:
+            _, _, started, work = heapq.heappop(self.running)
+            told = work if self.server.told else 1.0
+            self.policy.finished(now, started=started, work=told, overloaded=False)
+            self.limits.append(self.policy.limit)
+            return
+        _, _, started, work = heapq.heappop(self.later)
+        if started < 0:  # it has waited
+            self.send(work)
+            return
+        self.refusals += 1
+        self.policy.finished(now, started=started, work=0.0, overloaded=True)
+        self.plan(now + self.chance.uniform(0.2, 0.5), -1.0, work)
+
+
+def play(server: Server, prompts: int, limit: int | None = None, seed: int = 0) -> Run:
+    policy = AdaptiveParallelism() if limit is None else Fixed(limit)
+    return Batch(server, policy, random.Random(seed)).run(prompts)  # noqa: S311 (no secret)
+
+
+def best(server: Server, prompts: int, seed: int = 0) -> float:
+    return min(play(server, prompts, limit, seed).seconds for limit in FIXED)
+
+
+def steady(slots: int) -> Callable[[int], int]:
+    return lambda _: slots
+
+
+def batching(share: float) -> Callable[[int], float]:
+    """Each further request at once makes all slower by this share."""
+    return lambda busy: 1.0 - share + share * max(busy, 1)
+
+
+def lengths(chance: random.Random) -> float:
+    return chance.lognormvariate(3.0, 1.0)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3, 4, 5, 6, 8, 12, 16, 32, 64])
+def test_number_of_slots_is_found(slots: int) -> None:
+    """A server that queues is kept busy, and hardly more is sent than it works on."""
+    server, prompts = Server(slots=steady(slots)), 60 * slots + 100
+    run = play(server, prompts)
+    assert slots <= run.usual <= 1.3 * slots
+    assert run.seconds <= 1.1 * best(server, prompts)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
+def test_batching_on_a_busy_processor_is_used(share: float) -> None:
+    """Latency that grows is no reason to ask for less, if throughput grows too."""
+    server = Server(slots=steady(4), cost=batching(share))
+    run = play(server, 200)
+    assert run.usual <= 4
+    assert run.seconds <= 1.07 * best(server, 200)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("slots", [4, 16])
+def test_answers_of_many_lengths_do_not_mislead(slots: int, seed: int) -> None:
+    """Tokens tell how long an answer had to take."""
+    server = Server(slots=steady(slots), length=lengths)
+    run = play(server, 60 * slots + 100, seed=seed)
+    assert run.usual >= slots
+    assert run.seconds <= 1.1 * best(server, 60 * slots + 100, seed)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_doubt_keeps_the_server_busy(seed: int) -> None:
+    """If tokens are not told, rather too many are under way than too few."""
+    server = Server(slots=steady(4), length=lengths, told=False)
+    run = play(server, 340, seed=seed)
+    assert run.usual >= 4
+    assert run.seconds <= 1.1 * best(server, 340, seed)
+
+
+@pytest.mark.parametrize("most", [3, 10, 50])
+def test_server_that_refuses_is_asked_for_less(most: int) -> None:
+    """The limit stays at what is accepted, and few requests are sent in vain."""
+    prompts = 40 * most + 200
+    run = play(Server(slots=steady(1000), most=most), prompts)
+    assert 0.8 * most <= run.usual <= most
+    assert run.refusals <= 0.05 * prompts
+    assert run.seconds <= 1.2 * prompts / most
+
+
+@pytest.mark.parametrize("rate", [5, 20])
+def test_limit_of_requests_per_second_is_kept(rate: int) -> None:
+    """So many answers of one second are under way at that rate."""
+    run = play(Server(slots=steady(1000), rate=rate), 1000)
+    assert 0.8 * rate <= run.usual <= rate
+    assert run.refusals <= 0.05 * 1000
+    assert run.seconds <= 1.3 * 1000 / rate
+
+
+def test_growth_ends_at_the_most() -> None:
+    """A server that takes everything is given everything that is allowed, soon."""
+    run = play(Server(slots=steady(10**6)), 3000)
+    assert run.limits.index(512) < 600
+    assert run.limits[-1] == max(run.limits) == 512
+
+
+def test_server_that_becomes_smaller_is_followed() -> None:
+    """From sixteen slots to four."""
+    server = Server(slots=lambda answers: 16 if answers < 800 else 4)
+    run = play(server, 1600)
+    assert sorted(run.limits[600:800])[100] == 16
+    assert 4 <= run.usual <= 5
+    assert run.seconds <= 1.1 * best(server, 1600)
+
+
+def test_server_that_becomes_larger_is_followed() -> None:
+    """From four slots to sixteen."""
+    server = Server(slots=lambda answers: 4 if answers < 500 else 16)
+    run = play(server, 1600)
+    assert sorted(run.limits[300:500])[100] == 4
+    assert 16 <= run.usual <= 20
+    assert run.seconds <= 1.15 * best(server, 1600)
+
+
+def test_prompts_that_come_slowly_are_no_reason_to_grow() -> None:
+    """Workers that wait for prompts would be more of the same."""
+    policy = AdaptiveParallelism()
+    for second in range(1, 2000):
+        policy.finished(second, started=second - 1.0, work=1.0, overloaded=False)
+    assert policy.limit <= 8
+
+
+def test_one_burst_of_refusals_is_one_reason() -> None:
+    """What was sent before the limit was lowered says nothing about the new one."""
+    policy = AdaptiveParallelism()
+    for _ in range(4):
+        policy.finished(1.0, started=0.0, work=0.0, overloaded=True)
+    assert policy.limit == 2
+    for now in (2.0, 3.0, 4.0):
+        policy.finished(now, started=now - 0.5, work=0.0, overloaded=True)
+    assert policy.limit == 1
+
+
+CALLS = st.lists(
+    st.tuples(
+        st.floats(0.0, 10.0),
+        st.floats(-1.0, 100.0),
+        st.floats(0.0, 1e6),
+        st.sampled_from([False, False, False, False, True]),
+    ),
+    max_size=400,
 )
-def test_finds_the_knee_of_a_server_that_queues(server: Server, prompts: int) -> None:
-    """It ends near the number of slots, and loses no tenth against the best number."""
-    seconds, limits, _ = server.run(AdaptiveParallelism(), prompts)
-    best = min(server.run(Fixed(n), prompts)[0] for n in (1, 2, 4, 8, 16, 32))
-    assert seconds <= best * 1.1
-    assert 0.7 * server.slots <= later(limits) <= 1 + 1.5 * server.slots
 
 
-@pytest.mark.parametrize("seed", range(1, 9))
-@pytest.mark.parametrize("slows", [0.0, 0.3])
-def test_uneven_answers_cost_little(seed: int, slows: float) -> None:
-    """Chance does not lead it far astray: what came in time is near the best."""
-    server = Server(slots=4, slows=slows, length=uneven)
-    seconds, _, _ = server.run(AdaptiveParallelism(), 400, seed)
-    best = min(server.run(Fixed(n), 400, seed)[0] for n in (2, 4, 8))
-    assert seconds <= best * 1.25
-
-
-def test_grows_as_long_as_there_is_room() -> None:
-    """A server without a knee gets as many as there may be."""
-    _, limits, _ = Server(slots=10_000).run(AdaptiveParallelism(most=64), 2000)
-    assert max(limits) == 64
-    assert limits.index(64) < 300
-
-
-def test_refusals_end() -> None:
-    """A server that says 429 above ten at once is soon left in peace."""
-    server = Server(slots=100, refuses_above=10)
-    seconds, limits, refused = server.run(AdaptiveParallelism(), 1000)
-    assert refused < 50
-    assert 5 <= later(limits) <= 10
-    assert seconds < server.run(Fixed(10), 1000)[0] * 1.5
-
-
-def test_one_round_of_refusals_counts_once() -> None:
-    """Ten that were refused together are one hint, not ten."""
-    policy = AdaptiveParallelism(most=100)
-    for n in range(40):
-        policy.finished(1.0 + n, started=float(n), work=1.0, overloaded=False)
-    before = policy.limit
-    for _ in range(10):
-        policy.finished(100.0, started=99.0, work=0.0, overloaded=True)
-    assert policy.limit == int(before * 0.7)
-
-
-@pytest.mark.parametrize(("first", "then"), [(16, 4), (4, 16)])
-def test_follows_a_server_that_changes(first: int, then: int) -> None:
-    """What was best an hour ago is forgotten."""
-    server = Server(slots=first, slots_later=then)
-    _, limits, _ = server.run(AdaptiveParallelism(), 6000)
-    middle = limits[2000:3000]
-    assert 0.7 * first <= sum(middle) / len(middle) <= 2.5 * first
-    assert 0.7 * then <= sum(limits[-1000:]) / 1000 <= 2.5 * then
-
-
-CALL = st.tuples(st.floats(0, 100), st.floats(-10, 100), st.floats(0, 1e6), st.booleans())
-
-
-@given(calls=st.lists(CALL, max_size=200), most=st.integers(1, 20))
-def test_limit_is_always_sane(
+@given(calls=CALLS, most=st.integers(1, 20))
+@example(calls=[(0.0, 0.0, 1.0, False)] * 300, most=20)
+@example(calls=[(0.0, -1.0, 0.0, False)] * 300, most=5)
+@example(calls=[(1.0, 1.0, 1.0, False)] * 300, most=1)
+def test_limit_stays_within_bounds(
     calls: list[tuple[float, float, float, bool]], most: int
 ) -> None:
-    """Whatever happens, at least one request and never too many are under way."""
+    """Whatever is reported, one request may be under way, and never more than most."""
     policy, now = AdaptiveParallelism(most=most), 0.0
-    for pause, lasted, work, overloaded in calls:
-        now += pause
-        policy.finished(now, started=now - lasted, work=work, overloaded=overloaded)
+    for waited, seconds, work, overloaded in calls:
+        now += waited
+        policy.finished(now, started=now - seconds, work=work, overloaded=overloaded)
         assert 1 <= policy.limit <= most
