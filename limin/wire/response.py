@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from limin.completion import ReasoningSource, Timing
     from limin.conversation import Conversation
+    from limin.logprobs import Load
 
 # vLLM's number for its whole vocabulary.
 _ALL = -1
@@ -82,11 +83,11 @@ def read_completion(question: Question, timing: Timing, answer: Answer) -> TextC
     if not 200 <= answer.status < 300:  # noqa: PLR2004 (2xx)
         raise failure.status_error(answer, question.secrets, timing.end_time)
     body, warnings = _decode(question, answer)
-    if _present(body.error) or any(_present(choice.error) for choice in body.choices):
+    if present(body.error) or any(present(choice.error) for choice in body.choices):
         raise failure.status_error(answer, question.secrets, timing.end_time)
     if not body.choices:
         problem = "expected at least one choice, found none"
-        raise _response_error(problem, "$.choices", question, answer)
+        raise response_error(problem, "$.choices", question, answer)
     choices = tuple(
         _choice(choice, place, question) for place, choice in enumerate(body.choices)
     )
@@ -126,16 +127,22 @@ def _decode(
     try:
         return mend.mend_completion(answer.body)
     except mend.Unmendable as error:
-        raise _response_error(error.problem, error.path, question, answer) from None
+        raise response_error(error.problem, error.path, question, answer) from None
 
 
-def _response_error(
+def response_error(
     problem: str, path: str, question: Question, answer: Answer
 ) -> ResponseError:
+    """The error that *answer* is no answer: *problem* at the JSON *path*."""
     start = excerpt(answer.body[:4096].decode("utf-8-sig", "replace"), question.secrets)
     return ResponseError(
         problem, path, start, answer.status, answer.request_id, answer.body
     )
+
+
+def finish_reason_of(told: str | None) -> str | None:
+    """The finish reason that was *told*, in OpenAI's word if there is one."""
+    return _FINISH_REASONS.get(told, told)
 
 
 def _choice(choice: schema.Choice, place: int, question: Question) -> Choice:
@@ -143,7 +150,7 @@ def _choice(choice: schema.Choice, place: int, question: Question) -> Choice:
     reasoning, source = _reasoning(message)
     return Choice(
         message=message.content or "",
-        finish_reason=_FINISH_REASONS.get(choice.finish_reason, choice.finish_reason),
+        finish_reason=finish_reason_of(choice.finish_reason),
         raw_finish_reason=choice.finish_reason,
         index=place if choice.index is None else choice.index,
         refusal=message.refusal,
@@ -159,7 +166,7 @@ def _reasoning(message: schema.Message) -> tuple[str | None, ReasoningSource | N
     if message.reasoning_content:
         return message.reasoning_content, "reasoning_content"
     details = message.reasoning_details
-    told = mend.reasoning_of(details) if _present(details) else None
+    told = mend.reasoning_of(details) if present(details) else None
     if told:
         return told, "reasoning_details"
     return message.thinking, "content" if message.thinking else None
@@ -167,33 +174,38 @@ def _reasoning(message: schema.Message) -> tuple[str | None, ReasoningSource | N
 
 def _log_probs(choice: schema.Choice, path: str, question: Question) -> LogProbs | None:
     """Of the answer's tokens, or of the refusal's if there was no answer."""
-    found = choice.logprobs
-    if found is None:
+    reading = None if choice.logprobs is None else load_of(choice.logprobs, path, question)
+    if reading is None:
         return None
+    load, where, is_refusal = reading
     message = choice.message
+    text = message.refusal if is_refusal else message.content
+    wanted = None if question.top_log_probs == _ALL else question.top_log_probs
+    return LogProbs(load, Diagnosis(where, wanted, text or ""))
+
+
+def load_of(
+    found: schema.LogProbs, path: str, question: Question
+) -> tuple[Load, str, bool] | None:
+    """How to read what was *found* at *path*, where it is, and if it spells a refusal.
+
+    None if there are no log probabilities in it.
+    """
     unasked = question.asks_log_probs and not question.top_log_probs
-    wanted = question.top_log_probs
-    for name, tokens, text in (
-        ("content", found.content, message.content),
-        ("refusal", found.refusal, message.refusal),
-    ):
-        if _present(tokens):
-            where = f"{path}.{name}"
-            diagnosis = Diagnosis(where, None if wanted == _ALL else wanted, text or "")
-            load = partial(read_positions, tokens, where, unasked=unasked)
-            return LogProbs(load, diagnosis)
-    if _present(found.tokens):
+    if present(found.content):
+        where = f"{path}.content"
+        return partial(read_positions, found.content, where, unasked=unasked), where, False
+    if present(found.refusal):
+        where = f"{path}.refusal"
+        return partial(read_positions, found.refusal, where, unasked=unasked), where, True
+    if present(found.tokens):
         parts = (found.tokens, found.token_logprobs, found.top_logprobs)
-        diagnosis = Diagnosis(path, wanted, message.content or "")
-        load = partial(read_legacy_positions, parts, path, unasked=unasked)
-        return LogProbs(load, diagnosis)
+        return partial(read_legacy_positions, parts, path, unasked=unasked), path, False
     return None
 
 
 def _prompt(found: msgspec.Raw) -> PromptLogProbs | None:
-    return (
-        PromptLogProbs(partial(read_prompt_positions, found)) if _present(found) else None
-    )
+    return PromptLogProbs(partial(read_prompt_positions, found)) if present(found) else None
 
 
 def _usage(usage: schema.Usage) -> Usage:
@@ -209,5 +221,6 @@ def _usage(usage: schema.Usage) -> Usage:
     )
 
 
-def _present(raw: msgspec.Raw) -> bool:
+def present(raw: msgspec.Raw) -> bool:
+    """Whether *raw* is more than what servers send in the place of nothing."""
     return len(raw) > _LONGEST_ABSENT or b"".join(bytes(raw).split()) not in _ABSENT

@@ -88,3 +88,40 @@ class Completion(msgspec.Struct, gc=False):
 
 completion_decoder = msgspec.json.Decoder(Completion)
 positions_decoder = msgspec.json.Decoder(list[Position])
+
+
+class MessageDelta(Message, gc=False):
+    """`choices[].delta` of a chunk; calls of tools stay bytes."""
+
+    tool_calls: msgspec.Raw = msgspec.Raw()
+    function_call: msgspec.Raw = msgspec.Raw()
+
+
+class ChunkChoice(msgspec.Struct, gc=False):
+    """One of `choices` of a chunk."""
+
+    delta: MessageDelta | None = None
+    index: Count | None = None
+    finish_reason: str | None = None
+    logprobs: LogProbs | None = None
+    error: msgspec.Raw = msgspec.Raw()
+
+
+class Chunk(msgspec.Struct, gc=False):
+    """One event of a stream; with `message` or `detail` it is an error itself.
+
+    Source: https://platform.openai.com/docs/api-reference/chat-streaming
+    """
+
+    choices: list[ChunkChoice] | None = None
+    usage: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+    id: msgspec.Raw = msgspec.Raw()
+    model: msgspec.Raw = msgspec.Raw()
+    created: msgspec.Raw = msgspec.Raw()
+    system_fingerprint: msgspec.Raw = msgspec.Raw()
+    message: msgspec.Raw = msgspec.Raw()
+    detail: msgspec.Raw = msgspec.Raw()
+
+
+chunk_decoder = msgspec.json.Decoder(Chunk)

@@ -1,0 +1,149 @@
+"""The bytes of a stream, to the data of its server-sent events.
+
+What the data say is for others to read.
+Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+from limin.errors import ResponseTooLargeError
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_FIELD = b"data: "
+_BETWEEN = b"\n\ndata: "
+
+# A number is found in bytes ten times faster than a byte string of length 1.
+_NEWLINE, _RETURN = b"\n\r"
+
+
+class ErrorEvent(bytes):
+    """The data of an event whose field is named `error` in the place of `data`.
+
+    Source: llama.cpp's server until late 2025.
+    """
+
+    __slots__ = ()
+
+
+class EventDecoder:
+    """Finds the events in a stream, however the network cuts it.
+
+    Comments, and events without data, are no events here: servers keep a
+    connection alive with them.
+    """
+
+    def __init__(self, limit: int = 16_000_000) -> None:
+        """A decoder at the start of a stream.
+
+        Args:
+            limit: Largest event, or line, that is taken, in bytes.
+        """
+        self._limit = limit
+        self._line = bytearray()  # The last line, as far as it came.
+        self._values: list[bytes] = []  # Of the lines of the event that is not whole.
+        self._size = 0  # Of these lines.
+        self._is_error = False
+        self._is_start = True
+        self._after_return = False
+        self._is_too_large = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The data of the events that *data* completes, undecoded.
+
+        Empty if no event with data became whole. An `ErrorEvent` is told apart by
+        its type.
+
+        Raises:
+            ResponseTooLargeError: If an event is larger than the limit. The events
+                before it are handed over first.
+        """
+        if not self._line and _RETURN not in data:
+            events = self._read_whole(data)
+            if events is not None:
+                self._after_return = False
+                return events
+        return self._read_pieces(data)
+
+    def finish(self) -> list[bytes]:
+        """The data of a last event that the stream ended in, without its blank line.
+
+        Raises:
+            ResponseTooLargeError: If an event was larger than the limit.
+        """
+        return self._read_pieces(b"\n\n")
+
+    def _read_whole(self, data: bytes) -> list[bytes] | None:
+        """The events in *data*, if it is whole events of one line each, else None."""
+        if self._values or self._is_too_large or len(data) > self._limit:
+            return None
+        if data[:6] != _FIELD or data[-2:] != b"\n\n":
+            return None
+        self._is_start = False
+        inside = data[6:-2]
+        # Most servers write one event at a time.
+        if _NEWLINE not in inside:
+            return [inside] if inside else []
+        events = inside.split(_BETWEEN)
+        if inside.count(b"\n") != 2 * len(events) - 2:
+            return None
+        return [event for event in events if event] if b"" in events else events
+
+    def _read_pieces(self, data: bytes) -> list[bytes]:
+        if self._is_too_large:
+            raise self._too_large()
+        if self._after_return and data:
+            data = data.removeprefix(b"\n")
+            self._after_return = False
+        if _RETURN in data:
+            self._after_return = data.endswith(b"\r")
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines, newline, rest = data.rpartition(b"\n")
+        events: list[bytes] = []
+        if newline:
+            lines = bytes(self._line) + lines
+            self._line.clear()
+            # With the end of its last line, a blank one, this is whole events.
+            found = self._read_whole(lines + b"\n") if lines.endswith(b"\n") else None
+            events = self._read_lines(lines.split(b"\n")) if found is None else found
+        self._line += rest
+        self._is_too_large |= self._exceeds(self._line)
+        if self._is_too_large and not events:
+            raise self._too_large()
+        return events
+
+    def _exceeds(self, line: bytes | bytearray) -> bool:
+        return len(line) > 0 and self._size + len(line) > self._limit
+
+    def _read_lines(self, lines: list[bytes]) -> list[bytes]:
+        events: list[bytes] = []
+        for line in lines:
+            if self._exceeds(line):
+                self._is_too_large = True
+                break
+            if self._is_start:
+                self._is_start = False
+                self._read_line(line.removeprefix(_BYTE_ORDER_MARK))
+            elif line:
+                self._read_line(line)
+            elif self._values:
+                events += self._event()
+        return events
+
+    def _read_line(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        if name in {b"data", b"error"}:
+            self._is_error |= name == b"error"
+            self._values.append(value.removeprefix(b" "))
+            self._size += len(line) + 1
+
+    def _event(self) -> list[bytes]:
+        """The data of the event that has become whole, if it has any."""
+        data = b"\n".join(self._values)
+        if self._is_error:
+            data = ErrorEvent(data)
+        self._values, self._size, self._is_error = [], 0, False
+        return [data] if data else []
+
+    def _too_large(self) -> ResponseTooLargeError:
+        reason = f"an event of the stream is larger than {self._limit} bytes"
+        return ResponseTooLargeError(reason, self._limit)
