@@ -472,3 +472,41 @@ async def test_auto_sends_less_to_a_server_that_refuses() -> None:
         )
     assert len(answers) == 100
     assert len(server.requests) < 200
+
+
+async def test_auto_stops_at_what_would_strike_every_prompt() -> None:
+    """A wrong key is found out by the first few requests, and no more are sent."""
+
+    async def nobody(_request: Request) -> bytes:
+        return http(b"", "401 Unauthorized")
+
+    async with serve(nobody) as server, Client(server.base_url) as client:
+        results = await client.generate_text_completions(
+            ["hello"] * 100, "auto", show_progress=False, on_error="return"
+        )
+    assert {type(one) for one in results} == {
+        limin.AuthenticationError,
+        limin.NotSentError,
+    }
+    assert len(server.requests) <= 4
+
+
+class Interrupt(BaseException):
+    """Like Ctrl-C, but for no event loop to see."""
+
+
+async def test_interrupt_in_a_worker_comes_out_alone() -> None:
+    """What ends the program is not dressed up by the tasks that it passes."""
+
+    def interrupted() -> Iterator[str]:
+        yield "hello"
+        raise Interrupt
+
+    async def ask(base_url: str) -> None:
+        async with limin.iter_text_completions(interrupted(), base_url=base_url) as results:
+            async for _ in results:
+                pass
+
+    async with serve() as server:
+        with pytest.raises(Interrupt):
+            await ask(server.base_url)
