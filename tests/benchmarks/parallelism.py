@@ -33,8 +33,8 @@ class _Prompts:
 
     def __iter__(self) -> Iterator[str]:
         for number in range(PROMPTS):
-            self.taken += 1
             self.under_way.append(self.taken - self.done)
+            self.taken += 1
             yield f"Tell me a story about the number {number}."
 
 
