@@ -224,7 +224,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Iterator[TextCompletion]:
 
     Yields:
         The completions in the order in which they came. Their attempts' errors
-        are plain `LiminError`s that say which class they were of.
+        are plain ones of `LiminError` that say which class they were of.
 
     Raises:
         CheckpointError: If the file cannot be read, or a line is no line of a
