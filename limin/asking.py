@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 import warnings
@@ -22,6 +21,7 @@ from limin.errors import (
     LiminError,
     RequestTimeoutError,
 )
+from limin.parameters import is_above_zero, is_count
 from limin.wire.response import Question, read_completion
 from limin.workers import NotRecorded
 
@@ -225,8 +225,7 @@ def checked_retries(max_retries: int) -> int:
     Raises:
         ConfigurationError: If it is no number of at least 0.
     """
-    number = isinstance(max_retries, int) and not isinstance(max_retries, bool)
-    if not number or max_retries < 0:
+    if not is_count(max_retries, 0):
         problem = f"max_retries: expected an integer of at least 0, found {max_retries!r}"
         raise ConfigurationError(problem)
     return max_retries
@@ -238,8 +237,7 @@ def checked_timeout(timeout: float | None) -> float | None:
     Raises:
         ConfigurationError: If it is neither None nor a number above 0.
     """
-    number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
-    if timeout is not None and not (number and 0 < timeout < math.inf):
+    if timeout is not None and not is_above_zero(timeout):
         problem = f"timeout: expected seconds above 0 or None, found {timeout!r}"
         raise ConfigurationError(problem)
     return timeout

@@ -9,6 +9,7 @@ import anyio
 
 from limin.completion import TextCompletion
 from limin.errors import BatchError, ConfigurationError, LiminError, NotSentError
+from limin.parameters import is_count
 from limin.workers import Crew, Item, Parallel, Result, Source, alone, size_of
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ def check_batch(source: object, n_parallel: object, on_error: object = "raise") 
         found = type(source).__name__
         problem = f"expected an iterable of prompts or conversations, found a {found}"
         raise ConfigurationError(problem)
-    number = isinstance(n_parallel, int) and not isinstance(n_parallel, bool)
-    if n_parallel != "auto" and not (number and n_parallel >= 1):  # type: ignore[operator]  # a number, says the line above
+    if n_parallel != "auto" and not is_count(n_parallel, 1):
         expected = "an integer of at least 1, or 'auto'"
         problem = f"n_parallel: expected {expected}, found {n_parallel!r}"
         raise ConfigurationError(problem)

@@ -29,6 +29,18 @@ _RESERVED = {
 }
 
 
+def is_above_zero(found: object) -> bool:
+    """Whether *found* is a finite number above 0."""
+    if not isinstance(found, (int, float)) or isinstance(found, bool):
+        return False
+    return 0 < found < math.inf
+
+
+def is_count(found: object, least: float) -> bool:
+    """Whether *found* is an integer of at least *least*."""
+    return isinstance(found, int) and not isinstance(found, bool) and found >= least
+
+
 def _check(expected: str, fits: Callable[[object], bool]) -> Validator:
     """A validator that refuses what does not fit, and says so.
 
@@ -64,9 +76,7 @@ def _integer(low: float = -math.inf) -> Validator:
     expected = "an integer" if low == -math.inf else f"an integer of at least {low}"
 
     def fits(found: object) -> bool:
-        if not isinstance(found, int) or isinstance(found, bool):
-            return found is None
-        return found >= low
+        return found is None or is_count(found, low)
 
     return _check(f"{expected}, or None", fits)
 

@@ -13,6 +13,7 @@ import anyio
 import anyio.lowlevel
 
 from limin.errors import ConfigurationError, QuotaError, StatusError
+from limin.parameters import is_above_zero
 from limin.policy.pacing import CoolDown, Pacer
 
 if TYPE_CHECKING:
@@ -103,7 +104,6 @@ class _Turns:
 
 
 def _check_pace(name: str, found: object) -> None:
-    number = isinstance(found, (int, float)) and not isinstance(found, bool)
-    if found is not None and not (number and 0 < found < math.inf):  # type: ignore[operator]  # a number, says the line above
+    if found is not None and not is_above_zero(found):
         problem = f"{name}: expected a number above 0 or None, found {found!r}"
         raise ConfigurationError(problem)
