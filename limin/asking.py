@@ -56,8 +56,16 @@ class Asker(msgspec.Struct, frozen=True):
         Raises:
             LiminError: If there is none; its `attempts` tell of each request.
         """
-        body = self.encoder.encode(conversation)
-        question = self.question(conversation)
+        return await self.send(
+            self.encoder.encode(conversation), self.question(conversation)
+        )
+
+    async def send(self, body: bytes, question: Question) -> TextCompletion:
+        """The completion that *question* gets by sending *body*; see `ask`.
+
+        Raises:
+            LiminError: If there is none; its `attempts` tell of each request.
+        """
         tried = _Attempts()
         tokens = await self._turn(body)
         with anyio.move_on_after(self.timeout) as scope:
@@ -162,12 +170,11 @@ class Recorder:
         checkpoint, asker = self._checkpoint, self._asker
         if checkpoint is None:
             return await asker.ask(conversation)
-        body = asker.encoder.encode(conversation)
+        body, question = asker.encoder.encode(conversation), asker.question(conversation)
         known = checkpoint.take(body)
         if known is not None:
-            question = asker.question(conversation)
             return read_completion(question, known.timing, known.answer)
-        completion = await asker.ask(conversation)
+        completion = await asker.send(body, question)
         try:
             checkpoint.add(body, completion)
         except CheckpointError as error:
