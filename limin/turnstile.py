@@ -15,14 +15,14 @@ import anyio.lowlevel
 from limin.errors import ConfigurationError, QuotaError, StatusError
 from limin.parameters import is_above_zero
 from limin.policy.pacing import CoolDown, Pacer
+from limin.policy.retry import OVERLOADED
 
 if TYPE_CHECKING:
     from limin.completion import Usage
     from limin.errors import LiminError
 
-# These are for all of a client's requests; a 503 only if it names a wait.
+# Of what an overloaded server answers, this alone asks for rest without a word of it.
 _TOO_MANY = 429
-_FOR_ALL = frozenset({_TOO_MANY, 503})
 
 
 class Turnstile:
@@ -62,7 +62,7 @@ class Turnstile:
         asked = error.retry_after
         if error.effective_status == _TOO_MANY and asked is None:
             asked = wait
-        if error.effective_status in _FOR_ALL and asked is not None:
+        if error.effective_status in OVERLOADED and asked is not None:
             self._always = False
             self._here().cool_down.rest(anyio.current_time(), asked)
 

@@ -21,6 +21,7 @@ from limin.errors import (
     StatusError,
 )
 from limin.policy.parallelism import AdaptiveParallelism
+from limin.policy.retry import OVERLOADED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,9 +35,6 @@ Parallel: TypeAlias = int | Literal["auto"]
 
 # What strikes one prompt in this way strikes every prompt.
 _FATAL = (AuthenticationError, PermissionDeniedError, NotFoundError, QuotaError)
-
-# What a server that has too much to do answers.
-_OVERLOADED = frozenset({429, 503})
 
 
 def size_of(source: object) -> int | None:
@@ -192,7 +190,7 @@ def _was_overloaded(result: Result) -> bool:
 
 def _is_overload(error: LiminError | None) -> bool:
     if isinstance(error, StatusError):
-        return error.effective_status in _OVERLOADED
+        return error.effective_status in OVERLOADED
     return isinstance(error, RequestTimeoutError)
 
 

@@ -230,7 +230,7 @@ class AdaptiveParallelism:
 
     def _end_trial_up(self, now: float, throughput: float) -> None:
         if not self._is_worth(throughput, self._settled, self._best):
-            self._give_up(now, self._settled)
+            self._give_up(now)
             return
         self._patience = _PATIENCE
         if self._ceiling:
@@ -246,10 +246,10 @@ class AdaptiveParallelism:
             self._settle(now, self.limit, self._best)
             self._wait = 1
         else:
-            self._give_up(now, self._settled)
+            self._give_up(now)
 
-    def _give_up(self, now: float, limit: int) -> None:
+    def _give_up(self, now: float) -> None:
         """Return from a trial that failed, and wait longer before the next one."""
         self._patience = min(2 * self._patience, _LONGEST_PATIENCE)
         self._upwards = not self._upwards
-        self._settle(now, limit, self._best)
+        self._settle(now, self._settled, self._best)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # means overloaded. Any other 4xx fails the same way the next time.
 _TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 
+# What a server answers that has too much to do.
+OVERLOADED = frozenset({429, 503})
+
 # What fails the same way the next time, whatever its status.
 _PERMANENT = (CertificateError, ContextLengthError, QuotaError, ResponseTooLargeError)
 
