@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias, get_args
 
 import anyio
@@ -120,8 +121,8 @@ class Results:
         within: AbstractContextManager[object],
     ) -> None:
         """Results of asking for each item of *source*, *within* a context."""
-        self._closing: AsyncResource | None = None
         self._within = within
+        self._stack = AsyncExitStack()
         self._send, self._receive = anyio.create_memory_object_stream[tuple[int, Result]]()
         self._crew = Crew(source, ask, self._hand_over, n_parallel)
         self._tasks = anyio.create_task_group()
@@ -132,8 +133,8 @@ class Results:
         Raises:
             CheckpointError: If the checkpoint cannot be used.
         """
-        self._within.__enter__()
-        await self._tasks.__aenter__()
+        self._stack.enter_context(self._within)
+        await self._stack.enter_async_context(self._tasks)
         self._tasks.start_soon(self._run)
         return self
 
@@ -147,20 +148,16 @@ class Results:
         self._tasks.cancel_scope.cancel()
         self._receive.close()
         try:
-            return await self._tasks.__aexit__(kind, error, traceback)
+            return await self._stack.__aexit__(kind, error, traceback)
         except BaseExceptionGroup as group:
             found = alone(group)
             if found is error:
                 return False
             raise found from None
-        finally:
-            self._within.__exit__(None, None, None)
-            if self._closing is not None:
-                await self._closing.aclose()
 
     def closing(self, resource: AsyncResource) -> Self:
         """The results themselves, which close *resource* when the block is left."""
-        self._closing = resource
+        self._stack.push_async_callback(resource.aclose)
         return self
 
     def __aiter__(self) -> Self:
