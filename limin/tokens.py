@@ -6,11 +6,29 @@ All logarithms are natural, so entropies are in nats.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 # Servers compute in 16 or 32 bits and print a few digits: this much is rounding.
 ROUNDING = 1e-3
+
+
+# What tells a token from others: its id, its text, its bytes.
+Identity: TypeAlias = "tuple[int | None, str, Sequence[int] | None]"
+
+
+def are_same(one: Identity, other: Identity) -> bool:
+    """Whether both are the same token, see `TokenLogProb.is_same_token`."""
+    one_id, one_text, one_bytes = one
+    other_id, other_text, other_bytes = other
+    if one_id is not None and other_id is not None:
+        return one_id == other_id
+    known = one_bytes is not None and other_bytes is not None
+    return one_text == other_text and not (known and one_bytes != other_bytes)
 
 
 @attrs.frozen
@@ -50,11 +68,9 @@ class TokenLogProb:
         By their ids if both have one; else by text, and by bytes if both have
         some: different tokens may share them.
         """
-        if self.token_id is not None and other.token_id is not None:
-            return self.token_id == other.token_id
-        known = self.token_bytes is not None and other.token_bytes is not None
-        return self.token == other.token and not (
-            known and self.token_bytes != other.token_bytes
+        return are_same(
+            (self.token_id, self.token, self.token_bytes),
+            (other.token_id, other.token, other.token_bytes),
         )
 
 

@@ -13,7 +13,7 @@ import attrs
 
 from limin.diagnostics import WarningCode
 from limin.logprobs import utf8_of
-from limin.tokens import ROUNDING
+from limin.tokens import ROUNDING, are_same
 from limin.wire.positions import Notes
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ class Diagnosis:
             notes.add(WarningCode.FEWER_ALTERNATIVES, where, problem)
         if not listed:
             return
-        same = [entry for entry in listed if _is_same(position, entry)]
+        own = position.id, position.token, position.bytes
+        same = [one for one in listed if are_same(own, (one.id, one.token, one.bytes))]
         if not same:
             problem = "the sampled token is not among the alternatives"
             notes.add(WarningCode.SAMPLED_NOT_LISTED, where, problem)
@@ -96,13 +97,6 @@ def _says_something(position: Position) -> bool:
     """Whether the alternatives are more than a token that was forced."""
     listed = position.top_logprobs or ()
     return any(entry.logprob not in {None, 0.0, -math.inf} for entry in listed)
-
-
-def _is_same(one: Entry, other: Entry) -> bool:
-    if one.id is not None and other.id is not None:
-        return one.id == other.id
-    known = one.bytes is not None and other.bytes is not None
-    return one.token == other.token and not (known and one.bytes != other.bytes)
 
 
 def _is_close(one: float | None, other: float | None) -> bool:
