@@ -43,6 +43,18 @@ def record(
     return came
 
 
+def refused_at_first(
+    status: int, wait: str | None = None
+) -> Callable[[int], httpx.Response]:
+    """The first request gets *status*, and is told to *wait*; all others are answered."""
+    headers = {} if wait is None else {"retry-after": wait}
+
+    def answer(number: int) -> httpx.Response:
+        return fine(number) if number > 1 else httpx.Response(status, headers=headers)
+
+    return answer
+
+
 def fine(_number: int) -> httpx.Response:
     """Yes."""
     usage = {"prompt_tokens": 40, "completion_tokens": 60, "total_tokens": 100}
@@ -58,18 +70,20 @@ async def ask(client: Client, prompts: int, n_parallel: int = 100) -> list[objec
     )
 
 
+async def ask_two() -> None:
+    """One prompt, and another one a moment later."""
+    async with Client(URL) as client, trio.open_nursery() as tasks:
+        tasks.start_soon(client.generate_text_completion, "first")
+        await trio.sleep(0.01)
+        tasks.start_soon(client.generate_text_completion, "second")
+
+
 @pytest.mark.parametrize("status", [429, 503])
 async def test_one_request_s_wait_is_all_requests_wait(
     httpx_mock: HTTPXMock, status: int
 ) -> None:
     """One refusal is not followed by ninety-nine others, nor by a herd."""
-
-    def busy_at_first(number: int) -> httpx.Response:
-        if number > 1:
-            return fine(number)
-        return httpx.Response(status, headers={"retry-after": "20"})
-
-    came = record(httpx_mock, busy_at_first)
+    came = record(httpx_mock, refused_at_first(status, "20"))
     async with Client(URL) as client:
         results = await ask(client, 40, n_parallel=1)
         assert trio.current_time() - came[0] == pytest.approx(20.0, abs=3.0)
@@ -99,14 +113,8 @@ async def test_refusal_without_a_wait_rests_as_long_as_the_retry(
     """A 429 that names no time strikes all requests, too."""
     monkeypatch.setattr("random.random", lambda: 0.5)
 
-    def busy_at_first(number: int) -> httpx.Response:
-        return fine(number) if number > 1 else httpx.Response(429)
-
-    came = record(httpx_mock, busy_at_first)
-    async with Client(URL) as client, trio.open_nursery() as tasks:
-        tasks.start_soon(client.generate_text_completion, "first")
-        await trio.sleep(0.01)
-        tasks.start_soon(client.generate_text_completion, "second")
+    came = record(httpx_mock, refused_at_first(429))
+    await ask_two()
     assert came[1] - came[0] == pytest.approx(0.25)
     assert came[2] - came[0] == pytest.approx(0.25)
 
@@ -117,14 +125,8 @@ async def test_unavailable_server_without_a_wait_strikes_one(
     """A 503 that names no time may be one machine's of many."""
     monkeypatch.setattr("random.random", lambda: 0.5)
 
-    def busy_at_first(number: int) -> httpx.Response:
-        return fine(number) if number > 1 else httpx.Response(503)
-
-    came = record(httpx_mock, busy_at_first)
-    async with Client(URL) as client, trio.open_nursery() as tasks:
-        tasks.start_soon(client.generate_text_completion, "first")
-        await trio.sleep(0.01)
-        tasks.start_soon(client.generate_text_completion, "second")
+    came = record(httpx_mock, refused_at_first(503))
+    await ask_two()
     assert came[1] - came[0] == pytest.approx(0.01)
 
 
@@ -144,13 +146,7 @@ async def test_exhausted_quota_is_no_rest(httpx_mock: HTTPXMock) -> None:
 
 async def test_rest_is_in_no_completion_s_deadline(httpx_mock: HTTPXMock) -> None:
     """A batch sleeps through an hour of rest; only what was under way gives up."""
-
-    def busy_at_first(number: int) -> httpx.Response:
-        if number > 1:
-            return fine(number)
-        return httpx.Response(429, headers={"retry-after": "3600"})
-
-    record(httpx_mock, busy_at_first)
+    record(httpx_mock, refused_at_first(429, "3600"))
     async with Client(URL, timeout=600) as client:
         results = await ask(client, 3, n_parallel=1)
     assert [type(one) for one in results] == [
@@ -200,11 +196,7 @@ async def test_longer_rest_reaches_those_that_wait(httpx_mock: HTTPXMock) -> Non
 
 async def test_waits_are_told_as_they_were(httpx_mock: HTTPXMock) -> None:
     """`waited` is what passed, the turnstile's wait included."""
-
-    def first(number: int) -> httpx.Response:
-        return httpx.Response(500) if number == 1 else fine(number)
-
-    record(httpx_mock, first)
+    record(httpx_mock, refused_at_first(500))
     async with Client(URL, requests_per_minute=6) as client:
         answer = await client.generate_text_completion("hello")
     assert [attempt.waited for attempt in answer.timing.attempts] == [10.0, 0.0]
