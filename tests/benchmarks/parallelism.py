@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 SLOTS = 4
 PARALLEL: tuple[int | str, ...] = (1, 2, 4, 8, 16, "auto")
-PROMPTS = 120
-_TOKENS = 32
+PROMPTS = 80
+_TOKENS = 16
 
 
 class _Prompts:
