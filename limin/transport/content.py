@@ -63,8 +63,14 @@ class Body:
         else:
             self._pieces.append(data)
 
+    def take(self) -> bytes:
+        """What came since the last call, inflated; may be nothing."""
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        return data
+
     def finish(self) -> bytes:
-        """The whole body, inflated.
+        """What was not taken of the body, inflated.
 
         Raises:
             ProtocolError: If the compressed body broke off.
@@ -72,7 +78,7 @@ class Body:
         if self._held or self._inflating:
             reason = "the compressed body broke off"
             raise ProtocolError(reason)
-        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        return b"".join(self._pieces)
 
     def _inflate(self, data: bytes) -> None:
         data = self._held + data

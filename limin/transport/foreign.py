@@ -1,4 +1,4 @@
-"""One exchange through an HTTP client that is not ours: httpx's, or httpx2's.
+"""Exchanges through an HTTP client that is not ours: httpx's, or httpx2's.
 
 Their exceptions end here: what leaves is a `TransportError`.
 """
@@ -6,9 +6,11 @@ Their exceptions end here: what leaves is a `TransportError`.
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
+import attrs
 
 from limin.errors import (
     ConfigurationError,
@@ -22,10 +24,12 @@ from limin.visible import excerpt
 from limin.wire import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from types import ModuleType
 
     from limin.endpoint import Endpoint, Limits
+    from limin.wire import Incoming
 
 # httpx2 is pydantic's continuation of httpx, with the same names.
 _PACKAGES = ("httpx", "httpx2")
@@ -66,39 +70,42 @@ class ForeignClient:
         Raises:
             TransportError: If no complete answer came.
         """
+        incoming = await self.open(body)
+        pieces: list[bytes] = []
         try:
-            async with self._client.stream(
-                "POST",
-                self._url,
-                headers=self._headers,
-                content=body,
-                follow_redirects=False,
-            ) as response:
-                content = await self._read(response)
-        except self._package.HTTPError as error:
-            raise self._translated(error) from error
-        return Answer(response.status_code, response.headers, content)
+            while piece := await incoming.receive():
+                pieces.append(piece)
+        finally:
+            await incoming.aclose()
+        return attrs.evolve(incoming.head, body=b"".join(pieces))
+
+    async def open(self, body: bytes) -> Incoming:
+        """Send *body* and read the head of the answer.
+
+        Raises:
+            TransportError: If none came.
+        """
+        exchange = self._client.stream(
+            "POST",
+            self._url,
+            headers=self._headers,
+            content=body,
+            follow_redirects=False,
+        )
+        with self._translating():
+            response = await exchange.__aenter__()
+        return _ForeignIncoming(response, exchange, self._limit, self._translating)
 
     async def aclose(self) -> None:
         """Close the client."""
         await self._client.aclose()
 
-    async def _read(self, response: Any) -> bytes:  # noqa: ANN401 (of either family)
-        pieces: list[bytes] = []
-        size = 0
-        # Left in the middle, the generators inside httpx would be closed by the
-        # garbage collector; a cancellation unwinds them from within.
-        with anyio.CancelScope() as scope:
-            async for piece in response.aiter_bytes():
-                size += len(piece)
-                if size > self._limit:
-                    scope.cancel()
-                else:
-                    pieces.append(piece)
-        if size > self._limit:
-            reason = f"the body is larger than {self._limit} bytes"
-            raise ResponseTooLargeError(reason, self._limit)
-        return b"".join(pieces)
+    @contextmanager
+    def _translating(self) -> Generator[None]:
+        try:
+            yield
+        except self._package.HTTPError as error:
+            raise self._translated(error) from error
 
     def _translated(self, error: Exception) -> TransportError:
         package = self._package
@@ -112,6 +119,56 @@ class ForeignClient:
         if isinstance(error, (package.RemoteProtocolError, package.DecodingError)):
             return ProtocolError(f"the answer broke off or is no HTTP: {words}")
         return TransportError(f"the connection failed: {words}")
+
+
+class _ForeignIncoming:
+    """The body of a client's response as it comes."""
+
+    def __init__(
+        self,
+        response: Any,  # noqa: ANN401 (of either family)
+        exchange: AbstractAsyncContextManager[object],
+        limit: int,
+        translating: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self.head = Answer(response.status_code, response.headers, b"")
+        self._pieces: AsyncIterator[bytes] = response.aiter_bytes()
+        self._exchange, self._translating = exchange, translating
+        self._limit, self._size = limit, 0
+        self._is_ended = False
+
+    async def receive(self) -> bytes:
+        piece = b""
+        with self._translating():
+            while not (piece or self._is_ended):
+                piece = await self._next()
+        self._size += len(piece)
+        if self._size > self._limit:
+            reason = f"the body is larger than {self._limit} bytes"
+            raise ResponseTooLargeError(reason, self._limit)
+        return piece
+
+    async def aclose(self) -> None:
+        try:
+            # Left in the middle, the generators inside httpx would be closed by the
+            # garbage collector; a cancellation unwinds them from within.
+            with anyio.CancelScope() as scope, suppress(Exception):
+                scope.cancel()
+                while not self._is_ended:
+                    await self._next()
+        finally:
+            with self._translating():
+                await self._exchange.__aexit__(None, None, None)
+
+    async def _next(self) -> bytes:
+        try:
+            return await anext(self._pieces)
+        except StopAsyncIteration:
+            self._is_ended = True
+            return b""
+        except BaseException:
+            self._is_ended = True
+            raise
 
 
 def _package_of(client: HttpClient) -> ModuleType:

@@ -1,4 +1,4 @@
-"""The way out: one POST to the client's endpoint, and its whole answer.
+"""The way out: one POST to the client's endpoint, and its answer, whole or coming.
 
 Directly over connections of our own, or through an HTTP client: the user's, or
 httpx's own where a proxy of the environment applies, or where somebody has
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from limin.endpoint import Endpoint, Limits
     from limin.transport.foreign import HttpClient
-    from limin.wire import Answer
+    from limin.wire import Answer, Incoming
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -61,14 +61,23 @@ class HttpTransport:
             ConfigurationError: If the environment names a proxy or certificates
                 that cannot be used.
         """
-        if self._closed:
-            problem = "the client is closed"
-            raise RuntimeError(problem)
-        if self._given is not None:
-            return await self._given.post(body)
-        if self._proxied or _is_replaced():
-            return await self._own_client().post(body)
-        return await self._pool.exchange(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
+        foreign = self._foreign()
+        if foreign is not None:
+            return await foreign.post(body)
+        return await self._pool.exchange(self._request(body))
+
+    async def open(self, body: bytes) -> Incoming:
+        """Send *body* and read the head of the answer; see `post`.
+
+        Raises:
+            TransportError: If no head of an answer came.
+            ConfigurationError: If the environment names a proxy or certificates
+                that cannot be used.
+        """
+        foreign = self._foreign()
+        if foreign is not None:
+            return await foreign.open(body)
+        return await self._pool.open(self._request(body))
 
     async def aclose(self) -> None:
         """Close the connections, unless they are the user's."""
@@ -76,6 +85,18 @@ class HttpTransport:
         self._pool.close()
         if self._own is not None:
             await self._own[1].aclose()
+
+    def _foreign(self) -> ForeignClient | None:
+        """The HTTP client that requests go through; None for our own connections."""
+        if self._closed:
+            problem = "the client is closed"
+            raise RuntimeError(problem)
+        if self._given is not None:
+            return self._given
+        return self._own_client() if self._proxied or _is_replaced() else None
+
+    def _request(self, body: bytes) -> bytes:
+        return b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
 
     def _own_client(self) -> ForeignClient:
         """A client of httpx's for this event loop: one of another loop is of no use."""

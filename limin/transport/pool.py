@@ -11,7 +11,8 @@ import os
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio.lowlevel
 
@@ -20,11 +21,13 @@ from limin.transport.connection import Connection, connect
 from limin.transport.reader import AnswerReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from limin.endpoint import Limits
     from limin.transport.connection import Origin
-    from limin.wire import Answer
+    from limin.wire import Answer, Incoming
+
+_Got = TypeVar("_Got")
 
 # Servers close idle connections after 5 s (llama.cpp, uvicorn) to some minutes;
 # a closed one costs a file descriptor until it is found.
@@ -71,17 +74,15 @@ class Pool:
         Raises:
             TransportError: If no complete answer came.
         """
-        home = self._home()
-        line = self._take(home)
-        if line is not None:
-            try:
-                return await self._exchange(line, home, request)
-            except TransportError:
-                if line.reader.started:
-                    raise
-        connection = await connect(self._origin(), seconds=self._limits.connect_seconds)
-        line = _Line(connection, AnswerReader(self._limits))
-        return await self._exchange(line, home, request)
+        return await self._carry(request, self._exchange)
+
+    async def open(self, request: bytes) -> Incoming:
+        """Send *request*, and read the head of the answer; see `exchange`.
+
+        Raises:
+            TransportError: If no head of an answer came.
+        """
+        return await self._carry(request, self._begin)
 
     def close(self) -> None:
         """Close the idle connections, and each other one after its exchange."""
@@ -120,47 +121,133 @@ class Pool:
         if line.idle_since - home.idle[0].idle_since > _SECONDS_IDLE:
             home.idle.popleft().connection.close()
 
+    async def _carry(
+        self, request: bytes, talk: Callable[[_Line, _Home, bytes], Awaitable[_Got]]
+    ) -> _Got:
+        """What *talk* gets for *request* over a kept connection, or else a new one."""
+        home = self._home()
+        line = self._take(home)
+        if line is not None:
+            try:
+                return await talk(line, home, request)
+            except TransportError:
+                if line.reader.started:
+                    raise
+        connection = await connect(self._origin(), seconds=self._limits.connect_seconds)
+        return await talk(_Line(connection, AnswerReader(self._limits)), home, request)
+
     async def _exchange(self, line: _Line, home: _Home, request: bytes) -> Answer:
         reader, kept = line.reader, False
         try:
-            reader.begin()
-            whole = await _ask(line.connection, reader, request)
+            sent = await _ask(line, request, whole=True)
             answer = reader.answer()
-            kept = whole and reader.reusable and not self._closed
+            kept = sent and reader.reusable
         finally:
-            if kept:
-                self._keep(home, line)
-            else:
-                line.connection.close()
+            self._release(home, line, kept=kept)
         return answer
 
+    async def _begin(self, line: _Line, home: _Home, request: bytes) -> Incoming:
+        sent, failure = False, None
+        try:
+            sent = await _ask(line, request, whole=False)
+        except BaseException as error:
+            if not isinstance(error, TransportError) or not line.reader.answering:
+                self._release(home, line, kept=False)
+                raise
+            failure = error
+        release = partial(self._release, home, line)
+        return _Incoming(line, release, sent=sent, failure=failure)
 
-async def _ask(connection: Connection, reader: AnswerReader, request: bytes) -> bool:
-    """Send *request* and read until the answer is whole; whether all was sent.
+    def _release(self, home: _Home, line: _Line, *, kept: bool) -> None:
+        if kept and not self._closed:
+            self._keep(home, line)
+        else:
+            line.connection.close()
+
+
+class _Incoming:
+    """The body of an answer that comes over a line, until it is released.
+
+    What came before a failure is handed over first, be it in the same packet.
+    """
+
+    def __init__(
+        self,
+        line: _Line,
+        release: Callable[..., None],
+        *,
+        sent: bool = False,
+        failure: TransportError | None = None,
+    ) -> None:
+        self._line, self._release = line, release
+        self._sent, self._failure = sent, failure
+        self._released = False
+        self.head = line.reader.head()
+
+    async def receive(self) -> bytes:
+        if self._released:
+            return b""
+        reader = self._line.reader
+        while not (piece := reader.take()) and not reader.complete:
+            if self._failure is not None:
+                raise self._failure
+            await self._read_more()
+        if not piece:
+            self._leave(kept=self._sent and reader.reusable)
+        return piece
+
+    async def aclose(self) -> None:
+        self._leave(kept=False)
+
+    async def _read_more(self) -> None:
+        try:
+            await _read_more(self._line)
+        except TransportError as error:
+            self._failure = error
+        except OSError as error:
+            self._failure = _broken(error)
+            self._failure.__cause__ = error
+
+    def _leave(self, *, kept: bool) -> None:
+        if not self._released:
+            self._released = True
+            self._release(kept=kept)
+
+
+async def _ask(line: _Line, request: bytes, *, whole: bool) -> bool:
+    """Send *request* and read the answer's head, or all of it; whether all was sent.
 
     A server may refuse a request before it has read it, and close: what it said
     is read all the same.
     """
+    reader, connection = line.reader, line.connection
 
     def heard(data: bytes) -> bool:
         if data:
             reader.feed(data)
         return not data or reader.answering
 
-    sent, broken = False, None
+    sent, failure = False, None
+    reader.begin()
     try:
         sent = await connection.send(request, heard)
     except OSError as error:
-        broken = error
+        failure = error
     try:
-        while not reader.complete:
-            data = await connection.receive()
-            if data:
-                reader.feed(data)
-            else:
-                reader.finish()
+        while not (reader.complete if whole else reader.answering):
+            await _read_more(line)
     except OSError as error:
-        first = broken or error
-        reason = f"the connection broke: {first.strerror or first}"
-        raise TransportError(reason) from first
+        raise _broken(failure or error) from (failure or error)
     return sent
+
+
+async def _read_more(line: _Line) -> None:
+    data = await line.connection.receive()
+    if data:
+        line.reader.feed(data)
+    else:
+        line.reader.finish()
+
+
+def _broken(error: OSError) -> TransportError:
+    return TransportError(f"the connection broke: {error.strerror or error}")

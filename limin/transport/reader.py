@@ -1,4 +1,4 @@
-"""The bytes of an HTTP/1.1 answer, to an `Answer`. Waits for nothing.
+"""The bytes of an HTTP/1.1 answer, to an `Answer`, or to pieces of it. Waits for nothing.
 
 llhttp, the parser of Node.js, reads the protocol; what it leaves to its callers
 is here: when a body ends, and how much of anything a server may send.
@@ -77,6 +77,18 @@ class AnswerReader:
             reason = f"the server closed the connection {when}"
             raise ProtocolError(reason)
         self.complete = True
+
+    def head(self) -> Answer:
+        """The answer as far as its head tells it, which came."""
+        return Answer(self._status, self._headers, b"")
+
+    def take(self) -> bytes:
+        """What came of the body since the last call; may be nothing.
+
+        Raises:
+            ProtocolError: If nothing more comes and the compressed body broke off.
+        """
+        return self._body.take() or (self._body.finish() if self.complete else b"")
 
     def answer(self) -> Answer:
         """The complete answer.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -17,7 +17,7 @@ _REQUEST_IDS = ("x-request-id", "apim-request-id", "request-id")
 
 @attrs.frozen
 class Answer:
-    """An HTTP answer, read to its end: what the transport hands over.
+    """An HTTP answer, read to its end: one thing that the transport hands over.
 
     Attributes:
         status: Status code.
@@ -34,3 +34,27 @@ class Answer:
         """The server's name for the exchange; None if it gave none."""
         found = (self.headers.get(name) for name in _REQUEST_IDS)
         return next((excerpt(value) for value in found if value), None)
+
+
+class Incoming(Protocol):
+    """An HTTP answer whose body still comes: the other thing that it hands over.
+
+    Whoever got it closes it, whatever happens.
+    """
+
+    @property
+    def head(self) -> Answer:
+        """Status and headers, without a body."""
+        ...
+
+    async def receive(self) -> bytes:
+        """The next bytes of the body, decompressed; none at its end.
+
+        Raises:
+            TransportError: If the body breaks off.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connection at once, unless the body was read to its end."""
+        ...

@@ -20,7 +20,7 @@ from loopback import serve_streams
 
 from limin import Limits, ProtocolError, TransportError
 from limin.transport.connection import Origin
-from limin.transport.pool import Pool, _ask
+from limin.transport.pool import Pool, _ask, _Line
 from limin.transport.reader import AnswerReader
 
 if TYPE_CHECKING:
@@ -399,6 +399,9 @@ class BrokenPipe:
     def __init__(self, *said: bytes, heard: bytes | None = None) -> None:
         self.said, self.heard = [*said], heard
 
+    def line(self) -> _Line:
+        return _Line(self, AnswerReader(Limits()))  # type: ignore[arg-type]
+
     async def send(self, _data: bytes, heard: Callable[[bytes], bool]) -> bool:
         if self.heard is not None:
             return not heard(self.heard)
@@ -412,19 +415,44 @@ class BrokenPipe:
 
 async def test_answer_is_read_although_sending_broke() -> None:
     """The reason why a server hung up is worth more than that it did."""
-    reader = AnswerReader(Limits())
-    whole = await _ask(BrokenPipe(reply(b"too large")), reader, request())  # type: ignore[arg-type]
-    assert not whole
-    assert reader.answer().body == b"too large"
+    line = BrokenPipe(reply(b"too large")).line()
+    sent = await _ask(line, request(), whole=True)
+    assert not sent
+    assert line.reader.answer().body == b"too large"
 
 
 async def test_sending_that_broke_is_told_if_there_is_no_answer() -> None:
     """The first of two errors is the cause."""
     with pytest.raises(TransportError, match="the connection broke: Broken pipe"):
-        await _ask(BrokenPipe(), AnswerReader(Limits()), request())  # type: ignore[arg-type]
+        await _ask(BrokenPipe().line(), request(), whole=True)
 
 
 async def test_server_that_closes_while_it_is_sent_to() -> None:
     """Nothing more is sent to whoever reads no more."""
     with pytest.raises(ProtocolError, match="closed the connection without an answer"):
-        await _ask(BrokenPipe(b"", heard=b""), AnswerReader(Limits()), request())  # type: ignore[arg-type]
+        await _ask(BrokenPipe(b"", heard=b"").line(), request(), whole=True)
+
+
+async def test_body_that_is_read_piece_by_piece() -> None:
+    """At its end the connection may carry the next request, and this one gets no more."""
+    async with pool_at(echo) as pool:
+        for _ in range(2):
+            incoming = await pool.open(request())
+            assert incoming.head.status == 200
+            assert await incoming.receive() == b"hello 1"
+            assert idle(pool) == 0
+            assert await incoming.receive() == b""
+            assert idle(pool) == 1
+            assert await incoming.receive() == b""
+            await incoming.aclose()
+            assert idle(pool) == 1
+
+
+async def test_body_that_is_left_closes_its_connection() -> None:
+    """Another request would read the rest of it."""
+    async with pool_at(echo) as pool:
+        incoming = await pool.open(request())
+        await incoming.aclose()
+        assert idle(pool) == 0
+        assert await incoming.receive() == b""
+        assert (await pool.exchange(request())).body == b"hello 2"
