@@ -1,4 +1,4 @@
-"""What comes back: a completion, its choices, its usage and its times."""
+"""What comes back: a completion, its choices and its usage, or deltas of it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import attrs
+import msgspec
 
 from limin.conversation import Message
 
 if TYPE_CHECKING:
     from limin.conversation import Conversation
     from limin.diagnostics import ResponseWarning
-    from limin.errors import LiminError
     from limin.logprobs import LogProbs, PromptLogProbs
+    from limin.timing import Timing
     from limin.tokens import TokenLogProb
 
 ReasoningSource: TypeAlias = Literal[
@@ -41,41 +42,6 @@ class Usage:
     total_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
-
-
-@attrs.frozen(kw_only=True)
-class Attempt:
-    """One request of those that a completion took.
-
-    Attributes:
-        start_time: When it left, in Unix seconds.
-        duration: Seconds until its answer, or its failure.
-        error: Why it failed; None for the one that succeeded.
-        waited: Seconds waited after it, before the next one.
-    """
-
-    start_time: float
-    duration: float
-    error: LiminError | None = None
-    waited: float = 0.0
-
-
-@attrs.frozen(kw_only=True)
-class Timing:
-    """When a completion was asked for, and how long it took, retries included.
-
-    Attributes:
-        start_time: When the first request left, in Unix seconds.
-        end_time: When the answer was whole, in Unix seconds.
-        duration: Seconds between, by a clock that never jumps; it need not
-            equal the difference of the two dates.
-        attempts: The requests that it took, the successful one last.
-    """
-
-    start_time: float
-    end_time: float
-    duration: float
-    attempts: tuple[Attempt, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -108,6 +74,32 @@ class Choice:
     log_probs: LogProbs | None = None
 
 
+class Delta(msgspec.Struct, frozen=True, gc=False):
+    """What one event of a stream adds to one choice.
+
+    Text and log probabilities need not come together: a server may hold back
+    text whose tokens it has told already.
+
+    Source: `choices[].delta` of a chunk.
+
+    Attributes:
+        text: What is added to the answer; often empty.
+        reasoning: What is added to the model's thoughts.
+        refusal: What is added to what the model says instead of an answer.
+        choice: Index of the choice, from 0.
+        finish_reason: Why the model stopped, in OpenAI's word if there is one;
+            None until it did.
+        log_probs: Those of the tokens that the event tells of; None if none came.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    choice: int = 0
+    finish_reason: str | None = None
+    log_probs: LogProbs | None = None
+
+
 @attrs.frozen(kw_only=True)
 class TextCompletion:
     """A model's answer, with all that is known about it.
@@ -126,7 +118,9 @@ class TextCompletion:
         id: The server's name for the completion.
         request_id: The server's name for the exchange (`x-request-id`).
         body_warnings: What was odd about the body, but for its log probabilities.
-        raw_bytes: The body of the answer as it came.
+        raw_bytes: The body of the answer as it came; of a streamed one the body
+            that it would have come in, put together of the chunks. Two completions
+            may be equal whose bytes are not.
         prompt_log_probs: Those of the prompt's tokens, which vLLM gives if
             `extra_body` asks for `prompt_logprobs`; None if none came.
     """
@@ -140,7 +134,7 @@ class TextCompletion:
     id: str | None = None
     request_id: str | None = None
     body_warnings: tuple[ResponseWarning, ...] = attrs.field(default=(), repr=False)
-    raw_bytes: bytes = attrs.field(default=b"", repr=False)
+    raw_bytes: bytes = attrs.field(default=b"", repr=False, eq=False)
     prompt_log_probs: PromptLogProbs | None = attrs.field(default=None, repr=False)
 
     @property

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limin.completion import Timing
 from limin.conversation import Conversation
 from limin.errors import LiminError
+from limin.timing import Timing
 from limin.wire import Answer
 from limin.wire.response import Question, read_completion
 

@@ -7,10 +7,11 @@ import attrs
 import pytest
 from builders import TIMING, body_of, capture, read
 
-from limin.completion import Choice, TextCompletion, Timing, Usage
+from limin.completion import Choice, TextCompletion, Usage
 from limin.conversation import Conversation, Message
 from limin.diagnostics import LiminWarning, ResponseWarning, WarningCode
 from limin.logprobs import LogProbs, Position, TokenLogProb, TokenPosition
+from limin.timing import Timing
 
 HOT = "llama.cpp-b11549-logprobs_top1_hot"
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
+from limin.completion import Delta
 from limin.logprobs import LogProbs
 from limin.wire import Answer, failure, mend, schema, tree
 from limin.wire.events import ErrorEvent
@@ -29,8 +30,9 @@ from limin.wire.response import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from limin.completion import TextCompletion, Timing
+    from limin.completion import TextCompletion
     from limin.errors import StatusError
+    from limin.timing import Timing
     from limin.wire.response import Question
 
 _NULL = len(b"null")
@@ -40,32 +42,6 @@ _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 # What is kept of a chunk but for its choices.
 _NAMES = ("id", "model", "created")
 _FIELDS = (*_NAMES, "system_fingerprint", "usage", "error", "message", "detail")
-
-
-class Delta(msgspec.Struct, frozen=True, gc=False):
-    """What one event of a stream adds to one choice.
-
-    Text and log probabilities need not come together: a server may hold back
-    text whose tokens it has told already.
-
-    Source: `choices[].delta` of a chunk.
-
-    Attributes:
-        text: What is added to the answer; often empty.
-        reasoning: What is added to the model's thoughts.
-        refusal: What is added to what the model says instead of an answer.
-        choice: Index of the choice, from 0.
-        finish_reason: Why the model stopped, in OpenAI's word if there is one;
-            None until it did.
-        log_probs: Those of the tokens that the event tells of; None if none came.
-    """
-
-    text: str = ""
-    reasoning: str = ""
-    refusal: str = ""
-    choice: int = 0
-    finish_reason: str | None = None
-    log_probs: LogProbs | None = None
 
 
 class Assembly:
@@ -95,6 +71,11 @@ class Assembly:
     def is_finished(self) -> bool:
         """Whether there is a choice, and each has told why it stopped."""
         return 0 < len(self._choices) == len(self._finished)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of the answer can be missing, be the stream's end as it may."""
+        return self.is_finished and "usage" in self._fields
 
     def add(self, data: bytes) -> list[Delta]:
         """What an event, whose *data* these are, adds to the answer; often one delta.

@@ -27,9 +27,10 @@ from limin.wire.positions import (
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from limin.completion import ReasoningSource, Timing
+    from limin.completion import ReasoningSource
     from limin.conversation import Conversation
     from limin.logprobs import Load
+    from limin.timing import Timing
 
 # vLLM's number for its whole vocabulary.
 _ALL = -1

@@ -3,9 +3,10 @@ import re
 
 import pytest
 
-from limin.completion import Choice, TextCompletion, Timing
+from limin.completion import Choice, TextCompletion
 from limin.conversation import Conversation, Message, Role
 from limin.logprobs import LogProbs, Position
+from limin.timing import Timing
 
 # What a terminal obeys: the escape sequences of colours and nothing else.
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
