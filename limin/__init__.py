@@ -3,7 +3,7 @@
 from limin.batch import Results
 from limin.checkpoint import read_checkpoint
 from limin.client import Client
-from limin.completion import Attempt, Choice, TextCompletion, Timing, Usage
+from limin.completion import Choice, Delta, TextCompletion, Usage
 from limin.conversation import Conversation, Message, Role
 from limin.diagnostics import LiminWarning, ResponseWarning, WarningCode
 from limin.endpoint import Limits
@@ -31,19 +31,30 @@ from limin.errors import (
     ResponseTooLargeError,
     ServerError,
     StatusError,
+    StreamError,
     TransportError,
 )
 from limin.functions import (
     FunctionBatchOptions,
     FunctionOptions,
+    FunctionStreamOptions,
     generate_text_completion,
     generate_text_completion_for_conversation,
     generate_text_completions,
     generate_text_completions_for_conversations,
     iter_text_completions,
+    stream_text_completion,
+    stream_text_completion_for_conversation,
 )
 from limin.logprobs import LogProbs, PromptLogProbs
-from limin.parameters import BatchOptions, CompletionOptions, ModelConfiguration
+from limin.parameters import (
+    BatchOptions,
+    CompletionOptions,
+    ModelConfiguration,
+    StreamOptions,
+)
+from limin.stream import CompletionStream
+from limin.timing import Attempt, Latency, Timing
 from limin.tokens import TextPiece, TokenLogProb, TokenPosition
 
 __all__ = [
@@ -58,14 +69,18 @@ __all__ = [
     "Choice",
     "Client",
     "CompletionOptions",
+    "CompletionStream",
     "ConfigurationError",
     "ConnectError",
     "ContentFilterError",
     "ContextLengthError",
     "Conversation",
     "ConversationError",
+    "Delta",
     "FunctionBatchOptions",
     "FunctionOptions",
+    "FunctionStreamOptions",
+    "Latency",
     "LiminError",
     "LiminWarning",
     "Limits",
@@ -87,6 +102,8 @@ __all__ = [
     "Role",
     "ServerError",
     "StatusError",
+    "StreamError",
+    "StreamOptions",
     "TextCompletion",
     "TextPiece",
     "Timing",
@@ -101,4 +118,6 @@ __all__ = [
     "generate_text_completions_for_conversations",
     "iter_text_completions",
     "read_checkpoint",
+    "stream_text_completion",
+    "stream_text_completion_for_conversation",
 ]

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
+import math
 import random
-import time
 import warnings
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
-import attrs
 import msgspec
 
+from limin.attempts import Attempts
 from limin.checkpoint import Checkpoint
-from limin.completion import Attempt, Timing
 from limin.diagnostics import LiminWarning
 from limin.errors import (
     AnswerWarningError,
     CheckpointError,
     ConfigurationError,
     LiminError,
-    RequestTimeoutError,
 )
 from limin.parameters import is_above_zero, is_count
+from limin.stream import Patience, StreamedAnswer
 from limin.wire.response import Question, read_completion
 from limin.workers import NotRecorded
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Awaitable, Callable
 
-    from limin.completion import TextCompletion
+    from limin.completion import Delta, TextCompletion
     from limin.conversation import Conversation
     from limin.endpoint import Endpoint
     from limin.parameters import OnWarning
     from limin.policy.retry import RetryPolicy
     from limin.transport.http import HttpTransport
     from limin.turnstile import Turnstile
+    from limin.wire import Incoming
     from limin.wire.request import RequestEncoder
+
+
+_Got = TypeVar("_Got")
 
 
 class Asker(msgspec.Struct, frozen=True):
@@ -46,6 +51,7 @@ class Asker(msgspec.Struct, frozen=True):
     encoder: RequestEncoder
     model: str
     timeout: float | None
+    idle_timeout: float | None
     retry: RetryPolicy
     on_warning: OnWarning
     turnstile: Turnstile
@@ -66,30 +72,93 @@ class Asker(msgspec.Struct, frozen=True):
         Raises:
             LiminError: If there is none; its `attempts` tell of each request.
         """
-        tried = _Attempts()
-        tokens = await self._turn(body)
-        with anyio.move_on_after(self.timeout) as scope:
-            while True:
-                tried.begin()
-                try:
-                    answer = await self.transport.post(body)
-                    completion = read_completion(question, tried.timing(), answer)
-                    self.turnstile.used(tokens, completion.usage)
-                    return self._checked(completion)
-                except LiminError as error:
-                    wait = self._wait(error, len(tried.attempts) + 1, scope.deadline)
-                    tried.failed(error, wait or 0.0)
-                    if wait is None:
-                        error.attempts = tuple(tried.attempts)
-                        raise
-                before = anyio.current_time()
-                await anyio.sleep(wait)
-                tokens = await self._turn(body)
-                tried.waited(anyio.current_time() - before)
-        reason = f"no complete answer within {self.timeout:g} seconds"
-        late = RequestTimeoutError(reason, self.timeout)
-        late.attempts = tuple(tried.attempts)
-        raise late from (late.attempts[-1].error if late.attempts else None)
+        fetch = self._fetch_by_stream if self.encoder.streams else self._fetch
+        return await self._insist(body, question, fetch)
+
+    async def begin(self, conversation: Conversation) -> tuple[StreamedAnswer, list[Delta]]:
+        """The answer to *conversation* as it comes, and its first deltas.
+
+        Raises:
+            LiminError: If none came; its `attempts` tell of each request.
+        """
+        body, question = self.encoder.encode(conversation), self.question(conversation)
+        return await self._insist(body, question, self._open)
+
+    async def _insist(
+        self,
+        body: bytes,
+        question: Question,
+        fetch: Callable[[bytes, Question, Attempts, Patience], Awaitable[_Got]],
+    ) -> _Got:
+        """What *fetch* gets, after as many attempts as it takes."""
+        tried = Attempts()
+        tried.tokens = await self._turn(body)
+        deadline = math.inf
+        if self.timeout is not None:
+            deadline = anyio.current_time() + self.timeout
+        patience = Patience(self.timeout, deadline, self.idle_timeout)
+        while True:
+            tried.begin()
+            try:
+                return await fetch(body, question, tried, patience)
+            except LiminError as error:
+                wait = self._wait(error, len(tried.failed) + 1, deadline)
+                tried.fail(error, wait or 0.0)
+                if wait is None:
+                    error.attempts = tuple(tried.failed)
+                    raise
+            await self._rest(wait, body, tried, patience)
+
+    async def _rest(
+        self, wait: float, body: bytes, tried: Attempts, patience: Patience
+    ) -> None:
+        """Wait until the next attempt may leave."""
+        before = anyio.current_time()
+        with anyio.CancelScope(deadline=patience.deadline):
+            await anyio.sleep(wait)
+            tried.tokens = await self._turn(body)
+            tried.waited(anyio.current_time() - before)
+            return
+        late = patience.late()
+        late.attempts = tuple(tried.failed)
+        raise late from tried.last_error
+
+    async def _fetch(
+        self, body: bytes, question: Question, tried: Attempts, patience: Patience
+    ) -> TextCompletion:
+        with anyio.CancelScope(deadline=patience.deadline):
+            answer = await self.transport.post(body)
+            completion = read_completion(question, tried.timing(), answer)
+            self._finish(tried, completion)
+            return completion
+        raise patience.late() from tried.last_error
+
+    async def _fetch_by_stream(
+        self, body: bytes, question: Question, tried: Attempts, patience: Patience
+    ) -> TextCompletion:
+        answer, _ = await self._open(body, question, tried, patience)
+        try:
+            while await answer.more():
+                pass
+        finally:
+            await answer.aclose()
+        return answer.completion
+
+    async def _open(
+        self, body: bytes, question: Question, tried: Attempts, patience: Patience
+    ) -> tuple[StreamedAnswer, list[Delta]]:
+        incoming: Incoming | None = None
+        with anyio.CancelScope(deadline=patience.deadline):
+            incoming = await self.transport.open(body)
+        if incoming is None:
+            raise patience.late() from tried.last_error
+        finish = partial(self._finish, tried)
+        answer = StreamedAnswer(incoming, question, tried, patience, finish)
+        try:
+            return answer, await answer.more()
+        except BaseException:
+            await answer.aclose()
+            raise
 
     def question(self, conversation: Conversation) -> Question:
         """What the answer to *conversation* is read against."""
@@ -120,8 +189,9 @@ class Asker(msgspec.Struct, frozen=True):
         moment = max(anyio.current_time() + wait, self.turnstile.opens)
         return wait if moment < deadline else None
 
-    def _checked(self, completion: TextCompletion) -> TextCompletion:
-        """*completion*, after what is odd about it was told as it should be."""
+    def _finish(self, tried: Attempts, completion: TextCompletion) -> None:
+        """Note what *completion* took, and tell what is odd about it as one should."""
+        self.turnstile.used(tried.tokens, completion.usage)
         found = () if self.on_warning == "ignore" else completion.warnings
         if found and self.on_warning == "raise":
             raise AnswerWarningError(found, completion)
@@ -130,7 +200,6 @@ class Asker(msgspec.Struct, frozen=True):
                 warnings.warn(str(one), LiminWarning, stacklevel=2)
         except LiminWarning as error:  # Warnings are errors here: no answer is lost.
             raise AnswerWarningError(found, completion) from error
-        return completion
 
 
 class Recorder:
@@ -182,50 +251,6 @@ class Recorder:
         return completion
 
 
-class _Attempts:
-    """The requests of one completion so far, and their clocks.
-
-    Attributes:
-        attempts: Those that failed.
-    """
-
-    def __init__(self) -> None:
-        self.attempts: list[Attempt] = []
-        self._first: tuple[float, float] | None = None
-
-    def begin(self) -> None:
-        """A request leaves."""
-        self._start = time.time(), time.perf_counter()
-        self._first = self._first or self._start
-
-    def failed(self, error: LiminError, wait: float) -> None:
-        """It failed, and the next one leaves after *wait* seconds."""
-        self.attempts.append(self._ended(time.perf_counter(), error, wait))
-
-    def waited(self, seconds: float) -> None:
-        """So long it was in truth until the next one left."""
-        self.attempts[-1] = attrs.evolve(self.attempts[-1], waited=seconds)
-
-    def timing(self) -> Timing:
-        """That of all of them, of which the last has just succeeded."""
-        start_time, start = self._first or self._start
-        now = time.perf_counter()
-        return Timing(
-            start_time=start_time,
-            end_time=time.time(),
-            duration=now - start,
-            attempts=(*self.attempts, self._ended(now)),
-        )
-
-    def _ended(
-        self, now: float, error: LiminError | None = None, waited: float = 0.0
-    ) -> Attempt:
-        start_time, start = self._start
-        return Attempt(
-            start_time=start_time, duration=now - start, error=error, waited=waited
-        )
-
-
 def checked_retries(max_retries: int) -> int:
     """*max_retries* itself.
 
@@ -238,13 +263,13 @@ def checked_retries(max_retries: int) -> int:
     return max_retries
 
 
-def checked_timeout(timeout: float | None) -> float | None:
-    """*timeout* itself.
+def checked_seconds(name: str, found: float | None) -> float | None:
+    """*found* itself, which the option *name* was given.
 
     Raises:
         ConfigurationError: If it is neither None nor a number above 0.
     """
-    if timeout is not None and not is_above_zero(timeout):
-        problem = f"timeout: expected seconds above 0 or None, found {timeout!r}"
+    if found is not None and not is_above_zero(found):
+        problem = f"{name}: expected seconds above 0 or None, found {found!r}"
         raise ConfigurationError(problem)
-    return timeout
+    return found

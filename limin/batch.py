@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias, get_args
 
 import anyio
 
@@ -97,14 +97,6 @@ def completions_or_raise(
     return completions
 
 
-class AsyncResource(Protocol):
-    """What is closed when it is done with."""
-
-    async def aclose(self) -> None:
-        """Close it."""
-        ...
-
-
 class Results:
     """The results of a batch as they finish: `async with`, then `async for`.
 
@@ -155,9 +147,9 @@ class Results:
                 return False
             raise found from None
 
-    def closing(self, resource: AsyncResource) -> Self:
-        """The results themselves, which close *resource* when the block is left."""
-        self._stack.push_async_callback(resource.aclose)
+    def closing(self, close: Callable[[], Awaitable[None]]) -> Self:
+        """The results themselves, which call *close* when the block is left."""
+        self._stack.push_async_callback(close)
         return self
 
     def __aiter__(self) -> Self:

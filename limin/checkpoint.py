@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal, Self
 import attrs
 import msgspec
 
-from limin.completion import Attempt, Timing
 from limin.conversation import Conversation, Message
 from limin.errors import CheckpointError, LiminError
+from limin.timing import Attempt, Latency, Timing
 from limin.visible import visible
 from limin.wire import Answer, schema
 from limin.wire.response import Question, read_completion
@@ -67,6 +67,18 @@ class _Attempt(msgspec.Struct, gc=False):
     error: str | None
 
 
+class _Streamed(msgspec.Struct, gc=False, omit_defaults=True):
+    """What a stream has shown; see `Timing`."""
+
+    delta_times: tuple[float, ...] = ()
+    time_to_first_byte: float | None = None
+    time_to_first_token: float | None = None
+    time_to_first_reasoning: float | None = None
+    time_to_first_text: float | None = None
+    inter_token_latency: Latency | None = None
+    tokens_per_second: float | None = None
+
+
 class _Line(msgspec.Struct, gc=False, omit_defaults=True):
     """A line of the file, its newline apart; fields not named here are ignored.
 
@@ -81,6 +93,7 @@ class _Line(msgspec.Struct, gc=False, omit_defaults=True):
         request_id: The server's name for the exchange; null if it gave none.
         body: The answer's body as it came; null if it is no UTF-8.
         body_base64: The body then.
+        streamed: What else its `Timing` tells; null for an answer that came whole.
     """
 
     limin_checkpoint: Literal[1]
@@ -94,6 +107,7 @@ class _Line(msgspec.Struct, gc=False, omit_defaults=True):
     request_id: str | None
     body: str | None
     body_base64: bytes | None = None
+    streamed: _Streamed | None = None
 
 
 _encoder = msgspec.json.Encoder()
@@ -326,7 +340,15 @@ def _line(request: bytes, completion: TextCompletion) -> _Line:
         request_id=completion.request_id,
         body=body,
         body_base64=body_base64,
+        streamed=_streamed(timing),
     )
+
+
+def _streamed(timing: Timing) -> _Streamed | None:
+    if timing.time_to_first_byte is None:
+        return None
+    names = _Streamed.__struct_fields__
+    return _Streamed(**{name: getattr(timing, name) for name in names})
 
 
 def _words(error: LiminError | None) -> str | None:
@@ -340,6 +362,7 @@ def _answer(line: _Line) -> Answer:
 
 
 def _timing(line: _Line) -> Timing:
+    shown = {} if line.streamed is None else msgspec.structs.asdict(line.streamed)
     return Timing(
         start_time=line.start_time,
         end_time=line.end_time,
@@ -353,6 +376,7 @@ def _timing(line: _Line) -> Timing:
             )
             for one in line.attempts
         ),
+        **shown,
     )
 
 

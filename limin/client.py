@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Self, Unpack, cast, overload
 
-from limin.asking import Asker, Recorder, checked_retries, checked_timeout
+from limin.asking import Asker, Recorder, checked_retries, checked_seconds
 from limin.batch import Results, ask_all, check_batch, completions_or_raise
 from limin.conversation import as_conversation
 from limin.endpoint import Endpoint, Limits
@@ -16,6 +17,7 @@ from limin.parameters import (
     resolve_configuration,
 )
 from limin.policy.retry import RetryPolicy
+from limin.stream import CompletionStream
 from limin.transport.http import HttpTransport
 from limin.turnstile import Turnstile
 from limin.wire.request import RequestEncoder
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from limin.completion import TextCompletion
     from limin.conversation import Conversation
     from limin.errors import LiminError
+    from limin.parameters import StreamOptions
     from limin.transport.foreign import HttpClient
     from limin.workers import Parallel, Source
 
@@ -48,6 +51,7 @@ class Client:
         *,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = 600.0,
+        idle_timeout: float | None = 60.0,
         max_retries: int = 4,
         limits: Limits | None = None,
         requests_per_minute: float | None = None,
@@ -63,6 +67,8 @@ class Client:
                 no Authorization header is sent.
             headers: More headers for each request; they win over limin's.
             timeout: Seconds for the whole of one completion; None for no limit.
+            idle_timeout: Seconds that a stream may bring no data once its first
+                token came; None for no limit.
             max_retries: How often a request that failed for a passing reason is
                 sent again.
             limits: What a server may cost at most.
@@ -78,7 +84,8 @@ class Client:
                 server is meant and there is no key.
         """
         self._endpoint = Endpoint.resolve(base_url, api_key, headers)
-        self._timeout = checked_timeout(timeout)
+        self._timeout = checked_seconds("timeout", timeout)
+        self._idle_timeout = checked_seconds("idle_timeout", idle_timeout)
         self._max_retries = checked_retries(max_retries)
         self._turnstile = Turnstile(requests_per_minute, tokens_per_minute)
         self._transport = HttpTransport(self._endpoint, limits or Limits(), http_client)
@@ -275,6 +282,41 @@ class Client:
         ask = _ask_each(recorder, system_prompt)
         return Results(prompts_or_conversations, ask, n_parallel, recorder)
 
+    def stream_text_completion(
+        self,
+        user_prompt: str,
+        *,
+        system_prompt: str | None = None,
+        **options: Unpack[StreamOptions],
+    ) -> CompletionStream:
+        """The completion of one prompt as it comes.
+
+        `async with client.stream_text_completion(...) as stream`, and in it
+        `async for delta in stream`; then `stream.completion`.
+
+        Args:
+            user_prompt: What the user says.
+            system_prompt: What the system says before.
+            **options: See `StreamOptions`.
+        """
+        conversation = as_conversation(user_prompt, system_prompt)
+        return self.stream_text_completion_for_conversation(conversation, **options)
+
+    def stream_text_completion_for_conversation(
+        self, conversation: Conversation, **options: Unpack[StreamOptions]
+    ) -> CompletionStream:
+        """The completion of a conversation as it comes; see `stream_text_completion`.
+
+        Args:
+            conversation: What was said so far.
+            **options: See `StreamOptions`.
+        """
+        if "stream" in options:
+            problem = "unexpected keyword argument: 'stream'"
+            raise TypeError(problem)
+        asker = self._asker(CompletionOptions(stream=True, **options))
+        return CompletionStream(partial(asker.begin, as_conversation(conversation)))
+
     def _recorder(self, options: BatchOptions) -> Recorder:
         asking = {name: value for name, value in options.items() if name not in _OWN}
         return Recorder(
@@ -285,7 +327,10 @@ class Client:
 
     def _asker(self, options: CompletionOptions) -> Asker:
         configuration = resolve_configuration(options)
-        timeout = checked_timeout(options.get("timeout", self._timeout))
+        timeout = checked_seconds("timeout", options.get("timeout", self._timeout))
+        idle_timeout = checked_seconds(
+            "idle_timeout", options.get("idle_timeout", self._idle_timeout)
+        )
         max_retries = checked_retries(options.get("max_retries", self._max_retries))
         return Asker(
             self._endpoint,
@@ -293,6 +338,7 @@ class Client:
             RequestEncoder.of(configuration),
             configuration.model,
             timeout,
+            idle_timeout,
             RetryPolicy(attempts=1 + max_retries),
             checked_on_warning(options.get("on_warning", "ignore")),
             self._turnstile,

@@ -14,8 +14,9 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from limin.completion import Attempt, TextCompletion
+    from limin.completion import TextCompletion
     from limin.diagnostics import ResponseWarning
+    from limin.timing import Attempt
 
 
 class LiminError(Exception):
@@ -229,6 +230,27 @@ class AnswerWarningError(LiminError):
     def __str__(self) -> str:
         first, *more = self.warnings
         return f"{first}, and {len(more)} more" if more else str(first)
+
+
+@attrs.define
+class StreamError(LiminError):
+    """A stream ended, or broke, or turned to garbage, before its answer was whole.
+
+    Attributes:
+        reason: What happened.
+        partial: The answer so far; its one choice is empty if nothing of it came.
+        cause: The error that broke it, which `__cause__` is too: a
+            `TransportError`, a `StatusError` that the server told in mid-stream, or
+            a `ResponseError` at what is no chunk; None if the stream just ended,
+            without a finish reason.
+    """
+
+    reason: str
+    partial: TextCompletion = attrs.field(repr=False)
+    cause: LiminError | None = attrs.field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return f"the stream broke off: {self.reason}"
 
 
 @attrs.define

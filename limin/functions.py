@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal, Unpack, cast, overload
 
 from limin.batch import check_batch
 from limin.client import Client
+from limin.conversation import as_conversation
 from limin.errors import ConfigurationError
-from limin.parameters import BatchOptions, CompletionOptions
+from limin.parameters import BatchOptions, CompletionOptions, StreamOptions
 from limin.workers import size_of
 
 if TYPE_CHECKING:
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from limin.completion import TextCompletion
     from limin.conversation import Conversation
     from limin.errors import LiminError
+    from limin.stream import CompletionStream
     from limin.workers import Parallel, Source
 
 
-class FunctionOptions(CompletionOptions, total=False):
-    """The options of the one-call functions; see `CompletionOptions`, and `Client`.
+class FunctionStreamOptions(StreamOptions, total=False):
+    """The options of the stream functions; see `StreamOptions`, and `Client`.
 
     `client` is used and left open, and brings its own endpoint: `api_key` and
     `base_url` are for calls without one.
@@ -31,6 +33,10 @@ class FunctionOptions(CompletionOptions, total=False):
     client: Client | None
     api_key: str | None
     base_url: str | None
+
+
+class FunctionOptions(FunctionStreamOptions, CompletionOptions, total=False):
+    """The options of the one-call functions; the same and those of `CompletionOptions`."""
 
 
 class FunctionBatchOptions(BatchOptions, FunctionOptions, total=False):
@@ -229,10 +235,47 @@ def iter_text_completions(
     results = client.iter_text_completions(
         prompts_or_conversations, n_parallel, system_prompt=system_prompt, **rest
     )
-    return results if given is not None else results.closing(client)
+    return results if given is not None else results.closing(client.aclose)
 
 
-def _split(options: FunctionOptions) -> tuple[Client | None, CompletionOptions]:
+def stream_text_completion(
+    user_prompt: str,
+    *,
+    system_prompt: str | None = None,
+    **options: Unpack[FunctionStreamOptions],
+) -> CompletionStream:
+    """The completion of one prompt as it comes.
+
+    `async with stream_text_completion(...) as stream`, and in it
+    `async for delta in stream`; then `stream.completion`.
+
+    Args:
+        user_prompt: What the user says.
+        system_prompt: What the system says before.
+        **options: See `FunctionStreamOptions`.
+    """
+    conversation = as_conversation(user_prompt, system_prompt)
+    return stream_text_completion_for_conversation(conversation, **options)
+
+
+def stream_text_completion_for_conversation(
+    conversation: Conversation, **options: Unpack[FunctionStreamOptions]
+) -> CompletionStream:
+    """The completion of a conversation as it comes; see `stream_text_completion`.
+
+    Args:
+        conversation: What was said so far.
+        **options: See `FunctionStreamOptions`.
+    """
+    given, rest = _split(options)
+    client = given or Client(options.get("base_url"), options.get("api_key"))
+    stream = client.stream_text_completion_for_conversation(
+        conversation, **cast("StreamOptions", rest)
+    )
+    return stream if given is not None else stream.closing(client.aclose)
+
+
+def _split(options: FunctionStreamOptions) -> tuple[Client | None, CompletionOptions]:
     """The client that *options* name, and the options for its call.
 
     Raises:

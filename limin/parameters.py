@@ -25,7 +25,7 @@ OnWarning: TypeAlias = Literal["ignore", "warn", "raise"]
 # Fields of the body that limin itself answers for, and the option to use.
 _RESERVED = {
     "messages": "the prompt or conversation",
-    "stream": "limin, which reads whole answers",
+    "stream": "the option `stream` or the stream functions",
 }
 
 
@@ -131,7 +131,10 @@ class ModelConfiguration:
             position; OpenAI gives at most 20, and vLLM its whole vocabulary
             for -1. Needs `log_probs`.
         extra_body: Fields merged into the body of the request, over the others:
-            whatever a vendor takes. Kept as a shallow copy.
+            whatever a vendor takes. Kept as a shallow copy. A None at
+            `stream_options` leaves that out, for servers that refuse it.
+        stream: Whether to fetch the answer by streaming, for its timings and its
+            idle timeout; what comes back is the same.
 
     Raises:
         ConfigurationError: If a field is of the wrong type or out of range.
@@ -152,6 +155,7 @@ class ModelConfiguration:
     extra_body: Mapping[str, object] | None = attrs.field(
         default=None, converter=_copy, validator=[_mapping, _check_reserved], repr=False
     )
+    stream: bool = attrs.field(default=False, validator=_flag)
 
     def __attrs_post_init__(self) -> None:
         if self.top_log_probs is not None and not self.log_probs:
@@ -162,12 +166,14 @@ class ModelConfiguration:
             raise ConfigurationError(problem)
 
 
-class CompletionOptions(TypedDict, total=False):
+class StreamOptions(TypedDict, total=False):
     """The options of every function, by name; see `ModelConfiguration`.
 
     An option that is given wins over the same field of `model_configuration`, or
     over the client's. `timeout` is in seconds, for the whole of one completion, None
-    for no limit. `max_retries` is how often a request that failed for a passing
+    for no limit. `idle_timeout` is in seconds, too: how long a stream may bring no
+    data once its first token came; what only keeps a connection alive is no data.
+    `max_retries` is how often a request that failed for a passing
     reason is sent again. `on_warning` says what becomes of an answer's warnings,
     which are recorded in any case: nothing, a `LiminWarning` of Python's for each,
     or an `AnswerWarningError`.
@@ -186,8 +192,19 @@ class CompletionOptions(TypedDict, total=False):
     extra_body: Mapping[str, object] | None
     model_configuration: ModelConfiguration | None
     timeout: float | None
+    idle_timeout: float | None
     max_retries: int
     on_warning: OnWarning
+
+
+class CompletionOptions(StreamOptions, total=False):
+    """The options of a completion that is handed over whole; see `StreamOptions`.
+
+    `stream` fetches it by streaming, for its timings and its idle timeout. A stream
+    that breaks off before its end is asked for again, as any request is.
+    """
+
+    stream: bool
 
 
 class BatchOptions(CompletionOptions, total=False):

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from limin.errors import ConfigurationError, QuotaError, StatusError
+from limin.errors import ConfigurationError, QuotaError
 from limin.parameters import is_above_zero
 from limin.policy.pacing import CoolDown, Pacer
-from limin.policy.retry import OVERLOADED
+from limin.policy.retry import OVERLOADED, refusal_of
 
 if TYPE_CHECKING:
     from limin.completion import Usage
@@ -57,12 +57,13 @@ class Turnstile:
 
     def heard(self, error: LiminError, wait: float | None) -> None:
         """A request failed with *error*, and waits *wait* seconds; so may all others."""
-        if not isinstance(error, StatusError) or isinstance(error, QuotaError):
+        told = refusal_of(error)
+        if told is None or isinstance(told, QuotaError):
             return
-        asked = error.retry_after
-        if error.effective_status == _TOO_MANY and asked is None:
+        asked = told.retry_after
+        if told.effective_status == _TOO_MANY and asked is None:
             asked = wait
-        if error.effective_status in OVERLOADED and asked is not None:
+        if told.effective_status in OVERLOADED and asked is not None:
             self._always = False
             self._here().cool_down.rest(anyio.current_time(), asked)
 

@@ -19,6 +19,7 @@ from limin.errors import (
     QuotaError,
     RequestTimeoutError,
     StatusError,
+    StreamError,
 )
 from limin.policy.parallelism import AdaptiveParallelism
 from limin.policy.retry import OVERLOADED
@@ -189,6 +190,8 @@ def _was_overloaded(result: Result) -> bool:
 
 
 def _is_overload(error: LiminError | None) -> bool:
+    if isinstance(error, StreamError):
+        return _is_overload(error.cause)
     if isinstance(error, StatusError):
         return error.effective_status in OVERLOADED
     return isinstance(error, RequestTimeoutError)

@@ -1,20 +1,23 @@
-"""Retries and the deadline over them, in virtual time."""
+"""Retries, silence, and the deadline over them, in virtual time."""
 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 import trio
 import trio.testing
 from loopback import completion
+from streaming import HELLO, event_of
 
 import limin
 from limin import Client
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from pytest_httpx import HTTPXMock
 
 URL = "http://model.test/v1"
@@ -96,7 +99,7 @@ async def test_without_a_deadline_any_wait_is_begun(httpx_mock: HTTPXMock) -> No
 
 
 async def test_deadline_is_over_all_attempts(httpx_mock: HTTPXMock) -> None:
-    """What was tried before is told; the last of it is the cause."""
+    """What was tried is told, and what was cut off; what failed before is the cause."""
 
     async def slow(_request: httpx.Request) -> httpx.Response:
         await trio.sleep(4)
@@ -107,8 +110,22 @@ async def test_deadline_is_over_all_attempts(httpx_mock: HTTPXMock) -> None:
         with pytest.raises(limin.RequestTimeoutError) as caught:
             await client.generate_text_completion("hello")
     assert caught.value.timeout == 10
-    assert len(caught.value.attempts) == 2
+    *before, cut = [attempt.error for attempt in caught.value.attempts]
+    assert [type(error) for error in before] == [limin.ServerError] * 2
+    assert cut is caught.value
     assert isinstance(caught.value.__cause__, limin.ServerError)
+
+
+async def test_deadline_while_the_next_attempt_waits_for_its_turn(
+    httpx_mock: HTTPXMock,
+) -> None:
+    """The pace of the client keeps nobody beyond it."""
+    httpx_mock.add_response(500)
+    async with Client(URL, timeout=10, requests_per_minute=1) as client:
+        with pytest.raises(limin.RequestTimeoutError, match="10 seconds") as caught:
+            await client.generate_text_completion("hello")
+    (failed,) = caught.value.attempts
+    assert failed.error is caught.value.__cause__
 
 
 @pytest.mark.parametrize("max_retries", [-1, 1.5, "2", None, True])
@@ -116,3 +133,149 @@ def test_retries_that_make_no_sense(max_retries: int) -> None:
     """Told before anything is sent."""
     with pytest.raises(limin.ConfigurationError, match="max_retries: expected an integer"):
         Client(URL, max_retries=max_retries)
+
+
+class Dripping(httpx.AsyncByteStream):
+    """A body that comes in pieces; a number is so many seconds of silence."""
+
+    def __init__(self, *steps: bytes | float) -> None:
+        self.steps = steps
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for step in self.steps:
+            if isinstance(step, bytes):
+                yield step
+            else:
+                await trio.sleep(step)
+
+
+COMMENTS = (b": keep-alive\n\n", 10.0) * 12
+
+
+def drip(httpx_mock: HTTPXMock, *steps: bytes | float) -> None:
+    """Let the next request be answered by *steps*."""
+    headers = {"content-type": "text/event-stream"}
+    httpx_mock.add_response(headers=headers, stream=Dripping(*steps))
+
+
+@pytest.mark.parametrize("noise", [COMMENTS, (b"\n", 10.0) * 12, (120.0,)])
+async def test_silence_after_the_first_token_is_not_borne_for_long(
+    httpx_mock: HTTPXMock, noise: tuple[bytes | float, ...]
+) -> None:
+    """Only data break it; what keeps the connection alive does not."""
+    drip(httpx_mock, *HELLO[:2], 55.0, HELLO[2], *noise, *HELLO[3:])
+    before = trio.current_time()
+    async with Client(URL) as client, client.stream_text_completion("hello") as stream:
+        with pytest.raises(limin.StreamError, match="no data within 60 seconds") as caught:
+            await stream.until_done()
+    assert stream.text == caught.value.partial.message == "Hello"
+    assert isinstance(caught.value.cause, limin.RequestTimeoutError)
+    assert caught.value.cause.timeout == 60.0
+    assert trio.current_time() - before == pytest.approx(115.0)
+
+
+async def test_silence_before_the_first_token_is_thinking(httpx_mock: HTTPXMock) -> None:
+    """Be it a connection that is kept alive, or one with a role alone."""
+    drip(httpx_mock, *COMMENTS, HELLO[0], *COMMENTS, *HELLO[1:])
+    async with Client(URL) as client, client.stream_text_completion("hello") as stream:
+        assert (await stream.until_done()).message == "Hello"
+
+
+async def test_data_break_the_silence(httpx_mock: HTTPXMock) -> None:
+    """Even if they bring no delta: the server is at work."""
+    drip(httpx_mock, *HELLO[:2], 50.0, HELLO[0], 50.0, HELLO[0], 50.0, *HELLO[2:])
+    async with Client(URL) as client, client.stream_text_completion("hello") as stream:
+        assert (await stream.until_done()).message == "Hello"
+
+
+async def test_reader_that_takes_its_time_is_not_the_servers_silence(
+    httpx_mock: HTTPXMock,
+) -> None:
+    """The clock runs while limin waits for the server."""
+    drip(httpx_mock, *HELLO[:2], 1.0, *HELLO[2:])
+    async with Client(URL) as client, client.stream_text_completion("hello") as stream:
+        async for _ in stream:
+            await trio.sleep(100)
+    assert stream.completion.message == "Hello"
+
+
+@pytest.mark.parametrize("idle_timeout", [5.0, None])
+async def test_idle_timeout_of_the_call_wins_over_the_clients(
+    httpx_mock: HTTPXMock, idle_timeout: float | None
+) -> None:
+    """None is no limit."""
+    drip(httpx_mock, *HELLO[:2], 20.0, *HELLO[2:])
+    async with (
+        Client(URL, idle_timeout=10.0) as client,
+        client.stream_text_completion("hello", idle_timeout=idle_timeout) as stream,
+    ):
+        if idle_timeout is None:
+            assert (await stream.until_done()).message == "Hello"
+        else:
+            with pytest.raises(limin.StreamError, match="no data within 5 seconds"):
+                await stream.until_done()
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0, True, "60"])
+def test_idle_timeout_that_makes_no_sense(timeout: Any) -> None:
+    """Told before anything is sent."""
+    with pytest.raises(limin.ConfigurationError, match="idle_timeout: expected seconds"):
+        Client(URL, idle_timeout=timeout)
+    with pytest.raises(limin.ConfigurationError, match="idle_timeout: expected seconds"):
+        Client(URL).stream_text_completion("hello", idle_timeout=timeout)
+
+
+async def test_deadline_of_a_stream_keeps_what_came(httpx_mock: HTTPXMock) -> None:
+    """It is that of the whole, reading included."""
+    drip(httpx_mock, *HELLO[:2], 4.0, HELLO[2], 4.0, *HELLO[3:])
+    async with (
+        Client(URL, timeout=6.0) as client,
+        client.stream_text_completion("hello") as stream,
+    ):
+        with pytest.raises(limin.StreamError, match="within 6 seconds") as caught:
+            await stream.until_done()
+    assert caught.value.partial.message == "Hello"
+    assert caught.value.partial.timing.time_to_first_text is not None
+
+
+async def test_deadline_before_the_head_of_a_stream(httpx_mock: HTTPXMock) -> None:
+    """Nothing came: it is the deadline of any request."""
+
+    async def slow(_request: httpx.Request) -> httpx.Response:
+        await trio.sleep(20)
+        return httpx.Response(200)
+
+    httpx_mock.add_callback(slow)
+    async with Client(URL, timeout=6.0) as client:
+        with pytest.raises(limin.RequestTimeoutError, match="within 6 seconds"):
+            await client.stream_text_completion("hello").__aenter__()
+
+
+async def test_idle_stream_of_a_completion_is_asked_for_again(
+    httpx_mock: HTTPXMock,
+) -> None:
+    """And one whose deadline passed is not, but keeps what came."""
+    drip(httpx_mock, *HELLO[:2], 100.0)
+    drip(httpx_mock, *HELLO)
+    drip(httpx_mock, *HELLO[:2], 1000.0)
+    async with Client(URL) as client:
+        completion = await client.generate_text_completion("hello", stream=True)
+        first, _ = completion.timing.attempts
+        assert isinstance(first.error, limin.StreamError)
+        assert first.error.partial.message == "Hel"
+        with pytest.raises(limin.StreamError, match="within 30 seconds") as caught:
+            await client.generate_text_completion("hello", stream=True, timeout=30.0)
+    assert caught.value.partial.message == "Hel"
+    assert len(caught.value.attempts) == 1
+
+
+async def test_server_may_ask_for_rest_in_mid_stream(httpx_mock: HTTPXMock) -> None:
+    """Its wait is kept, and all requests of the client rest."""
+    error = event_of({"error": {"code": 429, "message": "Please retry after 33 seconds"}})
+    drip(httpx_mock, *HELLO[:2], error)
+    drip(httpx_mock, *HELLO)
+    before = trio.current_time()
+    async with Client(URL) as client:
+        completion = await client.generate_text_completion("hello", stream=True)
+    assert completion.message == "Hello"
+    assert trio.current_time() - before == pytest.approx(33.0)

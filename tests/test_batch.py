@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 import pytest
 from loopback import Request, completion, http, serve
+from streaming import event_of, text_of
 
 import limin
 from limin import Client, Conversation
@@ -456,19 +457,27 @@ async def test_any_parallelism_answers_everything(
     assert len(server.requests) == 60
 
 
-async def test_auto_sends_less_to_a_server_that_refuses() -> None:
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        http(b"", "429 Too Many Requests", "retry-after-ms: 1\r\n"),
+        http(text_of("Hel") + event_of({"error": {"code": 429, "message": "slower"}})),
+    ],
+    ids=["status", "stream"],
+)
+async def test_auto_sends_less_to_a_server_that_refuses(refusal: bytes) -> None:
     """A server that takes two at once and says 429 to more refuses less than it answers."""
 
     async def two_at_once(request: Request) -> bytes:
         refused = server.in_flight > 2
         await anyio.lowlevel.checkpoint()
         if refused:
-            return http(b"", "429 Too Many Requests", "retry-after-ms: 1\r\n")
+            return refusal
         return http(completion(request.prompt, usage={"completion_tokens": 1}))
 
     async with serve(two_at_once) as server, Client(server.base_url) as client:
         answers = await client.generate_text_completions(
-            ["hello"] * 100, "auto", show_progress=False, max_retries=20
+            ["hello"] * 100, "auto", show_progress=False, max_retries=20, stream=True
         )
     assert len(answers) == 100
     assert len(server.requests) < 200

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limin.checkpoint import Checkpoint, Recorded, read_checkpoint
-from limin.completion import Attempt, Timing
 from limin.conversation import Conversation, Message
 from limin.errors import CheckpointError, LiminError, RateLimitError
 from limin.parameters import ModelConfiguration
+from limin.timing import Attempt, Latency, Timing
 from limin.wire.request import RequestEncoder
 from limin.wire.response import Question, read_completion
 
@@ -155,6 +155,28 @@ def test_failed_attempts_say_what_they_were(path: Path) -> None:
     assert str(first.error) == "RateLimitError: the server answered 429: slower"
     assert type(first.error) is LiminError
     assert (first.waited, last.error, last.duration) == (0.5, None, 0.30000000000000004)
+
+
+STREAMED = attrs.evolve(
+    TIMING,
+    time_to_first_byte=0.1,
+    time_to_first_token=0.2,
+    time_to_first_text=0.30000000000000004,
+    inter_token_latency=Latency.of([0.1, 0.2]),
+    tokens_per_second=7.5,
+    delta_times=[0.2, 0.3],
+)
+
+
+def test_times_of_a_stream_come_back(path: Path) -> None:
+    """To the last digit, and none where none were taken."""
+    with Checkpoint.open(path) as checkpoint:
+        checkpoint.add(request(), completed(timing=STREAMED))
+        checkpoint.add(request(), completed())
+    streamed, whole = read_checkpoint(path)
+    assert attrs.evolve(streamed.timing, attempts=()) == STREAMED
+    assert whole.timing == TIMING
+    assert b'"streamed":null' not in path.read_bytes()
 
 
 def test_recorded_line_is_taken(path: Path) -> None:

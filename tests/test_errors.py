@@ -32,6 +32,7 @@ from limin.errors import (
     ResponseTooLargeError,
     ServerError,
     StatusError,
+    StreamError,
     TransportError,
 )
 
@@ -57,6 +58,7 @@ PARENTS: dict[type[LiminError], tuple[type[Exception], ...]] = {
     ResponseError: (LiminError,),
     AnswerWarningError: (LiminError,),
     NotSentError: (LiminError,),
+    StreamError: (LiminError,),
     BatchError: (LiminError,),
     CheckpointError: (LiminError,),
 }
@@ -86,6 +88,7 @@ EXAMPLES: list[LiminError] = [
     ),
     ResponseError("expected a list", "$.choices", "{", 201, "req-1", BODY),
     AnswerWarningError((MENDED, MISSING), read(body_of("4"))),
+    StreamError("the server hung up", read(body_of("4")), ProtocolError("bang")),
     NotSentError("the key is wrong"),
     CheckpointError("no space left on device", "run.jsonl"),
     BatchError([NotSentError("a"), ConnectError("b")], AuthenticationError(401, "c")),

@@ -26,10 +26,11 @@ FLOORS = (
         "limin.tokens",
         "limin.logprobs",
         "limin.completion",
+        "limin.timing",
     ),
     ("limin.wire", "limin.policy"),
-    ("limin.transport", "limin.turnstile", "limin.checkpoint"),
-    ("limin.workers",),
+    ("limin.transport", "limin.turnstile", "limin.checkpoint", "limin.attempts"),
+    ("limin.workers", "limin.stream"),
     ("limin.batch",),
     ("limin.asking",),
     ("limin.client",),
@@ -55,6 +56,7 @@ LATE_IMPORTS = {
 # Types from a floor above, for annotations alone.
 TYPES_FROM_ABOVE = {
     ("limin.errors", "limin.completion"),
+    ("limin.errors", "limin.timing"),
     ("limin.errors", "limin.diagnostics"),
 }
 

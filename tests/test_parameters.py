@@ -24,6 +24,7 @@ FITTING: dict[str, list[Any]] = {
     "presence_penalty": [None, -2, 0.0, 2.5],
     "frequency_penalty": [None, -2, 0.0, 2.5],
     "log_probs": [True, False],
+    "stream": [True, False],
     "extra_body": [None, {}, {"min_p": 0.1, "n": 2}],
 }
 
@@ -85,6 +86,7 @@ def test_defaults() -> None:
         "log_probs": False,
         "top_log_probs": None,
         "extra_body": None,
+        "stream": False,
     }
 
 
@@ -143,7 +145,7 @@ def test_extra_body_is_copied() -> None:
     ("name", "home"),
     [
         ("messages", "the prompt or conversation"),
-        ("stream", "limin, which reads whole answers"),
+        ("stream", "the option `stream` or the stream functions"),
     ],
 )
 def test_extra_body_may_not_replace_what_limin_sends(name: str, home: str) -> None:
@@ -171,13 +173,14 @@ def test_fields_go_by_name() -> None:
 
 
 def test_options_are_the_fields() -> None:
-    """Type checkers know each field as an option, under its type, and three more."""
+    """Type checkers know each field as an option, under its type, and some more."""
     options = CompletionOptions.__annotations__
     fields = attrs.fields_dict(ModelConfiguration)
     assert set(options) == {
         *fields,
         "model_configuration",
         "timeout",
+        "idle_timeout",
         "max_retries",
         "on_warning",
     }

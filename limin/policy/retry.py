@@ -16,6 +16,7 @@ from limin.errors import (
     RequestTimeoutError,
     ResponseTooLargeError,
     StatusError,
+    StreamError,
     TransportError,
 )
 
@@ -60,15 +61,27 @@ class RetryPolicy:
         """
         if attempt >= self.attempts or not _may_pass(error):
             return None
-        if isinstance(error, StatusError) and error.retry_after is not None:
-            return error.retry_after
+        told = refusal_of(error)
+        if told is not None and told.retry_after is not None:
+            return told.retry_after
         # 2.0 ** 1024 raises OverflowError; 2.0 ** 64 outgrows any max_delay.
         ceiling = self.first_delay * 2.0 ** min(attempt - 1, 64)
         return chance * min(ceiling, self.max_delay)
 
 
+def refusal_of(error: LiminError) -> StatusError | None:
+    """What the server itself told in *error*, at once or in mid-stream."""
+    told = error.cause if isinstance(error, StreamError) else error
+    return told if isinstance(told, StatusError) else None
+
+
 def _may_pass(error: LiminError) -> bool:
     """Whether the same request may succeed the next time."""
+    if isinstance(error, StreamError):
+        # A server that had begun to answer may do so to the end the next time,
+        # however it broke off: by silence or by garbage, too.
+        told = refusal_of(error)
+        return not isinstance(error.cause, _PERMANENT) if told is None else _may_pass(told)
     if isinstance(error, StatusError) and error.should_retry is not None:
         return error.should_retry
     if isinstance(error, _PERMANENT):

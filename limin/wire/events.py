@@ -25,6 +25,33 @@ class ErrorEvent(bytes):
     __slots__ = ()
 
 
+_NAMES = frozenset({b"", b"data", b"event", b"id", b"retry", b"error"})
+_LONGEST_NAME = max(map(len, _NAMES))
+
+
+def are_events(content_type: str, start: bytes, *, is_all: bool) -> bool | None:
+    """Whether a body is server-sent events; None if more of it must come first.
+
+    Servers send a whole answer, or an error, where a stream was asked for, and
+    streams under a wrong content type: what the body starts with decides.
+
+    Args:
+        content_type: What its header says; empty if there is none.
+        start: The start of the body, as far as it came, without white space.
+        is_all: Whether that is all of it.
+    """
+    start = start.removeprefix(_BYTE_ORDER_MARK).lstrip()
+    is_said = content_type.partition(";")[0].strip().lower() == "text/event-stream"
+    if not start:
+        return is_said if is_all else None
+    if is_said or start[:1] in {b"{", b"["}:
+        return start[:1] not in {b"{", b"["}
+    name, colon, _ = start.partition(b":")
+    if colon:
+        return name in _NAMES
+    return False if is_all or len(start) > _LONGEST_NAME else None
+
+
 class EventDecoder:
     """Finds the events in a stream, however the network cuts it.
 

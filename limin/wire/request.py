@@ -33,12 +33,14 @@ class RequestEncoder(msgspec.Struct, frozen=True):
         asks_log_probs: Whether the answers should hold log probabilities.
         top_log_probs: How many alternatives they should hold at each position.
         max_tokens: How long they may be; None for the server's own limit.
+        streams: Whether they should come as streams.
     """
 
     head: bytes
     asks_log_probs: bool
     top_log_probs: int | None = None
     max_tokens: int | None = None
+    streams: bool = False
 
     @classmethod
     def of(cls, configuration: ModelConfiguration) -> RequestEncoder:
@@ -48,6 +50,8 @@ class RequestEncoder(msgspec.Struct, frozen=True):
             ConfigurationError: If JSON cannot hold something in `extra_body`.
         """
         fields = _fields(configuration) | dict(configuration.extra_body or {})
+        if fields.get("stream_options", ...) is None:
+            del fields["stream_options"]
         try:
             # The standard library's writer refuses NaN; msgspec's would send null.
             parameters = json.dumps(fields, allow_nan=False, separators=(",", ":"))
@@ -62,6 +66,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
             bool(fields.get("logprobs")),
             top if type(top) is int else None,
             most if type(most) is int else None,
+            configuration.stream,
         )
 
     def encode(self, conversation: Conversation) -> bytes:
@@ -83,11 +88,15 @@ class RequestEncoder(msgspec.Struct, frozen=True):
 
 def _fields(configuration: ModelConfiguration) -> dict[str, object]:
     """The fields that are set, under the wire's names; False is a default too."""
-    return {
+    fields: dict[str, object] = {
         _WIRE_NAMES.get(name, name): value
         for name, value in attrs.asdict(configuration, recurse=False).items()
         if name not in _NOT_SENT and value is not None and value is not False
     }
+    if configuration.stream:
+        # Else the server counts no tokens for a stream.
+        fields["stream_options"] = {"include_usage": True}
+    return fields
 
 
 def _surrogate_error(conversation: Conversation) -> ConversationError:

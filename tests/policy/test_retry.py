@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from builders import body_of, read
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -22,9 +23,16 @@ from limin import (
     ResponseTooLargeError,
     ServerError,
     StatusError,
+    StreamError,
     TransportError,
 )
 from limin.policy.retry import RetryPolicy
+
+
+def broken_by(cause: LiminError | None) -> StreamError:
+    """A stream that *cause* broke."""
+    return StreamError("it broke", read(body_of("4")), cause)
+
 
 AGAIN = [
     ConnectError("refused"),
@@ -36,6 +44,11 @@ AGAIN = [
     ServerError(200, "told in a success", code="502"),
     BadRequestError(400, "but try again", should_retry=True),
     ContextLengthError(400, "but try again", should_retry=True),
+    broken_by(None),
+    broken_by(ProtocolError("cut off")),
+    broken_by(ResponseError("garbage")),
+    broken_by(RequestTimeoutError("no data within 60 seconds", 60.0)),
+    broken_by(RateLimitError(200, "told in mid-stream", code="429")),
 ]
 
 NEVER = [
@@ -50,6 +63,9 @@ NEVER = [
     StatusError(200, "no", code="abc"),
     ResponseError("no choice"),
     ConversationError("no message"),
+    broken_by(ContextLengthError(200, "too long", code="400")),
+    broken_by(QuotaError(200, "used up", code="429")),
+    broken_by(ResponseTooLargeError("a bomb", 5)),
 ]
 
 
@@ -88,6 +104,7 @@ def test_wait_that_the_server_asks_for_wins() -> None:
     """Whatever chance says, and however long it is."""
     error = RateLimitError(429, "later", retry_after=333.0)
     assert RetryPolicy().delay(error, attempt=1, chance=0.0) == 333.0
+    assert RetryPolicy().delay(broken_by(error), attempt=1, chance=0.0) == 333.0
 
 
 @given(

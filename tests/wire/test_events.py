@@ -1,4 +1,5 @@
 import time
+from typing import Any
 
 import pytest
 from builders import capture, captures
@@ -6,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from limin.errors import ResponseTooLargeError
-from limin.wire.events import ErrorEvent, EventDecoder
+from limin.wire.events import ErrorEvent, EventDecoder, are_events
 
 STREAMS = [name for name in captures() if "-stream" in name]
 
@@ -209,3 +210,35 @@ def test_time_is_linear_in_the_size_of_an_event(size: int) -> None:
     assert decoder.feed(b"\n\n") == [b"x" * 500_000]
     # Some tenths of a second; copying all at each piece would take many times that.
     assert time.perf_counter() - start < 20.0
+
+
+STREAM = "Text/Event-Stream; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "start", "expected"),
+    [
+        (STREAM, b"data: 1", True),
+        (STREAM, b"hello", True),
+        (STREAM, b'{"error":', False),
+        (STREAM, b"[", False),
+        (STREAM, b"", None),
+        (STREAM, b"\n \n", None),
+        ("", b"", None),
+        ("application/json", b"data", None),
+        ("application/json", b"data:", True),
+        ("application/json", b": hi", True),
+        ("text/plain", b"\xef\xbb\xbfid:", True),
+        ("text/plain", b"retry:1", True),
+        ("text/plain", b"oops:", False),
+        ("text/plain", b"<html>", False),
+        ("", b'"text"', False),
+    ],
+)
+def test_what_a_body_starts_with_decides(
+    content_type: str, start: bytes, expected: Any
+) -> None:
+    """Whatever its header says; where it is too short to tell, more must come."""
+    assert are_events(content_type, start, is_all=False) is expected
+    ended = content_type == STREAM if expected is None else expected
+    assert are_events(content_type, start, is_all=True) is ended
