@@ -14,11 +14,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# Controls (C0 but tab and newline, DEL, C1), soft hyphen, zero-width and
-# bidirectional characters, line and paragraph separators, tags, half surrogates.
+# What Unicode knows to act or to show nothing: controls (Cc) but tab and newline,
+# format characters (Cf), half surrogates (Cs), line and paragraph separators,
+# fillers, variation selectors, tags. Three kinds stay: U+FE0F, which ordinary
+# emoji carry; Arabic and Syriac signs that are Cf, and yet are seen; private
+# characters (Co), which show a box or an icon of the user's own font.
+# Source: UnicodeData.txt, and Default_Ignorable_Code_Point in
+# DerivedCoreProperties.txt, of Unicode 16.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5"
+    "\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e"
+    "\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U00013430-\U0001343f"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _PICTURES = 0x2400  # U+2400 to U+241F picture the characters U+0000 to U+001F.
 
@@ -30,7 +37,8 @@ _HEAD = 24
 def visible(text: str) -> str:
     """*text* with a symbol for each character that acts instead of showing.
 
-    Tabs and newlines stay.
+    Tabs and newlines stay. A family of emoji falls apart into its members, since
+    what joins them (U+200D) can join other things unseen.
     """
     return _INVISIBLE.sub(_symbol, text)
 

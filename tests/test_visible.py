@@ -1,6 +1,7 @@
 import json
 import re
 import string
+import sys
 import unicodedata
 
 import pytest
@@ -52,11 +53,35 @@ def secrets_of(length: int) -> st.SearchStrategy[str]:
         ("\ufeff", "⟨U+FEFF⟩"),
         ("\ud800", "⟨U+D800⟩"),
         ("\U000e0041", "⟨U+E0041⟩"),
+        ("\U000e0100", "⟨U+E0100⟩"),
+        ("\u3164", "⟨U+3164⟩"),
+        ("\ufe0e", "⟨U+FE0E⟩"),
+        ("\u2764\ufe0f", "\u2764\ufe0f"),
+        ("\u2800 \u06dd \ue0b0", "\u2800 \u06dd \ue0b0"),
+        ("👨\u200d👧", "👨⟨U+200D⟩👧"),
     ],
 )
 def test_acting_characters_become_symbols(text: str, shown: str) -> None:
     """A character that would act on the screen is shown as a symbol, any other as it is."""
     assert visible(text) == shown
+
+
+def test_no_character_of_unicode_acts() -> None:
+    """Of all characters those that act or show nothing come out as symbols."""
+    # Signs that Unicode calls format characters although they are seen.
+    seen = {*map(chr, range(0x600, 0x606)), *"\u06dd\u070f\u0890\u0891\u08e2"}
+    seen |= {*"\U000110bd\U000110cd\t\n"}
+    acting = {
+        character
+        for character in map(chr, range(sys.maxunicode + 1))
+        if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        or "VARIATION SELECTOR" in unicodedata.name(character, "")
+        or character in "\u034f\u115f\u1160\u3164\uffa0"
+    }
+    acting -= seen | {"\ufe0f"}
+    assert len(acting) > 2500
+    assert {character for character in acting if visible(character) == character} == set()
+    assert {character for character in seen if visible(character) != character} == set()
 
 
 @given(text=HOSTILE)
