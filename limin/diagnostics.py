@@ -6,6 +6,8 @@ import enum
 
 import attrs
 
+from limin.visible import visible
+
 
 class WarningCode(enum.StrEnum):
     """The stable names of what can be odd about an answer."""
@@ -77,7 +79,7 @@ class ResponseWarning:
         where = f"at `{self.path}`"
         if self.count > 1:
             where += f" and {self.count - 1} more"
-        return f"{self.problem} ({where}; {self.code})"
+        return visible(f"{self.problem} ({where}; {self.code})")
 
 
 class LiminWarning(UserWarning):

@@ -1,7 +1,8 @@
 """Every exception that limin raises on purpose, and their tree.
 
-Fields say what happened; `str` says it in one sentence. Neither ever holds a
-key or a prompt: what a server wrote is cleaned of both before it comes here.
+Fields say what happened; `str` says it in one sentence, in which nothing acts on
+the screen. Neither ever holds a key or a prompt: what a server wrote is cleaned of
+both before it comes here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import attrs
+
+from limin.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +46,7 @@ class ConfigurationError(LiminError, ValueError):
     problem: str
 
     def __str__(self) -> str:
-        return self.problem
+        return visible(self.problem)
 
 
 @attrs.define
@@ -59,7 +62,7 @@ class ConversationError(LiminError, ValueError):
     problem: str
 
     def __str__(self) -> str:
-        return self.problem
+        return visible(self.problem)
 
 
 @attrs.define
@@ -73,7 +76,7 @@ class TransportError(LiminError):
     reason: str
 
     def __str__(self) -> str:
-        return self.reason
+        return visible(self.reason)
 
 
 class ConnectError(TransportError):
@@ -142,7 +145,7 @@ class StatusError(LiminError):
             words += f": {self.reason}"
         if self.retry_after is not None:
             words += f" (asks to wait {self.retry_after:g} seconds)"
-        return words + _request_id_note(self.request_id)
+        return visible(words + _request_id_note(self.request_id))
 
     @property
     def effective_status(self) -> int:
@@ -212,7 +215,7 @@ class ResponseError(LiminError):
         words = f"{self.problem} at `{self.path}` of the server's answer"
         if self.reason:
             words += f", which begins: {self.reason}"
-        return words + _request_id_note(self.request_id)
+        return visible(words + _request_id_note(self.request_id))
 
 
 @attrs.define
@@ -264,7 +267,7 @@ class NotSentError(LiminError):
     reason: str
 
     def __str__(self) -> str:
-        return f"not sent: {self.reason}"
+        return visible(f"not sent: {self.reason}")
 
 
 @attrs.define
@@ -280,7 +283,7 @@ class CheckpointError(LiminError):
     path: str
 
     def __str__(self) -> str:
-        return f"checkpoint {self.path}: {self.problem}"
+        return visible(f"checkpoint {self.path}: {self.problem}")
 
 
 @attrs.define

@@ -35,6 +35,7 @@ from limin.errors import (
     StreamError,
     TransportError,
 )
+from limin.visible import visible
 
 PARENTS: dict[type[LiminError], tuple[type[Exception], ...]] = {
     ConfigurationError: (LiminError, ValueError),
@@ -284,3 +285,29 @@ def test_answer_warning_error_takes_its_place_in_a_batch() -> None:
         "1 of 2 prompts failed (AnswerWarningError 1); the first, prompt 1: "
         "expected text, found a number (at `$.id`; body-mended)"
     )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LiminError(),
+        ConfigurationError("\x1b[2J"),
+        ConversationError("\u202e"),
+        TransportError("\x9b2J"),
+        StatusError(500, "\x1b[2J", request_id="\x07"),
+        ResponseError("\x1b", path="\x1b", reason="\u200b", request_id="\x1b"),
+        NotSentError("\x1b"),
+        CheckpointError("\x1b", "\r"),
+        BatchError([StatusError(500, "\x1b[2J")]),
+        BatchError([], stopped_by=NotSentError("\x1b")),
+    ],
+)
+def test_sentence_does_not_act(error: LiminError) -> None:
+    """Whoever prints an error obeys nobody outside."""
+    assert visible(str(error)) == str(error)
+
+
+def test_warning_does_not_act() -> None:
+    """Nor does whoever prints a warning."""
+    warning = ResponseWarning(WarningCode.BODY_MENDED, "$.\x1b", "found \x1b[2J\u202e")
+    assert str(warning) == "found ␛[2J⟨U+202E⟩ (at `$.␛`; body-mended)"

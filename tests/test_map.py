@@ -17,7 +17,8 @@ PACKAGE = Path(limin.__file__).parent
 # From the ground up; a module imports only from floors below its own, but for
 # the values, which may import each other, and the rooms, which may within.
 FLOORS = (
-    ("limin.visible", "limin.errors"),
+    ("limin.visible",),
+    ("limin.errors",),
     (
         "limin.diagnostics",
         "limin.conversation",
@@ -39,7 +40,7 @@ FLOORS = (
     ("limin.local",),
     ("limin.__main__",),
 )
-GROUND, VALUES = FLOORS[0], FLOORS[1]
+GROUND, VALUES = (*FLOORS[0], *FLOORS[1]), FLOORS[2]
 RENDERING = "limin.rendering"
 
 # The places that load rich when they are called, and not before.
@@ -290,6 +291,7 @@ def test_map_tells_up_from_down() -> None:
     """The map itself refuses what it is there to refuse."""
     assert may_import("limin.wire.request", "limin.conversation")
     assert may_import("limin.wire.request", "limin.wire.schema")
+    assert may_import("limin.errors", "limin.visible")
     assert may_import("limin.completion", "limin.conversation")
     assert may_import("limin.rendering.terminal", "limin.visible")
     assert may_import("limin.rendering.progress", "limin.errors")
