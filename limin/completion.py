@@ -11,9 +11,12 @@ import msgspec
 from limin.conversation import Message
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
     from limin.conversation import Conversation
     from limin.diagnostics import ResponseWarning
     from limin.logprobs import LogProbs, PromptLogProbs
+    from limin.rendering.palette import Palette
     from limin.timing import Timing
     from limin.tokens import TokenLogProb
 
@@ -224,20 +227,44 @@ class TextCompletion:
         """The answer as a message, to go on with the conversation."""
         return Message("assistant", self.message)
 
-    def to_pretty_log_probs_string(self, show_probabilities: bool = False) -> str:  # noqa: FBT001, FBT002 (the name is a contract)
-        """The answer for a terminal, each token coloured by its probability.
+    def to_pretty_string(self, *, width: int = 80, color: bool | None = True) -> str:
+        """The answer for a terminal, with its reasoning, warnings, tokens and times.
 
-        From dark red (improbable) to dark green (certain). Control characters
-        in tokens are shown as symbols, never obeyed.
+        Coloured by probability if log probabilities came. Control characters are
+        shown as symbols, never obeyed.
 
         Args:
-            show_probabilities: Put `[0.97]` behind each token.
+            width: Columns at which the text wraps.
+            color: Whether the string holds colours; None obeys `NO_COLOR` and
+                `FORCE_COLOR`, and else asks whether stdout is a terminal.
+
+        Raises:
+            ConfigurationError: If *width* is below 1.
         """
         from limin.rendering import terminal  # noqa: PLC0415 (rich loads when asked)
 
+        return terminal.to_string(self, width=width, color=color)
+
+    def to_pretty_log_probs_string(
+        self,
+        show_probabilities: bool = False,  # noqa: FBT001, FBT002 (the name is a contract)
+        *,
+        color: bool | None = True,
+        palette: Palette = "red-green",
+        width: int | None = None,
+    ) -> str:
+        """The answer for a terminal, see `LogProbs.to_pretty_string`.
+
+        A sentence that says so if no log probabilities came.
+        """
         if self.log_probs is None:
             return "No token log probabilities available."
-        text = terminal.log_probs(
-            self.log_probs.sampled, show_probabilities=show_probabilities
+        return self.log_probs.to_pretty_string(
+            show_probabilities, color=color, palette=palette, width=width
         )
-        return terminal.to_ansi(text, width=None)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """What `rich.print` shows: the same as `to_pretty_string`."""
+        from limin.rendering import completions  # noqa: PLC0415 (rich loads when asked)
+
+        yield completions.completion(self)

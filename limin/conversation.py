@@ -11,6 +11,8 @@ from limin.errors import ConversationError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from rich.console import Console, ConsoleOptions, RenderResult
+
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 _ROLES: tuple[Role, ...] = get_args(Role)
@@ -70,6 +72,12 @@ class Message:
     role: Role = attrs.field(validator=_check_role)
     content: str = attrs.field(validator=_check_content, repr=_length)
 
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """What `rich.print` shows: the text under a rule with the role's name."""
+        from limin.rendering import conversations  # noqa: PLC0415 (rich loads when asked)
+
+        yield conversations.conversation([self])
+
 
 @attrs.define
 class Conversation:
@@ -121,17 +129,28 @@ class Conversation:
             for message in self.messages
         )
 
-    def to_pretty_string(self, *, width: int = 80) -> str:
+    def to_pretty_string(self, *, width: int = 80, color: bool | None = True) -> str:
         """The conversation for a terminal: coloured roles, rules between turns.
 
         Control characters in the text are shown as symbols, never obeyed.
 
         Args:
             width: Columns at which the text wraps.
+            color: Whether the string holds colours; None obeys `NO_COLOR` and
+                `FORCE_COLOR`, and else asks whether stdout is a terminal.
+
+        Raises:
+            ConfigurationError: If *width* is below 1.
         """
         from limin.rendering import terminal  # noqa: PLC0415 (rich loads when asked)
 
-        return terminal.to_ansi(terminal.conversation(self.messages), width=width)
+        return terminal.to_string(self, width=width, color=color)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """What `rich.print` shows: the same as `to_pretty_string`."""
+        from limin.rendering import conversations  # noqa: PLC0415 (rich loads when asked)
+
+        yield conversations.conversation(self.messages)
 
 
 def as_conversation(

@@ -17,6 +17,8 @@ from limin.visible import visible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import Console, ConsoleOptions, RenderResult
+
     from limin.completion import TextCompletion
     from limin.diagnostics import ResponseWarning
     from limin.timing import Attempt
@@ -31,6 +33,12 @@ class LiminError(Exception):
     """
 
     attempts: tuple[Attempt, ...] = ()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """What `rich.print` shows: its kind, its sentence, and its attempts."""
+        from limin.rendering import failures  # noqa: PLC0415 (rich loads when asked)
+
+        yield failures.failure(self)
 
 
 @attrs.define

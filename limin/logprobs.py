@@ -15,7 +15,11 @@ import msgspec
 from limin.tokens import TextPiece, TokenLogProb, TokenPosition
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.table import Table
+
     from limin.diagnostics import ResponseWarning
+    from limin.rendering.palette import Palette
 
 # Clients that send code points in the place of bytes are not believed.
 Byte: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=255)]
@@ -210,6 +214,65 @@ class LogProbs(Sequence[TokenPosition]):
             "top_tokens": [[one.token for one in tokens] for tokens in listed],
             "top_log_probs": [[one.log_prob for one in tokens] for tokens in listed],
         }
+
+    def to_pretty_string(
+        self,
+        show_probabilities: bool = False,  # noqa: FBT001, FBT002 (as the completion's method)
+        *,
+        color: bool | None = True,
+        palette: Palette = "red-green",
+        width: int | None = None,
+    ) -> str:
+        """The tokens' text for a terminal, each in the colour of its probability.
+
+        Control characters are shown as symbols, never obeyed; line breaks and tabs
+        are marked by `⏎` and `⇥`. Tokens that end inside a character are joined, and
+        have the colour of their joint probability.
+
+        Args:
+            show_probabilities: Put `[0.97]` behind each token.
+            color: Whether the string holds colours; None obeys `NO_COLOR` and
+                `FORCE_COLOR`, and else asks whether stdout is a terminal.
+            palette: `red-green`, from improbable to certain, is legible on black
+                and on white; `viridis` also to whoever does not tell the two apart.
+            width: Columns at which the text wraps; None for no wrapping.
+
+        Raises:
+            ConfigurationError: If there is no such palette, or *width* is below 1.
+        """
+        from limin.rendering import terminal, tokens  # noqa: PLC0415 (rich loads when asked)
+
+        text = tokens.coloured(self, palette, show_probabilities=show_probabilities)
+        return terminal.to_string(text, width=width, color=color)
+
+    def to_table(
+        self, *, lowest: int | None = None, palette: Palette = "red-green"
+    ) -> Table:
+        """A table for `rich.print`: a row for each position, counted from 0.
+
+        Token, probability, rank, entropy in nats, and the server's alternatives, the
+        sampled one bold. `≥4` is the rank if only a bound is known. White space is
+        shown as `·`, `⏎` and `⇥`; a token that ends inside a character by its bytes,
+        after the character if it is its first. Entropy and rank give way on a
+        terminal of fewer than 60 and 48 columns.
+
+        Args:
+            lowest: Only so many positions, those of the lowest probabilities; in
+                their order all the same.
+            palette: See `to_pretty_string`.
+
+        Raises:
+            ConfigurationError: If *lowest* is below 1, or there is no such palette.
+        """
+        from limin.rendering import tables  # noqa: PLC0415 (rich loads when asked)
+
+        return tables.table(self, lowest=lowest, palette=palette)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """What `rich.print` shows: the same as `to_pretty_string`."""
+        from limin.rendering import tokens  # noqa: PLC0415 (rich loads when asked)
+
+        yield tokens.coloured(self, "red-green", show_probabilities=False)
 
     def _decoded(self) -> Sequence[Position]:
         if self._loaded is None:

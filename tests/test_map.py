@@ -45,12 +45,16 @@ RENDERING = "limin.rendering"
 
 # The places that load rich when they are called, and not before.
 LATE_IMPORTS = {
-    ("limin.conversation", "Conversation.to_pretty_string", "limin.rendering.terminal"),
-    (
-        "limin.completion",
-        "TextCompletion.to_pretty_log_probs_string",
-        RENDERING + ".terminal",
-    ),
+    ("limin.errors", "LiminError.__rich_console__", RENDERING + ".failures"),
+    ("limin.conversation", "Message.__rich_console__", RENDERING + ".conversations"),
+    ("limin.conversation", "Conversation.__rich_console__", RENDERING + ".conversations"),
+    ("limin.conversation", "Conversation.to_pretty_string", RENDERING + ".terminal"),
+    ("limin.logprobs", "LogProbs.__rich_console__", RENDERING + ".tokens"),
+    ("limin.logprobs", "LogProbs.to_pretty_string", RENDERING + ".terminal"),
+    ("limin.logprobs", "LogProbs.to_pretty_string", RENDERING + ".tokens"),
+    ("limin.logprobs", "LogProbs.to_table", RENDERING + ".tables"),
+    ("limin.completion", "TextCompletion.__rich_console__", RENDERING + ".completions"),
+    ("limin.completion", "TextCompletion.to_pretty_string", RENDERING + ".terminal"),
     ("limin.client", "_batch", RENDERING + ".progress"),
 }
 
@@ -59,10 +63,17 @@ TYPES_FROM_ABOVE = {
     ("limin.errors", "limin.completion"),
     ("limin.errors", "limin.timing"),
     ("limin.errors", "limin.diagnostics"),
+    ("limin.logprobs", "limin.rendering.palette"),
+    ("limin.completion", "limin.rendering.palette"),
 }
 
 # Types of a library outside its own room, for annotations alone.
-FOREIGN_TYPES: set[tuple[str, str]] = set()
+FOREIGN_TYPES = {
+    ("limin.errors", "rich"),
+    ("limin.conversation", "rich"),
+    ("limin.logprobs", "rich"),
+    ("limin.completion", "rich"),
+}
 
 
 @attrs.frozen
@@ -260,8 +271,8 @@ def test_no_clock_and_no_chance(library: str, pure: str) -> None:
     assert found == []
 
 
-def test_environment_is_read_in_two_places() -> None:
-    """The environment is read where the endpoint is made, and where the local one is."""
+def test_environment_is_read_in_three_places() -> None:
+    """The environment names the endpoints, and says whether to colour, and no more."""
     readers = set()
     for name, path in MODULES.items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -272,7 +283,7 @@ def test_environment_is_read_in_two_places() -> None:
                 names = {alias.name for alias in node.names}
                 if names & {"environ", "environb", "getenv"}:
                     readers.add(name)
-    assert readers == {"limin.endpoint", "limin.local"}
+    assert readers == {"limin.endpoint", "limin.local", "limin.rendering.terminal"}
 
 
 def test_import_is_light() -> None:

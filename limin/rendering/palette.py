@@ -63,11 +63,6 @@ class Colours:
     foreground: RGB | None = None
     background: RGB | None = None
 
-    @property
-    def accent(self) -> RGB | None:
-        """The colour that tells the probability; None if it is not known."""
-        return self.background or self.foreground
-
 
 def colours(prob: float | None, palette: Palette = "red-green") -> Colours:
     """The colours of a token with the probability *prob*; none if it is not known.

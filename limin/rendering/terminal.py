@@ -1,80 +1,43 @@
-"""Conversations and log probabilities as coloured text for a terminal."""
+"""From what rich renders to a string, with colours or without."""
 
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
-from rich.rule import Rule
-from rich.text import Text
+from rich.console import Console
 
-from limin.visible import visible
+from limin.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from rich.console import RenderableType
 
-    from limin.conversation import Message, Role
-    from limin.tokens import TokenLogProb
 
-_ROLE_STYLES: dict[Role, str] = {
-    "system": "magenta",
-    "developer": "magenta",
-    "user": "cyan",
-    "assistant": "green",
-    "tool": "yellow",
-}
-
-# Dark red to dark green, as red, green and blue; both legible on white and
-# on black.
-_IMPROBABLE = (178, 24, 24)
-_CERTAIN = (0, 128, 32)
-
-
-def conversation(messages: Iterable[Message]) -> RenderableType:
-    """A rule with the role's name over the text of each message."""
-    lines: list[RenderableType] = []
-    for message in messages:
-        style = _ROLE_STYLES[message.role]
-        title = Text(message.role, style=f"bold {style}")
-        lines.append(Rule(title, style=style, align="left"))
-        lines.append(Text(visible(message.content)))
-    return Group(*lines)
-
-
-def log_probs(tokens: Iterable[TokenLogProb], *, show_probabilities: bool) -> Text:
-    """The tokens' text, each coloured by its probability.
-
-    Args:
-        tokens: The sampled tokens.
-        show_probabilities: Put `[0.97]` behind each, or `[?]` if not known.
-    """
-    text = Text()
-    for token in tokens:
-        prob = token.prob
-        text.append(visible(token.token), style=_colour(prob))
-        if show_probabilities:
-            text.append("[?]" if prob is None else f"[{prob:.2f}]", style="dim")
-    return text
-
-
-def to_ansi(renderable: RenderableType, *, width: int | None) -> str:
-    """*renderable* as a string with the escape sequences of its colours.
+def to_string(renderable: RenderableType, *, width: int | None, color: bool | None) -> str:
+    """*renderable* as a terminal shows it, without the newline at its end.
 
     Args:
         renderable: What to render.
         width: Columns at which it wraps; None for no wrapping.
+        color: Whether it holds the escape sequences of colours; None asks the
+            environment and the terminal.
+
+    Raises:
+        ConfigurationError: If there is not even one column.
     """
+    if width is not None and width < 1:
+        problem = f"width: expected at least 1, found {width}"
+        raise ConfigurationError(problem)
+    coloured = _wants_colour() if color is None else color
     file = io.StringIO()
-    # An environment of its own: COLUMNS, NO_COLOR and the like are for screens.
+    # An environment of its own: COLUMNS, TERM and the like are for screens.
     console = Console(
         file=file,
         width=sys.maxsize if width is None else width,
-        color_system="truecolor",
-        force_terminal=True,
+        color_system="truecolor" if coloured else None,
+        force_terminal=coloured,
         force_jupyter=False,
         legacy_windows=False,
         _environ={},
@@ -84,12 +47,15 @@ def to_ansi(renderable: RenderableType, *, width: int | None) -> str:
     return text if width is None else text.removesuffix("\n")
 
 
-def _colour(prob: float | None) -> str:
-    if prob is None:
-        return "dim"
-    share = min(max(prob, 0.0), 1.0)
-    mixed = (
-        round(low + (high - low) * share)
-        for low, high in zip(_IMPROBABLE, _CERTAIN, strict=True)
-    )
-    return f"rgb({','.join(map(str, mixed))})"
+def _wants_colour() -> bool:
+    """What the user wants, and else what stdout can show.
+
+    Source: https://no-color.org, https://force-color.org
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    # Without a console Python has no stdout at all, as under pythonw.exe.
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return is_terminal and os.environ.get("TERM") != "dumb"

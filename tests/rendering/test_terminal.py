@@ -90,7 +90,7 @@ def test_hostile_message_is_shown(text: str, shown: str) -> None:
 def test_hostile_token_is_shown(text: str, shown: str) -> None:
     """Whatever a token holds is seen, and neither the terminal nor rich obeys it."""
     output = pretty_tokens(Position(text, 0.0), show_probabilities=True)
-    assert output == f"\x1b[38;2;0;128;32m{shown}\x1b[0m\x1b[2m[1.00]\x1b[0m"
+    assert output == f"\x1b[38;2;0;136;56m{shown}\x1b[0m\x1b[2m[1.00]\x1b[0m"
 
 
 def test_lines_stay() -> None:
@@ -116,16 +116,16 @@ def test_probabilities_stand_behind_their_tokens() -> None:
 @pytest.mark.parametrize(
     ("log_prob", "code"),
     [
-        (0.0, "38;2;0;128;32"),
-        (1e-7, "38;2;0;128;32"),
-        (-0.6931471805599453, "38;2;89;76;28"),
-        (-9999.0, "38;2;178;24;24"),
-        (float("-inf"), "38;2;178;24;24"),
+        (0.0, "38;2;0;136;56"),
+        (1e-7, "38;2;0;136;56"),
+        (-0.6931471805599453, "38;2;164;103;51"),
+        (-9999.0, "38;2;224;45;45"),
+        (float("-inf"), "38;2;224;45;45"),
         (None, "2"),
     ],
 )
 def test_colour_of_a_probability(log_prob: float | None, code: str) -> None:
-    """A certain token is dark green, an impossible one dark red, an unknown one dim."""
+    """A certain token is green, an impossible one red, an unknown one dim."""
     assert colours(pretty_tokens(Position("x", log_prob))) == [code]
 
 

@@ -1,0 +1,37 @@
+"""Conversations: a rule in the role's colour over the text of each message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.rule import Rule
+from rich.text import Text
+
+from limin.visible import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import RenderableType
+
+    from limin.conversation import Message, Role
+
+_ROLE_STYLES: dict[Role, str] = {
+    "system": "magenta",
+    "developer": "magenta",
+    "user": "cyan",
+    "assistant": "green",
+    "tool": "yellow",
+}
+
+
+def conversation(messages: Iterable[Message]) -> Group:
+    """The messages in their order, each under a rule with its role's name."""
+    lines: list[RenderableType] = []
+    for message in messages:
+        style = _ROLE_STYLES[message.role]
+        title = Text(message.role, style=f"bold {style}")
+        lines.append(Rule(title, style=style, align="left"))
+        lines.append(Text(visible(message.content)))
+    return Group(*lines)

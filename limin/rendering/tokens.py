@@ -1,0 +1,126 @@
+"""Tokens as text: each in the colour of its probability."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from typing import TYPE_CHECKING
+
+from rich.color import Color
+from rich.style import Style
+from rich.text import Text
+
+from limin.rendering.palette import colours
+from limin.visible import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from limin.logprobs import LogProbs
+    from limin.rendering.palette import RGB, Palette
+    from limin.tokens import TextPiece, TokenLogProb
+
+_NEWLINE = "⏎"
+# A tab goes to the next stop all the same, so that columns stay columns.
+_IN_TEXT = str.maketrans({"\n": f"{_NEWLINE}\n", "\t": "⇥\t"})
+_IN_NAME = str.maketrans({"\n": _NEWLINE, "\t": "⇥", " ": "·"})
+
+
+def coloured(log_probs: LogProbs, palette: Palette, *, show_probabilities: bool) -> Text:
+    """The tokens' text, each in its colour, line breaks and tabs marked.
+
+    Args:
+        log_probs: What was sampled.
+        palette: Its colours.
+        show_probabilities: Put `[0.97]` behind each piece, or `[?]` if not known.
+    """
+    colours(None, palette)  # Refuses a palette that does not exist without tokens, too.
+    text, sampled = Text(), log_probs.sampled
+    for piece in log_probs.pieces():
+        tokens = sampled[piece.first : piece.last + 1]
+        prob = joint_prob(tokens)
+        words = visible(_text_of(piece, tokens)).translate(_IN_TEXT)
+        # The probability stands on the line of its token, also if that ends it.
+        end = "\n" if show_probabilities and words.endswith("\n") else ""
+        text.append(words.removesuffix(end), style=style_of(prob, palette))
+        if show_probabilities:
+            text.append("[?]" if prob is None else f"[{prob:.2f}]", style="dim")
+        text.append(end)
+    return text
+
+
+def coloured_answer(message: str, log_probs: LogProbs, palette: Palette) -> Text | None:
+    """*message* in the colours of its tokens; None if they do not make it up.
+
+    Tokens of reasoning before it, and of an end after it, are left out.
+    """
+    whole, wanted = log_probs.text().encode(), message.encode("utf-8", "replace")
+    start = whole.rfind(wanted)
+    end = start + len(wanted)
+    pieces = [one for one in log_probs.pieces() if start <= one.start and one.end <= end]
+    if "".join(piece.text for piece in pieces) != message:
+        return None
+    text, sampled = Text(), log_probs.sampled
+    for piece in pieces:
+        prob = joint_prob(sampled[piece.first : piece.last + 1])
+        text.append(visible(piece.text), style=style_of(prob, palette))
+    return text
+
+
+def joint_prob(tokens: Iterable[TokenLogProb]) -> float | None:
+    """Probability of all *tokens*, one after the other; None if one is not known.
+
+    A character that is split over several tokens is as likely as all of them
+    together: none of them alone is the model's choice of it.
+    """
+    told = [token.log_prob for token in tokens]
+    known = [one for one in told if one is not None]
+    if len(known) < len(told):
+        return None
+    # Above 0 there is no logarithm of a probability.
+    return math.exp(min(sum(known), 0.0))
+
+
+def style_of(prob: float | None, palette: Palette) -> Style:
+    """Text in the colours of *prob*; dim if it is not known."""
+    shown = colours(prob, palette)
+    if shown.foreground is None:
+        return Style(dim=True)
+    return Style(color=_color(shown.foreground), bgcolor=_color(shown.background))
+
+
+def bar_style_of(prob: float | None, palette: Palette) -> Style:
+    """The colour of *prob* if every screen shows it; a background's need not be seen."""
+    shown = colours(prob, palette)
+    return Style() if shown.background else Style(color=_color(shown.foreground))
+
+
+def name_of(token: TokenLogProb) -> str:
+    """*token* as a word of a table, its white space seen.
+
+    A token that ends inside a character is told by its bytes, `⟨F0 9F⟩`.
+    """
+    words = token.token
+    if token.token_bytes is not None:
+        try:
+            words = token.token_bytes.decode()
+        except UnicodeDecodeError:
+            return f"⟨{token.token_bytes.hex(' ').upper()}⟩"
+    return seen(words)
+
+
+def seen(words: str) -> str:
+    """*words* on one line, nothing of which is invisible, and `∅` for none."""
+    # A combining character needs one to combine with, else it takes the frame's.
+    base = "◌" if words and unicodedata.category(words[0]).startswith("M") else ""
+    return (base + visible(words)).translate(_IN_NAME) or "∅"
+
+
+def _text_of(piece: TextPiece, tokens: Sequence[TokenLogProb]) -> str:
+    """The text of *piece*; a half surrogate is seen only in a token without bytes."""
+    is_told = piece.is_joined or tokens[0].token_bytes is not None
+    return piece.text if is_told else tokens[0].token
+
+
+def _color(colour: RGB | None) -> Color | None:
+    return None if colour is None else Color.from_rgb(*colour)

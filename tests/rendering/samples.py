@@ -1,0 +1,175 @@
+"""What the tests of rendering show: one of each kind, with all that can be in it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from builders import TIMING
+
+from limin.completion import Attempt, Choice, TextCompletion, Timing, Usage
+from limin.conversation import Conversation, Message
+from limin.diagnostics import ResponseWarning, WarningCode
+from limin.errors import (
+    AnswerWarningError,
+    BatchError,
+    ConnectError,
+    LiminError,
+    RateLimitError,
+    ServerError,
+)
+from limin.logprobs import Entry, LogProbs, Position
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import RenderableType
+
+_WARNING = ResponseWarning(
+    WarningCode.SAMPLED_NOT_LISTED,
+    "$.choices[0].logprobs.content[2]",
+    "expected the sampled token among the alternatives",
+    count=3,
+)
+
+
+def position(
+    token: str | bytes, prob: float | None, *others: tuple[str | bytes, float]
+) -> Position:
+    """One position; a token of bytes ends inside a character."""
+
+    def entry(words: str | bytes, prob: float | None) -> Entry:
+        log_prob = None if prob is None else math.log(prob)
+        if isinstance(words, bytes):
+            return Entry("\ufffd", log_prob, list(words))
+        return Entry(words, log_prob, list(words.encode()))
+
+    own = entry(token, prob)
+    listed = [own, *(entry(*other) for other in others)]
+    return Position(own.token, own.logprob, own.bytes, None, listed if others else None)
+
+
+def tokens() -> tuple[Position, ...]:
+    """White space, wide and combining characters, a character in three tokens."""
+    return (
+        position("The", 0.93, ("Its", 0.03), ("In", 0.02)),
+        position(" capital", 0.9989, (" city", 0.0006), (" answer", 0.0002)),
+        position(" is", 0.61, (":", 0.22), (" of", 0.08), (",", 0.03)),
+        position(" 北京", 0.34, (" Beijing", 0.52), (" Peking", 0.09)),
+        position(",", 0.18, (".", 0.71), ("\n\n", 0.06), ("\t", 0.01)),
+        position(" na", 0.07, (" said", 0.31), (" once", 0.3)),
+        position("i\u0308ve", 0.44, ("ïve", 0.41), ("tional", 0.1)),
+        position(".", 0.88, ("!", 0.07)),
+        position("\n\n", 0.52, ("\n", 0.31), (" ", 0.12)),
+        position(b" " + "🦊".encode()[:2], 0.004, (" The", 0.8)),
+        position("🦊".encode()[2:3], 0.72, (b"\xa7", 0.2)),
+        position("🦊".encode()[3:], 0.95, (b"\x8b", 0.03)),
+        position("\tTab", 0.26, ("\u0301", 0.25), ("[/b]", 0.1), ("\x1b[2J", 0.02)),
+        position("!", None),
+    )
+
+
+def log_probs() -> LogProbs:
+    """The log probabilities of `tokens`."""
+    return LogProbs(lambda: (tokens(), ()))
+
+
+def conversation() -> Conversation:
+    """A conversation with every role, long lines, wide characters and a break."""
+    return Conversation(
+        [
+            Message("system", "You are a helpful assistant. You answer briefly."),
+            Message("user", "What is the capital of China, and what does 北京 mean?"),
+            Message(
+                "assistant",
+                "The capital is Beijing (北京).\n\nThe name means “northern capital”, "
+                "as Nanjing (南京) means the southern one 🏯.",
+            ),
+            Message("tool", '{"population": 21893095}'),
+            Message("assistant", "Nearly 22 million people live there."),
+            Message("user", "Thanks! \x1b[31m[bold]:smile:\u202e"),
+        ]
+    )
+
+
+def completion() -> TextCompletion:
+    """A completion with reasoning, coloured tokens and a warning."""
+    choice = Choice(
+        message=log_probs().text(),
+        finish_reason="stop",
+        reasoning=(
+            "The user asks for the capital of China. That is Beijing, which is "
+            "written 北京 in Chinese. I should say so briefly.\n\nA joke may help.\n"
+            "An emoji too."
+        ),
+        log_probs=log_probs(),
+    )
+    return TextCompletion(
+        conversation=Conversation.from_prompts("hi"),
+        model="gpt-4o",
+        served_model="gpt-4o-2024-08-06",
+        choices=(choice,),
+        timing=Timing(start_time=0.0, end_time=0.25, duration=0.25, attempts=ATTEMPTS[1:]),
+        usage=Usage(completion_tokens=14),
+        body_warnings=(_WARNING,),
+    )
+
+
+def choices() -> TextCompletion:
+    """Three answers, one of which is a refusal, and nothing told of tokens."""
+    return TextCompletion(
+        conversation=Conversation.from_prompts("hi"),
+        model="llama-3",
+        choices=(
+            Choice(message="Paris.", finish_reason="stop"),
+            Choice(message="The capital of France is", finish_reason="length", index=1),
+            Choice(refusal="I cannot help with that.", finish_reason="stop", index=2),
+        ),
+        timing=TIMING,
+    )
+
+
+ATTEMPTS = (
+    Attempt(
+        start_time=0.0,
+        duration=0.21,
+        error=ConnectError("connection refused by 127.0.0.1:8000"),
+        waited=0.5,
+    ),
+    Attempt(start_time=0.71, duration=1.4, error=ServerError(503, "overloaded"), waited=2),
+    Attempt(start_time=4.11, duration=0.08),
+)
+
+
+def error() -> LiminError:
+    """An error after three attempts."""
+    failed = RateLimitError(
+        429, "Rate limit reached for gpt-4o", request_id="req_8a1f", retry_after=12
+    )
+    failed.attempts = ATTEMPTS
+    return failed
+
+
+def warning_error() -> LiminError:
+    """An answer that was refused for its warnings."""
+    return AnswerWarningError((_WARNING, _WARNING), completion())
+
+
+def batch_error() -> LiminError:
+    """A batch of which a part failed, in two ways, and that stopped."""
+    limit, server = error(), ServerError(500, "internal error " * 12)
+    results = [completion(), limit, server, *[completion()] * 9, limit, limit]
+    return BatchError(results, stopped_by=ConnectError("connection refused"))
+
+
+SAMPLES: dict[str, Callable[[], RenderableType]] = {
+    "conversation": conversation,
+    "completion": completion,
+    "choices": choices,
+    "log_probs": log_probs,
+    "table": lambda: log_probs().to_table(),
+    "table_lowest_viridis": lambda: log_probs().to_table(lowest=5, palette="viridis"),
+    "error": error,
+    "warning_error": warning_error,
+    "batch_error": batch_error,
+}
