@@ -4,34 +4,89 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Self
 
+import attrs
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     SpinnerColumn,
     TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.text import Text
 
+from limin.completion import TextCompletion
 from limin.errors import LiminError
+from limin.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
+
+    from rich.console import RenderableType
 
 # Log files want to know that it goes on, not each step of it.
 _SECONDS_BETWEEN_LINES = 10.0
+
+_MINUTE, _HOUR = 60, 3600
+_MANY, _FEW = 100, 0.1
+
+
+@attrs.frozen(kw_only=True)
+class BatchState:
+    """What goes on in a batch at this moment.
+
+    Attributes:
+        in_flight: Requests that are under way.
+        waits: Seconds for which the server asks to wait; 0 if it does not.
+    """
+
+    in_flight: int
+    waits: float = 0.0
+
+
+@attrs.define
+class _Tally:
+    """What came of a batch so far."""
+
+    total: int | None
+    done: int = 0
+    retried: int = 0
+    tokens: int = 0
+    failures: Counter[str] = attrs.field(factory=Counter[str])
+
+    def add(self, result: object) -> None:
+        self.done += 1
+        if isinstance(result, LiminError):
+            self.failures[visible(type(result).__name__)] += 1
+            self.retried += max(len(result.attempts) - 1, 0)
+        elif isinstance(result, TextCompletion):
+            self.retried += max(len(result.timing.attempts) - 1, 0)
+            counted = result.usage and result.usage.completion_tokens
+            self.tokens += counted or 0
+
+    @property
+    def count(self) -> str:
+        return f"{self.done}/{'?' if self.total is None else self.total}"
+
+    @property
+    def failed(self) -> int:
+        return self.failures.total()
+
+    def seconds_left(self, seconds: float) -> float | None:
+        """How long the rest takes, if it goes on as in the *seconds* so far."""
+        if self.total is None or not 0 < self.done < self.total:
+            return None
+        return seconds * (self.total - self.done) / self.done
 
 
 class BatchProgress:
     """Shows the progress of one batch on stderr, so that stdout can be piped.
 
-    On a terminal and in a notebook: done of total, failures, completions a
-    second, time left. Elsewhere: a line now and then, and one at the end.
+    On a terminal and in a notebook a bar; elsewhere a line every ten seconds, when
+    results come. At the end one line that sums up, everywhere.
     """
 
     def __init__(
@@ -39,22 +94,31 @@ class BatchProgress:
         total: int | None,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        state: Callable[[], BatchState] | None = None,
     ) -> None:
-        """Progress of *total* prompts; None shows a count alone."""
-        self._total = total
+        """Progress of *total* prompts; None shows a count alone.
+
+        Args:
+            total: How many results will come.
+            console: Where it is shown.
+            clock: Seconds, by a clock that never jumps.
+            state: What goes on; a thread that redraws the bar calls it.
+        """
+        self._tally = _Tally(total)
         self._console = console or Console(stderr=True)
         self._clock = clock
-        self._done = self._failed = 0
+        self._state = state
         self._start = self._last_line = 0.0
         redraws = _redraws(self._console)
-        self._bar = _bar(self._console, clock, total) if redraws else None
+        self._bar = _Bar(self._console, clock, self._details) if redraws else None
 
     def __enter__(self) -> Self:
         """Start the clock, and show the bar."""
         self._start = self._last_line = self._clock()
         if self._bar is not None:
             self._bar.start()
-            self._bar.add_task("", total=self._total, failed="", rate="")
+            self._bar.add_task("", total=self._tally.total, count=self._tally.count)
         return self
 
     def __exit__(
@@ -63,36 +127,73 @@ class BatchProgress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave the last state on the screen."""
+        """Put a line that sums up in the place of the bar."""
         if self._bar is not None:
             self._bar.stop()
-        else:
-            self._write_line()
+        self._write(_summary(self._tally, self._seconds()))
 
     def report(self, result: object) -> None:
         """Count one result: a completion, or the error in its place."""
-        self._done += 1
-        self._failed += isinstance(result, LiminError)
+        self._tally.add(result)
         if self._bar is not None:
-            failed = f"[red]{self._failed} failed" if self._failed else ""
-            rate = f"{self._rate():.1f}/s"
             self._bar.update(
-                self._bar.task_ids[0], completed=self._done, failed=failed, rate=rate
+                self._bar.task_ids[0],
+                completed=self._tally.done,
+                count=self._tally.count,
             )
         elif self._clock() - self._last_line >= _SECONDS_BETWEEN_LINES:
-            self._write_line()
+            self._last_line = self._clock()
+            self._write(", ".join(self._line()))
 
-    def _rate(self) -> float:
-        """Completions a second since the start."""
-        return self._done / max(self._clock() - self._start, 1e-9)
+    def _seconds(self) -> float:
+        return max(self._clock() - self._start, 1e-9)
 
-    def _write_line(self) -> None:
-        self._last_line = self._clock()
-        of = "" if self._total is None else f" of {self._total}"
-        line = f"limin: {self._done}{of} done, {self._failed} failed, {self._rate():.1f}/s"
-        if self._total is not None and 0 < self._done < self._total:
-            line += f", {(self._total - self._done) / self._rate():.0f} s left"
-        print(line, file=self._console.file, flush=True)
+    def _line(self) -> Iterable[str]:
+        tally, now = self._tally, self._now()
+        of = "" if tally.total is None else f" of {tally.total}"
+        yield f"{tally.done}{of} done"
+        yield f"{tally.failed} failed"
+        yield from _pace(tally, self._seconds(), now)
+        yield from _wait(now)
+
+    def _details(self) -> Text:
+        """The line under the bar."""
+        seconds, now = self._seconds(), self._now()
+        words = [_span(seconds), *_pace(self._tally, seconds, now)]
+        text = Text(" · ".join(words), style="dim")
+        if self._tally.failed:
+            text.append(" · ").append(f"{self._tally.failed} failed", style="not dim red")
+        for wait in _wait(now):
+            text.append(" · ").append(wait, style="not dim yellow")
+        return text
+
+    def _now(self) -> BatchState | None:
+        return None if self._state is None else self._state()
+
+    def _write(self, words: str) -> None:
+        print(f"limin: {words}", file=self._console.file, flush=True)
+
+
+class _Bar(Progress):
+    """A bar, and under it a line of *details*; both vanish at the end."""
+
+    def __init__(
+        self, console: Console, clock: Callable[[], float], details: Callable[[], Text]
+    ) -> None:
+        self._details = details
+        super().__init__(
+            SpinnerColumn(style="cyan"),
+            BarColumn(complete_style="cyan", finished_style="cyan"),
+            TextColumn("{task.fields[count]}", style="none", markup=False),
+            console=console,
+            get_time=clock,
+            transient=True,
+        )
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What rich draws, several times a second."""
+        yield self.make_tasks_table(self.tasks)
+        yield self._details()
 
 
 def _redraws(console: Console) -> bool:
@@ -102,16 +203,52 @@ def _redraws(console: Console) -> bool:
     return console.is_terminal and not console.is_dumb_terminal
 
 
-def _bar(console: Console, clock: Callable[[], float], total: int | None) -> Progress:
-    left = [] if total is None else [TimeRemainingColumn()]
-    return Progress(
-        SpinnerColumn(),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[failed]}"),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        *left,
-        console=console,
-        get_time=clock,
-    )
+def _pace(tally: _Tally, seconds: float, now: BatchState | None) -> Iterable[str]:
+    """How fast it goes, what goes on, and how long it will."""
+    yield f"{_rate(tally.done / seconds)}/s"
+    if tally.tokens:
+        yield f"{_rate(tally.tokens / seconds)} tokens/s"
+    if now is not None:
+        yield f"{now.in_flight} in flight"
+    left = tally.seconds_left(seconds)
+    if left is not None:
+        yield f"{_span(left)} left"
+    if tally.retried:
+        yield f"{tally.retried} retried"
+
+
+def _wait(now: BatchState | None) -> Iterable[str]:
+    if now is not None and now.waits > 0:
+        yield f"the server asks to wait {_span(now.waits)}"
+
+
+def _summary(tally: _Tally, seconds: float) -> str:
+    """How many, how long, how fast, and how they failed."""
+    cut_short = tally.total is not None and tally.done < tally.total
+    of = f" of {tally.total}" if cut_short else ""
+    took = f"{seconds:.1f} s" if seconds < _MINUTE else _span(seconds)
+    words = [f"{tally.done}{of} done in {took} ({_rate(tally.done / seconds)}/s)"]
+    if tally.tokens:
+        words.append(f"{tally.tokens} tokens ({_rate(tally.tokens / seconds)}/s)")
+    if tally.retried:
+        words.append(f"{tally.retried} retried")
+    if tally.failed:
+        kinds = ", ".join(f"{kind} {n}" for kind, n in tally.failures.most_common())
+        words.append(f"{tally.failed} failed: {kinds}")
+    return ", ".join(words)
+
+
+def _rate(a_second: float) -> str:
+    if a_second >= _MANY:
+        return f"{a_second:.0f}"
+    return f"{a_second:.1f}" if a_second >= _FEW else f"{a_second:.1g}"
+
+
+def _span(seconds: float) -> str:
+    """*seconds* in the two largest units that it has."""
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
+    return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
+import re
+from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 from rich.console import Console
+from samples import completion
 
 from limin import StatusError
-from limin.rendering.progress import BatchProgress
+from limin.completion import Attempt, Timing, Usage
+from limin.errors import LiminError
+from limin.rendering.progress import BatchProgress, BatchState
+
+if TYPE_CHECKING:
+    from limin.completion import TextCompletion
 
 
 class Clock:
@@ -34,23 +44,64 @@ def shown(console: Console) -> str:
     return console.file.getvalue()
 
 
-def last_bar(console: Console) -> str:
-    """The bar as it stays on the screen, above the cursor that comes back."""
-    return shown(console).splitlines()[-2]
+def bar(console: Console) -> list[str]:
+    """The two lines of the bar as they were drawn last, without colours."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown(console))
+    drawn = re.split(r"[\r\n]+", plain)
+    last = max(place for place, line in enumerate(drawn) if "━" in line)
+    return [line.strip() for line in drawn[last : last + 2]]
+
+
+def answered(tokens: int | None = None, attempts: int = 1) -> TextCompletion:
+    """A completion of so many tokens that took so many requests."""
+    tried = (Attempt(start_time=0.0, duration=0.1),) * attempts
+    timing = Timing(start_time=0.0, end_time=1.0, duration=1.0, attempts=tried)
+    usage = None if tokens is None else Usage(completion_tokens=tokens)
+    return attrs.evolve(completion(), usage=usage, timing=timing)
+
+
+def failed(error: LiminError, attempts: int = 0) -> LiminError:
+    """*error* after so many requests."""
+    error.attempts = (Attempt(start_time=0.0, duration=0.1),) * attempts
+    return error
 
 
 def test_terminal_shows_a_bar() -> None:
-    """Done of total, failures, completions a second, time left."""
+    """Done of total, speed, what is under way, time left, retries, failures."""
     console, clock = screen(force_terminal=True), Clock()
-    with BatchProgress(4, console, clock) as progress:
+    state = BatchState(in_flight=3)
+    with BatchProgress(4, console, clock, state=lambda: state) as progress:
         clock.now += 2
-        progress.report(object())
-        progress.report(StatusError(500, "no"))
-    last = last_bar(console)
-    assert "2/4" in last
-    assert "1 failed" in last
-    assert "1.0/s" in last
-    assert "0:00:02" in last
+        progress.report(answered(tokens=300, attempts=3))
+        progress.report(failed(StatusError(500, "no"), attempts=2))
+        assert progress._bar is not None
+        progress._bar.refresh()
+    above, under = bar(console)
+    assert above.endswith("━ 2/4")
+    assert (
+        under
+        == "2 s · 1.0/s · 150 tokens/s · 3 in flight · 2 s left · 3 retried · 1 failed"
+    )
+
+
+def test_bar_says_that_the_server_asks_to_wait() -> None:
+    """A batch that stands still says why."""
+    console = screen(force_terminal=True)
+    state = BatchState(in_flight=0, waits=12.3)
+    with BatchProgress(4, console, Clock(), state=lambda: state):
+        pass
+    assert bar(console)[1].endswith("0 in flight · the server asks to wait 12 s")
+
+
+@pytest.mark.parametrize("width", [40, 200])
+def test_bar_fits_its_terminal(width: int) -> None:
+    """On a narrow terminal the bar gives way, and no number does."""
+    console, clock = screen(force_terminal=True, width=width), Clock()
+    with BatchProgress(2000, console, clock) as progress:
+        progress.report(answered(tokens=300))
+    above, _ = bar(console)
+    assert above.endswith("1/2000")
+    assert len(above) <= width
 
 
 def test_terminal_shows_a_count_when_the_total_is_not_known() -> None:
@@ -59,21 +110,73 @@ def test_terminal_shows_a_count_when_the_total_is_not_known() -> None:
     with BatchProgress(None, console, clock) as progress:
         clock.now += 1
         progress.report(object())
-    assert "1/?" in last_bar(console)
+    above, under = bar(console)
+    assert "1/?" in above
+    assert under == "1 s · 1.0/s"
+
+
+def test_bar_gives_way_to_a_line_that_sums_up() -> None:
+    """What stays on the screen is one line, the same as in a log file."""
+    lines = []
+    for terminal in (True, False):
+        console, clock = screen(force_terminal=terminal), Clock()
+        with BatchProgress(3, console, clock) as progress:
+            clock.now += 2
+            progress.report(answered(tokens=31, attempts=2))
+            for _ in range(2):
+                progress.report(failed(StatusError(500, "no")))
+        lines.append(shown(console).splitlines()[-1].rpartition("\x1b[2K")[2])
+        assert shown(console).count("limin:") == 1
+    summary = "limin: 3 done in 2.0 s (1.5/s), 31 tokens (15.5/s), 1 retried, 2 failed"
+    assert lines == [f"{summary}: StatusError 2"] * 2
+
+
+def test_batch_that_is_cut_short_says_so() -> None:
+    """Whoever interrupts a batch sees how far it came."""
+    console, clock = screen(), Clock()
+    with contextlib.suppress(KeyboardInterrupt), BatchProgress(9, console, clock) as batch:
+        clock.now += 4
+        batch.report(answered())
+        raise KeyboardInterrupt
+    assert shown(console) == "limin: 1 of 9 done in 4.0 s (0.2/s)\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (59.94, "59.9 s (1.7/s)"),
+        (60, "1 min 0 s (1.7/s)"),
+        (754, "12 min 34 s (0.1/s)"),
+        (11520, "3 h 12 min (0.009/s)"),
+        (0.5, "0.5 s (200/s)"),
+    ],
+)
+def test_summary_tells_the_time(seconds: float, words: str) -> None:
+    """A long time is told in minutes and hours."""
+    console, clock = screen(), Clock()
+    with BatchProgress(100, console, clock) as progress:
+        for _ in range(100):
+            progress.report(object())
+        clock.now += seconds
+    assert shown(console) == f"limin: 100 done in {words}\n"
 
 
 def test_pipe_gets_a_line_now_and_then() -> None:
     """A log file tells that it goes on, and is not flooded."""
     console, clock = screen(), Clock()
-    with BatchProgress(100, console, clock) as progress:
+    state = BatchState(in_flight=8, waits=70)
+    with BatchProgress(100, console, clock, state=lambda: state) as progress:
         for _ in range(50):
             clock.now += 0.5
-            progress.report(object())
+            progress.report(answered(tokens=5))
         progress.report(StatusError(500, "no"))
+    pace = "2.0/s, 10.0 tokens/s, 8 in flight"
+    failures = "1 failed: StatusError 1"
+    wait = "the server asks to wait 1 min 10 s"
     assert shown(console).splitlines() == [
-        "limin: 20 of 100 done, 0 failed, 2.0/s, 40 s left",
-        "limin: 40 of 100 done, 0 failed, 2.0/s, 30 s left",
-        "limin: 51 of 100 done, 1 failed, 2.0/s, 24 s left",
+        f"limin: 20 of 100 done, 0 failed, {pace}, 40 s left, {wait}",
+        f"limin: 40 of 100 done, 0 failed, {pace}, 30 s left, {wait}",
+        f"limin: 51 of 100 done in 25.0 s (2.0/s), 250 tokens (10.0/s), {failures}",
     ]
 
 
@@ -81,9 +184,21 @@ def test_pipe_gets_a_count_when_the_total_is_not_known() -> None:
     """Nothing is said of an end that nobody knows."""
     console, clock = screen(), Clock()
     with BatchProgress(None, console, clock) as progress:
-        clock.now += 1
+        clock.now += 10
         progress.report(object())
-    assert shown(console) == "limin: 1 done, 0 failed, 1.0/s\n"
+    assert shown(console).splitlines() == [
+        "limin: 1 done, 0 failed, 0.1/s",
+        "limin: 1 done in 10.0 s (0.1/s)",
+    ]
+
+
+def test_name_of_an_error_is_shown() -> None:
+    """Rich takes the name of a class for no markup, and the terminal obeys none."""
+    kind = type("[red]\x1b[2J", (LiminError,), {})
+    console = screen()
+    with BatchProgress(1, console, Clock()) as progress:
+        progress.report(kind())
+    assert shown(console).endswith("1 failed: [red]␛[2J 1\n")
 
 
 def test_dumb_terminal_gets_lines() -> None:
@@ -91,7 +206,7 @@ def test_dumb_terminal_gets_lines() -> None:
     console = screen(force_terminal=True, _environ={"TERM": "dumb"})
     with BatchProgress(1, console, Clock()):
         pass
-    assert shown(console) == "limin: 0 of 1 done, 0 failed, 0.0/s\n"
+    assert shown(console) == "limin: 0 of 1 done in 0.0 s (0/s)\n"
 
 
 @pytest.mark.parametrize("widgets", [True, False])
