@@ -170,12 +170,12 @@ class _Flow:
         self._pieces = pieces
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        line = Text(no_wrap=True, overflow="ellipsis")
+        line = Text()
         for piece in self._pieces:
             gap = "  " if line else ""
             if line and line.cell_len + len(gap) + piece.cell_len > options.max_width:
                 yield line
-                line, gap = Text(no_wrap=True, overflow="ellipsis"), ""
+                line, gap = Text(), ""
             line.append(gap).append_text(piece)
         yield line
 
