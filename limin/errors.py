@@ -34,6 +34,9 @@ class LiminError(Exception):
 
     attempts: tuple[Attempt, ...] = ()
 
+    def __str__(self) -> str:
+        return visible(super().__str__())
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """What `rich.print` shows: its kind, its sentence, and its attempts."""
         from limin.rendering import failures  # noqa: PLC0415 (rich loads when asked)
@@ -332,7 +335,7 @@ class BatchError(LiminError):
         elif errors:
             place, error = next(iter(errors.items()))
             words += f"; the first, prompt {place}: {error}"
-        return words
+        return visible(words)
 
 
 def _request_id_note(request_id: str | None) -> str:

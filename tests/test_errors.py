@@ -290,7 +290,7 @@ def test_answer_warning_error_takes_its_place_in_a_batch() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        LiminError(),
+        LiminError("\x1b[2J"),
         ConfigurationError("\x1b[2J"),
         ConversationError("\u202e"),
         TransportError("\x9b2J"),
@@ -299,6 +299,7 @@ def test_answer_warning_error_takes_its_place_in_a_batch() -> None:
         NotSentError("\x1b"),
         CheckpointError("\x1b", "\r"),
         BatchError([StatusError(500, "\x1b[2J")]),
+        BatchError([type("\x1b", (LiminError,), {})()]),
         BatchError([], stopped_by=NotSentError("\x1b")),
     ],
 )
