@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _LINES_OF_REASONING = 2
 _MARGIN = "│ "
 
+_FAST = 10  # tokens a second, from which a fraction of one says nothing
+
 
 def completion(answered: TextCompletion, palette: Palette = "red-green") -> Group:
     """All of *answered* that a person looks for, the answer first of all."""
@@ -63,7 +65,7 @@ def _footer(answered: TextCompletion) -> str:
         answered.finish_reason if is_one else None,
         None if tokens is None else f"{tokens} token{'' if tokens == 1 else 's'}",
         f"{timing.duration:.2f} s",
-        None if speed is None else f"{speed:.0f} tokens/s",
+        None if speed is None else f"{speed:.{0 if speed >= _FAST else 1}f} tokens/s",
         f"{len(timing.attempts)} attempts" if len(timing.attempts) > 1 else None,
     )
 

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from limin.completion import TextCompletion
 from limin.errors import LiminError
-from limin.visible import visible
+from limin.visible import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -60,7 +60,7 @@ class _Tally:
     def add(self, result: object) -> None:
         self.done += 1
         if isinstance(result, LiminError):
-            self.failures[visible(type(result).__name__)] += 1
+            self.failures[excerpt(type(result).__name__)] += 1
             self.retried += max(len(result.attempts) - 1, 0)
         elif isinstance(result, TextCompletion):
             self.retried += max(len(result.timing.attempts) - 1, 0)

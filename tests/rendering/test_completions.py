@@ -1,0 +1,128 @@
+"""A completion as a person reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+from samples import choices, completion, log_probs, position
+
+from limin.completion import Choice, Timing, Usage
+from limin.logprobs import LogProbs, Position
+
+if TYPE_CHECKING:
+    from limin.rendering.palette import Palette
+
+
+def shown(*choice: Choice, width: int = 80, color: bool = False, **more: object) -> str:
+    """A completion of these choices, as a terminal without colours gets it."""
+    bare = {"body_warnings": (), "usage": None, "served_model": None, "timing": timing(1)}
+    answered = attrs.evolve(completion(), choices=choice, **(bare | more))
+    return answered.to_pretty_string(width=width, color=color)
+
+
+def timing(seconds: float) -> Timing:
+    """So many seconds of one attempt of which nothing is told."""
+    return Timing(start_time=0.0, end_time=seconds, duration=seconds)
+
+
+def coloured(answer: str, *positions: Position) -> bool:
+    """Whether *answer* is shown in the colours of *positions*."""
+    choice = Choice(message=answer, log_probs=LogProbs(lambda: (positions, ())))
+    return "\x1b[38;2;" in shown(choice, color=True)
+
+
+def test_what_is_not_told_is_left_out() -> None:
+    """None means not told: no zero, no question mark."""
+    assert shown(Choice(message="Paris.")) == "Paris.\ngpt-4o · 1.00 s"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "seconds", "words"),
+    [
+        (31, 0.5, "31 tokens · 0.50 s · 62 tokens/s"),
+        (1, 2.0, "1 token · 2.00 s · 0.5 tokens/s"),
+        (31, 0.0, "31 tokens · 0.00 s"),
+        (0, 2.0, "0 tokens · 2.00 s"),
+        (None, 2.0, "2.00 s"),
+    ],
+)
+def test_footer_tells_tokens_and_time(
+    tokens: int | None, seconds: float, words: str
+) -> None:
+    """The speed is told where both are known."""
+    choice = Choice(message="x", finish_reason="stop")
+    usage = Usage(completion_tokens=tokens)
+    told = shown(choice, usage=usage, timing=timing(seconds), served_model="m-1")
+    assert told == f"x\nm-1 · stop · {words}"
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "lines"),
+    [
+        ("one", ["│ one"]),
+        ("one\ntwo\n", ["│ one", "│ two"]),
+        ("one\ntwo\nthree", ["│ one", "│ two", "│ … 1 more line"]),
+        ("one two three four five", ["│ one two three", "│ four five"]),
+        ("1\n2\n3\n4", ["│ 1", "│ 2", "│ … 2 more lines"]),
+    ],
+)
+def test_reasoning_is_folded(reasoning: str, lines: list[str]) -> None:
+    """Its first two lines are enough to see what it is about."""
+    told = shown(Choice(message="Yes.", reasoning=reasoning), width=17)
+    footer = ["gpt-4o · 1.00 s"]
+    assert [line.rstrip() for line in told.split("\n")] == [*lines, "", "Yes.", *footer]
+
+
+def test_empty_reasoning_is_none() -> None:
+    """White space is nothing to fold."""
+    assert shown(Choice(message="Yes.", reasoning=" \n")).startswith("Yes.\n")
+
+
+def test_refusal_is_marked() -> None:
+    """What is no answer does not look like one."""
+    assert shown(Choice(refusal="I cannot.")).startswith("refused: I cannot.\n")
+
+
+def test_choices_stand_under_rules() -> None:
+    """Each with its own finish reason, which the footer leaves out."""
+    assert choices().to_pretty_string(width=22, color=False).split("\n") == [
+        "choice 0 · stop ──────",
+        "Paris.",
+        "choice 1 · length ────",
+        "The capital of France ",
+        "is",
+        "choice 2 · stop ──────",
+        "refused: I cannot help",
+        "with that.",
+        "llama-3 · 2.25 s",
+    ]
+
+
+def test_answer_has_the_colours_of_its_tokens() -> None:
+    """Reasoning before the answer and an end after it are no part of it."""
+    answer = [position(" Par", 0.9), position("is", 0.4)]
+    assert coloured(" Paris", *answer)
+    assert coloured(
+        " Paris", position("Hm: Paris?", 0.9), *answer, position("<|end|>", 0.9)
+    )
+
+
+def test_tokens_of_another_text_colour_nothing() -> None:
+    """An answer is shown as it is, whatever the log probabilities say."""
+    assert not coloured("Paris", position("London", 0.9))
+    assert not coloured("is", position("Paris", 0.9))
+    assert not coloured("\ud83e", Position("\ud83e", -0.1))
+    assert not coloured("Paris")
+
+
+@pytest.mark.parametrize("palette", ["red-green", "viridis"])
+def test_log_probs_alone(palette: Palette) -> None:
+    """The completion's string is that of its log probabilities."""
+    answered = completion()
+    assert answered.to_pretty_log_probs_string(
+        show_probabilities=True, palette=palette, width=30
+    ) == log_probs().to_pretty_string(show_probabilities=True, palette=palette, width=30)
+    bare = attrs.evolve(answered, choices=(Choice(),))
+    assert bare.to_pretty_log_probs_string() == "No token log probabilities available."

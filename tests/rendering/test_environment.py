@@ -1,0 +1,102 @@
+"""Whether there is colour: on a terminal, in a pipe, and as the user wishes."""
+
+import io
+import sys
+
+import pytest
+from rich.console import Console
+from samples import SAMPLES, completion, conversation, log_probs
+
+from limin import ConfigurationError
+
+COLOUR_VARIABLES = ["NO_COLOR", "FORCE_COLOR", "TERM"]
+
+
+class Screen(io.StringIO):
+    """A stdout that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _no_wishes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in COLOUR_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def strings(*, color: bool | None) -> list[str]:
+    """Every string that limin makes for a terminal."""
+    answered = completion()
+    return [
+        conversation().to_pretty_string(color=color),
+        answered.to_pretty_string(color=color),
+        answered.to_pretty_log_probs_string(color=color),
+        log_probs().to_pretty_string(color=color),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environment", "terminal", "coloured"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"TERM": "xterm"}, True, True),
+        ({"TERM": "dumb"}, True, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"NO_COLOR": "0"}, True, False),
+        ({"NO_COLOR": ""}, True, True),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": ""}, False, False),
+        ({"FORCE_COLOR": "1", "TERM": "dumb"}, False, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+    ],
+)
+def test_colour_is_as_the_user_wishes(
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    *,
+    terminal: bool,
+    coloured: bool,
+) -> None:
+    """NO_COLOR comes before FORCE_COLOR, and both come before what stdout is."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdout", Screen() if terminal else io.StringIO())
+    assert strings(color=None) == strings(color=coloured)
+
+
+def test_no_stdout_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program without a console still makes its strings."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert strings(color=None) == strings(color=False)
+
+
+def test_argument_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """True colours always, and False never."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert all("\x1b[" in shown for shown in strings(color=True))
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert all("\x1b" not in shown for shown in strings(color=False))
+
+
+@pytest.mark.parametrize("width", [40, 200])
+@pytest.mark.parametrize("environment", [{}, {"TERM": "dumb"}, {"NO_COLOR": "1"}])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_pipe_gets_no_escape(name: str, environment: dict[str, str], width: int) -> None:
+    """What `rich.print` writes to a file is text, no wider than it was asked to be."""
+    file = io.StringIO()
+    console = Console(file=file, width=width, force_jupyter=False, _environ=environment)
+    console.print(SAMPLES[name]())
+    shown = file.getvalue()
+    assert "\x1b" not in shown
+    assert all(len(line.rstrip()) <= width for line in shown.splitlines())
+
+
+def test_no_column_is_too_narrow() -> None:
+    """A width of nothing is a mistake, and not a reason to loop or to crash."""
+    with pytest.raises(ConfigurationError) as caught:
+        conversation().to_pretty_string(width=0)
+    assert str(caught.value) == "width: expected at least 1, found 0"
+    assert conversation().to_pretty_string(width=1)
