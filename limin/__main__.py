@@ -76,8 +76,7 @@ async def _one(client: Client, configuration: ModelConfiguration) -> None:
         system_prompt=_SYSTEM,
         model_configuration=configuration,
     )
-    _show(visible(completion.message))
-    _show_speed([completion], completion.duration)
+    _show(completion.to_pretty_string(color=None))
 
 
 async def _eight(client: Client, configuration: ModelConfiguration) -> None:
@@ -110,11 +109,11 @@ async def _conversation(client: Client, configuration: ModelConfiguration) -> No
         conversation, model_configuration=configuration
     )
     conversation.add_message(completion.to_message())
-    _show(conversation.to_pretty_string())
+    _show(conversation.to_pretty_string(color=None))
 
 
 async def _log_probs(client: Client, configuration: ModelConfiguration) -> None:
-    _title("Log probabilities: dark red is improbable, dark green is certain")
+    _title("Log probabilities: red is improbable, green is certain")
     completion = await client.generate_text_completion(
         "What is 2+2?",
         model_configuration=configuration,
@@ -123,7 +122,7 @@ async def _log_probs(client: Client, configuration: ModelConfiguration) -> None:
         log_probs=True,
         top_log_probs=3,
     )
-    _show(completion.to_pretty_log_probs_string(show_probabilities=True))
+    _show(completion.to_pretty_log_probs_string(show_probabilities=True, color=None))
     positions = zip(
         completion.token_log_probs or [],
         completion.full_token_log_probs or [],
