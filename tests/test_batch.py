@@ -246,7 +246,7 @@ async def test_progress_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> Non
         await limin.generate_text_completions(["a", "b"], base_url=server.base_url)
     out, err = capfd.readouterr()
     assert out == ""
-    assert err.startswith("limin: 2 of 2 done, 0 failed")
+    assert err.startswith("limin: 2 done in ")
 
 
 async def test_no_progress_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@ import builtins
 import re
 
 import pytest
+from rich.cells import cell_len
 
 from limin.completion import Choice, TextCompletion
 from limin.conversation import Conversation, Message, Role
@@ -70,6 +71,22 @@ def test_conversation_of_two() -> None:
     assert COLOUR.sub("", conversation.to_pretty_string(width=12)) == (
         "system ─────\nBe brief.\nuser ───────\nWhat is 2 + \n2?"
     )
+
+
+@pytest.mark.parametrize("width", [10, 11, 12, 40, 200])
+def test_rules_are_whole_at_any_width(width: int) -> None:
+    """However narrow the screen, the turns are told apart, and nothing is wider."""
+    messages = [Message("developer", "long " * 99), Message("user", "北京" * 99)]
+    shown = Conversation([*messages, Message("assistant", "w" * 999)])
+    lines = shown.to_pretty_string(width=width).split("\n")
+    rules = [line for line in lines if "─" in line]
+    assert [COLOUR.findall(rule)[0] for rule in rules] == [
+        "\x1b[1;35m",
+        "\x1b[1;36m",
+        "\x1b[1;32m",
+    ]
+    assert [cell_len(COLOUR.sub("", rule)) for rule in rules] == [width] * 3
+    assert max(cell_len(COLOUR.sub("", line).rstrip()) for line in lines) == width
 
 
 def test_empty_conversation() -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import assert_type
 
+from rich.table import Table
+
 import limin
 
 
@@ -14,6 +16,7 @@ async def one() -> None:
     assert_type(completion.token_log_probs, list[limin.TokenLogProb] | None)
     assert_type(completion.full_token_log_probs, list[list[limin.TokenLogProb]] | None)
     assert_type(completion.log_probs, limin.LogProbs | None)
+    assert_type(completion.to_pretty_string(width=40, color=None), str)
     assert_type(completion.prompt_log_probs, limin.PromptLogProbs | None)
     assert_type(completion.warnings, tuple[limin.ResponseWarning, ...])
     assert_type(completion.usage, limin.Usage | None)
@@ -29,6 +32,8 @@ def positions(log_probs: limin.LogProbs, prompt: limin.PromptLogProbs) -> None:
     assert_type(prompt[1:], Sequence[limin.TokenPosition | None])
     assert_type(log_probs.pieces(), list[limin.TextPiece])
     assert_type(log_probs.text(), str)
+    assert_type(log_probs.to_pretty_string(color=None, palette="viridis"), str)
+    assert_type(log_probs.to_table(lowest=10), Table)
     assert_type(log_probs.total, float | None)
     assert_type(log_probs.perplexity, float | None)
     assert_type(log_probs.to_columns(), dict[str, list[object]])
