@@ -52,18 +52,19 @@ def coloured(log_probs: LogProbs, palette: Palette, *, show_probabilities: bool)
 def coloured_answer(message: str, log_probs: LogProbs, palette: Palette) -> Text | None:
     """*message* in the colours of its tokens; None if they do not make it up.
 
-    Tokens of reasoning before it, and of an end after it, are left out.
+    Tokens of reasoning before it, and of an end after it, are left out, as is white
+    space that a server has stripped.
     """
-    whole, wanted = log_probs.text().encode(), message.encode("utf-8", "replace")
-    start = whole.rfind(wanted)
-    end = start + len(wanted)
-    pieces = [one for one in log_probs.pieces() if start <= one.start and one.end <= end]
-    if "".join(piece.text for piece in pieces) != message:
+    pieces, sampled = log_probs.pieces(), log_probs.sampled
+    start = "".join(piece.text for piece in pieces).rfind(message)
+    if start < 0:
         return None
-    text, sampled = Text(), log_probs.sampled
+    text, place, end = Text(), 0, start + len(message)
     for piece in pieces:
+        part = piece.text[max(start - place, 0) : max(end - place, 0)]
         prob = joint_prob(sampled[piece.first : piece.last + 1])
-        text.append(visible(piece.text), style=style_of(prob, palette))
+        text.append(visible(part), style=style_of(prob, palette))
+        place += len(piece.text)
     return text
 
 

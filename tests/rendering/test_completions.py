@@ -109,10 +109,18 @@ def test_answer_has_the_colours_of_its_tokens() -> None:
     )
 
 
+def test_stripped_answer_has_the_colours_of_its_tokens() -> None:
+    """A token that the server has stripped of its space is still the answer's."""
+    tokens = [position(" Par", 1.0), position("is \n", 1e-9)]
+    choice = Choice(message="Paris", log_probs=LogProbs(lambda: (tokens, ())))
+    assert shown(choice, color=True).startswith(
+        "\x1b[38;2;0;136;56mPar\x1b[0m\x1b[38;2;224;45;45mis\x1b[0m\n"
+    )
+
+
 def test_tokens_of_another_text_colour_nothing() -> None:
     """An answer is shown as it is, whatever the log probabilities say."""
     assert not coloured("Paris", position("London", 0.9))
-    assert not coloured("is", position("Paris", 0.9))
     assert not coloured("\ud83e", Position("\ud83e", -0.1))
     assert not coloured("Paris")
 
