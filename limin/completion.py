@@ -268,3 +268,27 @@ class TextCompletion:
         from limin.rendering import completions  # noqa: PLC0415 (rich loads when asked)
 
         yield completions.completion(self)
+
+    def to_html(self, *, palette: Palette = "red-green") -> str:
+        """The completion as a page of its own: no script, nothing from elsewhere.
+
+        Each token is tinted by its probability; on hover and on focus it shows the
+        alternatives.
+
+        Args:
+            palette: Tints from improbable to certain. Those of `viridis` can be
+                told apart by whoever does not tell red from green.
+
+        Raises:
+            ConfigurationError: If there is no such palette.
+        """
+        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
+
+        title = f"Completion by {self.model}"
+        return html.page(html.completion(self), title=title, palette=palette)
+
+    def _repr_html_(self) -> str:
+        """The completion in a notebook."""
+        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
+
+        return html.fragment(html.completion(self))

@@ -152,6 +152,18 @@ class Conversation:
 
         yield conversations.conversation(self.messages)
 
+    def to_html(self) -> str:
+        """The conversation as a page of its own: no script, nothing from elsewhere."""
+        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
+
+        return html.page(html.conversation(self.messages), title="Conversation")
+
+    def _repr_html_(self) -> str:
+        """The conversation in a notebook."""
+        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
+
+        return html.fragment(html.conversation(self.messages))
+
 
 def as_conversation(
     asked: str | Conversation, system_prompt: str | None = None

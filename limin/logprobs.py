@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, TypeAlias, overload
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, overload
 
 import msgspec
 
@@ -273,6 +273,22 @@ class LogProbs(Sequence[TokenPosition]):
         from limin.rendering import tokens  # noqa: PLC0415 (rich loads when asked)
 
         yield tokens.coloured(self, "red-green", show_probabilities=False)
+
+    def to_html(self, *, palette: Palette = "red-green") -> str:
+        """The tokens as a page of its own, see `TextCompletion.to_html`.
+
+        Raises:
+            ConfigurationError: If there is no such palette.
+        """
+        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
+
+        return html.page(html.log_probs(self), title="Log probabilities", palette=palette)
+
+    def _repr_html_(self) -> str:
+        """The tokens in a notebook."""
+        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
+
+        return html.fragment(html.log_probs(self))
 
     def _decoded(self) -> Sequence[Position]:
         if self._loaded is None:

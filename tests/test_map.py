@@ -43,7 +43,7 @@ FLOORS = (
 GROUND, VALUES = (*FLOORS[0], *FLOORS[1]), FLOORS[2]
 RENDERING = "limin.rendering"
 
-# The places that load rich when they are called, and not before.
+# The places that load what shows values when they are called, and not before.
 LATE_IMPORTS = {
     ("limin.errors", "LiminError.__rich_console__", RENDERING + ".failures"),
     ("limin.conversation", "Message.__rich_console__", RENDERING + ".conversations"),
@@ -56,6 +56,12 @@ LATE_IMPORTS = {
     ("limin.completion", "TextCompletion.__rich_console__", RENDERING + ".completions"),
     ("limin.completion", "TextCompletion.to_pretty_string", RENDERING + ".terminal"),
     ("limin.client", "_batch", RENDERING + ".progress"),
+    ("limin.conversation", "Conversation.to_html", RENDERING + ".html"),
+    ("limin.conversation", "Conversation._repr_html_", RENDERING + ".html"),
+    ("limin.completion", "TextCompletion.to_html", RENDERING + ".html"),
+    ("limin.completion", "TextCompletion._repr_html_", RENDERING + ".html"),
+    ("limin.logprobs", "LogProbs.to_html", RENDERING + ".html"),
+    ("limin.logprobs", "LogProbs._repr_html_", RENDERING + ".html"),
 }
 
 # Types from a floor above, for annotations alone.
@@ -208,7 +214,7 @@ def test_types_from_above() -> None:
 
 
 def test_late_imports() -> None:
-    """Inside functions only rich's room is imported, in the places that are named."""
+    """Inside functions only the rendering is imported, in the places that are named."""
     late = {
         (one.importer, one.function, one.imported)
         for one in IMPORTS

@@ -1,1 +1,1 @@
-"""For the eye: terminal and progress. The only importer of rich."""
+"""For the eye: terminal, HTML and progress. The only importer of rich."""

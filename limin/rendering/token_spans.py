@@ -1,0 +1,131 @@
+"""The tokens of an answer as HTML: tinted by probability, with what else was likely.
+
+Each piece of text is one element. What is known about its tokens is its accessible
+description, which a screen reader speaks when the piece is focused, after the text
+itself; the stylesheet shows the same attribute to the eye on hover and on focus.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from typing import TYPE_CHECKING
+
+from limin.rendering.tints import tint_class
+from limin.visible import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from limin.logprobs import LogProbs
+    from limin.tokens import TextPiece, TokenLogProb, TokenPosition
+
+# Browsers lay out only the blocks that are on the screen. A block ends where a line
+# of the text does, so that it shows no end that the text has not.
+_PIECES_IN_A_BLOCK = 50
+
+# White space that would not be seen, or would break the aligned lines.
+_SPACES = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥", "\u00a0": "⍽"})
+
+# What is not 0 is not shown as 0.
+_SMALLEST_SHOWN = 0.00005
+
+
+def token_spans(log_probs: LogProbs) -> str:
+    """The text of *log_probs* as HTML, an element for each piece of it."""
+    positions = list(log_probs)
+    blocks = (
+        "".join(_span(piece, positions[piece.first : piece.last + 1]) for piece in block)
+        for block in _blocks(log_probs.pieces())
+    )
+    text = "".join(f'<div class="limin-block">{block}</div>' for block in blocks)
+    return (
+        '<div class="limin-tokens" role="group" aria-label="Tokens with probabilities"'
+        f' lang="" dir="auto">{text}</div>'
+    )
+
+
+def percent(prob: float | None) -> str:
+    """*prob* in percent, 8 characters wide unless it is no probability."""
+    if prob is None:
+        return "     ?  "
+    if 0.0 < prob < _SMALLEST_SHOWN:
+        return "<0.01 %".rjust(8)
+    return f"{100 * prob:6.2f} %" if prob < 10.0 else f"{100 * prob:.3g} %"  # noqa: PLR2004 (larger is raw logits)
+
+
+def number(value: float) -> str:
+    """*value* with three decimals, and a minus sign that is as wide as a plus."""
+    return f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _blocks(pieces: Sequence[TextPiece]) -> Iterator[Sequence[TextPiece]]:
+    start = 0
+    for end, piece in enumerate(pieces, start=1):
+        if piece.text.endswith("\n") and end - start >= _PIECES_IN_A_BLOCK:
+            yield pieces[start:end]
+            start = end
+    if start < len(pieces):
+        yield pieces[start:]
+
+
+def _span(piece: TextPiece, positions: Sequence[TokenPosition]) -> str:
+    known = visible(_description(piece, positions))
+    # The mark of a line's end is the stylesheet's, so that copied text has none.
+    text = html.escape(visible(piece.text)).replace("\n", "<i></i>\n")
+    return (
+        f'<span class="{tint_class(_joint_prob(positions))}" tabindex="0"'
+        f' aria-description="{html.escape(known)}">{text}</span>'
+    )
+
+
+def _joint_prob(positions: Sequence[TokenPosition]) -> float | None:
+    """Probability of all the tokens of a piece, one after the other."""
+    probs = [position.sampled.prob for position in positions]
+    known = [prob for prob in probs if prob is not None]
+    return math.prod(known) if len(known) == len(probs) else None
+
+
+def _description(piece: TextPiece, positions: Sequence[TokenPosition]) -> str:
+    """What is known about a piece, in lines that are aligned in a fixed pitch."""
+    parts = ["\n".join(_position_lines(position)) for position in positions]
+    if piece.is_joined:
+        joint = percent(_joint_prob(positions)).strip()
+        text = piece.text.translate(_SPACES)
+        parts.insert(0, f"{text}\n{len(parts)} tokens, together {joint}")
+    return "\n\n".join(parts)
+
+
+def _position_lines(position: TokenPosition) -> Iterator[str]:
+    sampled = position.sampled
+    yield _name(sampled)
+    known = "unknown" if sampled.prob is None else percent(sampled.prob)
+    yield f"probability     {known:>10}"
+    if sampled.log_prob is not None:
+        yield f"log probability {number(sampled.log_prob):>8}"
+    if (rank := position.rank) is not None:
+        yield f"rank            {rank:>8}"
+    if (entropy := position.entropy) is not None:
+        yield f"entropy         {number(entropy):>8} nats"
+    if position.alternatives:
+        yield ""
+    for one in position.alternatives:
+        mark = "▸" if one.is_same_token(sampled) else " "
+        yield f"{mark}{percent(one.prob)}  {_name(one)}"
+
+
+def _name(token: TokenLogProb) -> str:
+    """A token as it can be seen: white space as symbols, half characters as bytes."""
+    known = token.token_bytes
+    if known is not None and not _is_text(known):
+        return f"⟨{known.hex(' ').upper()}⟩"
+    return token.token.translate(_SPACES) or "⟨empty⟩"
+
+
+def _is_text(known: bytes) -> bool:
+    """Whether *known* is whole characters."""
+    try:
+        known.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

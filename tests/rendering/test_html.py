@@ -1,0 +1,315 @@
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from builders import TIMING
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from limin.completion import Choice, TextCompletion, Usage
+from limin.conversation import Conversation, Message
+from limin.diagnostics import ResponseWarning, WarningCode
+from limin.errors import ConfigurationError
+from limin.logprobs import Entry, LogProbs, Position
+from limin.rendering import html
+
+# Whatever a model writes, in any place: markup, quotes, controls, half characters.
+TEXT = st.text(
+    st.one_of(
+        st.sampled_from("<>&\"'`/=!-;#\n\r\t\0\x0c \u2028\u202e\ud83e\ufffe"),
+        st.characters(),
+    ),
+    max_size=12,
+)
+MARKUP = "</style></title>--><script>x</script><b a=\"'>&amp;"
+
+
+class Structure(HTMLParser):
+    """What a page is made of, without its text: tags, attributes, comments."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.seen: list[object] = []
+        self.text = ""
+        self.descriptions: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        assert len(named) == len(attrs)
+        if "aria-description" in named:
+            self.descriptions.append(named.pop("aria-description") or "")
+            named["aria-description"] = "any"
+        self.seen.append((tag, sorted(named.items(), key=str)))
+
+    def handle_endtag(self, tag: str) -> None:
+        self.seen.append(("end", tag))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_comment(self, data: str) -> None:
+        self.seen.append(("comment", data))
+
+    def handle_decl(self, decl: str) -> None:
+        self.seen.append(("declaration", decl))
+
+    def handle_pi(self, data: str) -> None:
+        self.seen.append(("instruction", data))
+
+
+def log_probs_of(*positions: Position) -> LogProbs:
+    """Log probabilities of *positions*, as a server told them."""
+    return LogProbs(lambda: (positions, ()))
+
+
+def completion_of(*choices: Choice, **fields: Any) -> TextCompletion:
+    """A completion of *choices* to the prompt `hi`, by the model `m`."""
+    settings = {"conversation": Conversation.from_prompts("hi"), "model": "m"} | fields
+    return TextCompletion(choices=choices, timing=TIMING, **settings)
+
+
+def described(*positions: Position) -> list[str]:
+    """What is told of each piece of text on hover."""
+    return Structure(log_probs_of(*positions).to_html()).descriptions
+
+
+def text_of(completion: TextCompletion) -> str:
+    """The text of the fragment of *completion*, without its stylesheet."""
+    _, _, body = completion._repr_html_().partition("</style>")
+    return Structure(body).text
+
+
+def everywhere(text: str) -> TextCompletion:
+    """A completion with *text* in every place that a model or a server writes."""
+    entry = Entry(text, -1.0)
+    tokens = log_probs_of(
+        Position(text, -0.1, None, None, [entry]), Position(f"{text}x", None)
+    )
+    choice = Choice(
+        message=text,
+        finish_reason=text,
+        raw_finish_reason=f"{text}.",
+        refusal=text,
+        reasoning=text,
+        log_probs=tokens,
+    )
+    warning = ResponseWarning(WarningCode.BODY_MENDED, text, text)
+    messages = [Message("system", text), Message("user", text)]
+    return completion_of(
+        choice,
+        conversation=Conversation(messages),
+        model=text,
+        served_model=f"{text}.",
+        body_warnings=(warning,),
+    )
+
+
+@given(text=TEXT)
+@example(text=MARKUP)
+@example(text="\ud83e\n\x00")
+def test_text_is_never_markup(text: str) -> None:
+    """Whatever text stands wherever, the page has limin's own elements and no other."""
+    # Lines have a mark each, and a text of nothing has no text.
+    harmless = re.sub(r"[^\n]", "a", text)
+    hostile = everywhere(text)
+    pairs = (
+        (hostile.to_html(), everywhere(harmless).to_html()),
+        (hostile._repr_html_(), everywhere(harmless)._repr_html_()),
+        (
+            hostile.conversation.to_html(),
+            everywhere(harmless).conversation.to_html(),
+        ),
+    )
+    for shown, expected in pairs:
+        assert Structure(shown).seen == Structure(expected).seen
+        assert shown.encode()
+
+
+def test_page_needs_and_runs_nothing() -> None:
+    """A page holds no script, no style attribute, no address and no name to collide."""
+    page = everywhere("text").to_html()
+    tags = [item for item in Structure(page).seen if isinstance(item, tuple)]
+    names = {name for _, attrs in tags if isinstance(attrs, list) for name, _ in attrs}
+    assert names & {"style", "id", "href", "src", "srcset", "name"} <= {"name"}
+    assert not any(name.startswith("on") for name in names)
+    assert {"script", "link", "img", "iframe", "a"} & {tag for tag, _ in tags} == set()
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_fragment_names_only_its_own() -> None:
+    """The stylesheet of a fragment touches nothing else in a notebook."""
+    style, _, _ = Conversation()._repr_html_().partition("</style>")
+    style = re.sub(r"/\*.*?\*/", "", style.removeprefix("<style>"), flags=re.DOTALL)
+    rules = re.findall(r"([^{};]+)\{", style)
+    names = [rule.strip() for rule in rules]
+    assert len(names) > 90
+    for name in names:
+        assert name.startswith("@") or all(".limin" in one for one in name.split(",")), name
+
+
+def test_conversation() -> None:
+    """Each message stands under its role, its white space kept."""
+    page = Conversation.from_prompts("  two\n\tlines ", "Be brief.").to_html()
+    assert page.startswith('<!doctype html>\n<html lang="en">')
+    assert '<section class="limin-message limin-user" aria-label="user message">' in page
+    assert ">System</p>" in page
+    assert ">  two\n\tlines </div>" in page
+    assert "pre-wrap" in page
+
+
+def test_completion_tells_what_is_known() -> None:
+    """The question, the thoughts, the answer and the facts are all there."""
+    shown = text_of(
+        completion_of(
+            Choice(
+                message="four",
+                reasoning="2 + 2",
+                finish_reason="stop",
+                raw_finish_reason="eos",
+            ),
+            conversation=Conversation.from_prompts("What is\n2 + 2?"),
+            served_model="m-2",
+            usage=Usage(
+                prompt_tokens=1200,
+                cached_tokens=0,
+                completion_tokens=7,
+                reasoning_tokens=5,
+                total_tokens=1207,
+            ),
+        )
+    )
+    assert shown == (
+        "QuestionWhat is 2 + 2?UserWhat is\n2 + 2?AnswerReasoning2 + 2four"
+        "Modelmserved bym-2Finish reasonstop (eos)Prompt tokens1,200Cached0"
+        "Answer tokens7Reasoning5Total1,207Time2.25 s"
+    ).replace("served by", "Served by")
+
+
+def test_completion_leaves_out_what_is_not_known() -> None:
+    """What the server did not tell is not there, and never zero."""
+    bare = completion_of(
+        Choice(), conversation=Conversation(), served_model="m", usage=Usage()
+    )
+    assert text_of(bare) == "AnswerNo text.ModelmTime2.25 s"
+
+
+def test_several_choices() -> None:
+    """Each answer has its number, its finish reason and its refusal."""
+    first = Choice(refusal="I will not.", finish_reason="stop")
+    shown = text_of(completion_of(first, Choice(message="I will.", index=1)))
+    assert shown == (
+        "QuestionhiUserhiAnswer 1RefusalI will not.Finish reasonstop"
+        "Answer 2I will.ModelmTime2.25 s"
+    )
+
+
+def test_answer_is_its_tokens() -> None:
+    """Tokens that join to the answer stand in its place."""
+    tokens = log_probs_of(Position("fo", -0.5), Position("ur", -0.5))
+    shown = text_of(completion_of(Choice(message="four", log_probs=tokens)))
+    assert (
+        "2 tokensperplexity 1.649log probability \N{MINUS SIGN}1.000improbablecertainfour"
+        in shown
+    )
+    assert shown.count("four") == 1
+
+
+def test_tokens_that_do_not_join_to_the_answer() -> None:
+    """When the tokens tell another text than the answer, both are shown."""
+    tokens = log_probs_of(Position("five", None))
+    shown = text_of(completion_of(Choice(message="four", log_probs=tokens)))
+    assert (
+        "fourTokens, which do not join to the answer1 tokenimprobablecertainfive" in shown
+    )
+
+
+def test_no_tokens() -> None:
+    """An empty list of tokens hides no answer."""
+    assert "AnswerfourModel" in text_of(
+        completion_of(Choice(message="four", log_probs=log_probs_of()))
+    )
+
+
+def test_warnings_are_shown() -> None:
+    """What was odd about an answer stands under it."""
+    warning = ResponseWarning(WarningCode.BODY_MENDED, "$.x", "expected a, found b", 3)
+    shown = text_of(completion_of(Choice(message="four"), body_warnings=(warning,)))
+    assert "Warningsexpected a, found b (at `$.x` and 2 more; body-mended)" in shown
+
+
+def test_hover_tells_of_the_alternatives() -> None:
+    """On hover and focus: the token, its figures, and what else was likely."""
+    listed = [Entry(" Paris", -0.25), Entry("\n\t", -2.0), Entry("x", -20.0), Entry("y")]
+    (told,) = described(Position(" Paris", -0.25, None, None, listed[:3]))
+    assert told.splitlines() == [
+        "␣Paris",
+        "probability        77.88 %",
+        "log probability   \N{MINUS SIGN}0.250",
+        "rank                   1",
+        "entropy            0.465 nats",
+        "",
+        "▸ 77.88 %  ␣Paris",
+        "  13.53 %  ⏎⇥",
+        "  <0.01 %  x",
+    ]
+    (told,) = described(Position("z", None, None, None, listed[3:]))
+    assert told.splitlines() == ["z", "probability        unknown", "", "      ?    y"]
+
+
+def test_hover_takes_any_number() -> None:
+    """Raw logits in the place of logarithms are shown, too."""
+    (told,) = described(Position("z", 5.0))
+    assert "1.48e+04 %" in told
+
+
+def test_piece_of_several_tokens_is_shown_once() -> None:
+    """A character that is split over tokens shows once, and tells of each of them."""
+    first, second = list("🗼".encode()[:2]), list("🗼".encode()[2:])
+    page = log_probs_of(
+        Position("", -0.5, first), Position("\ufffd", -0.25, second), Position("", None, [])
+    ).to_html()
+    known = Structure(page)
+    assert known.text.count("🗼") == 1
+    joined, empty = known.descriptions
+    assert joined.startswith("🗼\n2 tokens, together 47.24 %\n\n⟨F0 9F⟩\nprobability")
+    assert "\n\n⟨97 BC⟩\n" in joined
+    assert empty.startswith("⟨empty⟩\n")
+    assert 'class="limin-unknown"' in page
+
+
+def test_lines_are_marked_and_kept() -> None:
+    """A newline breaks the line, and its mark is not part of the text."""
+    page = log_probs_of(Position("a\n", -0.1)).to_html()
+    assert ">a<i></i>\n</span>" in page
+    assert "a\n" in Structure(page).text
+
+
+def test_blocks_end_where_lines_do() -> None:
+    """Long answers are cut into blocks, at the ends of lines and nowhere else."""
+    lines = [Position("line\n", -0.1)] * 120
+    endless = [Position("word ", -0.1)] * 120
+    assert log_probs_of(*lines).to_html().count('"limin-block"') == 3
+    assert log_probs_of(*lines[:100]).to_html().count('"limin-block"') == 2
+    assert log_probs_of(*endless).to_html().count('"limin-block"') == 1
+
+
+@pytest.mark.parametrize("value", [Conversation(), log_probs_of(), completion_of(Choice())])
+def test_page_and_fragment(value: Any) -> None:
+    """A page is a document of its own, a fragment stands among others."""
+    assert "Content-Security-Policy" in value.to_html()
+    assert value._repr_html_().startswith("<style>")
+    assert "<html" not in value._repr_html_()
+
+
+def test_palette() -> None:
+    """Each palette has its tints, and an unknown one is refused."""
+    tokens = log_probs_of(Position("x", -0.1))
+    assert tokens.to_html() != tokens.to_html(palette="viridis")
+    completion = completion_of(Choice(message="x", log_probs=tokens))
+    assert completion.to_html() != completion.to_html(palette="viridis")
+    with pytest.raises(ConfigurationError, match="red-green, viridis; found 'blue'"):
+        html.page("", title="", palette="blue")  # type: ignore[arg-type]

@@ -1,0 +1,121 @@
+"""The tints of tokens, and that text on them can be read."""
+
+import base64
+import hashlib
+import re
+from itertools import pairwise
+
+import pytest
+
+from limin.conversation import Conversation
+from limin.logprobs import LogProbs, Position
+from limin.rendering.tints import PALETTES, STEPS, Palette, tint_class, tint_rules
+
+PAIR = r"light-dark\((#\w{6}), ?(#\w{6})\)"
+
+
+def style_of(page: str) -> str:
+    """The stylesheet in *page*."""
+    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    return str(style)
+
+
+STYLE = style_of(Conversation().to_html())
+
+
+def variable(name: str) -> tuple[str, str]:
+    """The colours of a variable of the stylesheet, for light and for dark."""
+    (pair,) = re.findall(rf"--limin-{name}: {PAIR};", STYLE)
+    return pair
+
+
+def tints(palette: Palette) -> list[tuple[str, str]]:
+    """The tints in the stylesheet, from improbable to certain."""
+    page = LogProbs(lambda: ((Position("x", -0.1),), ())).to_html(palette=palette)
+    found = re.findall(rf"\.limin-p(\d+){{background:{PAIR}}}", style_of(page))
+    assert [int(step) for step, _, _ in found] == list(range(STEPS))
+    return [(light, dark) for _, light, dark in found]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio, https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio."""
+    low, high = sorted([luminance(one), luminance(other)])
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("palette", PALETTES)
+def test_text_can_be_read_on_every_tint(palette: Palette, scheme: int) -> None:
+    """Text on any tint has the contrast that WCAG asks for, in light and in dark."""
+    ink = variable("ink")[scheme]
+    assert min(contrast(ink, tint[scheme]) for tint in tints(palette)) >= 4.5
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("text", ["ink", "quiet", "accent", "alarm"])
+@pytest.mark.parametrize("ground", ["paper", "raised"])
+def test_text_can_be_read(text: str, ground: str, scheme: int) -> None:
+    """All other text has the contrast that WCAG asks for, in light and in dark."""
+    assert contrast(variable(text)[scheme], variable(ground)[scheme]) >= 4.5
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_viridis_grows_lighter(scheme: int) -> None:
+    """Whoever sees no hues still sees which token is likelier."""
+    lightness = [luminance(tint[scheme]) for tint in tints("viridis")]
+    assert all(low < high for low, high in pairwise(lightness))
+
+
+@pytest.mark.parametrize("palette", PALETTES)
+def test_no_step_is_seen(palette: Palette) -> None:
+    """Neighbouring tints differ by a few of 255, so that the scale looks continuous."""
+    for scheme in (0, 1):
+        for one, other in pairwise(tint[scheme] for tint in tints(palette)):
+            steps = zip(bytes.fromhex(one[1:]), bytes.fromhex(other[1:]), strict=True)
+            assert max(abs(low - high) for low, high in steps) <= 8
+
+
+@pytest.mark.parametrize(
+    ("prob", "name"),
+    [
+        (0.0, "limin-p0"),
+        (0.5, "limin-p32"),
+        (1.0, "limin-p63"),
+        (1.001, "limin-p63"),
+        (float("inf"), "limin-p63"),
+        (float("nan"), "limin-unknown"),
+        (None, "limin-unknown"),
+    ],
+)
+def test_class_of_a_probability(prob: float | None, name: str) -> None:
+    """Each probability has its tint, and one that is not known has a look of its own."""
+    assert tint_class(prob) == name
+
+
+def test_legend_spans_the_scale() -> None:
+    """The scale in the legend begins and ends with the first and the last tint."""
+    *rules, legend = tint_rules("red-green").splitlines()
+    first, last = (re.findall(PAIR, rule)[0] for rule in (rules[0], rules[-1]))
+    found = re.findall(PAIR, legend)
+    assert (found[0], found[-1]) == (first, last)
+
+
+def test_policy_names_the_style() -> None:
+    """The page's policy allows its own stylesheet by hash, and nothing else at all."""
+    page = Conversation().to_html()
+    digest = hashlib.sha256(style_of(page).encode()).digest()
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{base64.b64encode(digest).decode()}';"
+        " base-uri 'none'; form-action 'none'"
+    )
+    assert f'<meta http-equiv="Content-Security-Policy" content="{policy}">' in page
