@@ -1,5 +1,7 @@
 """Every check of the project; `nox` alone runs all that CI runs."""
 
+import shutil
+
 import nox
 
 nox.needs_version = ">=2024.10.9"
@@ -61,6 +63,19 @@ def package(session: nox.Session) -> None:
     session.install("--quiet", *nox.project.dependency_groups(PROJECT, "package"))
     session.run("python", "-m", "build", "--outdir", session.create_tmp())
     session.run("twine", "check", "--strict", f"{session.create_tmp()}/*")
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Open the HTML in a real Chromium, and keep screenshots of it."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        session.skip("there is no chromium on PATH")
+    install(session, "browser")
+    session.run(
+        *("pytest", "tests/browser", f"--chromium={chromium}"),
+        *(f"--screenshots={session.create_tmp()}", *session.posargs),
+    )
 
 
 @nox.session

@@ -1,0 +1,253 @@
+"""What limin shows, as a real browser shows it."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from builders import TIMING
+from IPython.core.formatters import DisplayFormatter
+
+from limin.completion import Choice, TextCompletion, Usage
+from limin.conversation import Conversation, Message
+from limin.logprobs import Entry, LogProbs, Position
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Show
+    from playwright.sync_api import Page
+
+TOKENS = ".limin-tokens span"
+WORDS = ("The", " capital", " of", " France", " is", " Paris", ".", "\n\n", " It", " lies")
+
+
+def position(token: str, prob: float, others: int = 5) -> Position:
+    """A token, and as many others that share what its probability leaves."""
+    listed = [Entry(token, math.log(prob), list(token.encode()))]
+    for place in range(others):
+        share = (1 - prob) / 2 ** (place + 1)
+        listed.append(Entry(f" other-{place}", math.log(share)))
+    return Position(
+        token, math.log(prob), list(token.encode()), top_logprobs=sorted(listed, key=_order)
+    )
+
+
+def _order(entry: Entry) -> float:
+    return -(entry.logprob or 0.0)
+
+
+def completion_of(count: int, others: int = 5) -> TextCompletion:
+    """An answer of *count* tokens, with all that a completion can have."""
+    positions = [
+        position(WORDS[place % len(WORDS)], 0.02 + 0.97 * (place * 37 % 101) / 100, others)
+        for place in range(count)
+    ]
+    tower = "🗼".encode()
+    positions[-2] = Position("", -0.5, list(tower[:2]))
+    positions[-1] = Position("", -0.1, list(tower[2:]))
+    log_probs = LogProbs(lambda: (positions, ()))
+    choice = Choice(
+        message=log_probs.text(),
+        finish_reason="stop",
+        reasoning="The user asks about France.",
+        log_probs=log_probs,
+    )
+    return TextCompletion(
+        conversation=Conversation(
+            [
+                Message("system", "Answer briefly."),
+                Message("user", f"What is the capital of France? {'x' * 200}"),
+            ]
+        ),
+        model="model-1",
+        choices=(choice,),
+        timing=TIMING,
+        usage=Usage(prompt_tokens=14, completion_tokens=count),
+    )
+
+
+def popup(page: Page, place: int) -> list[float] | None:
+    """Left, top, right and bottom of what hangs at a token; None if nothing does."""
+    devtools = page.context.new_cdp_session(page)
+    found = devtools.send(
+        "Runtime.evaluate",
+        {"expression": f"document.querySelectorAll({TOKENS!r})[{place}]"},
+    )
+    node = devtools.send("DOM.describeNode", found["result"])["node"]
+    for pseudo in node.get("pseudoElements", []):
+        if pseudo["pseudoType"] == "after":
+            key = {"backendNodeId": pseudo["backendNodeId"]}
+            quad = devtools.send("DOM.getBoxModel", key)["model"]["border"]
+            return [min(quad[::2]), min(quad[1::2]), max(quad[::2]), max(quad[1::2])]
+    return None
+
+
+def boxes(page: Page) -> Any:
+    """Where each token is."""
+    return page.evaluate(
+        "selector => [...document.querySelectorAll(selector)]"
+        ".map(token => JSON.stringify(token.getBoundingClientRect()))",
+        TOKENS,
+    )
+
+
+@pytest.mark.parametrize("palette", ["red-green", "viridis"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 900, 1400])
+def test_page_is_shown(
+    show: Show, screenshots: Path, *, scheme: str, width: int, palette: Any
+) -> None:
+    """The page fits its window, follows the screen's scheme, and asks for nothing."""
+    page = show(completion_of(40).to_html(palette=palette), scheme=scheme, width=width)
+    page.screenshot(path=screenshots / f"{palette}-{scheme}-{width}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.compatMode") == "CSS1Compat"
+    ink = page.evaluate("getComputedStyle(document.querySelector('.limin')).color")
+    assert ink == ("rgb(29, 33, 39)" if scheme == "light" else "rgb(232, 235, 239)")
+
+
+@pytest.mark.parametrize("means", ["mouse", "keyboard"])
+def test_token_tells_of_itself(show: Show, screenshots: Path, means: str) -> None:
+    """Under the mouse, and at the keyboard's focus, the alternatives are shown."""
+    page = show(completion_of(40).to_html())
+    before = boxes(page)
+    assert popup(page, 5) is None
+    if means == "mouse":
+        page.locator(TOKENS).nth(5).hover()
+    else:
+        page.locator(TOKENS).nth(4).focus()
+        page.keyboard.press("Tab")
+    page.screenshot(path=screenshots / f"{means}.png")
+    content = page.evaluate(
+        "selector => getComputedStyle("
+        "document.querySelectorAll(selector)[5], '::after').content",
+        TOKENS,
+    )
+    assert "attr(aria-description)" in content or "other-0" in content
+    assert popup(page, 5) is not None
+    assert popup(page, 4) is None
+    assert boxes(page) == before, "nothing moves"
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 640), (900, 480), (1400, 900)])
+def test_details_stay_on_the_screen(
+    show: Show, screenshots: Path, width: int, height: int
+) -> None:
+    """Wherever a token is, its 20 alternatives are on the screen as a whole."""
+    page = show(completion_of(400, 20).to_html(), width=width, height=height)
+    for place in range(0, 399, 19):
+        page.locator(TOKENS).nth(place).scroll_into_view_if_needed()
+        page.locator(TOKENS).nth(place).hover()
+        shown = popup(page, place)
+        assert shown is not None
+        left, top, right, bottom = shown
+        if min(left, top, width - right, height - bottom) < 0:
+            page.screenshot(path=screenshots / f"beyond-{width}-{place}.png")
+        assert min(left, top, width - right, height - bottom) >= 0, (place, shown)
+
+
+def test_screen_reader_hears_the_alternatives(show: Show) -> None:
+    """A token is in the accessibility tree, with its alternatives as description."""
+    page = show(completion_of(40).to_html())
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Accessibility.enable")
+    page.wait_for_timeout(500)  # Until the browser has built the tree.
+    tree = devtools.send("Accessibility.getFullAXTree")
+    nodes = {node["nodeId"]: node for node in tree["nodes"] if not node["ignored"]}
+    told = [
+        (nodes.get(node["childIds"][0]), node["description"]["value"])
+        for node in nodes.values()
+        if node.get("description", {}).get("value")
+    ]
+    assert len(told) == 39
+    assert [text["name"]["value"] for text, _ in told[:3] if text] == [*WORDS[:3]]
+    assert all("other-0" in description for _, description in told[:38])
+    headings = [
+        node["name"]["value"]
+        for node in nodes.values()
+        if node["role"]["value"] == "heading"
+    ]
+    assert headings == ["Answer"]
+
+
+def test_answer_is_copied_as_it_was_written(show: Show) -> None:
+    """Selected text holds neither the marks of lines nor the alternatives."""
+    completion = completion_of(40)
+    page = show(completion.to_html())
+    page.evaluate(
+        "getSelection().selectAllChildren(document.querySelector('.limin-tokens'))"
+    )
+    assert page.evaluate("getSelection().toString()") == completion.message
+
+
+def test_policy_holds(show: Show) -> None:
+    """Markup that found its way into a page could neither load nor run anything."""
+    page = show(Conversation().to_html())
+    refused = page.evaluate(
+        """() => new Promise(resolve => {
+            const refused = [];
+            document.addEventListener('securitypolicyviolation', event =>
+                refused.push(`${event.disposition} ${event.effectiveDirective}`));
+            document.body.insertAdjacentHTML('beforeend',
+                '<p style="color:red"></p><img src="https://example.invalid/">');
+            setTimeout(() => resolve(refused), 500);
+        })"""
+    )
+    show.problems.clear()  # The console tells of both, and the request before it fails.
+    assert set(refused) == {"enforce img-src", "enforce style-src-attr"}
+
+
+def test_notebook_shows_a_completion(show: Show, screenshots: Path) -> None:
+    """IPython finds the fragment, and several fragments touch nothing but themselves."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # IPython's own.
+        data, _ = DisplayFormatter().format(completion_of(40))
+    fragment = data["text/html"]
+    page = show(f"<!doctype html><meta charset=utf-8><h1>A notebook</h1>{fragment * 2}")
+    page.screenshot(path=screenshots / "notebook.png", full_page=True)
+    assert (
+        page.locator("h1").evaluate("one => getComputedStyle(one).color") == "rgb(0, 0, 0)"
+    )
+    assert page.locator(TOKENS).count() == 2 * 39
+
+
+def test_long_answer_scrolls(show: Show, screenshots: Path) -> None:
+    """An answer of 10,000 tokens with 20 alternatives each can be read to its end."""
+    completion = completion_of(10_000, 20)
+    start = time.perf_counter()
+    html = completion.to_html()
+    rendered = time.perf_counter()
+    page = show(html)
+    loaded = time.perf_counter()
+    frames = page.evaluate(
+        """() => new Promise(resolve => {
+            const frames = [];
+            let last = performance.now();
+            requestAnimationFrame(function step(now) {
+                frames.push(now - last);
+                last = now;
+                scrollBy(0, 120);
+                const end = document.documentElement.scrollHeight - innerHeight;
+                if (scrollY < end - 1 && frames.length < 3000) requestAnimationFrame(step);
+                else resolve(frames);
+            });
+        })"""
+    )
+    measured = {
+        "megabytes": len(html.encode()) / 1e6,
+        "seconds_to_render": rendered - start,
+        "seconds_to_load": loaded - rendered,
+        "frames": len(frames),
+        "median_milliseconds": sorted(frames)[len(frames) // 2],
+        "frames_over_50_milliseconds": sum(frame > 50 for frame in frames),
+        "longest_milliseconds": max(frames),
+    }
+    (screenshots / "scrolling.json").write_text(json.dumps(measured, indent=1))
+    page.screenshot(path=screenshots / "end.png")
+    assert page.locator(TOKENS).count() == 9_999
+    assert page.locator("footer").evaluate("one => one.getBoundingClientRect().top") < 700
