@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Annotated, TypeAlias, overload
 
 import msgspec
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from builders import TIMING
 
-from limin.completion import Attempt, Choice, TextCompletion, Timing, Usage
+from limin.completion import Choice, TextCompletion, Usage
 from limin.conversation import Conversation, Message
 from limin.diagnostics import ResponseWarning, WarningCode
 from limin.errors import (
@@ -19,6 +19,7 @@ from limin.errors import (
     ServerError,
 )
 from limin.logprobs import Entry, LogProbs, Position
+from limin.timing import Attempt, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from limin.completion import Attempt
+    from limin.timing import Attempt
 
 # Where errors keep what came of an answer, and the words that say so.
 _KEPT = {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from limin.completion import Choice, TextCompletion, Usage
     from limin.conversation import Message
     from limin.logprobs import LogProbs
-    from limin.rendering.tints import Palette
+    from limin.rendering.palette import Palette
 
 
 def fragment(body: str, *, palette: Palette = "red-green") -> str:

@@ -16,7 +16,7 @@ from limin.errors import ConfigurationError
 Palette: TypeAlias = Literal["red-green", "viridis"]
 RGB: TypeAlias = tuple[int, int, int]
 
-_PALETTES: tuple[Palette, ...] = get_args(Palette)
+PALETTES: tuple[Palette, ...] = get_args(Palette)
 
 # Contrast of at least 4.5 against black needs a relative luminance of 0.175 at
 # least, and against white one of 0.1833 at most. Both ends have 0.179, the blue
@@ -64,6 +64,18 @@ class Colours:
     background: RGB | None = None
 
 
+def check_palette(palette: Palette) -> None:
+    """Refuse what is no palette.
+
+    Raises:
+        ConfigurationError: If there is no such palette.
+    """
+    if palette not in PALETTES:
+        known = " or ".join(map(repr, PALETTES))
+        problem = f"palette: expected {known}; found {palette!r}"
+        raise ConfigurationError(problem)
+
+
 def colours(prob: float | None, palette: Palette = "red-green") -> Colours:
     """The colours of a token with the probability *prob*; none if it is not known.
 
@@ -73,10 +85,7 @@ def colours(prob: float | None, palette: Palette = "red-green") -> Colours:
     Raises:
         ConfigurationError: If there is no such palette.
     """
-    if palette not in _PALETTES:
-        known = " or ".join(map(repr, _PALETTES))
-        problem = f"palette: expected {known}; found {palette!r}"
-        raise ConfigurationError(problem)
+    check_palette(palette)
     if prob is None or math.isnan(prob):
         return Colours()
     share = min(max(prob, 0.0), 1.0)

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias
 
-from limin.errors import ConfigurationError
-
-Palette: TypeAlias = Literal["red-green", "viridis"]
-PALETTES: tuple[Palette, ...] = get_args(Palette)
+from limin.rendering.palette import Palette, check_palette
 
 # More steps than an eye tells apart on neighbouring words.
 STEPS = 64
@@ -63,9 +60,7 @@ def tint_rules(palette: Palette) -> str:
     Raises:
         ConfigurationError: If there is no such palette.
     """
-    if palette not in PALETTES:
-        problem = f"palette: expected one of {', '.join(PALETTES)}; found {palette!r}"
-        raise ConfigurationError(problem)
+    check_palette(palette)
     light, dark = _ANCHORS[palette]
     tints = [
         f"light-dark({_mixed(light, share)},{_mixed(dark, share)})"

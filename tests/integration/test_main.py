@@ -20,7 +20,7 @@ def assert_shown(out: str, err: str) -> None:
     assert "assistant" in out
     assert "[0.9" in out
     assert "most likely" in out
-    assert "8 of 8 done, 0 failed" in err
+    assert "limin: 8 done in" in err
 
 
 def test_demo_on_the_local_model(

@@ -8,8 +8,9 @@ import attrs
 import pytest
 from samples import choices, completion, log_probs, position
 
-from limin.completion import Choice, Timing, Usage
+from limin.completion import Choice, Usage
 from limin.logprobs import LogProbs, Position
+from limin.timing import Timing
 
 if TYPE_CHECKING:
     from limin.rendering.palette import Palette

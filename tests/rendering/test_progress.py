@@ -14,9 +14,10 @@ from rich.console import Console
 from samples import completion
 
 from limin import StatusError
-from limin.completion import Attempt, Timing, Usage
+from limin.completion import Usage
 from limin.errors import LiminError
 from limin.rendering.progress import BatchProgress, BatchState
+from limin.timing import Attempt, Timing
 
 if TYPE_CHECKING:
     from limin.completion import TextCompletion

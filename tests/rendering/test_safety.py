@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from samples import completion
 
-from limin.completion import Attempt, Choice, TextCompletion
+from limin.completion import Choice, TextCompletion
 from limin.conversation import Conversation, Message
 from limin.diagnostics import ResponseWarning, WarningCode
 from limin.errors import (
@@ -29,6 +29,7 @@ from limin.errors import (
 )
 from limin.logprobs import Entry, LogProbs, Position
 from limin.rendering.progress import BatchProgress
+from limin.timing import Attempt
 
 if TYPE_CHECKING:
     import pytest

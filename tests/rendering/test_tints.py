@@ -9,7 +9,8 @@ import pytest
 
 from limin.conversation import Conversation
 from limin.logprobs import LogProbs, Position
-from limin.rendering.tints import PALETTES, STEPS, Palette, tint_class, tint_rules
+from limin.rendering.palette import PALETTES, Palette
+from limin.rendering.tints import STEPS, tint_class, tint_rules
 
 PAIR = r"light-dark\((#\w{6}), ?(#\w{6})\)"
 
