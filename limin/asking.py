@@ -203,12 +203,17 @@ class Asker(msgspec.Struct, frozen=True):
 
 
 class Recorder:
-    """Asks what a checkpoint does not hold yet, and writes down what comes."""
+    """Asks what a checkpoint does not hold yet, and writes down what comes.
+
+    Attributes:
+        in_flight: How many questions it asks at this moment.
+    """
 
     def __init__(
         self, asker: Asker, path: str | os.PathLike[str] | None, *, fsync: bool
     ) -> None:
         """Ask through *asker*, with the checkpoint at *path*; None for none."""
+        self.in_flight = 0
         self._asker = asker
         self._path = path
         self._fsync = fsync
@@ -229,6 +234,11 @@ class Recorder:
         if self._checkpoint is not None:
             self._checkpoint.close()
 
+    @property
+    def rest(self) -> float:
+        """Seconds for which the server still wants rest."""
+        return self._asker.turnstile.rest
+
     async def ask(self, conversation: Conversation) -> TextCompletion:
         """The completion of *conversation*, from the checkpoint or the server.
 
@@ -236,6 +246,13 @@ class Recorder:
             LiminError: If there is none.
             NotRecorded: If it came, and could not be written down.
         """
+        self.in_flight += 1
+        try:
+            return await self._ask(conversation)
+        finally:
+            self.in_flight -= 1
+
+    async def _ask(self, conversation: Conversation) -> TextCompletion:
         checkpoint, asker = self._checkpoint, self._asker
         if checkpoint is None:
             return await asker.ask(conversation)

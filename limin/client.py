@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Self, Unpack, cast, overload
 
@@ -24,7 +25,7 @@ from limin.wire.request import RequestEncoder
 from limin.workers import size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Mapping
     from types import TracebackType
 
     from limin.batch import OnError
@@ -199,8 +200,14 @@ class Client:
         """
         check_batch(user_prompts, n_parallel, on_error)
         with self._recorder(options) as recorder:
-            ask = _ask_each(recorder, system_prompt)
-            return await _batch(user_prompts, ask, n_parallel, show_progress, on_error)
+            return await _batch(
+                recorder,
+                user_prompts,
+                n_parallel,
+                system_prompt=system_prompt,
+                show_progress=show_progress,
+                on_error=on_error,
+            )
 
     @overload
     async def generate_text_completions_for_conversations(
@@ -252,8 +259,13 @@ class Client:
         """
         check_batch(conversations, n_parallel, on_error)
         with self._recorder(options) as recorder:
-            ask = _ask_each(recorder)
-            return await _batch(conversations, ask, n_parallel, show_progress, on_error)
+            return await _batch(
+                recorder,
+                conversations,
+                n_parallel,
+                show_progress=show_progress,
+                on_error=on_error,
+            )
 
     def iter_text_completions(
         self,
@@ -355,25 +367,35 @@ def _ask_each(
 
 
 async def _batch(
+    recorder: Recorder,
     source: Source[str | Conversation],
-    ask: Callable[[str | Conversation], Awaitable[TextCompletion]],
     n_parallel: Parallel,
-    show_progress: bool,  # noqa: FBT001 (a private step of the methods above)
+    *,
+    system_prompt: str | None = None,
+    show_progress: bool,
     on_error: OnError,
 ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
-    if not show_progress:
-        found = await ask_all(source, ask, n_parallel=n_parallel, report=_ignore)
-    else:
-        from limin.rendering.progress import BatchProgress  # noqa: PLC0415 (rich loads when shown)
-
-        with BatchProgress(size_of(source)) as progress:
-            found = await ask_all(
-                source, ask, n_parallel=n_parallel, report=progress.report
-            )
-    results, stopped_by = found
+    ask = _ask_each(recorder, system_prompt)
+    shown = _progress(recorder, size_of(source)) if show_progress else nullcontext(_ignore)
+    with shown as report:
+        results, stopped_by = await ask_all(
+            source, ask, n_parallel=n_parallel, report=report
+        )
     if on_error == "return" and not isinstance(stopped_by, CheckpointError):
         return results
     return completions_or_raise(results, stopped_by)
+
+
+@contextmanager
+def _progress(recorder: Recorder, total: int | None) -> Generator[Callable[[object], None]]:
+    """What shows the progress of a batch, and is told of each of its results."""
+    from limin.rendering.progress import BatchProgress, BatchState  # noqa: PLC0415 (rich loads when shown)
+
+    def state() -> BatchState:
+        return BatchState(in_flight=recorder.in_flight, waits=recorder.rest)
+
+    with BatchProgress(total, state=state) as progress:
+        yield progress.report
 
 
 def _ignore(_result: object) -> None:

@@ -7,6 +7,7 @@ loop that both belong to.
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING
 
 import anyio
@@ -41,6 +42,7 @@ class Turnstile:
         self._pace = requests_per_minute, tokens_per_minute
         self._counts_tokens = tokens_per_minute is not None
         self._always = self._pace == (None, None)
+        self._rest_ends = -math.inf  # By a clock that any thread can read.
         # A clock means nothing to another event loop, trio's least of all.
         self._turns = anyio.lowlevel.RunVar[_Turns](f"turns of {id(self)}")
 
@@ -48,6 +50,11 @@ class Turnstile:
     def opens(self) -> float:
         """When the server's rest ends, by the clock of the event loop."""
         return -math.inf if self._always else self._here().cool_down.until
+
+    @property
+    def rest(self) -> float:
+        """Seconds for which the server still wants rest; any thread may ask."""
+        return max(self._rest_ends - time.monotonic(), 0.0)
 
     async def pass_through(self, size: int, max_tokens: int | None) -> float:
         """Wait for the turn of a request of *size* bytes; the tokens it may take."""
@@ -66,6 +73,7 @@ class Turnstile:
         if told.effective_status in OVERLOADED and asked is not None:
             self._always = False
             self._here().cool_down.rest(anyio.current_time(), asked)
+            self._rest_ends = max(self._rest_ends, time.monotonic() + asked)
 
     def used(self, estimated: float, usage: Usage | None) -> None:
         """A request of *estimated* tokens took what *usage* tells."""

@@ -11,6 +11,7 @@ from streaming import event_of, text_of
 
 import limin
 from limin import Client, Conversation
+from limin.rendering.progress import BatchProgress, BatchState
 from limin.workers import alone
 
 if TYPE_CHECKING:
@@ -247,6 +248,39 @@ async def test_progress_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> Non
     out, err = capfd.readouterr()
     assert out == ""
     assert err.startswith("limin: 2 done in ")
+
+
+async def test_progress_tells_what_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many requests are under way, and how long the server wants rest."""
+    seen: list[BatchState] = []
+    both, first = anyio.Event(), anyio.Event()
+
+    class Watched(BatchProgress):
+        def report(self, result: object) -> None:
+            super().report(result)
+            assert self._state is not None
+            seen.append(self._state())
+            first.set()
+
+    async def refuse_the_second(request: Request) -> bytes:
+        if request.prompt == "first":
+            await both.wait()
+            return http(completion("hi"))
+        both.set()
+        await first.wait()
+        return http(b"", "429 Slower", "retry-after: 500\r\n")
+
+    monkeypatch.setattr("limin.rendering.progress.BatchProgress", Watched)
+    async with serve(refuse_the_second) as server:
+        await limin.generate_text_completions(
+            ["first", "second"],
+            base_url=server.base_url,
+            on_error="return",
+            max_retries=0,
+        )
+    assert [state.in_flight for state in seen] == [1, 0]
+    assert seen[0].waits == 0.0
+    assert seen[1].waits > 400.0
 
 
 async def test_no_progress_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -55,7 +55,7 @@ LATE_IMPORTS = {
     ("limin.logprobs", "LogProbs.to_table", RENDERING + ".tables"),
     ("limin.completion", "TextCompletion.__rich_console__", RENDERING + ".completions"),
     ("limin.completion", "TextCompletion.to_pretty_string", RENDERING + ".terminal"),
-    ("limin.client", "_batch", RENDERING + ".progress"),
+    ("limin.client", "_progress", RENDERING + ".progress"),
     ("limin.conversation", "Conversation.to_html", RENDERING + ".html"),
     ("limin.conversation", "Conversation._repr_html_", RENDERING + ".html"),
     ("limin.completion", "TextCompletion.to_html", RENDERING + ".html"),

@@ -12,6 +12,7 @@ from loopback import completion
 
 import limin
 from limin import Client
+from limin.turnstile import Turnstile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +69,20 @@ async def ask(client: Client, prompts: int, n_parallel: int = 100) -> list[objec
             ["hello"] * prompts, n_parallel, show_progress=False, on_error="return"
         )
     )
+
+
+def test_rest_of_a_server_can_be_asked_for_outside_of_the_loop() -> None:
+    """What shows the progress of a batch is drawn by a thread of its own."""
+    turnstile = Turnstile(None, None)
+    assert turnstile.rest == 0.0
+
+    async def refuse() -> None:
+        turnstile.heard(limin.RateLimitError(429, "slower", retry_after=90.0), None)
+        turnstile.heard(limin.RateLimitError(429, "slower", retry_after=30.0), None)
+        turnstile.heard(limin.ConnectError("refused"), 50.0)
+
+    trio.run(refuse)
+    assert 60.0 < turnstile.rest <= 90.0
 
 
 async def ask_two() -> None:
