@@ -1,0 +1,116 @@
+"""Streams of a real model, behind the real llama.cpp server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from limin import (
+    Client,
+    ConnectError,
+    Delta,
+    RequestTimeoutError,
+    TextCompletion,
+    Usage,
+    generate_text_completion,
+    generate_text_completions,
+    stream_text_completion,
+)
+from limin.local import local_endpoint
+
+PROMPT = "Name three colours."
+
+# Tokens of emoji end inside a character, and llama.cpp sends what it can.
+EMOJI = "Repeat: \N{FOX FACE}\N{FAMILY}"
+
+
+def without_its_own(completion: TextCompletion) -> TextCompletion:
+    """*completion* without what is another at each request: names, times, the cache."""
+    usage = attrs.evolve(completion.usage or Usage(), cached_tokens=None)
+    return attrs.evolve(completion, id=None, request_id=None, timing=None, usage=usage)
+
+
+@pytest.mark.parametrize("prompt", [PROMPT, EMOJI])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"log_probs": True}, {"log_probs": True, "top_log_probs": 5}, {"stop": ","}],
+    ids=["plain", "log_probs", "top_log_probs", "stop"],
+)
+async def test_streamed_is_the_same_as_whole(prompt: str, options: dict[str, Any]) -> None:
+    """Text, log probabilities, finish reason, usage, and what the server names itself."""
+    options = {"temperature": 0, "max_tokens": 20, **options}
+    whole = await generate_text_completion(prompt, **options)
+    deltas: list[Delta] = []
+    async with stream_text_completion(prompt, **options) as stream:
+        async for delta in stream:
+            deltas.append(delta)  # noqa: PERF401 (as a reader would)
+    fetched = await generate_text_completion(prompt, stream=True, **options)
+    assert without_its_own(stream.completion) == without_its_own(whole)
+    assert without_its_own(fetched) == without_its_own(whole)
+    assert stream.text == "".join(delta.text for delta in deltas) == whole.message
+    assert whole.usage is not None
+    assert stream.completion.usage is not None
+    assert stream.completion.usage.completion_tokens == whole.usage.completion_tokens
+
+
+async def test_timing_of_a_stream() -> None:
+    """Its parts come in their order, and the rate fits to the gaps."""
+    async with stream_text_completion(PROMPT, temperature=0, max_tokens=24) as stream:
+        timing = (await stream.until_done()).timing
+    first = timing.time_to_first_token
+    assert first is not None
+    assert timing.time_to_first_byte is not None
+    assert timing.time_to_first_byte <= first <= timing.delta_times[-1] <= timing.duration
+    assert timing.time_to_first_text == first
+    assert timing.time_to_first_reasoning is None
+    assert list(timing.delta_times) == sorted(timing.delta_times)
+    assert timing.inter_token_latency is not None
+    assert timing.tokens_per_second is not None
+    assert timing.inter_token_latency.mean * timing.tokens_per_second == pytest.approx(
+        1.0, rel=0.2
+    )
+
+
+async def test_batch_by_streaming_has_its_times() -> None:
+    """Each completion its own."""
+    completions = await generate_text_completions(
+        [PROMPT] * 3, temperature=0, max_tokens=4, stream=True, show_progress=False
+    )
+    assert len({completion.message for completion in completions}) == 1
+    assert all(completion.timing.time_to_first_token for completion in completions)
+
+
+async def test_leaving_early_frees_the_slot() -> None:
+    """Who asks while a long answer is read must wait for it, and who asks then need not."""
+    tokens = 1000
+    async with (
+        local_endpoint(n_parallel=1) as endpoint,
+        Client(endpoint.base_url) as client,
+    ):
+        options: dict[str, Any] = {"temperature": 0, "max_tokens": 1, "max_retries": 0}
+        few = await client.generate_text_completion(PROMPT, max_tokens=16, stream=True)
+        assert few.timing.tokens_per_second is not None
+        seconds = tokens / few.timing.tokens_per_second
+        async with client.stream_text_completion(
+            "Write a long story.", temperature=0, max_tokens=tokens
+        ) as stream:
+            await anext(stream)
+            with pytest.raises(RequestTimeoutError):
+                await client.generate_text_completion(
+                    PROMPT, timeout=seconds / 8, **options
+                )
+        short = await client.generate_text_completion(
+            PROMPT, timeout=seconds / 4, **options
+        )
+    assert short.message
+
+
+async def test_server_that_is_gone() -> None:
+    """No stream begins where nobody listens."""
+    async with local_endpoint() as endpoint:
+        base_url = endpoint.base_url
+    with pytest.raises(ConnectError):
+        async with stream_text_completion(PROMPT, base_url=base_url, max_retries=0):
+            pytest.fail("nobody is there")
