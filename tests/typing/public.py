@@ -52,6 +52,24 @@ async def odd() -> None:
         assert_type(error.warnings[0].code, limin.WarningCode)
 
 
+async def streamed(client: limin.Client) -> None:
+    async with limin.stream_text_completion("hello", idle_timeout=None) as stream:
+        assert_type(stream, limin.CompletionStream)
+        async for delta in stream:
+            assert_type(delta, limin.Delta)
+            assert_type(delta.text, str)
+            assert_type(delta.log_probs, limin.LogProbs | None)
+        assert_type(stream.completion, limin.TextCompletion)
+    async with client.stream_text_completion("hello", seed=1) as stream:
+        completion = await stream.until_done()
+    assert_type(completion.timing.time_to_first_token, float | None)
+    assert_type(completion.timing.inter_token_latency, limin.Latency | None)
+    assert_type(completion.timing.delta_times, tuple[float, ...])
+    fetched = await limin.generate_text_completion("hello", stream=True)
+    assert_type(fetched, limin.TextCompletion)
+    limin.stream_text_completion("hello", stream=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
 async def many() -> None:
     prompts = (str(n) for n in range(3))
     completions = await limin.generate_text_completions(prompts, 2, system_prompt="s")
