@@ -41,6 +41,10 @@ class Attempts:
         """It failed, and the next one leaves after *wait* seconds."""
         self.failed.append(self._ended(time.perf_counter(), error, wait))
 
+    def ended_by(self, error: LiminError) -> tuple[Attempt, ...]:
+        """All of them, of which *error* has just ended the last."""
+        return *self.failed, self._ended(time.perf_counter(), error)
+
     def waited(self, seconds: float) -> None:
         """So long it was in truth until the next one left."""
         self.failed[-1] = attrs.evolve(self.failed[-1], waited=seconds)

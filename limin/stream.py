@@ -217,6 +217,7 @@ class StreamedAnswer:
             partial = nothing.completion(self._attempts.timing())
         error = StreamError(reason, partial, cause)
         error.__cause__ = cause
+        error.attempts = self._attempts.ended_by(error)
         return error
 
     def _so_far(self, whole: TextCompletion | None = None) -> TextCompletion:

@@ -22,7 +22,7 @@ from limin.errors import (
     StreamError,
 )
 from limin.policy.parallelism import AdaptiveParallelism
-from limin.policy.retry import OVERLOADED
+from limin.policy.retry import OVERLOADED, refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -154,7 +154,7 @@ class Crew(Generic[Item]):
             self.stopped_by = self.stopped_by or unwritten.error
             return unwritten.completion
         except LiminError as error:
-            if isinstance(error, _FATAL):
+            if isinstance(refusal_of(error), _FATAL):
                 self.stopped_by = self.stopped_by or error
             return error
 

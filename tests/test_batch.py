@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 import pytest
 from loopback import Request, completion, http, serve
-from streaming import event_of, text_of
+from streaming import ROLE, event_of, text_of
 
 import limin
 from limin import Client, Conversation
@@ -515,6 +515,21 @@ async def test_auto_sends_less_to_a_server_that_refuses(refusal: bytes) -> None:
         )
     assert len(answers) == 100
     assert len(server.requests) < 200
+
+
+async def test_refusal_in_a_stream_stops_the_batch_too() -> None:
+    """A gateway may tell of a wrong key after it has said that all is well."""
+    refusal = http(ROLE + event_of({"error": {"code": 401, "message": "no such key"}}))
+
+    async def nobody(_request: Request) -> bytes:
+        return refusal
+
+    async with serve(nobody) as server, Client(server.base_url) as client:
+        results = await client.generate_text_completions(
+            ["hello"] * 100, 2, show_progress=False, on_error="return", stream=True
+        )
+    assert {type(one) for one in results} == {limin.StreamError, limin.NotSentError}
+    assert len(server.requests) <= 2
 
 
 async def test_auto_stops_at_what_would_strike_every_prompt() -> None:

@@ -264,6 +264,7 @@ async def test_stream_that_breaks_off_keeps_what_came(
     assert error.partial.finish_reason is None
     assert error.partial.timing.time_to_first_token is not None
     assert error.__cause__ is error.cause
+    assert [attempt.error for attempt in error.attempts] == [error]
     if cause is None and error.cause is not None:
         cause = limin.RateLimitError
     assert isinstance(error.cause, cause or type(None))
