@@ -87,6 +87,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def screenshots(session: nox.Session) -> None:
+    """Take the pictures of the documentation anew, of a real model's answers."""
+    session.install("--quiet", ".[local]")
+    session.install("--quiet", *MODEL)
+    session.run("python", "docs/screenshots.py")
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Run the main job on a real model."""
     session.install("--quiet", ".[local]")

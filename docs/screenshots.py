@@ -1,0 +1,116 @@
+"""Takes the pictures of the documentation: rich's own exports of real output.
+
+`nox -s screenshots` runs it, on the embedded model.
+"""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+from rich.console import Console, Group
+from rich.terminal_theme import TerminalTheme
+from rich.text import Text
+
+from limin import BatchError, Client, Conversation, Message
+from limin.local import local_endpoint
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+IMAGES = Path(__file__).parent / "images"
+
+# GitHub's own colours of a dark screen.
+THEME = TerminalTheme(
+    (13, 17, 23),
+    (230, 237, 243),
+    [
+        (72, 79, 88),
+        (255, 123, 114),
+        (63, 185, 80),
+        (210, 153, 34),
+        (88, 166, 255),
+        (188, 140, 255),
+        (57, 197, 207),
+        (177, 186, 196),
+    ],
+)
+
+# The fonts that rich names come from elsewhere; a reader's own monospace font will do.
+FOREIGN_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+
+
+async def main() -> None:
+    """Ask the model, and write what a terminal shows of its answers."""
+    IMAGES.mkdir(exist_ok=True)
+    async with local_endpoint() as endpoint, Client(endpoint.base_url) as client:
+        await log_probabilities(client, endpoint.model)
+        await conversation(client, endpoint.model)
+        await batch(client, endpoint.model)
+
+
+async def log_probabilities(client: Client, model: str) -> None:
+    """An answer whose tokens are coloured, and its least probable ones."""
+    completion = await client.generate_text_completion(
+        "Why is the sky blue?",
+        model=model,
+        temperature=1,
+        seed=7,
+        max_tokens=48,
+        log_probs=True,
+        top_log_probs=4,
+    )
+    if completion.log_probs is not None:
+        table = completion.log_probs.to_table(lowest=6)
+        take("log-probabilities", Group(completion, Text(), table))
+
+
+async def conversation(client: Client, model: str) -> None:
+    """A conversation with its roles."""
+    said = Conversation(
+        [
+            Message("system", "You are a helpful assistant."),
+            Message("user", "What is the capital of France?"),
+            Message("assistant", "The capital of France is Paris."),
+            Message("user", "What is the capital of Germany?"),
+        ]
+    )
+    completion = await client.generate_text_completion_for_conversation(
+        said, model=model, temperature=0, max_tokens=16
+    )
+    said.add_message(completion.to_message())
+    take("conversation", said)
+
+
+async def batch(client: Client, model: str) -> None:
+    """What is known of a batch some of whose prompts do not fit."""
+    prompts = [f"What is {n} + {n}?" for n in range(6)]
+    prompts[2] = prompts[4] = "word " * 3000
+    try:
+        await client.generate_text_completions(
+            prompts, model=model, max_tokens=8, show_progress=False
+        )
+    except BatchError as error:
+        take("batch-error", error)
+
+
+def take(name: str, shown: RenderableType) -> None:
+    """Write what a terminal shows of *shown* as the picture *name*."""
+    console = Console(
+        file=StringIO(),
+        record=True,
+        width=86,
+        force_terminal=True,
+        color_system="truecolor",
+    )
+    console.print(shown)
+    picture = console.export_svg(title="limin", theme=THEME, unique_id=name)
+    path = IMAGES / f"{name}.svg"
+    path.write_text(FOREIGN_FONTS.sub("", picture), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    anyio.run(main)
