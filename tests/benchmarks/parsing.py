@@ -17,6 +17,7 @@ import httpx2
 import openai
 from openai._models import FinalRequestOptions
 from openai.types.chat import ChatCompletion
+from recording import compact, position
 
 from limin import Conversation, Message, TextCompletion, Timing
 from limin.wire import Answer
@@ -37,16 +38,12 @@ _QUESTION = Question(
     top_log_probs=20,
 )
 _TIMING = Timing(start_time=0.0, end_time=1.0, duration=1.0)
-_SYLLABLES = ("re", "ing", "tion", "ka", "mo", "é", "ß", "str", "o", "un", "语", "er", "1")
 
 
 def answer_body(positions: int, alternatives: int) -> bytes:
     """An answer in OpenAI's shape, the same at each call."""
     chance = random.Random(positions * 100 + alternatives)  # noqa: S311 (no secret)
-    content = [
-        _entry(chance) | {"top_logprobs": [_entry(chance) for _ in range(alternatives)]}
-        for _ in range(positions)
-    ]
+    content = [position(chance, alternatives) for _ in range(positions)]
     text = "".join(position["token"] for position in content)
     message: dict[str, Any] = {
         "role": "assistant",
@@ -72,14 +69,7 @@ def answer_body(positions: int, alternatives: int) -> bytes:
             "total_tokens": positions + 12,
         },
     }
-    return json.dumps(completion, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _entry(chance: random.Random) -> dict[str, Any]:
-    space = " " * chance.randint(0, 1)
-    token = space + "".join(chance.choices(_SYLLABLES, k=chance.randint(1, 3)))
-    log_prob = -round(chance.expovariate(0.3), 8)
-    return {"token": token, "logprob": log_prob, "bytes": list(token.encode())}
+    return compact(completion)
 
 
 def limin_reading(body: bytes) -> Reading:
