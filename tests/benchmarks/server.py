@@ -1,7 +1,7 @@
-"""A server that says the same to everybody; it ends when its stdin closes.
+"""A server that says the same to everybody, whole or as a stream, as it is asked.
 
-It prints its port, keeps connections open, and does no more than it must, so that
-the clients are what is measured.
+It prints its port, keeps connections open, does no more than it must, so that the
+clients are what is measured, and ends when its stdin closes.
 """
 
 from __future__ import annotations
@@ -10,11 +10,17 @@ import asyncio
 import json
 import resource
 import sys
+from functools import cache
 from typing import Any
+
+from recording import events
 
 # Whoever forgot to close our stdin does not keep us for ever.
 _SECONDS_AT_MOST = 1800.0
 _BACKLOG = 4096
+
+# So the first token comes in a packet of its own, as it does from a model.
+_SECONDS_TO_SECOND_TOKEN = 0.001
 
 ANSWER = "The capital of France is Paris."
 
@@ -57,6 +63,26 @@ def _response() -> bytes:
 _RESPONSE = _response()
 
 
+@cache
+def _stream(n_tokens: int, alternatives: int | None) -> tuple[bytes, bytes]:
+    """A streamed answer up to its first token, and the rest of it.
+
+    HTTP's chunks are the events, as servers send them; but all of the rest is written
+    at once, so that the clients are what is measured, and not how fast we write.
+    """
+    role, token, *others = (
+        b"%x\r\n%b\r\n" % (len(event), event) for event in events(n_tokens, alternatives)
+    )
+    head = (
+        b"HTTP/1.1 200 OK\r\n"
+        b"Content-Type: text/event-stream; charset=utf-8\r\n"
+        b"Server: loopback\r\n"
+        b"Date: Tue, 24 Nov 2026 00:00:00 GMT\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
+    return head + role + token, b"".join(others) + b"0\r\n\r\n"
+
+
 class Answerer(asyncio.Protocol):
     """Answers each request on one connection."""
 
@@ -70,8 +96,19 @@ class Answerer(asyncio.Protocol):
         """Answer as soon as a request is whole."""
         self._received += data
         while (size := _size_of_request(self._received)) is not None:
-            self._received = self._received[size:]
-            self._transport.write(_RESPONSE)
+            request, self._received = self._received[:size], self._received[size:]
+            if b'"stream"' in request:
+                self._stream(json.loads(request.partition(b"\r\n\r\n")[2]))
+            else:
+                self._transport.write(_RESPONSE)
+
+    def _stream(self, body: dict[str, Any]) -> None:
+        """Stream as many tokens as *body* allows, the first one ahead of the others."""
+        alternatives = body["top_logprobs"] if body.get("logprobs") else None
+        first, rest = _stream(body["max_tokens"], alternatives)
+        self._transport.write(first)
+        loop = asyncio.get_running_loop()
+        loop.call_later(_SECONDS_TO_SECOND_TOKEN, self._transport.write, rest)
 
 
 def _size_of_request(received: bytes) -> int | None:
