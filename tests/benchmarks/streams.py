@@ -1,0 +1,283 @@
+"""What it costs to read one long stream, in a process of its own.
+
+`python streams.py CLIENT CHUNKS ALTERNATIVES URL` prints one line of JSON; ALTERNATIVES
+is `none` for a stream without log probabilities.
+"""
+
+# A process loads the client that it measures, and no other.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import anyio
+from recording import DONE, stream_body, tokens_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+# Reads a stream of so many tokens, and returns in how many pieces its text came.
+Read: TypeAlias = "Callable[[int], Awaitable[int]]"
+Measure: TypeAlias = "Callable[[Read], Awaitable[dict[str, float]]]"
+Case: TypeAlias = "Callable[[str, int | None, Measure], Awaitable[dict[str, float]]]"
+
+PROMPT, MODEL, KEY = "What is the capital of France?", "m", "a-key"
+
+# Of the stream that the report tells of.
+CHUNKS = 20_000
+
+_TOKENS_WARM = 500
+_TRIES = 3
+
+# What a socket hands over at once.
+_PIECE = 65_536
+
+_DATA = b"data: "
+
+
+def request_body(n_tokens: int, alternatives: int | None) -> dict[str, Any]:
+    """The body of a request for a stream, as OpenAI documents it."""
+    body = {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": PROMPT}],
+        "max_tokens": n_tokens,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    if alternatives is not None:
+        body |= {"logprobs": True, "top_logprobs": alternatives}
+    return body
+
+
+def text_of(chunk: Any) -> str:
+    """The text that *chunk* adds, which is a dictionary."""
+    text = chunk["choices"][0]["delta"].get("content") if chunk["choices"] else None
+    return text or ""
+
+
+async def limin_stream(
+    url: str, alternatives: int | None, measure: Measure, *, looks: bool = False
+) -> dict[str, float]:
+    """The client of limin: every delta, and the completion in the end."""
+    import limin
+
+    asked: dict[str, Any] = {}
+    if alternatives is not None:
+        asked = {"log_probs": True, "top_log_probs": alternatives}
+    async with limin.Client(base_url=url, api_key=KEY) as client:
+
+        async def read(n_tokens: int) -> int:
+            texts = []
+            async with client.stream_text_completion(
+                PROMPT, model=MODEL, max_tokens=n_tokens, **asked
+            ) as stream:
+                async for delta in stream:
+                    if delta.text:
+                        texts.append(delta.text)
+                    if looks and delta.log_probs is not None:
+                        assert delta.log_probs[0].alternatives
+            assert stream.completion.message == "".join(texts)
+            return len(texts)
+
+        return await measure(read)
+
+
+async def limin_looking(
+    url: str, alternatives: int | None, measure: Measure
+) -> dict[str, float]:
+    """The same, and each delta's log probabilities are looked at."""
+    return await limin_stream(url, alternatives, measure, looks=True)
+
+
+async def openai_stream(
+    url: str, alternatives: int | None, measure: Measure
+) -> dict[str, float]:
+    """OpenAI's own client: every chunk."""
+    import openai
+
+    async with openai.AsyncOpenAI(base_url=url, api_key=KEY) as client:
+
+        async def read(n_tokens: int) -> int:
+            asked = request_body(n_tokens, alternatives)
+            chunks = await client.chat.completions.create(**asked)
+            texts = [
+                chunk.choices[0].delta.content
+                async for chunk in chunks
+                if chunk.choices and chunk.choices[0].delta.content
+            ]
+            return len(texts)
+
+        return await measure(read)
+
+
+async def httpx_by_hand(
+    url: str, alternatives: int | None, measure: Measure
+) -> dict[str, float]:
+    """Lines of httpx, and json for what is in them."""
+    import httpx
+
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}) as client:
+
+        async def read(n_tokens: int) -> int:
+            texts = []
+            asked = request_body(n_tokens, alternatives)
+            completions = f"{url}/chat/completions"
+            async with client.stream("POST", completions, json=asked) as response:
+                async for line in response.aiter_lines():
+                    if not line.startswith("data: ") or line == "data: [DONE]":
+                        continue
+                    if text := text_of(json.loads(line[6:])):
+                        texts.append(text)
+            return len(texts)
+
+        return await measure(read)
+
+
+async def aiohttp_by_hand(
+    url: str, alternatives: int | None, measure: Measure
+) -> dict[str, float]:
+    """Lines of aiohttp, and json for what is in them."""
+    import aiohttp
+
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+
+        async def read(n_tokens: int) -> int:
+            texts = []
+            asked = request_body(n_tokens, alternatives)
+            async with session.post(f"{url}/chat/completions", json=asked) as response:
+                async for line in response.content:
+                    data = line.removeprefix(_DATA).strip()
+                    if data and data != DONE and (text := text_of(json.loads(data))):
+                        texts.append(text)
+            return len(texts)
+
+        return await measure(read)
+
+
+def _pieces(n_tokens: int, alternatives: int | None) -> list[bytes]:
+    body = stream_body(n_tokens, alternatives)
+    return [body[start : start + _PIECE] for start in range(0, len(body), _PIECE)]
+
+
+async def limin_memory(
+    _url: str, alternatives: int | None, measure: Measure
+) -> dict[str, float]:
+    """What limin does with the bytes once it has them."""
+    from limin import Conversation, Message, Timing
+    from limin.wire import Answer
+    from limin.wire.assembly import Assembly
+    from limin.wire.events import EventDecoder
+    from limin.wire.response import Question
+
+    question = Question(
+        conversation=Conversation([Message("user", PROMPT)]),
+        model=MODEL,
+        asks_log_probs=alternatives is not None,
+        top_log_probs=alternatives,
+    )
+    timing = Timing(start_time=0.0, end_time=1.0, duration=1.0)
+
+    async def read(n_tokens: int) -> int:
+        texts = []
+        decoder, assembly = EventDecoder(), Assembly(question, Answer(200, {}, b""))
+        for piece in _pieces(n_tokens, alternatives):
+            for event in decoder.feed(piece):
+                texts += [one.text for one in assembly.add(event) if one.text]
+        assert assembly.completion(timing).message == "".join(texts)
+        return len(texts)
+
+    return await measure(read)
+
+
+async def openai_memory(
+    _url: str, alternatives: int | None, measure: Measure
+) -> dict[str, float]:
+    """What OpenAI's client does with the bytes once it has them."""
+    import httpx2
+    import openai
+    from openai.types.chat import ChatCompletionChunk
+
+    client = openai.OpenAI(base_url="http://127.0.0.1/v1", api_key=KEY)
+    response = httpx2.Response(200)
+
+    async def read(n_tokens: int) -> int:
+        texts = []
+        pieces = iter(_pieces(n_tokens, alternatives))
+        for event in client._make_sse_decoder().iter_bytes(pieces):
+            if event.data.startswith("[DONE]"):
+                break
+            chunk = client._process_response_data(
+                data=event.json(), cast_to=ChatCompletionChunk, response=response
+            )
+            if chunk.choices and chunk.choices[0].delta.content:
+                texts.append(chunk.choices[0].delta.content)
+        return len(texts)
+
+    return await measure(read)
+
+
+async def json_memory(
+    _url: str, alternatives: int | None, measure: Measure
+) -> dict[str, float]:
+    """Python's own parser, and no more than cutting the bytes."""
+
+    async def read(n_tokens: int) -> int:
+        events = b"".join(_pieces(n_tokens, alternatives)).split(b"\n\n")
+        datas = (event.removeprefix(_DATA) for event in events if event)
+        chunks = (json.loads(data) for data in datas if data != DONE)
+        return len([text for chunk in chunks if (text := text_of(chunk))])
+
+    return await measure(read)
+
+
+LOOKING = "limin, and looking at each log probability"
+MEMORY = ", from memory"
+
+# By the name of each row of the report.
+CASES: dict[str, Case] = {
+    "limin": limin_stream,
+    LOOKING: limin_looking,
+    "aiohttp, by hand": aiohttp_by_hand,
+    "httpx, by hand": httpx_by_hand,
+    "openai": openai_stream,
+    f"limin{MEMORY}": limin_memory,
+    f"json{MEMORY}": json_memory,
+    f"openai{MEMORY}": openai_memory,
+}
+
+
+def main(name: str, n_chunks: int, alternatives: int | None, url: str) -> None:
+    """Measure one client on one stream."""
+    n_tokens = tokens_of(n_chunks)
+    size = len(stream_body(n_tokens, alternatives))
+
+    async def measure(read: Read) -> dict[str, float]:
+        """The best of some readings; the first one, a short one, opens the connection."""
+        await read(_TOKENS_WARM)
+        cpu_seconds = seconds = float("inf")
+        for _ in range(_TRIES):
+            gc.collect()
+            start, start_cpu = time.perf_counter(), time.process_time()
+            assert await read(n_tokens) == n_tokens
+            cpu_seconds = min(cpu_seconds, time.process_time() - start_cpu)
+            seconds = min(seconds, time.perf_counter() - start)
+        return {
+            "cpu_us": cpu_seconds / n_chunks * 1e6,
+            "per_second": n_chunks / seconds,
+            "megabytes_per_second": size / 1e6 / seconds,
+            "bytes": size,
+        }
+
+    found = anyio.run(CASES[name], url, alternatives, measure)
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    shown = None if sys.argv[3] == "none" else int(sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]), shown, sys.argv[4])
