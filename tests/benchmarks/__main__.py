@@ -11,6 +11,7 @@ import sys
 from report import page
 from runs import (
     HERE,
+    Figures,
     measure_imports,
     measure_loads,
     measure_memory,
@@ -27,11 +28,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="rounds of requests")
     rounds = parser.parse_args().rounds
-    imports, parsings = measure_imports(), measure_parsings()
-    memory, parallelism = measure_memory(), measure_parallelism()
-    loads = measure_loads(rounds)
-    reached = targets(loads, imports, parsings, memory, parallelism)
-    found = page(loads, imports, parsings, memory, parallelism, targets=reached)
+    figures = Figures(
+        imports=measure_imports(),
+        parsings=measure_parsings(),
+        memory=measure_memory(),
+        parallelism=measure_parallelism(),
+        loads=measure_loads(rounds),
+    )
+    reached = targets(figures)
+    found = page(figures, reached)
     sys.stdout.write(found)
     if any(target.ratio is None for target in reached):
         sys.exit(f"a target was not measured; {PAGE.name} is left as it was")

@@ -17,7 +17,7 @@ from targets import cpu_ratio
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from runs import Loads, Parsings
+    from runs import Figures, Loads, Parsings
     from targets import Target
 
 _PACKAGES = (
@@ -123,32 +123,25 @@ A ratio at or below its limit is met.
 """
 
 
-def page(
-    loads: Loads,
-    imports: dict[str, float],
-    parsings: Parsings,
-    memory: dict[str, int],
-    parallelism: dict[str, dict[str, float]],
-    *,
-    targets: Sequence[Target],
-) -> str:
+def page(figures: Figures, targets: Sequence[Target]) -> str:
     """The whole page."""
+    rounds = _rounds(figures.loads)
     sections = [
         _header(),
         _TARGETS,
         _target_table(targets),
-        _REQUESTS.format(seconds=SECONDS_MEASURED, rounds=_rounds(loads)),
-        _load_table(loads),
+        _REQUESTS.format(seconds=SECONDS_MEASURED, rounds=rounds),
+        _load_table(figures.loads),
         _IMPORTS,
-        _import_table(imports),
+        _import_table(figures.imports),
         _PARSING_TIME,
-        _time_table(parsings),
+        _time_table(figures.parsings),
         _PARSING_MEMORY,
-        _memory_table(parsings),
+        _memory_table(figures.parsings),
         _LONG_RUN,
-        _long_run_table(memory),
+        _long_run_table(figures.memory),
         _PARALLELISM,
-        _parallelism_table(parallelism),
+        _parallelism_table(figures.parallelism),
     ]
     return "\n".join(sections)
 

@@ -64,6 +64,17 @@ Loads: TypeAlias = dict[tuple[str, int], Load]
 Parsings: TypeAlias = dict[tuple[int, int], dict[str, Any]]
 
 
+@attrs.frozen(kw_only=True)
+class Figures:
+    """All that was measured."""
+
+    loads: Loads
+    imports: dict[str, float]
+    parsings: Parsings
+    memory: dict[str, int]
+    parallelism: dict[str, dict[str, float]]
+
+
 def environment() -> dict[str, str]:
     """Ours, without what would send the clients elsewhere or have them compiled anew."""
     return {

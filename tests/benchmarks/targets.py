@@ -8,7 +8,7 @@ import attrs
 from memory import ALL, SOME
 
 if TYPE_CHECKING:
-    from runs import Loads, Parsings
+    from runs import Figures, Loads, Parsings
 
 # The answer that the design speaks of.
 _POSITIONS, _ALTERNATIVES = 1000, 20
@@ -43,26 +43,21 @@ class Target:
         return "met" if self.ratio <= self.limit else "missed"
 
 
-def targets(
-    loads: Loads,
-    imports: dict[str, float],
-    parsings: Parsings,
-    memory: dict[str, int],
-    parallelism: dict[str, dict[str, float]],
-) -> list[Target]:
+def targets(figures: Figures) -> list[Target]:
     """Every promise, with this run's ratio."""
+    loads, imports = figures.loads, figures.imports
     return [
         *_of_openai(loads),
         *_by_hand(loads),
         _growth(loads),
-        *_parsing(parsings),
+        *_parsing(figures.parsings),
         Target(
             "`import limin` against `import httpx`, time",
             _IMPORT_AT_MOST,
             imports["limin"] / imports["httpx"],
         ),
-        _memory(memory),
-        _parallelism(parallelism),
+        _memory(figures.memory),
+        _parallelism(figures.parallelism),
     ]
 
 
