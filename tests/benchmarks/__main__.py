@@ -12,11 +12,13 @@ from report import page
 from runs import (
     HERE,
     Figures,
+    measure_first_tokens,
     measure_imports,
     measure_loads,
     measure_memory,
     measure_parallelism,
     measure_parsings,
+    measure_streams,
 )
 from targets import targets
 
@@ -33,6 +35,8 @@ def main() -> None:
         parsings=measure_parsings(),
         memory=measure_memory(),
         parallelism=measure_parallelism(),
+        readings=measure_streams(rounds),
+        first_tokens=measure_first_tokens(rounds),
         loads=measure_loads(rounds),
     )
     reached = targets(figures)

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clients import CASES, SECONDS_MEASURED
+from first_token import RAW
 from parallelism import PROMPTS, SLOTS
-from runs import MODULES, PARALLEL
-from targets import cpu_ratio
+from runs import FIRST_TOKENS, MODULES, PARALLEL, STREAM_ALTERNATIVES
+from streams import CASES as STREAM_CASES
+from streams import CHUNKS, LOOKING, MEMORY
+from targets import cpu_ratio, reading_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from runs import Figures, Loads, Parsings
+    from runs import Figures, Loads, Parsings, Readings
     from targets import Target
 
 _PACKAGES = (
@@ -101,6 +104,46 @@ The second and third column are a completion together with its list of log proba
 after it was looked at.
 """
 
+_STREAMS = f"""\
+## Streams
+
+One streamed answer of {CHUNKS} chunks, read to its end. The chunks are those of a recorded
+stream of vLLM 0.32.0, `tests/data/vllm-0.32.0-stream.json`, each with words of its own: one
+with the role, one for each token, one with the finish reason, one with the usage; then
+`[DONE]`. With log probabilities, each token has {STREAM_ALTERNATIVES[-1]} alternatives.
+
+The server, in another process, sends each event as a chunk of HTTP's, but as many at once
+as the socket takes: what a client pays for waking up is not in these figures. Each client
+runs in a process of its own. Figures are the best of several readings in several
+interleaved rounds.
+
+- **limin** is `Client.stream_text_completion`: each delta, and then `completion`. Log
+  probabilities stay bytes until they are looked at, which the next row does.
+- **aiohttp, by hand** and **httpx, by hand** are loops over the lines of the body with
+  `json.loads`.
+- **openai** is `AsyncOpenAI.chat.completions.create` with `stream=True`: each chunk.
+- **from memory** is the same body in pieces of 64 kB that are there already: by limin's
+  `EventDecoder` and `Assembly`, the completion included; by `bytes.split` and
+  `json.loads`; and by the decoder of openai's client and what makes a
+  `ChatCompletionChunk` of each event.
+
+"CPU" is microseconds of the client's CPU for each chunk; MB are of the body. "Ratio" is
+the CPU relative to limin's on the same stream, from memory if the row is.
+"""
+
+_FIRST_TOKENS = f"""\
+## Streams: the first token
+
+Microseconds from the call to the first text, over a connection that is open. The server,
+in another process, sends its first token at once, in a packet of its own. Figures are
+medians of {FIRST_TOKENS} requests, the best of several interleaved rounds.
+
+- **a socket, by hand** sends limin's bytes on asyncio, and finds the text's key in what
+  comes; the last column is what the others take longer.
+- **limin** is the time around the whole call; its own `time_to_first_token` counts from
+  when the request leaves.
+"""
+
 _LONG_RUN = """\
 ## A long run: memory
 
@@ -138,6 +181,10 @@ def page(figures: Figures, targets: Sequence[Target]) -> str:
         _time_table(figures.parsings),
         _PARSING_MEMORY,
         _memory_table(figures.parsings),
+        _STREAMS,
+        _stream_table(figures.readings),
+        _FIRST_TOKENS,
+        _first_token_table(figures.first_tokens),
         _LONG_RUN,
         _long_run_table(figures.memory),
         _PARALLELISM,
@@ -269,6 +316,43 @@ def _memory_table(parsings: Parsings) -> str:
         )
     ratios = "limin / openai", "with `token_log_probs` / openai"
     return _table((*shape_head, *head, *ratios), rows, words=0)
+
+
+def _stream_table(readings: Readings) -> str:
+    head = "client", "alternatives", "body (MB)", "CPU (µs)", "chunks/s", "MB/s", "ratio"
+    rows = [
+        _stream_row(readings, name, alternatives)
+        for alternatives in STREAM_ALTERNATIVES
+        for name in STREAM_CASES
+        if alternatives is not None or name != LOOKING
+    ]
+    return _table(head, rows)
+
+
+def _stream_row(readings: Readings, name: str, alternatives: int | None) -> tuple[str, ...]:
+    shown = "" if alternatives is None else str(alternatives)
+    found = readings.get((name, alternatives))
+    if found is None:
+        return name, shown, "failed", "", "", "", ""
+    limin = f"limin{MEMORY}" if name.endswith(MEMORY) else "limin"
+    return (
+        name,
+        shown,
+        f"{found.bytes / 1e6:.1f}",
+        f"{found.cpu_us:.2f}",
+        f"{found.per_second:.0f}",
+        f"{found.megabytes_per_second:.1f}",
+        _ratio(reading_ratio(readings, alternatives, name, limin)),
+    )
+
+
+def _first_token_table(first_tokens: dict[str, float]) -> str:
+    raw = first_tokens.get(RAW, float("nan"))
+    rows = [
+        (name, f"{seconds * 1e6:.0f}", f"{(seconds - raw) * 1e6:.0f}")
+        for name, seconds in first_tokens.items()
+    ]
+    return _table(("client", "µs", "longer (µs)"), rows)
 
 
 def _long_run_table(memory: dict[str, int]) -> str:

@@ -18,6 +18,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
+import first_token
+import streams
 from clients import CASES
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ PARALLEL = (1, 16, 256, 1000)
 POSITIONS = (50, 1000, 10_000)
 ALTERNATIVES = (0, 5, 20)
 MODULES = ("limin", "httpx", "openai")
+
+# None is a stream without log probabilities.
+STREAM_ALTERNATIVES = (None, 5)
+FIRST_TOKENS = 300
 
 _IMPORTS = 7
 _SECONDS_SLOW = 8.0
@@ -60,7 +66,25 @@ class Load:
     rounds: int
 
 
+@attrs.frozen(kw_only=True)
+class Reading:
+    """What it costs one client to read one stream.
+
+    Attributes:
+        cpu_us: Microseconds of CPU for each chunk.
+        per_second: Chunks in a second.
+        megabytes_per_second: The same in megabytes of the body.
+        bytes: Size of the body.
+    """
+
+    cpu_us: float
+    per_second: float
+    megabytes_per_second: float
+    bytes: int
+
+
 Loads: TypeAlias = dict[tuple[str, int], Load]
+Readings: TypeAlias = dict[tuple[str, int | None], Reading]
 Parsings: TypeAlias = dict[tuple[int, int], dict[str, Any]]
 
 
@@ -73,6 +97,8 @@ class Figures:
     parsings: Parsings
     memory: dict[str, int]
     parallelism: dict[str, dict[str, float]]
+    readings: Readings
+    first_tokens: dict[str, float]
 
 
 def environment() -> dict[str, str]:
@@ -163,6 +189,51 @@ def _better(known: Load | None, found: dict[str, float]) -> Load:
         first_cpu_us=min(known.first_cpu_us, found["first_cpu_us"]),
         rounds=known.rounds + 1,
     )
+
+
+def measure_streams(rounds: int) -> Readings:
+    """Every client on a stream of each kind; one that failed is left out."""
+    best: Readings = {}
+    failed: set[tuple[str, int | None]] = set()
+    cases = [(name, shown) for shown in STREAM_ALTERNATIVES for name in streams.CASES]
+    cases.remove((streams.LOOKING, None))
+    with server() as url:
+        for place in range(rounds):
+            note(f"streams: round {place + 1} of {rounds}")
+            for case in [case for case in cases if case not in failed]:
+                shown = "none" if case[1] is None else str(case[1])
+                line = python("streams.py", case[0], str(streams.CHUNKS), shown, url)
+                if line is None:
+                    failed.add(case)
+                    best.pop(case, None)
+                    continue
+                best[case] = _better_reading(best.get(case), json.loads(line))
+    return best
+
+
+def _better_reading(known: Reading | None, line: dict[str, Any]) -> Reading:
+    found = Reading(**line)
+    if known is None:
+        return found
+    return Reading(
+        cpu_us=min(known.cpu_us, found.cpu_us),
+        per_second=max(known.per_second, found.per_second),
+        megabytes_per_second=max(known.megabytes_per_second, found.megabytes_per_second),
+        bytes=found.bytes,
+    )
+
+
+def measure_first_tokens(rounds: int) -> dict[str, float]:
+    """The median seconds to the first token by each client, at best."""
+    best: dict[str, float] = {}
+    with server() as url:
+        for place in range(rounds):
+            note(f"first tokens: round {place + 1} of {rounds}")
+            for name in first_token.CASES:
+                line = python("first_token.py", name, str(FIRST_TOKENS), url)
+                for kind, seconds in json.loads(line or "{}").items():
+                    best[kind] = min(seconds, best.get(kind, seconds))
+    return best
 
 
 def measure_imports() -> dict[str, float]:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 from memory import ALL, SOME
+from streams import CHUNKS
 
 if TYPE_CHECKING:
-    from runs import Figures, Loads, Parsings
+    from runs import Figures, Loads, Parsings, Readings
 
 # The answer that the design speaks of.
 _POSITIONS, _ALTERNATIVES = 1000, 20
@@ -19,6 +20,9 @@ _GROWTH_AT_MOST = 1.4
 _IMPORT_AT_MOST = 1.3
 _GROWN_AT_MOST_KB = 5000
 _AUTO_AT_MOST = 1.1
+
+# By how many alternatives there are at each position; None for no log probabilities.
+_STREAM_SHARES = {None: 1 / 15, 5: 1 / 10}
 
 
 @attrs.frozen
@@ -51,6 +55,7 @@ def targets(figures: Figures) -> list[Target]:
         *_by_hand(loads),
         _growth(loads),
         *_parsing(figures.parsings),
+        *_streams(figures.readings),
         Target(
             "`import limin` against `import httpx`, time",
             _IMPORT_AT_MOST,
@@ -66,6 +71,27 @@ def cpu_ratio(loads: Loads, over: tuple[str, int], under: tuple[str, int]) -> fl
     if over not in loads or under not in loads:
         return None
     return loads[over].cpu_us / loads[under].cpu_us
+
+
+def reading_ratio(
+    readings: Readings, alternatives: int | None, over: str, under: str
+) -> float | None:
+    """The same for a stream with so many *alternatives*, or None."""
+    found, other = readings.get((over, alternatives)), readings.get((under, alternatives))
+    return None if found is None or other is None else found.cpu_us / other.cpu_us
+
+
+def _streams(readings: Readings) -> list[Target]:
+    told = {None: "", 5: " with log probabilities"}
+    return [
+        Target(
+            f"stream of {CHUNKS} chunks{told[alternatives]}, "
+            "limin against openai's SDK, CPU per chunk",
+            share,
+            reading_ratio(readings, alternatives, "limin", "openai"),
+        )
+        for alternatives, share in _STREAM_SHARES.items()
+    ]
 
 
 def _of_openai(loads: Loads) -> list[Target]:
