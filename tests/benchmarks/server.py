@@ -11,16 +11,22 @@ import json
 import resource
 import sys
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recording import events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Whoever forgot to close our stdin does not keep us for ever.
 _SECONDS_AT_MOST = 1800.0
 _BACKLOG = 4096
 
-# So the first token comes in a packet of its own, as it does from a model.
-_SECONDS_TO_SECOND_TOKEN = 0.001
+# So that a packet has been read, if it can be, when the next one comes.
+_SECONDS_BETWEEN_PACKETS = 0.001
+
+# Below this path, a stream comes a token at a time.
+SLOWLY = "/slowly"
 
 ANSWER = "The capital of France is Paris."
 
@@ -64,11 +70,12 @@ _RESPONSE = _response()
 
 
 @cache
-def _stream(n_tokens: int, alternatives: int | None) -> tuple[bytes, bytes]:
-    """A streamed answer up to its first token, and the rest of it.
+def _stream(n_tokens: int, alternatives: int | None, *, slowly: bool) -> tuple[bytes, ...]:
+    """A streamed answer in the pieces that are written, the first token's ahead.
 
-    HTTP's chunks are the events, as servers send them; but all of the rest is written
-    at once, so that the clients are what is measured, and not how fast we write.
+    HTTP's chunks are the events, as servers send them. All of the rest is one piece, so
+    that the clients are what is measured, and not how fast we write; unless it comes
+    *slowly*, each event by itself.
     """
     role, token, *others = (
         b"%x\r\n%b\r\n" % (len(event), event) for event in events(n_tokens, alternatives)
@@ -80,7 +87,8 @@ def _stream(n_tokens: int, alternatives: int | None) -> tuple[bytes, bytes]:
         b"Date: Tue, 24 Nov 2026 00:00:00 GMT\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n"
     )
-    return head + role + token, b"".join(others) + b"0\r\n\r\n"
+    others.append(b"0\r\n\r\n")
+    return head + role + token, *(others if slowly else [b"".join(others)])
 
 
 class Answerer(asyncio.Protocol):
@@ -98,17 +106,24 @@ class Answerer(asyncio.Protocol):
         while (size := _size_of_request(self._received)) is not None:
             request, self._received = self._received[:size], self._received[size:]
             if b'"stream"' in request:
-                self._stream(json.loads(request.partition(b"\r\n\r\n")[2]))
+                self._stream(request)
             else:
                 self._transport.write(_RESPONSE)
 
-    def _stream(self, body: dict[str, Any]) -> None:
-        """Stream as many tokens as *body* allows, the first one ahead of the others."""
+    def _stream(self, request: bytes) -> None:
+        """Stream as many tokens as the *request* asks for."""
+        head, _, data = request.partition(b"\r\n\r\n")
+        body = json.loads(data)
         alternatives = body["top_logprobs"] if body.get("logprobs") else None
-        first, rest = _stream(body["max_tokens"], alternatives)
-        self._transport.write(first)
-        loop = asyncio.get_running_loop()
-        loop.call_later(_SECONDS_TO_SECOND_TOKEN, self._transport.write, rest)
+        slowly = SLOWLY.encode() in head.partition(b"\r\n")[0]
+        self._write(iter(_stream(body["max_tokens"], alternatives, slowly=slowly)))
+
+    def _write(self, pieces: Iterator[bytes]) -> None:
+        """Write *pieces*, each in a packet of its own."""
+        if (piece := next(pieces, None)) is not None:
+            self._transport.write(piece)
+            loop = asyncio.get_running_loop()
+            loop.call_later(_SECONDS_BETWEEN_PACKETS, self._write, pieces)
 
 
 def _size_of_request(received: bytes) -> int | None:
