@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from clients import CASES, SECONDS_MEASURED
 from first_token import RAW
 from parallelism import PROMPTS, SLOTS
-from runs import FIRST_TOKENS, MODULES, PARALLEL, STREAM_ALTERNATIVES
-from streams import CASES as STREAM_CASES
-from streams import CHUNKS, LOOKING, MEMORY
+from runs import FIRST_TOKENS, MODULES, PARALLEL
+from streams import LOG_PROBS, MEMORY, ONE_BY_ONE, STREAMS, TEXT
 from targets import cpu_ratio, reading_ratio
 
 if TYPE_CHECKING:
@@ -107,15 +106,20 @@ after it was looked at.
 _STREAMS = f"""\
 ## Streams
 
-One streamed answer of {CHUNKS} chunks, read to its end. The chunks are those of a recorded
-stream of vLLM 0.32.0, `tests/data/vllm-0.32.0-stream.json`, each with words of its own: one
-with the role, one for each token, one with the finish reason, one with the usage; then
-`[DONE]`. With log probabilities, each token has {STREAM_ALTERNATIVES[-1]} alternatives.
+One streamed answer, read to its end. The chunks are those of a recorded stream of vLLM
+0.32.0, `tests/data/vllm-0.32.0-stream.json`, each with words of its own: one with the role,
+one for each token, one with the finish reason, one with the usage; then `[DONE]`. The
+server, in another process, sends each event as a chunk of HTTP's.
 
-The server, in another process, sends each event as a chunk of HTTP's, but as many at once
-as the socket takes: what a client pays for waking up is not in these figures. Each client
-runs in a process of its own. Figures are the best of several readings in several
-interleaved rounds.
+- **{TEXT}** and **{LOG_PROBS}** are {STREAMS[TEXT].chunks} chunks, as many at once as the
+  socket takes, so they show what the reading costs. With log probabilities, each token
+  has {STREAMS[LOG_PROBS].alternatives} alternatives.
+- **{ONE_BY_ONE}** is {STREAMS[ONE_BY_ONE].chunks} chunks, each in a packet of its own, at
+  least 1 ms apart, as a model sends them. So the client is woken up for each, which costs
+  more than the reading, and the server decides how many come in a second.
+
+Each client runs in a process of its own. Figures are the best of several readings in
+several interleaved rounds.
 
 - **limin** is `Client.stream_text_completion`: each delta, and then `completion`. Log
   probabilities stay bytes until they are looked at, which the next row does.
@@ -319,30 +323,28 @@ def _memory_table(parsings: Parsings) -> str:
 
 
 def _stream_table(readings: Readings) -> str:
-    head = "client", "alternatives", "body (MB)", "CPU (µs)", "chunks/s", "MB/s", "ratio"
+    head = "client", "stream", "body (MB)", "CPU (µs)", "chunks/s", "MB/s", "ratio"
     rows = [
-        _stream_row(readings, name, alternatives)
-        for alternatives in STREAM_ALTERNATIVES
-        for name in STREAM_CASES
-        if alternatives is not None or name != LOOKING
+        _stream_row(readings, name, kind)
+        for kind, stream in STREAMS.items()
+        for name in stream.clients
     ]
-    return _table(head, rows)
+    return _table(head, rows, words=2)
 
 
-def _stream_row(readings: Readings, name: str, alternatives: int | None) -> tuple[str, ...]:
-    shown = "" if alternatives is None else str(alternatives)
-    found = readings.get((name, alternatives))
+def _stream_row(readings: Readings, name: str, kind: str) -> tuple[str, ...]:
+    found = readings.get((name, kind))
     if found is None:
-        return name, shown, "failed", "", "", "", ""
+        return name, kind, "failed", "", "", "", ""
     limin = f"limin{MEMORY}" if name.endswith(MEMORY) else "limin"
     return (
         name,
-        shown,
+        kind,
         f"{found.bytes / 1e6:.1f}",
         f"{found.cpu_us:.2f}",
         f"{found.per_second:.0f}",
         f"{found.megabytes_per_second:.1f}",
-        _ratio(reading_ratio(readings, alternatives, name, limin)),
+        _ratio(reading_ratio(readings, kind, name, limin)),
     )
 
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 import first_token
-import streams
 from clients import CASES
+from streams import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +32,6 @@ POSITIONS = (50, 1000, 10_000)
 ALTERNATIVES = (0, 5, 20)
 MODULES = ("limin", "httpx", "openai")
 
-# None is a stream without log probabilities.
-STREAM_ALTERNATIVES = (None, 5)
 FIRST_TOKENS = 300
 
 _IMPORTS = 7
@@ -84,7 +82,7 @@ class Reading:
 
 
 Loads: TypeAlias = dict[tuple[str, int], Load]
-Readings: TypeAlias = dict[tuple[str, int | None], Reading]
+Readings: TypeAlias = dict[tuple[str, str], Reading]
 Parsings: TypeAlias = dict[tuple[int, int], dict[str, Any]]
 
 
@@ -192,17 +190,15 @@ def _better(known: Load | None, found: dict[str, float]) -> Load:
 
 
 def measure_streams(rounds: int) -> Readings:
-    """Every client on a stream of each kind; one that failed is left out."""
+    """Every client on each stream; one that failed is left out."""
     best: Readings = {}
-    failed: set[tuple[str, int | None]] = set()
-    cases = [(name, shown) for shown in STREAM_ALTERNATIVES for name in streams.CASES]
-    cases.remove((streams.LOOKING, None))
+    failed: set[tuple[str, str]] = set()
+    cases = [(name, kind) for kind in STREAMS for name in STREAMS[kind].clients]
     with server() as url:
         for place in range(rounds):
             note(f"streams: round {place + 1} of {rounds}")
             for case in [case for case in cases if case not in failed]:
-                shown = "none" if case[1] is None else str(case[1])
-                line = python("streams.py", case[0], str(streams.CHUNKS), shown, url)
+                line = python("streams.py", *case, url)
                 if line is None:
                     failed.add(case)
                     best.pop(case, None)

@@ -1,7 +1,6 @@
 """What it costs to read one long stream, in a process of its own.
 
-`python streams.py CLIENT CHUNKS ALTERNATIVES URL` prints one line of JSON; ALTERNATIVES
-is `none` for a stream without log probabilities.
+`python streams.py CLIENT STREAM URL` prints one line of JSON.
 """
 
 # A process loads the client that it measures, and no other.
@@ -16,7 +15,9 @@ import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
+import attrs
 from recording import DONE, stream_body, tokens_of
+from server import SLOWLY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,10 +29,7 @@ Case: TypeAlias = "Callable[[str, int | None, Measure], Awaitable[dict[str, floa
 
 PROMPT, MODEL, KEY = "What is the capital of France?", "m", "a-key"
 
-# Of the stream that the report tells of.
-CHUNKS = 20_000
-
-_TOKENS_WARM = 500
+_TOKENS_WARM = 200
 _TRIES = 3
 
 # What a socket hands over at once.
@@ -236,10 +234,10 @@ async def json_memory(
     return await measure(read)
 
 
+# The names of each row of the report.
 LOOKING = "limin, and looking at each log probability"
 MEMORY = ", from memory"
 
-# By the name of each row of the report.
 CASES: dict[str, Case] = {
     "limin": limin_stream,
     LOOKING: limin_looking,
@@ -252,10 +250,40 @@ CASES: dict[str, Case] = {
 }
 
 
-def main(name: str, n_chunks: int, alternatives: int | None, url: str) -> None:
+@attrs.frozen(kw_only=True)
+class Stream:
+    """One of the streams that are read.
+
+    Attributes:
+        chunks: How many there are.
+        alternatives: How many at each position; None without log probabilities.
+        path: Under which the server sends it so.
+        clients: The names of those that read it.
+    """
+
+    chunks: int
+    alternatives: int | None = None
+    path: str = ""
+    clients: tuple[str, ...]
+
+
+TEXT, LOG_PROBS, ONE_BY_ONE = "text", "log probabilities", "text, one by one"
+
+STREAMS = {
+    TEXT: Stream(chunks=20_000, clients=tuple(name for name in CASES if name != LOOKING)),
+    LOG_PROBS: Stream(chunks=20_000, alternatives=5, clients=tuple(CASES)),
+    ONE_BY_ONE: Stream(
+        chunks=1000,
+        path=SLOWLY,
+        clients=("limin", "aiohttp, by hand", "httpx, by hand", "openai"),
+    ),
+}
+
+
+def main(name: str, stream: Stream, url: str) -> None:
     """Measure one client on one stream."""
-    n_tokens = tokens_of(n_chunks)
-    size = len(stream_body(n_tokens, alternatives))
+    n_tokens = tokens_of(stream.chunks)
+    size = len(stream_body(n_tokens, stream.alternatives))
 
     async def measure(read: Read) -> dict[str, float]:
         """The best of some readings; the first one, a short one, opens the connection."""
@@ -268,16 +296,16 @@ def main(name: str, n_chunks: int, alternatives: int | None, url: str) -> None:
             cpu_seconds = min(cpu_seconds, time.process_time() - start_cpu)
             seconds = min(seconds, time.perf_counter() - start)
         return {
-            "cpu_us": cpu_seconds / n_chunks * 1e6,
-            "per_second": n_chunks / seconds,
+            "cpu_us": cpu_seconds / stream.chunks * 1e6,
+            "per_second": stream.chunks / seconds,
             "megabytes_per_second": size / 1e6 / seconds,
             "bytes": size,
         }
 
-    found = anyio.run(CASES[name], url, alternatives, measure)
+    base_url = url.replace("/v1", f"{stream.path}/v1")
+    found = anyio.run(CASES[name], base_url, stream.alternatives, measure)
     sys.stdout.write(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":
-    shown = None if sys.argv[3] == "none" else int(sys.argv[3])
-    main(sys.argv[1], int(sys.argv[2]), shown, sys.argv[4])
+    main(sys.argv[1], STREAMS[sys.argv[2]], sys.argv[3])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 from memory import ALL, SOME
-from streams import CHUNKS
+from streams import LOG_PROBS, STREAMS, TEXT
 
 if TYPE_CHECKING:
     from runs import Figures, Loads, Parsings, Readings
@@ -21,8 +21,7 @@ _IMPORT_AT_MOST = 1.3
 _GROWN_AT_MOST_KB = 5000
 _AUTO_AT_MOST = 1.1
 
-# By how many alternatives there are at each position; None for no log probabilities.
-_STREAM_SHARES = {None: 1 / 15, 5: 1 / 10}
+_STREAM_SHARES = {TEXT: 1 / 15, LOG_PROBS: 1 / 10}
 
 
 @attrs.frozen
@@ -73,24 +72,21 @@ def cpu_ratio(loads: Loads, over: tuple[str, int], under: tuple[str, int]) -> fl
     return loads[over].cpu_us / loads[under].cpu_us
 
 
-def reading_ratio(
-    readings: Readings, alternatives: int | None, over: str, under: str
-) -> float | None:
-    """The same for a stream with so many *alternatives*, or None."""
-    found, other = readings.get((over, alternatives)), readings.get((under, alternatives))
+def reading_ratio(readings: Readings, kind: str, over: str, under: str) -> float | None:
+    """The same for two clients on the same *kind* of stream."""
+    found, other = readings.get((over, kind)), readings.get((under, kind))
     return None if found is None or other is None else found.cpu_us / other.cpu_us
 
 
 def _streams(readings: Readings) -> list[Target]:
-    told = {None: "", 5: " with log probabilities"}
     return [
         Target(
-            f"stream of {CHUNKS} chunks{told[alternatives]}, "
+            f"stream of {STREAMS[kind].chunks} chunks, {kind}, "
             "limin against openai's SDK, CPU per chunk",
             share,
-            reading_ratio(readings, alternatives, "limin", "openai"),
+            reading_ratio(readings, kind, "limin", "openai"),
         )
-        for alternatives, share in _STREAM_SHARES.items()
+        for kind, share in _STREAM_SHARES.items()
     ]
 
 
