@@ -232,6 +232,7 @@ def checked_on_warning(on_warning: OnWarning) -> OnWarning:
 
 
 _FIELDS = frozenset(attrs.fields_dict(ModelConfiguration))
+_DEFAULTS = ModelConfiguration()
 
 
 def resolve_configuration(options: CompletionOptions) -> ModelConfiguration:
@@ -246,7 +247,7 @@ def resolve_configuration(options: CompletionOptions) -> ModelConfiguration:
         names = ", ".join(repr(name) for name in sorted(unknown))
         problem = f"unexpected keyword argument: {names}"
         raise TypeError(problem)
-    configuration = options.get("model_configuration") or ModelConfiguration()
+    configuration = options.get("model_configuration") or _DEFAULTS
     if not isinstance(configuration, ModelConfiguration):
         found = type(configuration).__name__
         problem = f"model_configuration: expected a ModelConfiguration, found a {found}"

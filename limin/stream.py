@@ -103,7 +103,7 @@ class StreamedAnswer:
         since = anyio.current_time()
         while not (self._ready or self._failure or self._is_ended):
             try:
-                if self._take(await self._receive(since)):
+                if self._take(await self._receive(since)) and not self._ready:
                     since = anyio.current_time()
             except LiminError as error:
                 self._fail(error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from contextlib import suppress
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import attrs
@@ -218,7 +219,7 @@ def _choice(index: int, chunks: list[schema.ChunkChoice]) -> dict[str, object]:
 
 def _joined(parts: Iterable[object], name: str) -> msgspec.Raw | None:
     """The texts under *name*, joined; None if there are none."""
-    found = [text for text in (getattr(part, name) for part in parts) if text is not None]
+    found = [text for text in map(attrgetter(name), parts) if text is not None]
     if not found:
         return None
     text = "".join(found)
@@ -230,8 +231,8 @@ def _joined(parts: Iterable[object], name: str) -> msgspec.Raw | None:
 
 def _listed(parts: Iterable[object], name: str) -> msgspec.Raw | None:
     """The elements of the lists under *name* in one; what is no list is an element."""
-    told: list[msgspec.Raw] = [getattr(part, name) for part in parts]
-    values = [bytes(raw).strip() for raw in told if _is_told(raw)]
+    told: Iterable[msgspec.Raw] = filter(len, map(attrgetter(name), parts))
+    values = [bytes(raw).strip() for raw in told if present(raw)]
     listed = [value[1:-1].strip() if value[:1] == b"[" else value for value in values]
     elements = b",".join(filter(None, listed))
     return msgspec.Raw(b"[%b]" % elements) if elements else None
