@@ -152,8 +152,14 @@ class Asker(msgspec.Struct, frozen=True):
             incoming = await self.transport.open(body)
         if incoming is None:
             raise patience.late() from tried.last_error
-        finish = partial(self._finish, tried)
-        answer = StreamedAnswer(incoming, question, tried, patience, finish)
+        answer = StreamedAnswer(
+            incoming,
+            question,
+            tried,
+            patience,
+            on_finish=partial(self._finish, tried),
+            on_failure=partial(self.turnstile.heard, wait=None),
+        )
         try:
             return answer, await answer.more()
         except BaseException:
@@ -168,6 +174,7 @@ class Asker(msgspec.Struct, frozen=True):
             model=self.model,
             asks_log_probs=self.encoder.asks_log_probs,
             top_log_probs=self.encoder.top_log_probs,
+            n_choices=self.encoder.n_choices,
             secrets=(*self.endpoint.secrets(), *prompts),
         )
 
@@ -259,7 +266,7 @@ class Recorder:
         body, question = asker.encoder.encode(conversation), asker.question(conversation)
         known = checkpoint.take(body)
         if known is not None:
-            return read_completion(question, known.timing, known.answer)
+            return known.completion(question)
         completion = await asker.send(body, question)
         try:
             checkpoint.add(body, completion)

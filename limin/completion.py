@@ -93,6 +93,8 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
         finish_reason: Why the model stopped, in OpenAI's word if there is one;
             None until it did.
         log_probs: Those of the tokens that the event tells of; None if none came.
+        tool_calls: Fragments of calls of tools as they came, JSON that limin does not
+            read; empty if none did.
     """
 
     text: str = ""
@@ -101,6 +103,13 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     choice: int = 0
     finish_reason: str | None = None
     log_probs: LogProbs | None = None
+    tool_calls: bytes = b""
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether the event tells of tokens, and not of a role or an end alone."""
+        told = self.text or self.reasoning or self.refusal or self.tool_calls
+        return bool(told) or self.log_probs is not None
 
 
 @attrs.frozen(kw_only=True)
@@ -122,8 +131,10 @@ class TextCompletion:
         request_id: The server's name for the exchange (`x-request-id`).
         body_warnings: What was odd about the body, but for its log probabilities.
         raw_bytes: The body of the answer as it came; of a streamed one the body
-            that it would have come in, put together of the chunks. Two completions
-            may be equal whose bytes are not.
+            that it would have come in, put together of the chunks. Fields that limin
+            does not know are in it if the first chunk, the last one, or one that
+            finishes a choice has them. Two completions may be equal whose bytes are
+            not.
         prompt_log_probs: Those of the prompt's tokens, which vLLM gives if
             `extra_body` asks for `prompt_logprobs`; None if none came.
     """

@@ -172,7 +172,7 @@ class StreamOptions(TypedDict, total=False):
     An option that is given wins over the same field of `model_configuration`, or
     over the client's. `timeout` is in seconds, for the whole of one completion, None
     for no limit. `idle_timeout` is in seconds, too: how long a stream may bring no
-    data once its first token came; what only keeps a connection alive is no data.
+    whole event once its first token came; what only keeps a connection alive is none.
     `max_retries` is how often a request that failed for a passing
     reason is sent again. `on_warning` says what becomes of an answer's warnings,
     which are recorded in any case: nothing, a `LiminWarning` of Python's for each,

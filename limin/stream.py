@@ -67,7 +67,9 @@ class StreamedAnswer:
         question: Question,
         attempts: Attempts,
         patience: Patience,
-        finish: Callable[[TextCompletion], object],
+        *,
+        on_finish: Callable[[TextCompletion], object],
+        on_failure: Callable[[LiminError], object],
     ) -> None:
         """The answer that comes in *incoming*.
 
@@ -76,10 +78,12 @@ class StreamedAnswer:
             question: What it is read against.
             attempts: Whose last request it answers.
             patience: How long it may take.
-            finish: Told of the finished answer; may raise a `LiminError`.
+            on_finish: Told of the finished answer; may raise a `LiminError`.
+            on_failure: Told of what breaks the stream.
         """
         self._incoming, self._question = incoming, question
-        self._attempts, self._patience, self._finish = attempts, patience, finish
+        self._attempts, self._patience = attempts, patience
+        self._on_finish, self._on_failure = on_finish, on_failure
         self._assembly = Assembly(question, incoming.head, time.time())
         self._times = StreamTimes(attempts.seconds())
         self._events = EventDecoder()
@@ -90,8 +94,8 @@ class StreamedAnswer:
         self._whole: TextCompletion | None = None
         self._ready: list[Delta] = []
         self._failure: LiminError | None = None
-        self._is_ended = False
-        self._finished: TextCompletion | None = None
+        self._is_ended = self._is_left = False
+        self._completion: TextCompletion | None = None
 
     async def more(self) -> list[Delta]:
         """The next deltas that come; none at the end of the answer.
@@ -99,9 +103,13 @@ class StreamedAnswer:
         Raises:
             StreamError: If the stream breaks off, after all that came before.
             LiminError: If it is no stream, but an error.
+            RuntimeError: If the connection was closed before the end.
         """
         since = anyio.current_time()
         while not (self._ready or self._failure or self._is_ended):
+            if self._is_left:
+                problem = "the stream is read inside its `async with` block"
+                raise RuntimeError(problem)
             try:
                 if self._take(await self._receive(since)) and not self._ready:
                     since = anyio.current_time()
@@ -112,9 +120,9 @@ class StreamedAnswer:
             return ready
         if self._failure is not None:
             raise self._failure
-        if self._finished is None:
-            self._finished = self._so_far(self._whole)
-            self._finish(self._finished)
+        if self._completion is None:
+            self._completion = self._whole or self._so_far()
+            self._on_finish(self._completion)
         return []
 
     @property
@@ -124,13 +132,14 @@ class StreamedAnswer:
         Raises:
             RuntimeError: If it was not read to its end.
         """
-        if self._finished is None:
+        if self._completion is None:
             problem = "the stream was not read to its end; see until_done"
             raise RuntimeError(problem)
-        return self._finished
+        return self._completion
 
     async def aclose(self) -> None:
         """Close the connection at once, unless the answer was read to its end."""
+        self._is_left = True
         await self._incoming.aclose()
 
     async def _receive(self, since: float) -> bytes:
@@ -167,29 +176,33 @@ class StreamedAnswer:
         return False
 
     def _take_events(self, data: bytes, *, is_last: bool) -> bool:
-        events = self._events.feed(data)
-        if is_last and not self._assembly.is_done:
+        assembly, events = self._assembly, self._events.feed(data)
+        if is_last and not (assembly.is_done or assembly.is_whole):
             events += self._events.finish()
         seconds = self._attempts.seconds()
-        for event in events:
-            if self._assembly.is_done:
-                break
-            for delta in self._assembly.add(event):
+        try:
+            for event in events:
+                if assembly.is_done:
+                    break
+                assembly.add(event, self._ready)
+        finally:
+            for delta in self._ready:
                 self._times.note(seconds, delta)
-                self._ready.append(delta)
         if is_last:
-            self._is_ended = self._assembly.is_finished
+            self._is_ended = assembly.is_finished
             if not self._is_ended:
                 self._failure = self._broken("it ended without a finish reason")
-        return bool(events)
+        return any(map(bytes.strip, events))
 
     def _take_whole(self) -> None:
-        """Read the answer of a server that does not stream: a delta for each choice."""
+        """Read the answer of a server that does not stream: a delta for each choice.
+
+        There are no times of its parts.
+        """
         answer = attrs.evolve(self._incoming.head, body=bytes(self._body))
         self._whole = read_completion(self._question, self._attempts.timing(), answer)
-        seconds = self._attempts.seconds()
-        for choice in self._whole.choices:
-            delta = Delta(
+        self._ready += [
+            Delta(
                 choice.message,
                 choice.reasoning or "",
                 choice.refusal or "",
@@ -197,8 +210,8 @@ class StreamedAnswer:
                 choice.finish_reason,
                 choice.log_probs,
             )
-            self._times.note(seconds, delta)
-            self._ready.append(delta)
+            for choice in self._whole.choices
+        ]
         self._is_ended = True
 
     def _fail(self, error: LiminError) -> None:
@@ -218,11 +231,12 @@ class StreamedAnswer:
         error = StreamError(reason, partial, cause)
         error.__cause__ = cause
         error.attempts = self._attempts.ended_by(error)
+        self._on_failure(error)
         return error
 
-    def _so_far(self, whole: TextCompletion | None = None) -> TextCompletion:
+    def _so_far(self) -> TextCompletion:
         timing = self._attempts.timing()
-        found = whole or self._assembly.completion(timing)
+        found = self._assembly.completion(timing)
         return attrs.evolve(found, timing=self._times.told(timing, found.usage))
 
 
@@ -244,7 +258,7 @@ class CompletionStream:
         self._is_entered = False
         self._answer: StreamedAnswer | None = None
         self._ready: Iterator[Delta] = iter(())
-        self._texts: list[str] = []
+        self._texts: dict[int, list[str]] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -295,8 +309,7 @@ class CompletionStream:
         """
         while True:
             for delta in self._ready:
-                if delta.choice == 0 and delta.text:
-                    self._texts.append(delta.text)
+                self._texts.setdefault(delta.choice, []).append(delta.text)
                 return delta
             deltas = await self._entered().more()
             if not deltas:
@@ -306,7 +319,11 @@ class CompletionStream:
     @property
     def text(self) -> str:
         """The text of the first choice, as far as its deltas were handed over."""
-        return "".join(self._texts)
+        if not self._texts:
+            return ""
+        texts = self._texts[min(self._texts)]
+        texts[:] = ["".join(texts)]  # Asked for at every delta, it joins two.
+        return texts[0]
 
     @property
     def completion(self) -> TextCompletion:

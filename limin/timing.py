@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from array import array
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import attrs
@@ -88,31 +87,36 @@ class Timing:
 
     What only a stream can show is None, or empty, for an answer that came whole.
     Its times count from when the request left that succeeded, the last attempt,
-    in seconds. vLLM and guidellm measure the same under the same names; "token"
-    means a delta that brings some: a server may send several at once.
+    in seconds. "Token" means a delta that brings some: a server may send several at
+    once. The times are those at which limin read: a reader of a stream who takes his
+    time shows in them, so measure a server by `stream=True`.
 
-    Sources: `vllm bench serve`, https://docs.vllm.ai/en/latest/benchmarking/cli;
-    guidellm, https://github.com/vllm-project/guidellm/blob/main/docs/guides/metrics.md
+    The definitions are close to those of `vllm bench serve`
+    (https://docs.vllm.ai/en/latest/benchmarking/cli), which however counts the
+    chunk with the role as the first token and that with the finish reason as one
+    more, and of guidellm
+    (https://github.com/vllm-project/guidellm/blob/main/docs/guides/metrics.md).
 
     Attributes:
         start_time: When the first request left, in Unix seconds.
         end_time: When the answer was whole, in Unix seconds.
         duration: Seconds between, by a clock that never jumps; it need not
             equal the difference of the two dates.
-        attempts: The requests that it took, the successful one last.
+        attempts: The requests that it took, the successful one last; of the part of
+            an answer the one that broke off is the last, without its error.
         time_to_first_byte: Until the head of the answer was there.
-        time_to_first_token: Until the first delta with text, reasoning, a refusal
-            or log probabilities; one with a role alone is none (TTFT).
+        time_to_first_token: Until the first delta with text, reasoning, a refusal,
+            log probabilities or a call of a tool; one with a role alone is none (TTFT).
         time_to_first_reasoning: Until the first delta with reasoning.
         time_to_first_text: Until the first delta with text or a refusal, which
             comes after the reasoning (guidellm's TTFOT).
         inter_token_latency: Of the gaps between one delta that brings tokens and
-            the next, the first token's wait left out (vLLM's ITL). Deltas that
-            one packet brought have none between them.
-        tokens_per_second: While decoding: the tokens after the first, as the
-            server counted them, over the seconds from the first delta with tokens
-            to the last one. Reasoning counts if it came in the stream, and not if
-            it was only counted. The inverse of guidellm's mean inter-token
+            the next of the same choice, the wait for the first left out (ITL). Deltas
+            that one packet brought have none between them.
+        tokens_per_second: While decoding: the tokens after the first of each choice,
+            as the server counted them, over the seconds from the first delta with
+            tokens to the last one. Reasoning counts if it came in the stream, and not
+            if it was only counted. The inverse of guidellm's mean inter-token
             latency; None if the server did not count.
     """
 
@@ -140,46 +144,52 @@ class StreamTimes:
     def __init__(self, first_byte: float) -> None:
         """The head came *first_byte* seconds after the request had left."""
         self._first_byte = first_byte
-        self._deltas, self._tokens = array("d"), array("d")
+        self._deltas, self._gaps = array("d"), array("d")
+        self._first_token: float | None = None
+        self._last_tokens: dict[int, float] = {}  # Of each choice.
         self._first_text: float | None = None
         self._first_reasoning: float | None = None
 
     @property
     def has_token(self) -> bool:
         """Whether a token came."""
-        return len(self._tokens) > 0
+        return self._first_token is not None
 
     def note(self, seconds: float, delta: Delta) -> None:
         """*delta* came *seconds* after the request had left."""
         self._deltas.append(seconds)
-        is_text = delta.text or delta.refusal
-        if is_text or delta.reasoning or delta.log_probs is not None:
-            self._tokens.append(seconds)
-        if is_text and self._first_text is None:
+        if not delta.has_tokens:
+            return
+        before = self._last_tokens.get(delta.choice)
+        self._last_tokens[delta.choice] = seconds
+        if before is not None:
+            self._gaps.append(seconds - before)
+        if self._first_token is None:
+            self._first_token = seconds
+        if self._first_text is None and (delta.text or delta.refusal):
             self._first_text = seconds
-        if delta.reasoning and self._first_reasoning is None:
+        if self._first_reasoning is None and delta.reasoning:
             self._first_reasoning = seconds
 
     def told(self, timing: Timing, usage: Usage | None) -> Timing:
         """*timing* with what the stream has shown; *usage* counts its tokens."""
-        tokens = self._tokens
-        gaps = [later - sooner for sooner, later in pairwise(tokens)]
         return attrs.evolve(
             timing,
             time_to_first_byte=self._first_byte,
-            time_to_first_token=tokens[0] if tokens else None,
+            time_to_first_token=self._first_token,
             time_to_first_reasoning=self._first_reasoning,
             time_to_first_text=self._first_text,
-            inter_token_latency=Latency.of(gaps),
+            inter_token_latency=Latency.of(self._gaps),
             tokens_per_second=self._rate(usage),
             delta_times=self._deltas,
         )
 
     def _rate(self, usage: Usage | None) -> float | None:
         counted = None if usage is None else usage.completion_tokens
-        if usage is None or counted is None or not self._tokens:
+        if usage is None or counted is None or self._first_token is None:
             return None
         if self._first_reasoning is None:
             counted -= usage.reasoning_tokens or 0
-        span = self._tokens[-1] - self._tokens[0]
-        return (counted - 1) / span if counted > 1 and span > 0 else None
+        later = counted - len(self._last_tokens)
+        span = max(self._last_tokens.values()) - self._first_token
+        return later / span if later > 0 and span > 0 else None

@@ -69,20 +69,25 @@ class StreamingServer:
     Attributes:
         bodies: Of the requests.
         connections: How many were opened.
-        left: Set when a client has closed its connection.
+        left: Set when a client has closed its connection where the script waits.
+        gone: Set when a client has closed it where no script runs.
     """
 
     base_url: str = ""
     bodies: list[dict[str, Any]] = attrs.field(factory=list)
     connections: int = 0
     left: anyio.Event = attrs.field(factory=anyio.Event)
+    gone: anyio.Event = attrs.field(factory=anyio.Event)
 
 
 @asynccontextmanager
-async def serve_scripts(*scripts: Sequence[bytes | str]) -> AsyncGenerator[StreamingServer]:
+async def serve_scripts(
+    *scripts: Sequence[bytes | str | anyio.Event],
+) -> AsyncGenerator[StreamingServer]:
     """A server that answers its requests by *scripts*, the last one ever after.
 
-    Each step of a script is bytes to send, or one of the steps above.
+    Each step of a script is bytes to send, an event to wait for, or one of the steps
+    above.
     """
     server = StreamingServer()
     left = list(scripts)
@@ -94,6 +99,8 @@ async def serve_scripts(*scripts: Sequence[bytes | str]) -> AsyncGenerator[Strea
             for step in left.pop(0) if len(left) > 1 else left[0]:
                 if isinstance(step, bytes):
                     await stream.send(step)
+                elif isinstance(step, anyio.Event):
+                    await step.wait()
                 elif step == WAIT:
                     with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
                         await stream.receive()
@@ -103,6 +110,7 @@ async def serve_scripts(*scripts: Sequence[bytes | str]) -> AsyncGenerator[Strea
                     if step == RESET:
                         _reset(stream)
                     return
+        server.gone.set()
 
     async with serve_streams(talk) as port:
         server.base_url = f"http://127.0.0.1:{port}/v1"

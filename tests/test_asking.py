@@ -277,5 +277,12 @@ async def test_server_may_ask_for_rest_in_mid_stream(httpx_mock: HTTPXMock) -> N
     before = trio.current_time()
     async with Client(URL) as client:
         completion = await client.generate_text_completion("hello", stream=True)
-    assert completion.message == "Hello"
-    assert trio.current_time() - before == pytest.approx(33.0)
+        assert completion.message == "Hello"
+        assert trio.current_time() - before == pytest.approx(33.0)
+        drip(httpx_mock, *HELLO[:2], error)
+        drip(httpx_mock, *HELLO)
+        async with client.stream_text_completion("hello") as stream:
+            with pytest.raises(limin.StreamError):
+                await stream.until_done()
+        await client.generate_text_completion("hello", stream=True)
+    assert trio.current_time() - before == pytest.approx(66.0)

@@ -15,8 +15,9 @@ from builders import TIMING, answer, body_of, capture, captures
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limin.checkpoint import Checkpoint, Recorded, read_checkpoint
+from limin.checkpoint import Checkpoint, read_checkpoint
 from limin.conversation import Conversation, Message
+from limin.diagnostics import ResponseWarning, WarningCode
 from limin.errors import CheckpointError, LiminError, RateLimitError
 from limin.parameters import ModelConfiguration
 from limin.timing import Attempt, Latency, Timing
@@ -25,6 +26,7 @@ from limin.wire.response import Question, read_completion
 
 if TYPE_CHECKING:
     from limin.completion import TextCompletion
+    from limin.record import Recorded
 
 FAILED = Attempt(
     start_time=1000.0, duration=0.1, error=RateLimitError(429, "slower"), waited=0.5
@@ -177,6 +179,21 @@ def test_times_of_a_stream_come_back(path: Path) -> None:
     assert attrs.evolve(streamed.timing, attempts=()) == STREAMED
     assert whole.timing == TIMING
     assert b'"streamed":null' not in path.read_bytes()
+
+
+def test_warnings_of_chunks_come_back(path: Path) -> None:
+    """The body that was put together of them does not show what was odd about them."""
+    odd = ResponseWarning(WarningCode.BODY_MENDED, "$.choices[0].delta", "odd", 2)
+    streamed = attrs.evolve(completed(timing=STREAMED), body_warnings=(odd,))
+    with Checkpoint.open(path) as checkpoint:
+        checkpoint.add(request(), streamed)
+    (found,) = read_checkpoint(path)
+    assert found.warnings == (odd,)
+    with Checkpoint.open(path) as checkpoint:
+        recorded = checkpoint.take(request())
+    assert recorded is not None
+    question = Question(conversation=Conversation.from_prompts("hi"), model="m")
+    assert recorded.completion(question).warnings == (odd,)
 
 
 def test_recorded_line_is_taken(path: Path) -> None:

@@ -45,7 +45,7 @@ from limin.wire.assembly import Assembly
 from limin.wire.response import Question
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from types import ModuleType
 
 PARTIAL = (ROLE, text_of("Hel"), text_of("lo"))
@@ -140,6 +140,13 @@ async def test_captured_stream_and_its_whole_twin(server_name: str, name: str) -
     body = HEAD + b"Connection: close\r\n\r\n" + exchange["body"].encode()
     async with serve_scripts([body, CLOSE]) as server:
         completion = (await read_to_the_end(server.base_url)).completion
+    chunks = [
+        line[6:] for line in exchange["body"].split("\n") if line.startswith("data: {")
+    ]
+    told = [choice for chunk in chunks for choice in json.loads(chunk)["choices"]]
+    assert completion.message == "".join(
+        choice["delta"].get("content") or "" for choice in told
+    )
     assert completion.message
     assert whole.message.startswith(completion.message)
     assert completion.finish_reason in {"length", "stop"}
@@ -185,7 +192,12 @@ def assembled(
         question = Question(conversation=Conversation.from_prompts("hi"), model="m")
         patience = Patience(None, float("inf"), None)
         coming = StreamedAnswer(
-            Pieces(pieces, content_type), question, attempts, patience, lambda _: None
+            Pieces(pieces, content_type),
+            question,
+            attempts,
+            patience,
+            on_finish=lambda _: None,
+            on_failure=lambda _: None,
         )
         deltas: list[Delta] = []
         try:
@@ -248,7 +260,10 @@ def test_cuts_of_the_network_do_not_matter(name: str, cuts: list[int]) -> None:
         ((chunked(text_of("?"))[:-9], CLOSE), limin.ProtocolError),
         ((chunked(b"data: {oops\n\n"), WAIT), limin.ResponseError),
         ((chunked(b"data: [1]\n\n"), WAIT), limin.ResponseError),
-        ((chunked(event_of({"error": {"code": 429, "message": "slow"}})), WAIT), None),
+        (
+            (chunked(event_of({"error": {"code": 429, "message": "slow"}})), WAIT),
+            limin.RateLimitError,
+        ),
         ((chunked(event_of({"message": "no"}, "error")), WAIT), limin.StatusError),
         ((chunked(b"data: " + b"x" * 16_000_001), WAIT), limin.ResponseTooLargeError),
     ],
@@ -265,8 +280,6 @@ async def test_stream_that_breaks_off_keeps_what_came(
     assert error.partial.timing.time_to_first_token is not None
     assert error.__cause__ is error.cause
     assert [attempt.error for attempt in error.attempts] == [error]
-    if cause is None and error.cause is not None:
-        cause = limin.RateLimitError
     assert isinstance(error.cause, cause or type(None))
     assert str(error).startswith("the stream broke off: ")
 
@@ -301,7 +314,9 @@ async def test_part_that_cannot_be_read_is_empty(monkeypatch: pytest.MonkeyPatch
     assert error.partial.message == ""
 
 
-@pytest.mark.parametrize("ending", [(CLOSE,), (chunked(DONE), CLOSE)])
+@pytest.mark.parametrize(
+    "ending", [(CLOSE,), (RESET,), (chunked(DONE), CLOSE), (chunked(DONE), RESET)]
+)
 async def test_whole_answer_may_lose_its_end(ending: tuple[bytes | str, ...]) -> None:
     """Where all choices are finished and usage is told, nothing can be missing."""
     events = chunked(*PARTIAL, FINISH, USAGE)
@@ -309,6 +324,38 @@ async def test_whole_answer_may_lose_its_end(ending: tuple[bytes | str, ...]) ->
         stream = await read_to_the_end(server.base_url)
     assert stream.completion.message == "Hello"
     assert stream.completion.finish_reason == "stop"
+
+
+async def test_answer_that_says_it_is_done_may_lose_its_end() -> None:
+    """Though no usage came: there is none."""
+    events = chunked(*PARTIAL, FINISH, DONE)
+    async with serve_scripts([CHUNKED + events, RESET]) as server:
+        stream = await read_to_the_end(server.base_url)
+    assert stream.completion.message == "Hello"
+    assert stream.completion.usage is None
+
+
+async def test_end_inside_the_last_word_of_a_whole_answer() -> None:
+    """Nothing of it is missing but the word that says so."""
+    body = b"".join((*PARTIAL, FINISH, USAGE)) + b"data: [DO"
+    async with serve_scripts([HEAD + b"Connection: close\r\n\r\n" + body, CLOSE]) as server:
+        stream = await read_to_the_end(server.base_url)
+    assert stream.completion.message == "Hello"
+
+
+async def test_last_event_may_lack_its_blank_line() -> None:
+    """As proxies and some servers end."""
+    body = b"".join((*PARTIAL, FINISH)).rstrip(b"\n")
+    async with serve_scripts([HEAD + b"Connection: close\r\n\r\n" + body, CLOSE]) as server:
+        stream = await read_to_the_end(server.base_url)
+    assert stream.completion.finish_reason == "stop"
+
+
+async def test_choice_that_never_came_is_missed() -> None:
+    """Two were asked for, and the server did not say that it gives but one."""
+    async with serve_scripts([CHUNKED + chunked(*PARTIAL, FINISH, USAGE), CLOSE]) as server:
+        _, error = await break_off(server.base_url, extra_body={"n": 2})
+    assert error.partial.message == "Hello"
 
 
 async def test_usage_that_is_lost_is_an_error() -> None:
@@ -388,6 +435,8 @@ async def test_leaving_early_closes_the_connection_at_once(
             await server.left.wait()
         with pytest.raises(RuntimeError, match="not read to its end"):
             _ = stream.completion
+        with pytest.raises(RuntimeError, match="inside its `async with` block"):
+            await stream.until_done()
 
 
 @pytest.mark.parametrize("came", [b"", CHUNKED, CHUNKED + chunked(ROLE)])
@@ -451,6 +500,80 @@ async def test_stream_through_the_users_client(package: ModuleType) -> None:
     assert server.connections == 1
 
 
+async def test_wait_that_was_cancelled_can_go_on() -> None:
+    """Nothing is lost or doubled by it."""
+    go_on = anyio.Event()
+    steps = [CHUNKED + chunked(*HELLO[:2]), go_on, chunked(*HELLO[2:]) + LAST]
+    async with (
+        serve_scripts(steps) as server,
+        client_of(server.base_url) as client,
+        client.stream_text_completion("hi") as stream,
+    ):
+        assert (await anext(stream)).text == "Hel"
+        with anyio.move_on_after(0.02) as scope:
+            await anext(stream)
+        assert scope.cancelled_caught
+        go_on.set()
+        assert (await stream.until_done()).message == "Hello"
+
+
+@pytest.mark.parametrize("package", [httpx, httpx2], ids=lambda it: it.__name__)
+async def test_wait_that_was_cancelled_ends_the_users_clients_answer(
+    package: ModuleType,
+) -> None:
+    """Which is told, and is not taken for the end."""
+    came = CHUNKED + chunked(*PARTIAL, FINISH)
+    async with (
+        serve_scripts([came, WAIT]) as server,
+        package.AsyncClient() as http_client,
+        client_of(server.base_url, http_client=http_client) as client,
+        client.stream_text_completion("hi") as stream,
+    ):
+        for _ in range(3):
+            await anext(stream)
+        with anyio.move_on_after(0.02) as scope:
+            await anext(stream)
+        assert scope.cancelled_caught
+        with pytest.raises(StreamError, match="since a wait was cancelled"):
+            await anext(stream)
+
+
+class Endless(httpx.AsyncByteStream):
+    """A body that never ends and never waits, and may not be closed."""
+
+    def __init__(self, closing: Exception | None = None) -> None:
+        self.closing = closing
+        self.pieces = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            self.pieces += 1
+            yield text_of("x")
+
+    async def aclose(self) -> None:
+        if self.closing is not None:
+            raise self.closing
+
+
+@pytest.mark.parametrize("closing", [None, httpx.CloseError("no")])
+async def test_transport_that_never_waits_can_be_left(closing: Exception | None) -> None:
+    """And what comes of closing it changes nothing."""
+    body = Endless(closing)
+    headers = {"content-type": "text/event-stream"}
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(200, headers=headers, stream=body)
+    )
+    async with (
+        httpx.AsyncClient(transport=transport) as http_client,
+        Client("http://model.test/v1", http_client=http_client, timeout=0.2) as client,
+    ):
+        async with client.stream_text_completion("hi") as stream:
+            await anext(stream)
+        assert body.pieces < 50_000
+        with pytest.raises(StreamError, match="within 0.2 seconds"):
+            await client.generate_text_completion("hi", stream=True)
+
+
 @pytest.mark.parametrize("ending", [(CLOSE,), (b"no chunk", CLOSE)])
 @pytest.mark.parametrize("package", [httpx, httpx2], ids=lambda it: it.__name__)
 async def test_stream_that_breaks_in_the_users_client(
@@ -498,6 +621,7 @@ async def test_server_that_ignores_the_wish_for_a_stream() -> None:
         whole, timing=TIMING
     )
     assert stream.completion.raw_bytes == body
+    assert stream.completion.timing.time_to_first_token is None
 
 
 def test_each_choice_of_a_whole_answer_is_a_delta() -> None:
@@ -611,6 +735,41 @@ async def test_stream_function_opens_a_client_for_its_call() -> None:
             "hi", base_url=server.base_url, max_retries=0
         ):
             pytest.fail("the server is gone")
+
+
+async def test_stream_function_closes_its_client_after_the_end() -> None:
+    """Though the connection could have carried more; and if nothing ever began."""
+    for script in (
+        [streamed(*HELLO)],
+        [http(b'{"error":{"message":"no such key"}}', "401 No")],
+    ):
+        async with serve_scripts(script) as server:
+            stream = limin.stream_text_completion(
+                "hi", base_url=server.base_url, max_retries=0
+            )
+            if script[0].startswith(b"HTTP/1.1 200"):
+                async with stream:
+                    await stream.until_done()
+            else:
+                with pytest.raises(limin.AuthenticationError):
+                    await stream.__aenter__()
+            with anyio.fail_after(5):
+                await server.gone.wait()
+
+
+@pytest.mark.parametrize(
+    ("indices", "text"), [([0, 1], "ac"), ([1, 0], "bd"), ([1, 1], "abcd")]
+)
+async def test_text_is_that_of_the_first_choice(indices: list[int], text: str) -> None:
+    """As the message of the completion is."""
+    events = [
+        event_of(chunk_of({"content": letter}, index=indices[place % 2]))
+        for place, letter in enumerate("abcd")
+    ]
+    ends = [event_of(chunk_of({}, index=n, finish_reason="stop")) for n in {*indices}]
+    async with serve_scripts([streamed(*events, *ends, USAGE, DONE)]) as server:
+        stream = await read_to_the_end(server.base_url, extra_body={"n": len({*indices})})
+    assert stream.text == stream.completion.message == text
 
 
 async def test_stream_function_uses_the_client_that_it_is_given() -> None:

@@ -45,13 +45,19 @@ def test_first_times_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    "delta", [Delta("a"), Delta(refusal="no"), Delta(log_probs=LogProbs(lambda: ([], ())))]
+    "delta",
+    [
+        Delta("a"),
+        Delta(refusal="no"),
+        Delta(log_probs=LogProbs(lambda: ([], ()))),
+        Delta(tool_calls=b"[{}]"),
+    ],
 )
 def test_what_a_token_is(delta: Delta) -> None:
     """A server may tell a token before its text."""
     assert timing_of((1.0, delta)).time_to_first_token == 1.0
     first_text = timing_of((1.0, delta)).time_to_first_text
-    assert first_text == (1.0 if delta.log_probs is None else None)
+    assert first_text == (1.0 if delta.text or delta.refusal else None)
 
 
 def test_gaps_are_those_between_tokens() -> None:
@@ -69,6 +75,22 @@ def test_gaps_are_those_between_tokens() -> None:
     assert latency.median == 1.0
     assert latency.percentile_95 == pytest.approx(1.9)
     assert latency.percentile_99 == pytest.approx(1.98)
+
+
+def test_choices_have_their_own_gaps() -> None:
+    """They decode beside each other: one token each at a time."""
+    timing = timing_of(
+        *(
+            (second + place / 10, Delta("a", choice=place))
+            for second in (1.0, 2.0, 3.0)
+            for place in (0, 1)
+        ),
+        usage=Usage(completion_tokens=6),
+    )
+    assert timing.inter_token_latency is not None
+    assert timing.inter_token_latency.median == pytest.approx(1.0)
+    assert timing.inter_token_latency.mean == pytest.approx(1.0)
+    assert timing.tokens_per_second == pytest.approx(4 / 2.1)
 
 
 def test_one_token_has_no_gap() -> None:

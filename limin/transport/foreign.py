@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
+import anyio.lowlevel
 import attrs
 
 from limin.errors import (
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 # httpx2 is pydantic's continuation of httpx, with the same names.
 _PACKAGES = ("httpx", "httpx2")
+
+# Pieces that one read from a socket can hold: chunks of a few bytes each.
+_MOST_HELD = 20_000
 
 
 class HttpClient(Protocol):
@@ -135,12 +139,17 @@ class _ForeignIncoming:
         self._pieces: AsyncIterator[bytes] = response.aiter_bytes()
         self._exchange, self._translating = exchange, translating
         self._limit, self._size = limit, 0
-        self._is_ended = False
+        self._is_ended = self._is_cut = False
 
     async def receive(self) -> bytes:
+        if self._is_cut:
+            reason = "the HTTP client has ended the answer, since a wait was cancelled"
+            raise TransportError(reason)
         piece = b""
         with self._translating():
             while not (piece or self._is_ended):
+                # A transport for tests may never let another task have its turn.
+                await anyio.lowlevel.checkpoint()
                 piece = await self._next()
         self._size += len(piece)
         if self._size > self._limit:
@@ -151,13 +160,17 @@ class _ForeignIncoming:
     async def aclose(self) -> None:
         try:
             # Left in the middle, the generators inside httpx would be closed by the
-            # garbage collector; a cancellation unwinds them from within.
+            # garbage collector; a cancellation unwinds them from within, once they
+            # have handed over what they hold.
             with anyio.CancelScope() as scope, suppress(Exception):
                 scope.cancel()
-                while not self._is_ended:
+                for _ in range(_MOST_HELD):
+                    if self._is_ended or self._is_cut:
+                        break
                     await self._next()
         finally:
-            with self._translating():
+            # What comes of closing changes nothing about the answer.
+            with suppress(TransportError), self._translating():
                 await self._exchange.__aexit__(None, None, None)
 
     async def _next(self) -> bytes:
@@ -167,7 +180,7 @@ class _ForeignIncoming:
             self._is_ended = True
             return b""
         except BaseException:
-            self._is_ended = True
+            self._is_cut = True
             raise
 
 

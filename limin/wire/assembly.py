@@ -16,6 +16,7 @@ import attrs
 import msgspec
 
 from limin.completion import Delta
+from limin.diagnostics import WarningCode
 from limin.logprobs import LogProbs
 from limin.wire import Answer, failure, mend, schema, tree
 from limin.wire.events import ErrorEvent
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from limin.completion import TextCompletion
-    from limin.errors import StatusError
+    from limin.errors import ResponseError, StatusError
     from limin.timing import Timing
     from limin.wire.response import Question
 
@@ -40,9 +41,22 @@ _NULL = len(b"null")
 _NOTHING = msgspec.Raw()
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
+# What a gateway says whose provider broke off.
+_ERROR = "error"
+
+# OpenAI takes 128 at most; each costs more than the bytes that name it.
+_MOST_CHOICES = 1024
+
 # What is kept of a chunk but for its choices.
 _NAMES = ("id", "model", "created")
 _FIELDS = (*_NAMES, "system_fingerprint", "usage", "error", "message", "detail")
+
+# What has its place in the answer already, or tells of one chunk alone: the padding of
+# OpenAI, and the ids of vLLM.
+_PLACED = ("object", "choices", "index", "delta", "text", "logprobs", "finish_reason")
+_NO_EXTRAS = frozenset({*_FIELDS, *_PLACED, "obfuscation", "token_ids"})
+_fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_choices_decoder = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
 class Assembly:
@@ -65,25 +79,34 @@ class Assembly:
         self._finished: set[int] = set()
         self._fields: dict[str, msgspec.Raw] = {}
         self._has_names = False
+        self._first = self._last = b""
+        self._finishing: list[bytes] = []  # Events in which choices stopped.
         self._notes = Notes()
         self.is_done = False
 
     @property
     def is_finished(self) -> bool:
-        """Whether there is a choice, and each has told why it stopped."""
-        return 0 < len(self._choices) == len(self._finished)
+        """Whether each choice has told why it stopped, and none is known to be missing.
+
+        Some servers give one choice whatever they are asked for, and say that it was
+        all.
+        """
+        finished = len(self._finished)
+        expected = 1 if self.is_done else self._question.n_choices
+        return expected <= finished == len(self._choices)
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing of the answer can be missing, be the stream's end as it may."""
         return self.is_finished and "usage" in self._fields
 
-    def add(self, data: bytes) -> list[Delta]:
-        """What an event, whose *data* these are, adds to the answer; often one delta.
+    def add(self, data: bytes, deltas: list[Delta]) -> None:
+        """Append to *deltas* what an event, whose *data* these are, adds to the answer.
 
         Raises:
-            StatusError: If the event is an error.
-            ResponseError: If it is no JSON object, or its choices are no list.
+            StatusError: If the event is an error, after what it adds all the same.
+            ResponseError: If it is no JSON object, its choices are no list, or there
+                are more than anybody asks for.
         """
         if isinstance(data, ErrorEvent):
             raise self._status_error(data)
@@ -98,17 +121,16 @@ class Assembly:
             # vLLM tells it here alone.
             self._fields["system_fingerprint"] = chunk.system_fingerprint
         failed = len(chunk.error) > 0 and present(chunk.error)
-        if chunk.choices is None:  # Old vLLM, SGLang and FastAPI know no key `error`.
+        if not chunk.choices:  # Old vLLM, SGLang and FastAPI know no key `error`.
             failed |= _is_told(chunk.message) or _is_told(chunk.detail)
-        deltas: list[Delta] = []
         for place, choice in enumerate(chunk.choices or ()):
-            if (delta := self._take(choice, place)) is not None:
+            if (delta := self._take(choice, place, data)) is not None:
                 deltas.append(delta)
             failed |= len(choice.error) > 0 and present(choice.error)
-            failed |= choice.finish_reason == "error"
+            failed |= choice.finish_reason == _ERROR
         if failed:
             raise self._status_error(data)
-        return deltas
+        self._first, self._last = self._first or data, data
 
     def completion(self, timing: Timing, request_id: str | None = None) -> TextCompletion:
         """The completion so far; without a choice if none came, with an empty one.
@@ -122,9 +144,12 @@ class Assembly:
         """
         body: dict[str, object] = {k: v for k, v in self._fields.items() if len(v)}
         body["object"] = "chat.completion"
-        body["choices"] = [
-            _choice(index, chunks) for index, chunks in sorted(self._choices.items())
-        ] or [_choice(0, [])]
+        choices = {
+            index: _choice(index, chunks) for index, chunks in sorted(self._choices.items())
+        }
+        for event in (self._first, *self._finishing, self._last):
+            _tell_more(body, choices, event)
+        body["choices"] = [*choices.values()] or [_choice(0, [])]
         answer = Answer(200, self._head.headers, msgspec.json.encode(body))
         found = read_completion(self._question, timing, answer)
         told = {(warning.path, warning.problem) for warning in found.body_warnings}
@@ -139,18 +164,26 @@ class Assembly:
             body_warnings=(*found.body_warnings, *odd),
         )
 
-    def _take(self, choice: schema.ChunkChoice, place: int) -> Delta | None:
+    def _take(self, choice: schema.ChunkChoice, place: int, data: bytes) -> Delta | None:
         index = place if choice.index is None else choice.index
         self._choices[index].append(choice)
+        if len(self._choices) > _MOST_CHOICES:
+            problem = f"expected at most {_MOST_CHOICES} choices, found more"
+            raise self._response_error(problem, "$.choices", data)
         finish_reason = log_probs = None
         text = reasoning = refusal = ""
+        tool_calls = b""
         if choice.finish_reason:
             self._finished.add(index)
-            finish_reason = finish_reason_of(choice.finish_reason)
+            self._finishing.append(data)
+            if choice.finish_reason != _ERROR:
+                finish_reason = finish_reason_of(choice.finish_reason)
         if choice.logprobs is not None:
             path = f"$.choices[{place}].logprobs"
             reading = load_of(choice.logprobs, path, self._question)
             log_probs = None if reading is None else LogProbs(reading[0])
+        if choice.delta is None:
+            self._take_otherwise(choice, place)
         delta = choice.delta
         if delta is not None:
             text = delta.content or ""
@@ -158,9 +191,26 @@ class Assembly:
             reasoning = delta.reasoning or delta.reasoning_content or delta.thinking or ""
             if not reasoning and len(delta.reasoning_details) > _NULL:
                 reasoning = mend.reasoning_of(delta.reasoning_details) or ""
-        if text or reasoning or refusal or finish_reason or log_probs is not None:
-            return Delta(text, reasoning, refusal, index, finish_reason, log_probs)
-        return None
+            if len(delta.tool_calls) > _NULL or len(delta.function_call) > _NULL:
+                called = filter(_is_told, (delta.tool_calls, delta.function_call))
+                tool_calls = bytes(next(called, b""))
+        found = text or reasoning or refusal or finish_reason or tool_calls
+        if not found and log_probs is None:
+            return None
+        return Delta(text, reasoning, refusal, index, finish_reason, log_probs, tool_calls)
+
+    def _take_otherwise(self, choice: schema.ChunkChoice, place: int) -> None:
+        """Take what some servers send in the place of a delta for one."""
+        found = "message"
+        if choice.message is not None:
+            choice.delta = choice.message
+        elif choice.text is not None:
+            choice.delta, found = schema.MessageDelta(content=choice.text), "text"
+        else:
+            return
+        path = f"$.choices[{place}].delta"
+        problem = f"expected a delta, found `{found}`"
+        self._notes.add(WarningCode.BODY_MENDED, path, problem)
 
     def _take_names(self, chunk: schema.Chunk) -> None:
         """Keep the first of each that says something: Azure's first chunk does not."""
@@ -182,12 +232,32 @@ class Assembly:
             problem, path = error.problem, error.path
         except RecursionError:
             problem, path = "nested too deeply", "$"
+        raise self._response_error(problem, path, data)
+
+    def _response_error(self, problem: str, path: str, data: bytes) -> ResponseError:
         answer = attrs.evolve(self._head, body=data)
-        raise response_error(problem, path, self._question, answer)
+        return response_error(problem, path, self._question, answer)
 
     def _status_error(self, data: bytes) -> StatusError:
         answer = attrs.evolve(self._head, body=bytes(data))
         return failure.status_error(answer, self._question.secrets, self._now)
+
+
+def _tell_more(
+    body: dict[str, object], choices: dict[int, dict[str, object]], event: bytes
+) -> None:
+    """Add to *body* the fields of an *event* that limin does not know.
+
+    And to its *choices* those of them that stop in it; before, they tell of parts.
+    """
+    with suppress(*_UNDECODABLE):
+        chunk = _fields_decoder.decode(event)
+        body |= {name: told for name, told in chunk.items() if name not in _NO_EXTRAS}
+        for place, told in enumerate(_choices_decoder.decode(chunk.get("choices", b"[]"))):
+            index = bytes(told.get("index", b""))
+            choice = choices.get(int(index) if index.isdigit() else place)
+            if choice is not None and _is_told(told.get("finish_reason", _NOTHING)):
+                choice |= {n: value for n, value in told.items() if n not in _NO_EXTRAS}
 
 
 def _is_told(raw: msgspec.Raw) -> bool:
@@ -252,7 +322,7 @@ def _mend_chunk(data: bytes, notes: Notes) -> schema.Chunk:
     choices = fields.get("choices")
     sent = [tree.as_object(choice) or {} for choice in tree.as_list(choices) or ()]
     for choice in sent:
-        choice["message"] = choice.get("delta") or {}
+        choice["message"] = choice.get("delta") or choice.get("message") or {}
     nearly: dict[str, object] = {"choices": choices or [], "error": fields.get("error")}
     body, warnings = mend.mend_completion(bytes(_raw(nearly)))
     for warning in warnings:

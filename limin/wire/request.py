@@ -34,6 +34,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
         top_log_probs: How many alternatives they should hold at each position.
         max_tokens: How long they may be; None for the server's own limit.
         streams: Whether they should come as streams.
+        n_choices: How many answers to each question were asked for.
     """
 
     head: bytes
@@ -41,6 +42,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
     top_log_probs: int | None = None
     max_tokens: int | None = None
     streams: bool = False
+    n_choices: int = 1
 
     @classmethod
     def of(cls, configuration: ModelConfiguration) -> RequestEncoder:
@@ -67,6 +69,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
             top if type(top) is int else None,
             most if type(most) is int else None,
             configuration.stream,
+            n if type(n := fields.get("n")) is int else 1,
         )
 
     def encode(self, conversation: Conversation) -> bytes:

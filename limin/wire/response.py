@@ -64,6 +64,7 @@ class Question:
         model: The model that was asked for.
         asks_log_probs: Whether log probabilities were asked for.
         top_log_probs: How many alternatives were asked for; None for none.
+        n_choices: How many answers were asked for.
         secrets: Keys and prompts, which no error message may repeat.
     """
 
@@ -71,6 +72,7 @@ class Question:
     model: str
     asks_log_probs: bool = False
     top_log_probs: int | None = None
+    n_choices: int = 1
     secrets: Collection[str] = attrs.field(default=(), repr=False)
 
 

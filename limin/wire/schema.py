@@ -98,13 +98,19 @@ class MessageDelta(Message, gc=False):
 
 
 class ChunkChoice(msgspec.Struct, gc=False):
-    """One of `choices` of a chunk."""
+    """One of `choices` of a chunk.
+
+    A few servers send `message`, or the `text` of OpenAI's older interface, in the
+    place of `delta`.
+    """
 
     delta: MessageDelta | None = None
     index: Count | None = None
     finish_reason: str | None = None
     logprobs: LogProbs | None = None
     error: msgspec.Raw = msgspec.Raw()
+    message: MessageDelta | None = None
+    text: str | None = None
 
 
 class Chunk(msgspec.Struct, gc=False):

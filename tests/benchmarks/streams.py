@@ -167,7 +167,7 @@ async def limin_memory(
     _url: str, alternatives: int | None, measure: Measure
 ) -> dict[str, float]:
     """What limin does with the bytes once it has them."""
-    from limin import Conversation, Message, Timing
+    from limin import Conversation, Delta, Message, Timing
     from limin.wire import Answer
     from limin.wire.assembly import Assembly
     from limin.wire.events import EventDecoder
@@ -182,11 +182,12 @@ async def limin_memory(
     timing = Timing(start_time=0.0, end_time=1.0, duration=1.0)
 
     async def read(n_tokens: int) -> int:
-        texts = []
+        deltas: list[Delta] = []
         decoder, assembly = EventDecoder(), Assembly(question, Answer(200, {}, b""))
         for piece in _pieces(n_tokens, alternatives):
             for event in decoder.feed(piece):
-                texts += [one.text for one in assembly.add(event) if one.text]
+                assembly.add(event, deltas)
+        texts = [delta.text for delta in deltas if delta.text]
         assert assembly.completion(timing).message == "".join(texts)
         return len(texts)
 

@@ -50,7 +50,7 @@ def assembly_of(*chunks: object, **asked: Any) -> tuple[Assembly, list[Delta]]:
     deltas: list[Delta] = []
     for chunk in chunks:
         data = chunk if isinstance(chunk, bytes) else json.dumps(chunk).encode()
-        deltas += assembly.add(data)
+        assembly.add(data, deltas)
     return assembly, deltas
 
 
@@ -190,7 +190,9 @@ def through(name: str, size: int) -> tuple[Assembly, list[Delta]]:
     assembly = Assembly(question_of(name), Answer(200, {"x-request-id": "r"}, b""))
     pieces = [stream[start : start + size] for start in range(0, len(stream), size)]
     events = [event for piece in pieces for event in decoder.feed(piece)]
-    deltas = [delta for event in events for delta in assembly.add(event)]
+    deltas: list[Delta] = []
+    for event in events:
+        assembly.add(event, deltas)
     assert decoder.finish() == []
     return assembly, deltas
 
@@ -416,11 +418,94 @@ def test_c11_tool_calls_are_kept_as_they_came(
         chunk_of({"tool_calls": [call], "function_call": {"name": "g"}, **odd}),
         chunk_of({"tool_calls": []}, finish_reason="tool_calls"),
     )
-    assert [delta.finish_reason for delta in deltas] == ["tool_calls"]
+    assert [delta.finish_reason for delta in deltas] == [None, None, "tool_calls"]
+    assert [json.loads(delta.tool_calls or b"[]") for delta in deltas] == [
+        [call, call],
+        [call],
+        [],
+    ]
+    assert [delta.has_tokens for delta in deltas] == [True, True, False]
     raw: Any = assembly.completion(TIMING).raw
     message = raw["choices"][0]["message"]
     assert message["tool_calls"] == [call] * 3
     assert message["function_call"] == [{"name": "g"}]
+
+
+def test_old_calls_of_functions_are_kept_too() -> None:
+    """Under the name that calls have now."""
+    _, (delta,) = assembly_of(chunk_of({"function_call": {"name": "g"}}))
+    assert json.loads(delta.tool_calls) == {"name": "g"}
+
+
+def test_fields_that_limin_does_not_know_are_in_the_body() -> None:
+    """Those of the first chunk, of the last one, and of one that finishes a choice."""
+    chunks: list[dict[str, Any]] = [
+        {**chunk_of({"content": "a"}, token_ids=[1]), "service_tier": "default"},
+        {**chunk_of({"content": "b"}, stop_reason=None), "prompt_progress": 1},
+        {**chunk_of({}, finish_reason="stop", stop_reason=7, token_ids=[2])},
+        {"choices": [], "timings": {"predicted_n": 2}, "obfuscation": "abc"},
+    ]
+    raw: Any = completion_of(*chunks[:2], chunks[3]).raw
+    assert {*raw} == {"object", "choices", "service_tier", "timings"}
+    assert {*raw["choices"][0]} == {"index", "message", "logprobs", "finish_reason"}
+    raw = completion_of(*chunks).raw
+    assert raw["choices"][0]["stop_reason"] == 7
+    assert "token_ids" not in raw["choices"][0]
+    assert raw["timings"] == {"predicted_n": 2}
+
+
+@pytest.mark.parametrize("odd", [{}, {"id": 5}])
+@pytest.mark.parametrize(
+    "told", [{"message": {"content": "Hi"}}, {"text": "Hi"}, {"delta": {"content": "Hi"}}]
+)
+def test_message_or_text_in_the_place_of_a_delta(
+    told: dict[str, Any], odd: dict[str, Any]
+) -> None:
+    """An empty answer would be the worst of all; the first is told of."""
+    chunk = {"choices": [{"index": 0, "finish_reason": "stop", **told}], **odd}
+    assembly, deltas = assembly_of(chunk)
+    assert deltas == [Delta("Hi", finish_reason="stop")]
+    completion = assembly.completion(TIMING)
+    assert completion.message == "Hi"
+    codes = {warning.code for warning in completion.warnings}
+    assert (WarningCode.BODY_MENDED in codes) is ("delta" not in told or bool(odd))
+
+
+@pytest.mark.parametrize("odd", [{}, {"id": 5}])
+def test_more_choices_than_anybody_asks_for(odd: dict[str, Any]) -> None:
+    """Each costs more than the bytes that name it: a bomb is refused early."""
+    choices = [{"index": n, "delta": {"content": "a"}} for n in range(1025)]
+    deltas: list[Delta] = []
+    assembly, _ = assembly_of()
+    with pytest.raises(ResponseError, match="at most 1024 choices"):
+        assembly.add(json.dumps({"choices": choices, **odd}).encode(), deltas)
+    assert len(deltas) == 1024
+
+
+def test_text_beside_an_error_is_handed_over() -> None:
+    """What the partial completion holds was told."""
+    chunk = chunk_of({"content": "last words"}, finish_reason="error")
+    deltas: list[Delta] = []
+    assembly, _ = assembly_of()
+    with pytest.raises(StatusError):
+        assembly.add(json.dumps({**chunk, "error": {"message": "no"}}).encode(), deltas)
+    assert deltas == [Delta("last words")]
+    assert assembly.completion(TIMING).message == "last words"
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+def test_choices_that_were_asked_for_are_waited_for(*, is_done: bool) -> None:
+    """Unless the server says that it has done."""
+    question = attrs.evolve(question_of(), n_choices=2)
+    assembly = Assembly(question, Answer(200, {}, b""))
+    deltas: list[Delta] = []
+    usage = {"completion_tokens": 1}
+    chunk = {**chunk_of({"content": "a"}, finish_reason="stop"), "usage": usage}
+    assembly.add(json.dumps(chunk).encode(), deltas)
+    if is_done:
+        assembly.add(b"[DONE]", deltas)
+    assert assembly.is_finished is is_done
+    assert assembly.is_whole is is_done
 
 
 def test_c12_choices_come_interleaved() -> None:
@@ -435,7 +520,7 @@ def test_c12_choices_come_interleaved() -> None:
     ]:
         assert not assembly.is_finished
         chunk = chunk_of({"content": text}, index=index, finish_reason=reason)
-        deltas += assembly.add(json.dumps(chunk).encode())
+        assembly.add(json.dumps(chunk).encode(), deltas)
     assert [delta.choice for delta in deltas] == [1, 0, 1, 0]
     assert assembly.is_finished
     choices = assembly.completion(TIMING).choices
@@ -452,6 +537,11 @@ C13: dict[str, tuple[object, type[StatusError], str]] = {
     "vllm": (
         {"error": {"message": "no", "type": "InternalServerError", "code": 500}},
         ServerError,
+        "no",
+    ),
+    "flat-empty": (
+        {"object": "error", "message": "no", "code": 400, "choices": []},
+        StatusError,
         "no",
     ),
     "flat": ({"object": "error", "message": "no", "code": 400}, StatusError, "no"),
@@ -509,11 +599,11 @@ def test_c13_errors_in_mid_stream_are_raised(shape: str) -> None:
     assembly, _ = assembly_of(chunk_of({"content": "partial"}))
     data = error if isinstance(error, bytes) else json.dumps(error).encode()
     with pytest.raises(kind, match=words) as caught:
-        assembly.add(data)
+        assembly.add(data, [])
     assert caught.value.status == 200
     assert caught.value.body == data
     assert type(caught.value.body) is bytes
-    assert assembly.add(b"[DONE]") == []
+    assembly.add(b"[DONE]", [])
     assert assembly.completion(TIMING).message == "partial"
 
 
@@ -666,15 +756,12 @@ def test_random_chunks_raise_limins_errors_alone(chunks: list[bytes]) -> None:
     """Whatever comes, what was read before it can be looked at."""
     assembly = Assembly(question_of(asks_log_probs=True), Answer(200, {}, b""))
     for chunk, event in zip(chunks, cycle([bytes, bytes, ErrorEvent]), strict=False):
+        deltas: list[Delta] = []
         try:
-            deltas = assembly.add(event(chunk))
+            assembly.add(event(chunk), deltas)
         except LiminError as error:
             assert str(error)  # noqa: PT017 (any other exception is what fails)
-            continue
-        assert (
-            all(delta.log_probs is None or list(delta.log_probs) for delta in deltas)
-            or True
-        )
+        assert all(len(list(delta.log_probs or ())) >= 0 for delta in deltas)
     completion = assembly.completion(TIMING)
     assert all(str(warning) for warning in completion.warnings)
     assert completion.raw
