@@ -8,7 +8,8 @@ html_theme = "furo"
 autodoc_default_options = {"members": True, "exclude-members": "__init__, __new__"}
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
-# The README is a page of the documentation, and names its files from the root.
-suppress_warnings = ["myst.xref_missing"]
+# Headings are the targets of links as GitHub names them, and a target that is not
+# there is a warning. The README's links are read from the root: see `index.md`.
+myst_heading_anchors = 3
 # Names for types, which are no classes to link to.
 nitpick_ignore = [("py:class", "ReasoningSource"), ("py:class", "OnWarning")]

@@ -61,6 +61,15 @@ def test_pages_have_programs() -> None:
     assert len(PROGRAMS) == 10
 
 
+def test_reference_names_all_that_is_public() -> None:
+    """What can be imported is promised, and what is promised can be looked up."""
+    page = (ROOT / "docs" / "reference.md").read_text()
+    named = re.findall(
+        r"^\.\. (?:auto(?!module)|py:)\w+:: limin\.(\w+)$", page, re.MULTILINE
+    )
+    assert sorted(named) == sorted(limin.__all__)
+
+
 def test_continuous_integration_runs_the_readmes_command() -> None:
     """The promise of the README is what is tested."""
     commands = re.findall(r"^python3 .*/nox -s (\w+)$", README, re.MULTILINE)
