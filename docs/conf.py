@@ -1,5 +1,11 @@
 """How Sphinx builds the documentation."""
 
+import limin.completion
+
+# The signature of a msgspec struct is read with its annotations, and this name of them
+# is there for type checkers alone.
+limin.completion.LogProbs = limin.LogProbs
+
 project = "limin"
 copyright = "2026, the limin authors"  # noqa: A001 (Sphinx's name)
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
