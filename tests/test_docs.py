@@ -38,16 +38,23 @@ def base_url() -> Iterator[str]:
 
 
 def run(program: str, base_url: str, folder: Path) -> str:
-    """What *program* prints, run by itself in *folder* as a user runs it."""
+    """What *program* prints, run by itself in *folder* as a user runs it.
+
+    One that defines tests is a file for pytest.
+    """
+    arguments = ["-c", program]
+    if re.search(r"^(?:async )?def test_", program, re.MULTILINE):
+        (folder / "test_program.py").write_text(program)
+        arguments = ["-m", "pytest", "test_program.py"]
     done = subprocess.run(  # noqa: S603 (the project's own example)
-        [sys.executable, "-W", "error", "-c", program],
+        [sys.executable, "-W", "error", *arguments],
         env={"OPENAI_BASE_URL": base_url, "PATH": ""},
         cwd=folder,
         capture_output=True,
         check=False,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
@@ -59,7 +66,7 @@ def test_program_runs(program: str, base_url: str, tmp_path: Path) -> None:
 
 def test_pages_have_programs() -> None:
     """The pattern above finds what it should."""
-    assert len(PROGRAMS) == 14
+    assert len(PROGRAMS) == 21
 
 
 def test_reference_names_all_that_is_public() -> None:
