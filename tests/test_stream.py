@@ -570,7 +570,7 @@ async def test_transport_that_never_waits_can_be_left(closing: Exception | None)
         async with client.stream_text_completion("hi") as stream:
             await anext(stream)
         assert body.pieces < 50_000
-        with pytest.raises(StreamError, match="within 0.2 seconds"):
+        with pytest.raises(StreamError, match=r"within 0\.2 seconds"):
             await client.generate_text_completion("hi", stream=True)
 
 

@@ -456,3 +456,15 @@ async def test_body_that_is_left_closes_its_connection() -> None:
         assert idle(pool) == 0
         assert await incoming.receive() == b""
         assert (await pool.exchange(request())).body == b"hello 2"
+
+
+async def test_stream_that_begins_before_all_was_sent_is_not_kept() -> None:
+    """The rest of the request would be read as another one."""
+    early = reply(b"hello")
+    line = BrokenPipe(heard=early).line()
+    line.connection.close = lambda: None  # type: ignore[method-assign]
+    pool = Pool(lambda: pytest.fail("nobody connects"), Limits())
+    incoming = await pool._begin(line, pool._home(), request())
+    assert await incoming.receive() == b"hello"
+    assert await incoming.receive() == b""
+    assert idle(pool) == 0
