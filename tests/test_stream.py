@@ -86,6 +86,7 @@ async def test_deltas_come_and_the_completion_stands_at_the_end() -> None:
         client_of(server.base_url) as client,
         client.stream_text_completion("hi") as stream,
     ):
+        assert stream.text == ""
         deltas: list[Delta] = []
         async for delta in stream:
             deltas.append(delta)
