@@ -44,7 +44,7 @@ class LiminError(Exception):
         yield failures.failure(self)
 
 
-@attrs.define
+@attrs.define(slots=False)
 class ConfigurationError(LiminError, ValueError):
     """An argument, or the environment, does not make sense.
 
@@ -60,7 +60,7 @@ class ConfigurationError(LiminError, ValueError):
         return visible(self.problem)
 
 
-@attrs.define
+@attrs.define(slots=False)
 class ConversationError(LiminError, ValueError):
     """A conversation that no server would take.
 
@@ -76,7 +76,7 @@ class ConversationError(LiminError, ValueError):
         return visible(self.problem)
 
 
-@attrs.define
+@attrs.define(slots=False)
 class TransportError(LiminError):
     """No complete HTTP answer came.
 
@@ -102,7 +102,7 @@ class ProtocolError(TransportError):
     """The server's bytes are not HTTP, or stopped in the middle."""
 
 
-@attrs.define
+@attrs.define(slots=False)
 class ResponseTooLargeError(ProtocolError):
     """The server sent more than `Limits` allow.
 
@@ -113,7 +113,7 @@ class ResponseTooLargeError(ProtocolError):
     limit: int = 0
 
 
-@attrs.define
+@attrs.define(slots=False)
 class RequestTimeoutError(TransportError):
     """The deadline of the completion, or a limit of the connection, passed.
 
@@ -124,7 +124,7 @@ class RequestTimeoutError(TransportError):
     timeout: float | None = None
 
 
-@attrs.define
+@attrs.define(slots=False)
 class StatusError(LiminError):
     """The server refused: a 3xx, 4xx or 5xx status, or an error body.
 
@@ -202,7 +202,7 @@ class ServerError(StatusError):
     """The server failed (5xx)."""
 
 
-@attrs.define
+@attrs.define(slots=False)
 class ResponseError(LiminError):
     """A success status, but not an answer that can be used.
 
@@ -229,7 +229,7 @@ class ResponseError(LiminError):
         return visible(words + _request_id_note(self.request_id))
 
 
-@attrs.define
+@attrs.define(slots=False)
 class AnswerWarningError(LiminError):
     """Something was odd about an answer, and `on_warning="raise"` was asked for.
 
@@ -246,7 +246,7 @@ class AnswerWarningError(LiminError):
         return f"{first}, and {len(more)} more" if more else str(first)
 
 
-@attrs.define
+@attrs.define(slots=False)
 class StreamError(LiminError):
     """A stream ended, or broke, or turned to garbage, before its answer was whole.
 
@@ -267,7 +267,7 @@ class StreamError(LiminError):
         return f"the stream broke off: {self.reason}"
 
 
-@attrs.define
+@attrs.define(slots=False)
 class NotSentError(LiminError):
     """The batch stopped before this prompt's turn came.
 
@@ -281,7 +281,7 @@ class NotSentError(LiminError):
         return visible(f"not sent: {self.reason}")
 
 
-@attrs.define
+@attrs.define(slots=False)
 class CheckpointError(LiminError):
     """A checkpoint that cannot be read, or not be written to; it is left as it was.
 
@@ -297,7 +297,7 @@ class CheckpointError(LiminError):
         return visible(f"checkpoint {self.path}: {self.problem}")
 
 
-@attrs.define
+@attrs.define(slots=False)
 class BatchError(LiminError):
     """Some prompts of a batch failed; the others' completions are here too.
 

@@ -6,7 +6,6 @@ here.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -94,8 +93,7 @@ _encoder = msgspec.json.Encoder()
 _line_decoder = msgspec.json.Decoder(Line)
 
 
-@attrs.frozen
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True):
     """What a line tells of a request: its answer, and the time that it took.
 
     Attributes:
@@ -136,13 +134,15 @@ def decode_line(written: bytes) -> Line | None:
 
 def digest(request: bytes) -> bytes:
     """SHA-256 of the canonical JSON of *request*."""
+    from hashlib import sha256  # noqa: PLC0415 (loads OpenSSL, which checkpoints alone need)
+
     try:
         asked = _asked(msgspec.json.decode(request, type=dict[str, object]))
         canonical = msgspec.json.encode(asked, order="sorted")
     except ValueError:  # Half a surrogate pair in `extra_body`, say.
         asked = _asked(json.loads(request))
         canonical = json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()
-    return hashlib.sha256(canonical).digest()
+    return sha256(canonical).digest()
 
 
 def _asked(fields: dict[str, object]) -> dict[str, object]:

@@ -43,8 +43,9 @@ FLOORS = (
 GROUND, VALUES = (*FLOORS[0], *FLOORS[1]), FLOORS[2]
 RENDERING = "limin.rendering"
 
-# The places that load what shows values when they are called, and not before.
+# The places that load what shows values when they are called, and not before; and OpenSSL.
 LATE_IMPORTS = {
+    ("limin.record", "digest", "hashlib"),
     ("limin.errors", "LiminError.__rich_console__", RENDERING + ".failures"),
     ("limin.conversation", "Message.__rich_console__", RENDERING + ".conversations"),
     ("limin.conversation", "Conversation.__rich_console__", RENDERING + ".conversations"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from limin.errors import (
     CertificateError,
@@ -34,8 +34,7 @@ OVERLOADED = frozenset({429, 503})
 _PERMANENT = (CertificateError, ContextLengthError, QuotaError, ResponseTooLargeError)
 
 
-@attrs.frozen(kw_only=True)
-class RetryPolicy:
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often and how patiently to try again.
 
     Backoff is exponential with full jitter:
