@@ -59,12 +59,14 @@ def _footer(answered: TextCompletion) -> str:
     timing = answered.timing
     tokens = None if answered.usage is None else answered.usage.completion_tokens
     is_one = len(answered.choices) == 1
+    first = timing.time_to_first_token
     speed = tokens / timing.duration if tokens and timing.duration > 0 else None
     return _joined(
         answered.served_model or answered.model,
         answered.finish_reason if is_one else None,
         None if tokens is None else f"{tokens} token{'' if tokens == 1 else 's'}",
         f"{timing.duration:.2f} s",
+        None if first is None else f"first token {first:.2f} s",
         None if speed is None else f"{speed:.{0 if speed >= _FAST else 1}f} tokens/s",
         f"{len(timing.attempts)} attempts" if len(timing.attempts) > 1 else None,
     )

@@ -163,6 +163,9 @@ def _footer(completion: TextCompletion) -> str:
     if completion.usage is not None:
         facts += _token_counts(completion.usage)
     facts.append(("Time", f"{completion.duration:.2f} s"))
+    first = completion.timing.time_to_first_token
+    if first is not None:
+        facts.append(("First token", f"{first:.2f} s"))
     return f"<footer>{_facts(facts)}</footer>"
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from limin.errors import ConfigurationError
 from limin.rendering import tokens
-from limin.rendering.palette import colours
+from limin.rendering.palette import check_palette
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def table(log_probs: LogProbs, *, lowest: int | None, palette: Palette) -> Table
     if lowest is not None and lowest < 1:
         problem = f"lowest: expected at least 1, found {lowest}"
         raise ConfigurationError(problem)
-    colours(None, palette)
+    check_palette(palette)
     made = TokenTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     made.add_column("#", justify="right", style="dim", no_wrap=True)
     made.add_column("token", no_wrap=True, max_width=16)

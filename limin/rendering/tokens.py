@@ -10,7 +10,7 @@ from rich.color import Color
 from rich.style import Style
 from rich.text import Text
 
-from limin.rendering.palette import colours
+from limin.rendering.palette import check_palette, colours
 from limin.visible import visible
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def coloured(log_probs: LogProbs, palette: Palette, *, show_probabilities: bool)
         palette: Its colours.
         show_probabilities: Put `[0.97]` behind each piece, or `[?]` if not known.
     """
-    colours(None, palette)  # Refuses a palette that does not exist without tokens, too.
+    check_palette(palette)  # There may be no token that needs it.
     text, sampled = Text(), log_probs.sampled
     for piece in log_probs.pieces():
         tokens = sampled[piece.first : piece.last + 1]
