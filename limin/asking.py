@@ -21,7 +21,7 @@ from limin.errors import (
     LiminError,
 )
 from limin.parameters import is_above_zero, is_count
-from limin.stream import Patience, StreamedAnswer
+from limin.stream import Patience, StreamedAnswer, too_late
 from limin.wire.response import Question, read_completion
 from limin.workers import NotRecorded
 
@@ -56,39 +56,39 @@ class Asker(msgspec.Struct, frozen=True):
     on_warning: OnWarning
     turnstile: Turnstile
 
-    async def ask(self, conversation: Conversation) -> TextCompletion:
+    def ask(self, conversation: Conversation) -> Awaitable[TextCompletion]:
         """The completion of *conversation*, after as many attempts as it takes.
 
         Raises:
             LiminError: If there is none; its `attempts` tell of each request.
         """
-        return await self.send(
-            self.encoder.encode(conversation), self.question(conversation)
-        )
+        return self.send(self.encoder.encode(conversation), self.question(conversation))
 
-    async def send(self, body: bytes, question: Question) -> TextCompletion:
+    def send(self, body: bytes, question: Question) -> Awaitable[TextCompletion]:
         """The completion that *question* gets by sending *body*; see `ask`.
 
         Raises:
             LiminError: If there is none; its `attempts` tell of each request.
         """
         fetch = self._fetch_by_stream if self.encoder.streams else self._fetch
-        return await self._insist(body, question, fetch)
+        return self._insist(body, question, fetch)
 
-    async def begin(self, conversation: Conversation) -> tuple[StreamedAnswer, list[Delta]]:
+    def begin(
+        self, conversation: Conversation
+    ) -> Awaitable[tuple[StreamedAnswer, list[Delta]]]:
         """The answer to *conversation* as it comes, and its first deltas.
 
         Raises:
             LiminError: If none came; its `attempts` tell of each request.
         """
         body, question = self.encoder.encode(conversation), self.question(conversation)
-        return await self._insist(body, question, self._open)
+        return self._insist(body, question, self._open)
 
     async def _insist(
         self,
         body: bytes,
         question: Question,
-        fetch: Callable[[bytes, Question, Attempts, Patience], Awaitable[_Got]],
+        fetch: Callable[[bytes, Question, Attempts, float], Awaitable[_Got]],
     ) -> _Got:
         """What *fetch* gets, after as many attempts as it takes."""
         tried = Attempts()
@@ -96,47 +96,46 @@ class Asker(msgspec.Struct, frozen=True):
         deadline = math.inf
         if self.timeout is not None:
             deadline = anyio.current_time() + self.timeout
-        patience = Patience(self.timeout, deadline, self.idle_timeout)
         while True:
             tried.begin()
             try:
-                return await fetch(body, question, tried, patience)
+                return await fetch(body, question, tried, deadline)
             except LiminError as error:
                 wait = self._wait(error, len(tried.failed) + 1, deadline)
                 tried.fail(error, wait or 0.0)
                 if wait is None:
                     error.attempts = tuple(tried.failed)
                     raise
-            await self._rest(wait, body, tried, patience)
+            await self._rest(wait, body, tried, deadline)
 
     async def _rest(
-        self, wait: float, body: bytes, tried: Attempts, patience: Patience
+        self, wait: float, body: bytes, tried: Attempts, deadline: float
     ) -> None:
         """Wait until the next attempt may leave."""
         before = anyio.current_time()
-        with anyio.CancelScope(deadline=patience.deadline):
+        with anyio.CancelScope(deadline=deadline):
             await anyio.sleep(wait)
             tried.tokens = await self._turn(body)
             tried.waited(anyio.current_time() - before)
             return
-        late = patience.late()
+        late = too_late(self.timeout)
         late.attempts = tuple(tried.failed)
         raise late from tried.last_error
 
     async def _fetch(
-        self, body: bytes, question: Question, tried: Attempts, patience: Patience
+        self, body: bytes, question: Question, tried: Attempts, deadline: float
     ) -> TextCompletion:
-        with anyio.CancelScope(deadline=patience.deadline):
+        with anyio.CancelScope(deadline=deadline):
             answer = await self.transport.post(body)
             completion = read_completion(question, tried.timing(), answer)
             self._finish(tried, completion)
             return completion
-        raise patience.late() from tried.last_error
+        raise too_late(self.timeout) from tried.last_error
 
     async def _fetch_by_stream(
-        self, body: bytes, question: Question, tried: Attempts, patience: Patience
+        self, body: bytes, question: Question, tried: Attempts, deadline: float
     ) -> TextCompletion:
-        answer, _ = await self._open(body, question, tried, patience)
+        answer, _ = await self._open(body, question, tried, deadline)
         try:
             while await answer.more():
                 pass
@@ -145,18 +144,18 @@ class Asker(msgspec.Struct, frozen=True):
         return answer.completion
 
     async def _open(
-        self, body: bytes, question: Question, tried: Attempts, patience: Patience
+        self, body: bytes, question: Question, tried: Attempts, deadline: float
     ) -> tuple[StreamedAnswer, list[Delta]]:
         incoming: Incoming | None = None
-        with anyio.CancelScope(deadline=patience.deadline):
+        with anyio.CancelScope(deadline=deadline):
             incoming = await self.transport.open(body)
         if incoming is None:
-            raise patience.late() from tried.last_error
+            raise too_late(self.timeout) from tried.last_error
         answer = StreamedAnswer(
             incoming,
             question,
             tried,
-            patience,
+            Patience(self.timeout, deadline, self.idle_timeout),
             on_finish=partial(self._finish, tried),
             on_failure=partial(self.turnstile.heard, wait=None),
         )
@@ -253,16 +252,19 @@ class Recorder:
             LiminError: If there is none.
             NotRecorded: If it came, and could not be written down.
         """
+        checkpoint, asker = self._checkpoint, self._asker
         self.in_flight += 1
         try:
-            return await self._ask(conversation)
+            if checkpoint is None:
+                return await asker.ask(conversation)
+            return await self._recorded(checkpoint, conversation)
         finally:
             self.in_flight -= 1
 
-    async def _ask(self, conversation: Conversation) -> TextCompletion:
-        checkpoint, asker = self._checkpoint, self._asker
-        if checkpoint is None:
-            return await asker.ask(conversation)
+    async def _recorded(
+        self, checkpoint: Checkpoint, conversation: Conversation
+    ) -> TextCompletion:
+        asker = self._asker
         body, question = asker.encoder.encode(conversation), asker.question(conversation)
         known = checkpoint.take(body)
         if known is not None:

@@ -52,10 +52,11 @@ class Patience(msgspec.Struct, frozen=True):
     deadline: float
     idle_timeout: float | None
 
-    def late(self) -> RequestTimeoutError:
-        """The error that the deadline passed."""
-        reason = f"no complete answer within {self.timeout:g} seconds"
-        return RequestTimeoutError(reason, self.timeout)
+
+def too_late(timeout: float | None) -> RequestTimeoutError:
+    """The error that a deadline of *timeout* seconds passed."""
+    reason = f"no complete answer within {timeout:g} seconds"
+    return RequestTimeoutError(reason, timeout)
 
 
 class StreamedAnswer:
@@ -155,7 +156,7 @@ class StreamedAnswer:
         with anyio.CancelScope(deadline=min(idle, deadline)):
             return await self._incoming.receive()
         if seconds is None or deadline < idle:
-            raise self._patience.late()
+            raise too_late(self._patience.timeout)
         reason = f"no data within {seconds:g} seconds"
         raise RequestTimeoutError(reason, seconds)
 

@@ -78,7 +78,7 @@ def _quantile(ordered: list[float], share: float) -> float:
 
 
 def _packed(times: Iterable[float]) -> bytes:
-    return array("d", times).tobytes()
+    return times if isinstance(times, bytes) else array("d", times).tobytes()
 
 
 @attrs.frozen(kw_only=True)

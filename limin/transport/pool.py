@@ -64,7 +64,7 @@ class Pool:
         self._closed = False
         self._homes: dict[int, _Home] = {}
 
-    async def exchange(self, request: bytes) -> Answer:
+    def exchange(self, request: bytes) -> Awaitable[Answer]:
         """Send *request*, and read the answer.
 
         A kept connection may have died since it was last used: if it breaks
@@ -74,15 +74,15 @@ class Pool:
         Raises:
             TransportError: If no complete answer came.
         """
-        return await self._carry(request, self._exchange)
+        return self._carry(request, self._exchange)
 
-    async def open(self, request: bytes) -> Incoming:
+    def open(self, request: bytes) -> Awaitable[Incoming]:
         """Send *request*, and read the head of the answer; see `exchange`.
 
         Raises:
             TransportError: If no head of an answer came.
         """
-        return await self._carry(request, self._begin)
+        return self._carry(request, self._begin)
 
     def close(self) -> None:
         """Close the idle connections, and each other one after its exchange."""
@@ -201,7 +201,7 @@ class _Incoming:
 
     async def _read_more(self) -> None:
         try:
-            await _read_more(self._line)
+            _take(self._line.reader, await self._line.connection.receive())
         except TransportError as error:
             self._failure = error
         except OSError as error:
@@ -235,18 +235,18 @@ async def _ask(line: _Line, request: bytes, *, whole: bool) -> bool:
         failure = error
     try:
         while not (reader.complete if whole else reader.answering):
-            await _read_more(line)
+            _take(reader, await connection.receive())
     except OSError as error:
         raise _broken(failure or error) from (failure or error)
     return sent
 
 
-async def _read_more(line: _Line) -> None:
-    data = await line.connection.receive()
+def _take(reader: AnswerReader, data: bytes) -> None:
+    """Let *reader* read *data*, or the end if there are none."""
     if data:
-        line.reader.feed(data)
+        reader.feed(data)
     else:
-        line.reader.finish()
+        reader.finish()
 
 
 def _broken(error: OSError) -> TransportError:
