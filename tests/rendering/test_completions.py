@@ -59,6 +59,13 @@ def test_footer_tells_tokens_and_time(
     assert told == f"x\nm-1 · stop · {words}"
 
 
+def test_footer_tells_when_the_first_token_of_a_stream_came() -> None:
+    """What only a stream can show."""
+    streamed = attrs.evolve(timing(2.0), time_to_first_token=0.25)
+    told = shown(Choice(message="x"), timing=streamed)
+    assert told == "x\ngpt-4o · 2.00 s · first token 0.25 s"
+
+
 @pytest.mark.parametrize(
     ("reasoning", "lines"),
     [

@@ -2,6 +2,7 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+import attrs
 import pytest
 from builders import TIMING
 from hypothesis import example, given
@@ -195,6 +196,8 @@ def test_completion_leaves_out_what_is_not_known() -> None:
         Choice(), conversation=Conversation(), served_model="m", usage=Usage()
     )
     assert text_of(bare) == "AnswerNo text.ModelmTime2.25 s"
+    streamed = attrs.evolve(bare, timing=attrs.evolve(TIMING, time_to_first_token=0.5))
+    assert text_of(streamed) == "AnswerNo text.ModelmTime2.25 sFirst token0.50 s"
 
 
 def test_several_choices() -> None:
