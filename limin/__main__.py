@@ -65,7 +65,7 @@ async def _demo(base_url: str | None, model: str | None) -> None:
         client = await stack.enter_async_context(Client(base_url))
         sampling = ModelConfiguration(temperature=0, max_tokens=32)
         named = sampling if model is None else attrs.evolve(sampling, model=model)
-        for step in (_one, _eight, _conversation, _log_probs):
+        for step in (_one, _stream, _eight, _conversation, _log_probs):
             await step(client, named)
 
 
@@ -77,6 +77,18 @@ async def _one(client: Client, configuration: ModelConfiguration) -> None:
         model_configuration=configuration,
     )
     _show(completion.to_pretty_string(color=None))
+
+
+async def _stream(client: Client, configuration: ModelConfiguration) -> None:
+    _title("A stream")
+    async with client.stream_text_completion(
+        "Name three colours.", model_configuration=configuration
+    ) as stream:
+        async for delta in stream:
+            _show(visible(delta.text), end="")
+    timing = stream.completion.timing
+    _show(f"\nfirst token after {timing.time_to_first_token or 0:.3f} s, ", end="")
+    _show(f"then {timing.tokens_per_second or 0:.0f} tokens a second")
 
 
 async def _eight(client: Client, configuration: ModelConfiguration) -> None:
