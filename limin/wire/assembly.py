@@ -79,6 +79,7 @@ class Assembly:
         self._finished: set[int] = set()
         self._fields: dict[str, msgspec.Raw] = {}
         self._has_names = False
+        self._halves: dict[int, str] = {}  # Of characters, by the index of the choice.
         self._first = self._last = b""
         self._finishing: list[bytes] = []  # Events in which choices stopped.
         self._notes = Notes()
@@ -186,7 +187,7 @@ class Assembly:
             self._take_otherwise(choice, place)
         delta = choice.delta
         if delta is not None:
-            text = delta.content or ""
+            text = self._in_characters(delta.content or "", index)
             refusal = delta.refusal or ""
             reasoning = delta.reasoning or delta.reasoning_content or delta.thinking or ""
             if not reasoning and len(delta.reasoning_details) > _NULL:
@@ -198,6 +199,15 @@ class Assembly:
         if not found and log_probs is None:
             return None
         return Delta(text, reasoning, refusal, index, finish_reason, log_probs, tool_calls)
+
+    def _in_characters(self, text: str, index: int) -> str:
+        """*text* after the half of a surrogate pair that was held back; its own is too."""
+        if not text or not (index in self._halves or _is_half(text[-1])):
+            return text
+        text = self._halves.pop(index, "") + text
+        if _is_half(text[-1]):
+            text, self._halves[index] = text[:-1], text[-1]
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
     def _take_otherwise(self, choice: schema.ChunkChoice, place: int) -> None:
         """Take what some servers send in the place of a delta for one."""
@@ -258,6 +268,11 @@ def _tell_more(
             choice = choices.get(int(index) if index.isdigit() else place)
             if choice is not None and _is_told(told.get("finish_reason", _NOTHING)):
                 choice |= {n: value for n, value in told.items() if n not in _NO_EXTRAS}
+
+
+def _is_half(character: str) -> bool:
+    """Whether *character* is the first of a surrogate pair, of which JSON is made."""
+    return "\ud800" <= character <= "\udbff"
 
 
 def _is_told(raw: msgspec.Raw) -> bool:

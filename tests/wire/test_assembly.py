@@ -718,9 +718,17 @@ def test_nan_is_kept_in_the_body() -> None:
 
 
 def test_halves_of_a_surrogate_pair_are_joined() -> None:
-    """A character that a server cut in two is whole in the completion."""
-    chunk = b'{"choices":[{"delta":{"content":"%b"}}]}'
-    assert completion_of(chunk % rb"\ud83e", chunk % rb"\udd8a").message == "🦊"
+    """A character that a server cut in two is whole in the completion and the deltas."""
+    chunk = b'{"choices":[{"index":%d,"delta":{"content":"%b"}}]}'
+    assembly, deltas = assembly_of(
+        chunk % (0, rb"a\ud83e"),
+        chunk % (1, rb"b"),
+        chunk % (0, rb"\udd8a\ud83e"),
+        chunk % (0, rb"\ud83e"),
+        chunk % (0, rb"c"),
+    )
+    assert assembly.completion(TIMING).message == "a🦊\ud83e\ud83ec"
+    assert [delta.text for delta in deltas] == ["a", "b", "🦊", "\ud83e", "\ud83ec"]
 
 
 NAMES = [
