@@ -43,6 +43,12 @@ if TYPE_CHECKING:
 _Got = TypeVar("_Got")
 
 
+class Flights(msgspec.Struct):
+    """How many requests were sent and are not answered."""
+
+    now: int = 0
+
+
 class Asker(msgspec.Struct, frozen=True):
     """Asks with one configuration: what a batch makes once, and uses for each."""
 
@@ -55,6 +61,7 @@ class Asker(msgspec.Struct, frozen=True):
     retry: RetryPolicy
     on_warning: OnWarning
     turnstile: Turnstile
+    flights: Flights = msgspec.field(default_factory=Flights)
 
     def ask(self, conversation: Conversation) -> Awaitable[TextCompletion]:
         """The completion of *conversation*, after as many attempts as it takes.
@@ -98,6 +105,7 @@ class Asker(msgspec.Struct, frozen=True):
             deadline = anyio.current_time() + self.timeout
         while True:
             tried.begin()
+            self.flights.now += 1
             try:
                 return await fetch(body, question, tried, deadline)
             except LiminError as error:
@@ -106,6 +114,8 @@ class Asker(msgspec.Struct, frozen=True):
                 if wait is None:
                     error.attempts = tuple(tried.failed)
                     raise
+            finally:
+                self.flights.now -= 1
             await self._rest(wait, body, tried, deadline)
 
     async def _rest(
@@ -209,17 +219,12 @@ class Asker(msgspec.Struct, frozen=True):
 
 
 class Recorder:
-    """Asks what a checkpoint does not hold yet, and writes down what comes.
-
-    Attributes:
-        in_flight: How many questions it asks at this moment.
-    """
+    """Asks what a checkpoint does not hold yet, and writes down what comes."""
 
     def __init__(
         self, asker: Asker, path: str | os.PathLike[str] | None, *, fsync: bool
     ) -> None:
         """Ask through *asker*, with the checkpoint at *path*; None for none."""
-        self.in_flight = 0
         self._asker = asker
         self._path = path
         self._fsync = fsync
@@ -241,6 +246,11 @@ class Recorder:
             self._checkpoint.close()
 
     @property
+    def in_flight(self) -> int:
+        """How many requests were sent and are not answered."""
+        return self._asker.flights.now
+
+    @property
     def rest(self) -> float:
         """Seconds for which the server still wants rest."""
         return self._asker.turnstile.rest
@@ -253,18 +263,8 @@ class Recorder:
             NotRecorded: If it came, and could not be written down.
         """
         checkpoint, asker = self._checkpoint, self._asker
-        self.in_flight += 1
-        try:
-            if checkpoint is None:
-                return await asker.ask(conversation)
-            return await self._recorded(checkpoint, conversation)
-        finally:
-            self.in_flight -= 1
-
-    async def _recorded(
-        self, checkpoint: Checkpoint, conversation: Conversation
-    ) -> TextCompletion:
-        asker = self._asker
+        if checkpoint is None:
+            return await asker.ask(conversation)
         body, question = asker.encoder.encode(conversation), asker.question(conversation)
         known = checkpoint.take(body)
         if known is not None:

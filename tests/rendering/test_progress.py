@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import io
 import re
@@ -10,16 +11,18 @@ from typing import TYPE_CHECKING
 
 import attrs
 import pytest
-from rich.console import Console
 from samples import completion
 
 from limin import StatusError
 from limin.completion import Usage
 from limin.errors import LiminError
-from limin.rendering.progress import BatchProgress, BatchState
+from limin.rendering import progress as progress_room
+from limin.rendering.progress import BatchState, PatientConsole
 from limin.timing import Attempt, Timing
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from limin.completion import TextCompletion
 
 
@@ -33,10 +36,22 @@ class Clock:
         return self.now
 
 
-def screen(**options: object) -> Console:
-    """A console that keeps what it shows."""
+class Screen(io.StringIO):
+    """A file that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def screen(file: io.StringIO | None = None, **options: object) -> Console:
+    """A console that keeps what it shows; a terminal's if it is a `Screen`."""
     settings = {"width": 100, "_environ": {}, "force_jupyter": False} | options
-    return Console(file=io.StringIO(), **settings)  # type: ignore[arg-type]
+    if isinstance(file, Screen):
+        settings = {"force_terminal": True} | settings
+    return PatientConsole(file=file or io.StringIO(), **settings)  # type: ignore[arg-type]
+
+
+BatchProgress = functools.partial(progress_room.BatchProgress, wall_clock=lambda: 0.0)
 
 
 def shown(console: Console) -> str:
@@ -69,7 +84,7 @@ def failed(error: LiminError, attempts: int = 0) -> LiminError:
 
 def test_terminal_shows_a_bar() -> None:
     """Done of total, speed, what is under way, time left, retries, failures."""
-    console, clock = screen(force_terminal=True), Clock()
+    console, clock = screen(Screen()), Clock()
     state = BatchState(in_flight=3)
     with BatchProgress(4, console, clock, state=lambda: state) as progress:
         clock.now += 2
@@ -87,17 +102,17 @@ def test_terminal_shows_a_bar() -> None:
 
 def test_bar_says_that_the_server_asks_to_wait() -> None:
     """A batch that stands still says why."""
-    console = screen(force_terminal=True)
+    console = screen(Screen())
     state = BatchState(in_flight=0, waits=12.3)
     with BatchProgress(4, console, Clock(), state=lambda: state):
         pass
-    assert bar(console)[1].endswith("0 in flight · the server asks to wait 12 s")
+    assert bar(console)[1].endswith("0 in flight · the server asks to wait 13 s")
 
 
 @pytest.mark.parametrize("width", [40, 200])
 def test_bar_fits_its_terminal(width: int) -> None:
     """On a narrow terminal the bar gives way, and no number does."""
-    console, clock = screen(force_terminal=True, width=width), Clock()
+    console, clock = screen(Screen(), width=width), Clock()
     with BatchProgress(2000, console, clock) as progress:
         progress.report(answered(tokens=300))
     above, _ = bar(console)
@@ -107,7 +122,7 @@ def test_bar_fits_its_terminal(width: int) -> None:
 
 def test_terminal_shows_a_count_when_the_total_is_not_known() -> None:
     """A generator has no length, and no time left."""
-    console, clock = screen(force_terminal=True), Clock()
+    console, clock = screen(Screen()), Clock()
     with BatchProgress(None, console, clock) as progress:
         clock.now += 1
         progress.report(object())
@@ -120,7 +135,7 @@ def test_bar_gives_way_to_a_line_that_sums_up() -> None:
     """What stays on the screen is one line, the same as in a log file."""
     lines = []
     for terminal in (True, False):
-        console, clock = screen(force_terminal=terminal), Clock()
+        console, clock = screen(Screen() if terminal else None), Clock()
         with BatchProgress(3, console, clock) as progress:
             clock.now += 2
             progress.report(answered(tokens=31, attempts=2))
@@ -204,7 +219,7 @@ def test_name_of_an_error_is_shown() -> None:
 
 def test_dumb_terminal_gets_lines() -> None:
     """A terminal that cannot move its cursor shows no bar that redraws."""
-    console = screen(force_terminal=True, _environ={"TERM": "dumb"})
+    console = screen(Screen(), _environ={"TERM": "dumb"})
     with BatchProgress(1, console, Clock()):
         pass
     assert shown(console) == "limin: 0 of 1 done in 0.0 s (0/s)\n"
@@ -219,3 +234,115 @@ def test_notebook_shows_a_bar_if_it_can(
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: found)
     console = screen(force_jupyter=True)
     assert (BatchProgress(1, console)._bar is not None) is widgets
+
+
+class Broken(io.StringIO):
+    """A file that takes nothing."""
+
+    def __init__(self, error: Exception, *, is_terminal: bool) -> None:
+        super().__init__()
+        self.error, self.is_terminal = error, is_terminal
+
+    def isatty(self) -> bool:
+        return self.is_terminal
+
+    def write(self, _text: str) -> int:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BrokenPipeError(32, "Broken pipe"),
+        OSError(28, "No space left on device"),
+        ValueError("I/O operation on closed file"),
+        UnicodeEncodeError("ascii", "é", 0, 1, "ordinal not in range"),
+    ],
+)
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_file_that_takes_nothing_costs_no_batch(
+    error: Exception, *, is_terminal: bool
+) -> None:
+    """Who reads the progress may leave; the completions are worth more."""
+    clock = Clock()
+    file = Broken(error, is_terminal=is_terminal)
+    with BatchProgress(2, screen(file, force_terminal=is_terminal), clock) as progress:
+        for _ in range(2):
+            clock.now += 20
+            progress.report(answered())
+    assert progress._tally.done == 2
+    file.close()
+    with BatchProgress(1, screen(file, force_terminal=is_terminal), clock):
+        pass
+
+
+def test_second_batch_has_no_bar() -> None:
+    """Its lines stand above the bar of the first, which goes on."""
+    console, clock = screen(Screen()), Clock()
+    with BatchProgress(3, console, clock) as first:
+        with BatchProgress(8, console, clock) as second:
+            clock.now += 2
+            second.report(answered())
+        assert second._bar is None
+        first.report(answered())
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown(console))
+    lines = [line for line in re.split(r"[\r\n]+", plain) if line.startswith("limin")]
+    assert lines == [
+        "limin: 1 of 8 done in 2.0 s (0.5/s)",
+        "limin: 1 of 3 done in 2.0 s (0.5/s)",
+    ]
+    with BatchProgress(1, console, clock) as third:
+        assert third._bar is not None
+
+
+def test_second_batch_elsewhere_keeps_to_its_own_file() -> None:
+    """A log file gets its lines, whatever a screen shows."""
+    log = screen()
+    with BatchProgress(3, screen(Screen()), Clock()), BatchProgress(8, log, Clock()):
+        pass
+    assert shown(log) == "limin: 0 of 8 done in 0.0 s (0/s)\n"
+
+
+@pytest.mark.parametrize("is_screen", [True, False])
+def test_what_the_program_prints_goes_where_it_belongs(
+    monkeypatch: pytest.MonkeyPatch, *, is_screen: bool
+) -> None:
+    """Above the bar if that is on the same screen, and else into its pipe."""
+    console, out = screen(Screen()), Screen() if is_screen else io.StringIO()
+    monkeypatch.setattr("sys.stdout", out)
+    with BatchProgress(1, console, Clock()):
+        print("a result")  # noqa: T201 (what a program does)
+    assert ("a result" in shown(console)) is is_screen
+    assert ("a result" in out.getvalue()) is not is_screen
+
+
+def test_program_without_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some have none."""
+    monkeypatch.setattr("sys.stdout", None)
+    with BatchProgress(1, screen(Screen()), Clock()) as progress:
+        assert progress._bar is not None
+
+
+def test_colours_that_are_forced_make_no_screen_of_a_pipe() -> None:
+    """As continuous integration does; it gets lines."""
+    console = screen(force_terminal=True, _environ={"FORCE_COLOR": "1"})
+    with BatchProgress(1, console, Clock()):
+        pass
+    assert shown(console) == "limin: 0 of 1 done in 0.0 s (0/s)\n"
+
+
+def test_completions_from_a_checkpoint_tell_nothing_of_the_speed() -> None:
+    """They were asked for before the batch began."""
+    console, clock = screen(), Clock()
+    batch = progress_room.BatchProgress(48, console, clock, wall_clock=lambda: 1000.0)
+    with batch as progress:
+        for _ in range(40):
+            progress.report(answered(tokens=10, attempts=3))
+        clock.now += 10
+        now = attrs.evolve(answered().timing, start_time=1001.0)
+        progress.report(attrs.evolve(answered(tokens=10), timing=now))
+    pace = "0.1/s, 1.0 tokens/s, 1 min 10 s left, 40 from the checkpoint"
+    assert shown(console).splitlines() == [
+        f"limin: 41 of 48 done, 0 failed, {pace}",
+        "limin: 41 of 48 done in 10.0 s (0.1/s), 40 from the checkpoint, 10 tokens (1.0/s)",
+    ]
