@@ -79,7 +79,7 @@ class ResponseWarning:
         where = f"at `{self.path}`"
         if self.count > 1:
             where += f" and {self.count - 1} more"
-        return visible(f"{self.problem} ({where}; {self.code})")
+        return visible(f"{self.problem} ({where}; {self.code})").replace("\n", " ")
 
 
 class LiminWarning(UserWarning):

@@ -264,7 +264,7 @@ class StreamError(LiminError):
     cause: LiminError | None = attrs.field(default=None, repr=False)
 
     def __str__(self) -> str:
-        return f"the stream broke off: {self.reason}"
+        return visible(f"the stream broke off: {self.reason}")
 
 
 @attrs.define(slots=False)

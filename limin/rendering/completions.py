@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.rule import Rule
 from rich.text import Text
 
+from limin.rendering.speed import tokens_per_second
 from limin.rendering.tokens import coloured_answer
 from limin.visible import excerpt, visible
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 _LINES_OF_REASONING = 2
 _MARGIN = "│ "
-
-_FAST = 10  # tokens a second, from which a fraction of one says nothing
 
 
 def completion(answered: TextCompletion, palette: Palette = "red-green") -> Group:
@@ -60,14 +59,14 @@ def _footer(answered: TextCompletion) -> str:
     tokens = None if answered.usage is None else answered.usage.completion_tokens
     is_one = len(answered.choices) == 1
     first = timing.time_to_first_token
-    speed = tokens / timing.duration if tokens and timing.duration > 0 else None
+    speed = tokens_per_second(answered)
     return _joined(
         answered.served_model or answered.model,
         answered.finish_reason if is_one else None,
         None if tokens is None else f"{tokens} token{'' if tokens == 1 else 's'}",
         f"{timing.duration:.2f} s",
         None if first is None else f"first token {first:.2f} s",
-        None if speed is None else f"{speed:.{0 if speed >= _FAST else 1}f} tokens/s",
+        None if speed is None else f"{speed} tokens/s",
         f"{len(timing.attempts)} attempts" if len(timing.attempts) > 1 else None,
     )
 

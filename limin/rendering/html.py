@@ -13,8 +13,11 @@ import html
 import importlib.resources
 from typing import TYPE_CHECKING
 
+from limin.rendering.speed import tokens_per_second
+from limin.rendering.spelling import span_of
 from limin.rendering.tints import tint_rules
 from limin.rendering.token_spans import number, token_spans
+from limin.tokens import TextPiece
 from limin.visible import excerpt, visible
 
 if TYPE_CHECKING:
@@ -63,7 +66,7 @@ def log_probs(tokens: LogProbs) -> str:
     """The tokens' text, and what they add up to."""
     return (
         '<article class="limin" aria-label="Log probabilities">'
-        f"{_figures(tokens)}{token_spans(tokens)}</article>"
+        f"{_figures(tokens)}{token_spans(tokens, tokens.pieces())}</article>"
     )
 
 
@@ -84,12 +87,12 @@ def completion(completion: TextCompletion) -> str:
 def _choice(choice: Choice, title: str, *, several: bool) -> str:
     """One answer: what was thought, what was said, what was refused."""
     parts = [_label(title)]
-    if choice.reasoning is not None:
+    if choice.reasoning and choice.reasoning.strip():
         parts.append(
             f"<details><summary><b>Reasoning</b></summary>{_prose(choice.reasoning)}</details>"
         )
     parts.append(_answer(choice))
-    if choice.refusal is not None:
+    if choice.refusal:
         refusal = _label("Refusal", level=3) + _prose(choice.refusal)
         parts.append(f'<div class="limin-refusal">{refusal}</div>')
     if several and choice.finish_reason is not None:
@@ -98,16 +101,32 @@ def _choice(choice: Choice, title: str, *, several: bool) -> str:
 
 
 def _answer(choice: Choice) -> str:
-    """The message, as tokens if they are known and join to it."""
+    """The message, as tokens if they are known and spell it."""
     tokens = choice.log_probs
     if tokens is None or not len(tokens):
         if choice.message:
             return _prose(choice.message)
         return "" if choice.refusal else '<p class="limin-quiet">No text.</p>'
-    if tokens.text() == choice.message:
-        return _figures(tokens) + token_spans(tokens)
-    heading = _label("Tokens, which do not join to the answer", level=3)
-    return _prose(choice.message) + heading + _figures(tokens) + token_spans(tokens)
+    pieces = tokens.pieces()
+    span = span_of(choice.message, pieces)
+    if span is None:
+        heading = _label("Tokens, which do not join to the answer", level=3)
+        told = _figures(tokens) + token_spans(tokens, pieces)
+        return _prose(choice.message) + heading + told
+    place, inside, beside = 0, list[TextPiece](), list[TextPiece]()
+    for piece in pieces:
+        place += len(piece.text)
+        is_inside = span[0] < place and place - len(piece.text) < span[1]
+        (inside if is_inside else beside).append(piece)
+    return _figures(tokens) + token_spans(tokens, inside) + _beside(tokens, beside)
+
+
+def _beside(tokens: LogProbs, pieces: list[TextPiece]) -> str:
+    """Tokens that are none of the answer: of reasoning before it, of its end."""
+    if not pieces:
+        return ""
+    summary = "<summary><b>Tokens beside the answer</b></summary>"
+    return f"<details>{summary}{token_spans(tokens, pieces)}</details>"
 
 
 def _question(messages: list[Message]) -> str:
@@ -163,9 +182,13 @@ def _footer(completion: TextCompletion) -> str:
     if completion.usage is not None:
         facts += _token_counts(completion.usage)
     facts.append(("Time", f"{completion.duration:.2f} s"))
-    first = completion.timing.time_to_first_token
-    if first is not None:
-        facts.append(("First token", f"{first:.2f} s"))
+    timing, speed = completion.timing, tokens_per_second(completion)
+    if timing.time_to_first_token is not None:
+        facts.append(("First token", f"{timing.time_to_first_token:.2f} s"))
+    if speed is not None:
+        facts.append(("Speed", f"{speed} tokens/s"))
+    if len(timing.attempts) > 1:
+        facts.append(("Attempts", str(len(timing.attempts))))
     return f"<footer>{_facts(facts)}</footer>"
 
 

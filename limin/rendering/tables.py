@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import heapq
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,7 @@ def table(log_probs: LogProbs, *, lowest: int | None, palette: Palette) -> Table
 
 def probability(prob: float | None) -> str:
     """*prob* in four columns: `0.97`, `<.01` if it rounds to less, `?` if not known."""
-    if prob is None:
+    if prob is None or math.isnan(prob):
         return "?"
     return "<.01" if 0.0 < prob < _CERTAIN_FROM else f"{min(prob, 1.0):.2f}"
 
@@ -153,7 +154,8 @@ class _Bar:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         room = min(options.max_width, self.MOST) - self._DIGITS
-        halves = round(min(max(self._prob or 0.0, 0.0), 1.0) * room * 2)
+        share = 0.0 if probability(self._prob) == "?" else self._prob or 0.0
+        halves = round(min(max(share, 0.0), 1.0) * room * 2)
         bar = "━" * (halves // 2) + "╸" * (halves % 2)
         yield Text.assemble(
             f"{probability(self._prob):<{self._DIGITS}}", (bar, self._style)

@@ -32,15 +32,18 @@ def to_string(renderable: RenderableType, *, width: int | None, color: bool | No
         raise ConfigurationError(problem)
     coloured = _wants_colour() if color is None else color
     file = io.StringIO()
-    # An environment of its own: COLUMNS, TERM and the like are for screens.
+    # An environment of its own: COLUMNS and the like are for screens. But whoever asks
+    # for the terminal's own colours gets those that it has.
+    asks = color is None and not os.environ.get("FORCE_COLOR")
+    screen = {name: os.environ.get(name, "") for name in ("TERM", "COLORTERM")}
     console = Console(
         file=file,
         width=sys.maxsize if width is None else width,
-        color_system="truecolor" if coloured else None,
+        color_system=("auto" if asks else "truecolor") if coloured else None,
         force_terminal=coloured,
         force_jupyter=False,
         legacy_windows=False,
-        _environ={},
+        _environ=screen if asks else {},
     )
     console.print(renderable, soft_wrap=width is None, end="")
     text = file.getvalue()

@@ -11,6 +11,7 @@ import html
 import math
 from typing import TYPE_CHECKING
 
+from limin.rendering.spelling import joint_prob
 from limin.rendering.tints import tint_class
 from limin.visible import visible
 
@@ -27,16 +28,19 @@ _PIECES_IN_A_BLOCK = 50
 # White space that would not be seen, or would break the aligned lines.
 _SPACES = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥", "\u00a0": "⍽"})
 
+# Longer ones would be cut off by the edge of what shows them.
+_LONGEST_NAME = 60
+
 # What is not 0 is not shown as 0.
 _SMALLEST_SHOWN = 0.00005
 
 
-def token_spans(log_probs: LogProbs) -> str:
-    """The text of *log_probs* as HTML, an element for each piece of it."""
+def token_spans(log_probs: LogProbs, pieces: Sequence[TextPiece]) -> str:
+    """The text of *pieces* of *log_probs* as HTML, an element for each of them."""
     positions = list(log_probs)
     blocks = (
         "".join(_span(piece, positions[piece.first : piece.last + 1]) for piece in block)
-        for block in _blocks(log_probs.pieces())
+        for block in _blocks(pieces)
     )
     text = "".join(f'<div class="limin-block">{block}</div>' for block in blocks)
     return (
@@ -47,7 +51,7 @@ def token_spans(log_probs: LogProbs) -> str:
 
 def percent(prob: float | None) -> str:
     """*prob* in percent, 8 characters wide unless it is no probability."""
-    if prob is None:
+    if prob is None or math.isnan(prob):
         return "     ?  "
     if 0.0 < prob < _SMALLEST_SHOWN:
         return "<0.01 %".rjust(8)
@@ -81,9 +85,7 @@ def _span(piece: TextPiece, positions: Sequence[TokenPosition]) -> str:
 
 def _joint_prob(positions: Sequence[TokenPosition]) -> float | None:
     """Probability of all the tokens of a piece, one after the other."""
-    probs = [position.sampled.prob for position in positions]
-    known = [prob for prob in probs if prob is not None]
-    return math.prod(known) if len(known) == len(probs) else None
+    return joint_prob(position.sampled for position in positions)
 
 
 def _description(piece: TextPiece, positions: Sequence[TokenPosition]) -> str:
@@ -119,7 +121,9 @@ def _name(token: TokenLogProb) -> str:
     known = token.token_bytes
     if known is not None and not _is_text(known):
         return f"⟨{known.hex(' ').upper()}⟩"
-    return token.token.translate(_SPACES) or "⟨empty⟩"
+    name = token.token.translate(_SPACES)
+    shown = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    return shown or "⟨empty⟩"
 
 
 def _is_text(known: bytes) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -11,10 +10,11 @@ from rich.style import Style
 from rich.text import Text
 
 from limin.rendering.palette import check_palette, colours
+from limin.rendering.spelling import joint_prob, span_of
 from limin.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from limin.logprobs import LogProbs
     from limin.rendering.palette import RGB, Palette
@@ -50,36 +50,18 @@ def coloured(log_probs: LogProbs, palette: Palette, *, show_probabilities: bool)
 
 
 def coloured_answer(message: str, log_probs: LogProbs, palette: Palette) -> Text | None:
-    """*message* in the colours of its tokens; None if they do not make it up.
-
-    Tokens of reasoning before it, and of an end after it, are left out, as is white
-    space that a server has stripped.
-    """
+    """*message* in the colours of its tokens; None if they do not spell it."""
     pieces, sampled = log_probs.pieces(), log_probs.sampled
-    start = "".join(piece.text for piece in pieces).rfind(message)
-    if start < 0:
+    span = span_of(message, pieces)
+    if span is None:
         return None
-    text, place, end = Text(), 0, start + len(message)
+    (start, end), text, place = span, Text(), 0
     for piece in pieces:
         part = piece.text[max(start - place, 0) : max(end - place, 0)]
         prob = joint_prob(sampled[piece.first : piece.last + 1])
         text.append(visible(part), style=style_of(prob, palette))
         place += len(piece.text)
     return text
-
-
-def joint_prob(tokens: Iterable[TokenLogProb]) -> float | None:
-    """Probability of all *tokens*, one after the other; None if one is not known.
-
-    A character that is split over several tokens is as likely as all of them
-    together: none of them alone is the model's choice of it.
-    """
-    told = [token.log_prob for token in tokens]
-    known = [one for one in told if one is not None]
-    if len(known) < len(told):
-        return None
-    # Above 0 there is no logarithm of a probability.
-    return math.exp(min(sum(known), 0.0))
 
 
 def style_of(prob: float | None, palette: Palette) -> Style:

@@ -64,6 +64,8 @@ def test_footer_tells_when_the_first_token_of_a_stream_came() -> None:
     streamed = attrs.evolve(timing(2.0), time_to_first_token=0.25)
     told = shown(Choice(message="x"), timing=streamed)
     assert told == "x\ngpt-4o · 2.00 s · first token 0.25 s"
+    fast = attrs.evolve(streamed, tokens_per_second=118.4)
+    assert shown(Choice(message="x"), timing=fast).endswith("0.25 s · 118 tokens/s")
 
 
 @pytest.mark.parametrize(

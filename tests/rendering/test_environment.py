@@ -1,6 +1,8 @@
 """Whether there is colour: on a terminal, in a pipe, and as the user wishes."""
 
 import io
+import os
+import subprocess
 import sys
 
 import pytest
@@ -23,6 +25,7 @@ class Screen(io.StringIO):
 def _no_wishes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in COLOUR_VARIABLES:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLORTERM", "truecolor")
 
 
 def strings(*, color: bool | None) -> list[str]:
@@ -64,6 +67,38 @@ def test_colour_is_as_the_user_wishes(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "stdout", Screen() if terminal else io.StringIO())
     assert strings(color=None) == strings(color=coloured)
+
+
+# In a process of its own: rich remembers the codes of a style, and not for which terminal.
+ASK = """
+import io, sys
+from limin.logprobs import LogProbs, Position
+sys.stdout.isatty = lambda: True
+found = LogProbs(lambda: ([Position("x", -0.5)], ()))
+print(ascii(found.to_pretty_string(color=None)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "code"),
+    [
+        ({"TERM": "xterm", "COLORTERM": "truecolor"}, "38;2;"),
+        ({"TERM": "xterm-256color"}, "38;5;"),
+        ({"TERM": "linux"}, "33m"),
+    ],
+)
+def test_terminal_gets_the_colours_that_it_has(
+    environment: dict[str, str], code: str
+) -> None:
+    """As from `rich.print`."""
+    done = subprocess.run(  # noqa: S603 (our own program)
+        [sys.executable, "-c", ASK],
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert code in done.stdout
 
 
 def test_no_stdout_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,4 @@
+import math
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -14,6 +15,7 @@ from limin.diagnostics import ResponseWarning, WarningCode
 from limin.errors import ConfigurationError
 from limin.logprobs import Entry, LogProbs, Position
 from limin.rendering import html
+from limin.timing import Attempt
 
 # Whatever a model writes, in any place: markup, quotes, controls, half characters.
 TEXT = st.text(
@@ -87,14 +89,14 @@ def everywhere(text: str) -> TextCompletion:
     """A completion with *text* in every place that a model or a server writes."""
     entry = Entry(text, -1.0)
     tokens = log_probs_of(
-        Position(text, -0.1, None, None, [entry]), Position(f"{text}x", None)
+        Position(f"{text}y", -0.1, None, None, [entry]), Position(f"{text}x", None)
     )
     choice = Choice(
-        message=text,
+        message=f"{text}z{text}",  # Which the tokens spell for no text.
         finish_reason=text,
         raw_finish_reason=f"{text}.",
-        refusal=text,
-        reasoning=text,
+        refusal=f"{text}.",
+        reasoning=f"{text}.",
         log_probs=tokens,
     )
     warning = ResponseWarning(WarningCode.BODY_MENDED, text, text)
@@ -186,7 +188,7 @@ def test_completion_tells_what_is_known() -> None:
     assert shown == (
         "QuestionWhat is 2 + 2?UserWhat is\n2 + 2?AnswerReasoning2 + 2four"
         "Modelmserved bym-2Finish reasonstop (eos)Prompt tokens1,200Cached0"
-        "Answer tokens7Reasoning5Total1,207Time2.25 s"
+        "Answer tokens7Reasoning5Total1,207Time2.25 sSpeed3.1 tokens/s"
     ).replace("served by", "Served by")
 
 
@@ -219,6 +221,43 @@ def test_answer_is_its_tokens() -> None:
         in shown
     )
     assert shown.count("four") == 1
+
+
+def test_tokens_beside_the_answer_are_folded() -> None:
+    """Those of reasoning before it and of an end after it; stripped space is neither."""
+    words = ("<think>", "4", "</think>", " ", "fo", "ur ", "<|4|>")
+    tokens = log_probs_of(*(Position(word, -0.5) for word in words))
+    shown = text_of(completion_of(Choice(message="four", log_probs=tokens)))
+    assert "certainfour Tokens beside the answer<think>4</think> <|4|>" in shown
+
+
+def test_nothing_is_refused_or_thought_in_empty_words() -> None:
+    """Some servers send them with each answer."""
+    shown = text_of(completion_of(Choice(message="4", refusal="", reasoning=" \n")))
+    assert "Refusal" not in shown
+    assert "Reasoning" not in shown
+
+
+def test_attempts_are_told() -> None:
+    """The speed is that of the last one."""
+    tried = (Attempt(start_time=0.0, duration=60.0), Attempt(start_time=61.0, duration=2))
+    retried = completion_of(Choice(), usage=Usage(completion_tokens=50))
+    retried = attrs.evolve(retried, timing=attrs.evolve(TIMING, attempts=tried))
+    assert text_of(retried).endswith("Time2.25 sSpeed25 tokens/sAttempts2")
+
+
+def test_long_name_of_a_token_is_cut() -> None:
+    """The edge of what shows it would cut it without a mark."""
+    (known,) = described(Position("x" * 100, -0.5))
+    assert known.startswith("x" * 59 + "…\n")
+
+
+@pytest.mark.parametrize("log_prob", [None, math.nan])
+def test_probability_that_is_none(log_prob: float | None) -> None:
+    """It has its own look, and no number."""
+    shown = log_probs_of(Position("x", log_prob)).to_html()
+    assert 'class="limin-unknown"' in shown
+    assert "nan" not in Structure(shown).descriptions[0].replace("nats", "").split("log")[0]
 
 
 def test_tokens_that_do_not_join_to_the_answer() -> None:

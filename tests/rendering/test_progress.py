@@ -317,10 +317,13 @@ def test_what_the_program_prints_goes_where_it_belongs(
 
 
 def test_program_without_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some have none."""
-    monkeypatch.setattr("sys.stdout", None)
-    with BatchProgress(1, screen(Screen()), Clock()) as progress:
-        assert progress._bar is not None
+    """Some have none, and some have closed it."""
+    closed = io.StringIO()
+    closed.close()
+    for stdout in (None, closed):
+        monkeypatch.setattr("sys.stdout", stdout)
+        with BatchProgress(1, screen(Screen()), Clock()) as progress:
+            assert progress._bar is not None
 
 
 def test_colours_that_are_forced_make_no_screen_of_a_pipe() -> None:

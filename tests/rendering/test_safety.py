@@ -25,6 +25,7 @@ from limin.errors import (
     NotSentError,
     ResponseError,
     StatusError,
+    StreamError,
     TransportError,
 )
 from limin.logprobs import Entry, LogProbs, Position
@@ -100,6 +101,7 @@ def errors_of(text: str, answered: TextCompletion) -> list[LiminError]:
         ResponseError(text, text, text, 200, text),
         AnswerWarningError(answered.body_warnings * 2, answered),
         NotSentError(text),
+        StreamError(text, answered, status),
         CheckpointError(text, text),
         BatchError([answered, status, kind(text)], NotSentError(text)),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 
 import pytest
@@ -111,6 +112,14 @@ def test_table_of_the_lowest_keeps_their_order() -> None:
     found = of(*(position(str(n), p) for n, p in enumerate([0.9, 0.1, None, 0.5, 0.05])))
     assert [row[0] for row in rows(found, lowest=3)[1:]] == ["1", "3", "4"]
     assert [row[0] for row in rows(found, lowest=99)[1:]] == ["0", "1", "3", "4"]
+
+
+@pytest.mark.parametrize("log_prob", [None, math.nan])
+def test_probability_that_is_none(log_prob: float | None) -> None:
+    """Its place is kept, and no number is made up."""
+    found = of(Position("x", log_prob))
+    assert rows(found)[1] == ["0", "x", "?"]
+    assert found.to_pretty_string(show_probabilities=True, color=False) == "x[?]"
 
 
 def test_table_of_none_is_refused() -> None:

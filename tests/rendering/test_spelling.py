@@ -1,0 +1,67 @@
+"""Which tokens an answer is made of."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limin.logprobs import LogProbs, Position
+from limin.rendering.spelling import joint_prob, span_of
+from limin.tokens import TokenLogProb
+
+
+def span(message: str, *words: str) -> tuple[int, int] | None:
+    """Where *message* is in the text of these tokens."""
+    positions = [Position(word, -0.5) for word in words]
+    return span_of(message, LogProbs(lambda: (positions, ())).pieces())
+
+
+@pytest.mark.parametrize(
+    ("message", "words", "start"),
+    [
+        ("four", ("four",), 0),
+        ("four", ("fo", "ur", "<|end|>"), 0),
+        ("four", (" four ", "<|end|>"), 1),
+        ("4", ("<think>", " 4", "</think>", " 4", "<|end_4|>"), 18),
+        ("4", ("<think>", " 4", "</think>", "<|4|>"), 8),
+        ("e", ("e", "<|end|>"), 0),
+        ("b", ("abc",), 1),
+        ("five", ("four",), None),
+        ("", ("four",), None),
+        ("four", (), None),
+    ],
+)
+def test_answer_begins_and_ends_where_tokens_do(
+    message: str, words: tuple[str, ...], start: int | None
+) -> None:
+    """If it can; the last such place counts, and then the last place at all."""
+    expected = None if start is None else (start, start + len(message))
+    assert span(message, *words) == expected
+
+
+def test_not_every_place_is_tried() -> None:
+    """A text of one letter would take for ever."""
+    assert span("a" * 30_000, "b" + "a" * 50_000 + "b") == (20_001, 50_001)
+
+
+@given(st.lists(st.text(min_size=1), min_size=1), st.data())
+def test_any_run_of_tokens_is_found(words: list[str], data: st.DataObject) -> None:
+    """What tokens spell is in them."""
+    first = data.draw(st.integers(0, len(words) - 1))
+    last = data.draw(st.integers(first, len(words) - 1))
+    message = "".join(words[first : last + 1]).encode("utf-8", "replace").decode()
+    found = span(message, *words)
+    assert found is not None
+    assert found[1] - found[0] == len(message)
+
+
+def test_joint_probability() -> None:
+    """The product; none if one is not known, or no number."""
+    tokens = [TokenLogProb("a", -1.0), TokenLogProb("b", -2.0)]
+    assert joint_prob(tokens) == pytest.approx(math.exp(-3))
+    assert joint_prob([*tokens, TokenLogProb("c", None)]) is None
+    assert joint_prob([*tokens, TokenLogProb("c", math.nan)]) is None
+    assert joint_prob([TokenLogProb("a", 0.1)]) == 1.0
