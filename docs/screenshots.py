@@ -57,11 +57,11 @@ async def log_probabilities(client: Client, model: str) -> None:
     completion = await client.generate_text_completion(
         "Why is the sky blue?",
         model=model,
-        temperature=1,
-        seed=7,
+        temperature=0.8,
+        seed=4,
         max_tokens=48,
         log_probs=True,
-        top_log_probs=4,
+        top_log_probs=5,
     )
     if completion.log_probs is not None:
         table = completion.log_probs.to_table(lowest=6)
