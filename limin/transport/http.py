@@ -176,5 +176,5 @@ def _is_proxied(endpoint: Endpoint) -> bool:
 
 
 def _httpx() -> Any:  # noqa: ANN401 (a module)
-    """httpx, which takes longer to import than limin, and is not needed for plain HTTP."""
+    """httpx, whose import adds a fifth to limin's; plain HTTP does without it."""
     return importlib.import_module("httpx")
