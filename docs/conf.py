@@ -11,11 +11,17 @@ copyright = "2026, the limin authors"  # noqa: A001 (Sphinx's name)
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
+# Single backticks in docstrings are code, as they are in these pages.
+default_role = "code"
 autodoc_default_options = {"members": True, "exclude-members": "__init__, __new__"}
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 # Headings are the targets of links as GitHub names them, and a target that is not
 # there is a warning. The README's links are read from the root: see `index.md`.
 myst_heading_anchors = 3
-# Names for types, which are no classes to link to.
-nitpick_ignore = [("py:class", "ReasoningSource"), ("py:class", "OnWarning")]
+# Names for types, which are no classes to link to, and a class of Python's own.
+nitpick_ignore = [
+    ("py:class", "ReasoningSource"),
+    ("py:class", "OnWarning"),
+    ("py:class", "os.PathLike"),
+]

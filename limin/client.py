@@ -64,12 +64,13 @@ class Client:
         Args:
             base_url: URL up to and without `/chat/completions`; else
                 `OPENAI_BASE_URL`, else OpenAI's.
-            api_key: Sent as a bearer token; else `OPENAI_API_KEY`. Without one
-                no Authorization header is sent.
+            api_key: Sent as a bearer token to whatever server *base_url* names;
+                else `OPENAI_API_KEY` is, to that server too. An empty one sends no
+                Authorization header.
             headers: More headers for each request; they win over limin's.
             timeout: Seconds for the whole of one completion; None for no limit.
-            idle_timeout: Seconds that a stream may bring no data once its first
-                token came; None for no limit.
+            idle_timeout: Seconds that a stream may bring no whole event once its
+                first token came; None for no limit.
             max_retries: How often a request that failed for a passing reason is
                 sent again.
             limits: What a server may cost at most.
@@ -78,7 +79,10 @@ class Client:
             tokens_per_minute: The same for tokens of questions and answers: as
                 estimated before, and corrected by what the server counted.
             http_client: An `httpx.AsyncClient` or an `httpx2.AsyncClient` to use,
-                and to leave open; it has limits of its own.
+                and to leave open. Of *limits* only `body_bytes` applies to it, and
+                its own are 5 seconds without data and 100 connections unless it was
+                made with `timeout=None` and
+                `limits=httpx.Limits(max_connections=None)`.
 
         Raises:
             ConfigurationError: If an argument makes no sense, or OpenAI's own

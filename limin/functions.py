@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 class FunctionStreamOptions(StreamOptions, total=False):
     """The options of the stream functions; see `StreamOptions`, and `Client`.
 
-    `client` is used and left open, and brings its own endpoint: `api_key` and
-    `base_url` are for calls without one.
+    Attributes:
+        client: A client to use, and to leave open; it brings its own endpoint. None
+            for one that is opened for the call.
+        api_key: The key, for calls without a client; see `Client`.
+        base_url: The endpoint, for calls without a client; see `Client`.
     """
 
     client: Client | None

@@ -1,7 +1,8 @@
 """How to sample: the model and the parameters of one request.
 
-Each default has its home in `ModelConfiguration`; `CompletionOptions` repeats
-the names alone, so that type checkers know every option of every function.
+The defaults of what is sent have their home in `ModelConfiguration`. `StreamOptions`
+and its kin repeat the names alone, so that type checkers know every option of every
+function.
 """
 
 from __future__ import annotations
@@ -167,16 +168,25 @@ class ModelConfiguration:
 
 
 class StreamOptions(TypedDict, total=False):
-    """The options of every function, by name; see `ModelConfiguration`.
+    """The options of every function, by name.
 
     An option that is given wins over the same field of `model_configuration`, or
-    over the client's. `timeout` is in seconds, for the whole of one completion, None
-    for no limit. `idle_timeout` is in seconds, too: how long a stream may bring no
-    whole event once its first token came; what only keeps a connection alive is none.
-    `max_retries` is how often a request that failed for a passing
-    reason is sent again. `on_warning` says what becomes of an answer's warnings,
-    which are recorded in any case: nothing, a `LiminWarning` of Python's for each,
-    or an `AnswerWarningError`.
+    over the client's argument of that name. The names that are not told of here are
+    those of `ModelConfiguration`, and mean the same.
+
+    Attributes:
+        model_configuration: Fields to start from; else their defaults.
+        timeout: Seconds for the whole of one completion; None for no limit. The
+            client's by default, and that is 600.
+        idle_timeout: Seconds that a stream may bring no whole event once its first
+            token came; what only keeps a connection alive is none. None for no
+            limit. The client's by default, and that is 60.
+        max_retries: How often a request that failed for a passing reason is sent
+            again. The client's by default, and that is 4.
+        on_warning: What becomes of an answer's warnings: `ignore`, the default,
+            does nothing; `warn` issues a `LiminWarning` for each; `raise` raises
+            an `AnswerWarningError`. They stand in `completion.warnings` in any
+            case.
     """
 
     model: str
@@ -200,8 +210,10 @@ class StreamOptions(TypedDict, total=False):
 class CompletionOptions(StreamOptions, total=False):
     """The options of a completion that is handed over whole; see `StreamOptions`.
 
-    `stream` fetches it by streaming, for its timings and its idle timeout. A stream
-    that breaks off before its end is asked for again, as any request is.
+    Attributes:
+        stream: Whether to fetch it by streaming, for its timings and its idle
+            timeout. A stream that breaks off before its end is asked for again, as
+            any request is.
     """
 
     stream: bool
@@ -210,9 +222,11 @@ class CompletionOptions(StreamOptions, total=False):
 class BatchOptions(CompletionOptions, total=False):
     """The options of a batch: how to ask, see `CompletionOptions`, and what to keep.
 
-    `checkpoint` is the path of a file that takes each finished completion as one line
-    at once; what it holds already is not asked for again. `fsync` makes each line
-    survive a power cut, at the price of a wait for the disk.
+    Attributes:
+        checkpoint: Path of a file that takes each finished completion as one line at
+            once; what it holds already is not asked for again. None for none.
+        fsync: Whether each line survives a power cut, at the price of a wait for the
+            disk; False by default.
     """
 
     checkpoint: str | os.PathLike[str] | None
