@@ -1,8 +1,9 @@
 """Every exception that limin raises on purpose, and their tree.
 
 Fields say what happened; `str` says it in one sentence, in which nothing acts on
-the screen. Neither ever holds a key or a prompt: what a server wrote is cleaned of
-both before it comes here.
+the screen. No message and no repr holds a key or a prompt, unless it is shorter than
+8 characters: what a server wrote is cleaned of both before it comes here. The fields
+`body`, `partial`, `results` and `completion` may hold prompts.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ class StatusError(LiminError):
     """The server refused: a 3xx, 4xx or 5xx status, or an error body.
 
     Attributes:
-        status: HTTP status code; 200 if the error came as the body of a success.
+        status: HTTP status code; a 2xx if the error came in the body of a success.
         reason: The server's own words, at most 200 characters.
         request_id: The server's name for the exchange (`x-request-id`).
         code: `error.code` of the body, as text.
@@ -167,7 +168,7 @@ class StatusError(LiminError):
 
 
 class BadRequestError(StatusError):
-    """The request is wrong (400, 413, 422, ...); the same again fails again."""
+    """The request is wrong (400, 413, 422, ...); of these only 408 and 409 are retried."""
 
 
 class ContextLengthError(BadRequestError):
