@@ -70,7 +70,7 @@ def _groups(error: BatchError) -> Iterator[RenderableType]:
         said = excerpt(str(error.errors[places[0]]))
         name = (visible(kind), "bold")
         words = Text.assemble(name, f", {first} {places[0]}\n", (said, "dim"))
-        rows.add_row(Text(f"{len(places)}×", style="red"), words)
+        rows.add_row(Text(f"{len(places)}\N{MULTIPLICATION SIGN}", style="red"), words)
     if kinds:
         yield rows
     if error.stopped_by is not None:

@@ -51,9 +51,9 @@ def test_one_attempt_is_one() -> None:
 def test_batch_error_groups_its_errors() -> None:
     """How often each kind struck, the most frequent first, where, and in which words."""
     limit, *more = shown(batch_error(), 200)[1:]
-    assert limit == "3×  RateLimitError, first at prompt 1"
+    assert limit == "3\N{MULTIPLICATION SIGN}  RateLimitError, first at prompt 1"
     assert more[0].startswith("    the server answered 429: Rate limit reached")
-    assert more[1] == "1×  ServerError, prompt 2"
+    assert more[1] == "1\N{MULTIPLICATION SIGN}  ServerError, prompt 2"
     assert more[-1] == "stopped early by ConnectError: connection refused"
 
 
@@ -66,7 +66,7 @@ def test_batch_error_that_ran_to_its_end() -> None:
     """Nothing stopped it, and nothing is said of that."""
     assert shown(BatchError([ServerError(500, "no")])) == [
         "BatchError: 1 of 1 prompts failed",
-        "1×  ServerError, prompt 0",
+        "1\N{MULTIPLICATION SIGN}  ServerError, prompt 0",
         "    the server answered 500: no",
     ]
 
