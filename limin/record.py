@@ -23,6 +23,9 @@ from limin.wire.response import Question, read_completion
 if TYPE_CHECKING:
     from limin.completion import TextCompletion
 
+# msgspec's own error is a ValueError in its later versions alone.
+_UNREADABLE = (ValueError, msgspec.DecodeError)
+
 # How every line begins.
 MARK = b'{"limin_checkpoint":1,'
 
@@ -139,7 +142,7 @@ def digest(request: bytes) -> bytes:
     try:
         asked = _asked(msgspec.json.decode(request, type=dict[str, object]))
         canonical = msgspec.json.encode(asked, order="sorted")
-    except ValueError:  # Half a surrogate pair in `extra_body`, say.
+    except _UNREADABLE:  # Half a surrogate pair in `extra_body`, say.
         asked = _asked(json.loads(request))
         canonical = json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()
     return sha256(canonical).digest()
@@ -153,7 +156,7 @@ def _parameters(request: bytes) -> dict[str, msgspec.Raw]:
     """The fields of *request* as they were sent, but for half surrogates."""
     try:
         return msgspec.json.decode(request, type=dict[str, msgspec.Raw])
-    except ValueError:
+    except _UNREADABLE:
         text = json.dumps(json.loads(request), ensure_ascii=False)
         return _parameters(text.encode(errors="replace"))
 
