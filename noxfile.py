@@ -35,6 +35,16 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def oldest(session: nox.Session) -> None:
+    """Run the tests on the oldest dependencies that are promised to do."""
+    promised = PROJECT["project"]["dependencies"]
+    install(session, "tests", extra="[local]")
+    session.install("--quiet", *MODEL)
+    session.install("--quiet", *(need.replace(">=", "==") for need in promised))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     session.install("--quiet", *nox.project.dependency_groups(PROJECT, "lint"))
