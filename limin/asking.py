@@ -13,6 +13,7 @@ import msgspec
 
 from limin.attempts import Attempts
 from limin.checkpoint import Checkpoint
+from limin.conversation import as_conversation
 from limin.diagnostics import LiminWarning
 from limin.errors import (
     AnswerWarningError,
@@ -255,13 +256,16 @@ class Recorder:
         """Seconds for which the server still wants rest."""
         return self._asker.turnstile.rest
 
-    async def ask(self, conversation: Conversation) -> TextCompletion:
-        """The completion of *conversation*, from the checkpoint or the server.
+    async def ask(
+        self, asked: str | Conversation, system_prompt: str | None = None
+    ) -> TextCompletion:
+        """The completion of what is *asked*, from the checkpoint or the server.
 
         Raises:
             LiminError: If there is none.
             NotRecorded: If it came, and could not be written down.
         """
+        conversation = as_conversation(asked, system_prompt)
         checkpoint, asker = self._checkpoint, self._asker
         if checkpoint is None:
             return await asker.ask(conversation)

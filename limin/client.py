@@ -25,7 +25,7 @@ from limin.wire.request import RequestEncoder
 from limin.workers import size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from types import TracebackType
 
     from limin.batch import OnError
@@ -295,7 +295,7 @@ class Client:
         """
         check_batch(prompts_or_conversations, n_parallel)
         recorder = self._recorder(options)
-        ask = _ask_each(recorder, system_prompt)
+        ask = partial(recorder.ask, system_prompt=system_prompt)
         return Results(prompts_or_conversations, ask, n_parallel, recorder)
 
     def stream_text_completion(
@@ -361,15 +361,6 @@ class Client:
         )
 
 
-def _ask_each(
-    recorder: Recorder, system_prompt: str | None = None
-) -> Callable[[str | Conversation], Awaitable[TextCompletion]]:
-    async def ask(question: str | Conversation) -> TextCompletion:
-        return await recorder.ask(as_conversation(question, system_prompt))
-
-    return ask
-
-
 async def _batch(
     recorder: Recorder,
     source: Source[str | Conversation],
@@ -379,7 +370,7 @@ async def _batch(
     show_progress: bool,
     on_error: OnError,
 ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
-    ask = _ask_each(recorder, system_prompt)
+    ask = partial(recorder.ask, system_prompt=system_prompt)
     shown = _progress(recorder, size_of(source)) if show_progress else nullcontext(_ignore)
     with shown as report:
         results, stopped_by = await ask_all(

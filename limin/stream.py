@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 # read, the connection may be used again.
 _SECONDS_TO_END = 0.1
 
+_OUTSIDE = "the stream is read inside its `async with` block"
+
 
 class Patience(msgspec.Struct, frozen=True):
     """How long an answer may take.
@@ -89,8 +91,7 @@ class StreamedAnswer:
         self._times = StreamTimes(attempts.seconds())
         self._events = EventDecoder()
         # None until the body's start tells; an error is no stream in any case.
-        is_success = 200 <= incoming.head.status < 300  # noqa: PLR2004 (2xx)
-        self._are_events = None if is_success else False
+        self._are_events = None if incoming.head.is_success else False
         self._body = bytearray()  # Of an answer that comes whole.
         self._whole: TextCompletion | None = None
         self._ready: list[Delta] = []
@@ -109,8 +110,7 @@ class StreamedAnswer:
         since = anyio.current_time()
         while not (self._ready or self._failure or self._is_ended):
             if self._is_left:
-                problem = "the stream is read inside its `async with` block"
-                raise RuntimeError(problem)
+                raise RuntimeError(_OUTSIDE)
             try:
                 if self._take(await self._receive(since)) and not self._ready:
                     since = anyio.current_time()
@@ -348,6 +348,5 @@ class CompletionStream:
 
     def _entered(self) -> StreamedAnswer:
         if self._answer is None:
-            problem = "the stream is read inside its `async with` block"
-            raise RuntimeError(problem)
+            raise RuntimeError(_OUTSIDE)
         return self._answer

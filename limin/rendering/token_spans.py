@@ -11,7 +11,7 @@ import html
 import math
 from typing import TYPE_CHECKING
 
-from limin.rendering.spelling import joint_prob
+from limin.rendering.spelling import half_of, joint_prob
 from limin.rendering.tints import tint_class
 from limin.visible import visible
 
@@ -118,18 +118,9 @@ def _position_lines(position: TokenPosition) -> Iterator[str]:
 
 def _name(token: TokenLogProb) -> str:
     """A token as it can be seen: white space as symbols, half characters as bytes."""
-    known = token.token_bytes
-    if known is not None and not _is_text(known):
-        return f"⟨{known.hex(' ').upper()}⟩"
+    half = half_of(token)
+    if half is not None:
+        return half
     name = token.token.translate(_SPACES)
     shown = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
     return shown or "⟨empty⟩"
-
-
-def _is_text(known: bytes) -> bool:
-    """Whether *known* is whole characters."""
-    try:
-        known.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -10,7 +10,7 @@ from rich.style import Style
 from rich.text import Text
 
 from limin.rendering.palette import check_palette, colours
-from limin.rendering.spelling import joint_prob, span_of
+from limin.rendering.spelling import half_of, joint_prob, span_of
 from limin.visible import visible
 
 if TYPE_CHECKING:
@@ -83,13 +83,9 @@ def name_of(token: TokenLogProb) -> str:
 
     A token that ends inside a character is told by its bytes, `⟨F0 9F⟩`.
     """
-    words = token.token
-    if token.token_bytes is not None:
-        try:
-            words = token.token_bytes.decode()
-        except UnicodeDecodeError:
-            return f"⟨{token.token_bytes.hex(' ').upper()}⟩"
-    return seen(words)
+    known = token.token_bytes
+    words = token.token if known is None else known.decode("utf-8", "replace")
+    return half_of(token) or seen(words)
 
 
 def seen(words: str) -> str:

@@ -30,6 +30,11 @@ class Answer:
     body: bytes = attrs.field(repr=False)
 
     @property
+    def is_success(self) -> bool:
+        """Whether the status is a 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 (2xx)
+
+    @property
     def request_id(self) -> str | None:
         """The server's name for the exchange; None if it gave none."""
         found = (self.headers.get(name) for name in _REQUEST_IDS)

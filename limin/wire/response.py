@@ -83,7 +83,7 @@ def read_completion(question: Question, timing: Timing, answer: Answer) -> TextC
         StatusError: If the answer is an error, whatever its status.
         ResponseError: If it is no JSON object, or has no choice.
     """
-    if not 200 <= answer.status < 300:  # noqa: PLR2004 (2xx)
+    if not answer.is_success:
         raise failure.status_error(answer, question.secrets, timing.end_time)
     body, warnings = _decode(question, answer)
     if present(body.error) or any(present(choice.error) for choice in body.choices):
