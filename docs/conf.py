@@ -1,10 +1,10 @@
 """How Sphinx builds the documentation."""
 
-import limin.completion
+import limin.values.completion
 
 # The signature of a msgspec struct is read with its annotations, and this name of them
 # is there for type checkers alone.
-limin.completion.LogProbs = limin.LogProbs
+limin.values.completion.LogProbs = limin.LogProbs
 
 project = "limin"
 copyright = "2026, the limin authors"  # noqa: A001 (Sphinx's name)

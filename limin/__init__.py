@@ -1,12 +1,9 @@
 """Conversations to any OpenAI-compatible endpoint, and typed completions back."""
 
-from limin.batch import Results
-from limin.checkpoint import read_checkpoint
+from limin.batch.results import Results
+from limin.calls.stream import CompletionStream
+from limin.checkpoint.file import read_checkpoint
 from limin.client import Client
-from limin.completion import Choice, Delta, TextCompletion, Usage
-from limin.conversation import Conversation, Message, Role
-from limin.diagnostics import LiminWarning, ResponseWarning, WarningCode
-from limin.endpoint import Limits
 from limin.errors import (
     AnswerWarningError,
     AuthenticationError,
@@ -46,16 +43,19 @@ from limin.functions import (
     stream_text_completion,
     stream_text_completion_for_conversation,
 )
-from limin.logprobs import LogProbs, PromptLogProbs
-from limin.parameters import (
+from limin.values.completion import Choice, Delta, TextCompletion, Usage
+from limin.values.configuration import (
     BatchOptions,
     CompletionOptions,
     ModelConfiguration,
     StreamOptions,
 )
-from limin.stream import CompletionStream
-from limin.timing import Attempt, Latency, Timing
-from limin.tokens import TextPiece, TokenLogProb, TokenPosition
+from limin.values.conversation import Conversation, Message, Role
+from limin.values.endpoint import Limits
+from limin.values.log_probs import LogProbs, PromptLogProbs
+from limin.values.timing import Attempt, Latency, Timing
+from limin.values.tokens import TextPiece, TokenLogProb, TokenPosition
+from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
 
 __all__ = [
     "AnswerWarningError",

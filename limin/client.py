@@ -6,35 +6,37 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Self, Unpack, cast, overload
 
-from limin.asking import Asker, Recorder, checked_retries, checked_seconds
-from limin.batch import Results, ask_all, check_batch, completions_or_raise
-from limin.conversation import as_conversation
-from limin.endpoint import Endpoint, Limits
+from limin.batch.results import Results, ask_all, check_batch, completions_or_raise
+from limin.batch.workers import size_of
+from limin.calls.call import Asker
+from limin.calls.rate_limiter import Turnstile
+from limin.calls.stream import CompletionStream
+from limin.checkpoint.recorder import Recorder
 from limin.errors import CheckpointError
-from limin.parameters import (
+from limin.policy.retry import RetryPolicy
+from limin.transport.http import HttpTransport
+from limin.values.checks import checked_retries, checked_seconds
+from limin.values.configuration import (
     BatchOptions,
     CompletionOptions,
     checked_on_warning,
     resolve_configuration,
 )
-from limin.policy.retry import RetryPolicy
-from limin.stream import CompletionStream
-from limin.transport.http import HttpTransport
-from limin.turnstile import Turnstile
+from limin.values.conversation import as_conversation
+from limin.values.endpoint import Endpoint, Limits
 from limin.wire.request import RequestEncoder
-from limin.workers import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from types import TracebackType
 
-    from limin.batch import OnError
-    from limin.completion import TextCompletion
-    from limin.conversation import Conversation
+    from limin.batch.results import OnError
+    from limin.batch.workers import Parallel, Source
     from limin.errors import LiminError
-    from limin.parameters import StreamOptions
     from limin.transport.foreign import HttpClient
-    from limin.workers import Parallel, Source
+    from limin.values.completion import TextCompletion
+    from limin.values.configuration import StreamOptions
+    from limin.values.conversation import Conversation
 
 _OWN = BatchOptions.__annotations__.keys() - CompletionOptions.__annotations__.keys()
 

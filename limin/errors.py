@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from limin.visible import visible
+from limin.values.safe_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from limin.completion import TextCompletion
-    from limin.diagnostics import ResponseWarning
-    from limin.timing import Attempt
+    from limin.values.completion import TextCompletion
+    from limin.values.timing import Attempt
+    from limin.values.warnings import ResponseWarning
 
 
 class LiminError(Exception):

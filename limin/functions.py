@@ -5,22 +5,22 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, Unpack, cast, overload
 
-from limin.batch import check_batch
+from limin.batch.results import check_batch
+from limin.batch.workers import size_of
 from limin.client import Client
-from limin.conversation import as_conversation
 from limin.errors import ConfigurationError
-from limin.parameters import BatchOptions, CompletionOptions, StreamOptions
-from limin.workers import size_of
+from limin.values.configuration import BatchOptions, CompletionOptions, StreamOptions
+from limin.values.conversation import as_conversation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from limin.batch import OnError, Results
-    from limin.completion import TextCompletion
-    from limin.conversation import Conversation
+    from limin.batch.results import OnError, Results
+    from limin.batch.workers import Parallel, Source
+    from limin.calls.stream import CompletionStream
     from limin.errors import LiminError
-    from limin.stream import CompletionStream
-    from limin.workers import Parallel, Source
+    from limin.values.completion import TextCompletion
+    from limin.values.conversation import Conversation
 
 
 class FunctionStreamOptions(StreamOptions, total=False):

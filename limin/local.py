@@ -25,7 +25,7 @@ import anyio
 import attrs
 
 from limin.errors import ConfigurationError, ConnectError
-from limin.visible import excerpt
+from limin.values.safe_text import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

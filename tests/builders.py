@@ -6,17 +6,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limin.conversation import Conversation
 from limin.errors import LiminError
-from limin.timing import Timing
-from limin.wire import Answer
+from limin.values.conversation import Conversation
+from limin.values.timing import Timing
+from limin.wire.http import Answer
 from limin.wire.response import Question, read_completion
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from limin.completion import TextCompletion
-    from limin.logprobs import LogProbs
+    from limin.values.completion import TextCompletion
+    from limin.values.log_probs import LogProbs
 
 TIMING = Timing(start_time=1000.0, end_time=1002.5, duration=2.25)
 

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 
 from builders import TIMING
 
-from limin.completion import Choice, TextCompletion, Usage
-from limin.conversation import Conversation, Message
-from limin.diagnostics import ResponseWarning, WarningCode
 from limin.errors import (
     AnswerWarningError,
     BatchError,
@@ -18,8 +15,11 @@ from limin.errors import (
     RateLimitError,
     ServerError,
 )
-from limin.logprobs import Entry, LogProbs, Position
-from limin.timing import Attempt, Timing
+from limin.values.completion import Choice, TextCompletion, Usage
+from limin.values.conversation import Conversation, Message
+from limin.values.log_probs import Entry, LogProbs, Position
+from limin.values.timing import Attempt, Timing
+from limin.values.warnings import ResponseWarning, WarningCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,6 @@ from builders import body_of, read
 
 import limin
 from limin import errors
-from limin.diagnostics import ResponseWarning, WarningCode
 from limin.errors import (
     AnswerWarningError,
     AuthenticationError,
@@ -35,8 +34,9 @@ from limin.errors import (
     StreamError,
     TransportError,
 )
-from limin.timing import Attempt
-from limin.visible import visible
+from limin.values.safe_text import visible
+from limin.values.timing import Attempt
+from limin.values.warnings import ResponseWarning, WarningCode
 
 PARENTS: dict[type[LiminError], tuple[type[Exception], ...]] = {
     ConfigurationError: (LiminError, ValueError),

@@ -14,30 +14,22 @@ import limin
 
 PACKAGE = Path(limin.__file__).parent
 
-# From the ground up; a module imports only from floors below its own, but for
-# the values, which may import each other, and the rooms, which may within.
+# From the ground up; a module imports only from floors below its own, and from its room.
+# Two rooms of the values import nothing, so that the errors can stand on them.
 FLOORS = (
-    ("limin.visible",),
+    ("limin.values.safe_text", "limin.values.display"),
     ("limin.errors",),
-    (
-        "limin.diagnostics",
-        "limin.conversation",
-        "limin.parameters",
-        "limin.endpoint",
-        "limin.tokens",
-        "limin.logprobs",
-        "limin.completion",
-        "limin.timing",
-    ),
+    ("limin.values",),
     ("limin.wire", "limin.policy"),
-    ("limin.transport", "limin.turnstile", "limin.record", "limin.attempts"),
-    ("limin.checkpoint", "limin.workers", "limin.stream"),
+    ("limin.transport",),
+    ("limin.calls",),
     ("limin.batch",),
-    ("limin.asking",),
+    ("limin.checkpoint",),
     ("limin.client",),
     ("limin.functions",),
     ("limin",),
     ("limin.local",),
+    ("limin.cli",),
     ("limin.__main__",),
 )
 GROUND, VALUES = (*FLOORS[0], *FLOORS[1]), FLOORS[2]
@@ -45,41 +37,49 @@ RENDERING = "limin.rendering"
 
 # The places that load what shows values when they are called, and not before; and OpenSSL.
 LATE_IMPORTS = {
-    ("limin.record", "digest", "hashlib"),
+    ("limin.checkpoint.line", "digest", "hashlib"),
     ("limin.errors", "LiminError.__rich_console__", RENDERING + ".failures"),
-    ("limin.conversation", "Message.__rich_console__", RENDERING + ".conversations"),
-    ("limin.conversation", "Conversation.__rich_console__", RENDERING + ".conversations"),
-    ("limin.conversation", "Conversation.to_pretty_string", RENDERING + ".terminal"),
-    ("limin.logprobs", "LogProbs.__rich_console__", RENDERING + ".tokens"),
-    ("limin.logprobs", "LogProbs.to_pretty_string", RENDERING + ".terminal"),
-    ("limin.logprobs", "LogProbs.to_pretty_string", RENDERING + ".tokens"),
-    ("limin.logprobs", "LogProbs.to_table", RENDERING + ".tables"),
-    ("limin.completion", "TextCompletion.__rich_console__", RENDERING + ".completions"),
-    ("limin.completion", "TextCompletion.to_pretty_string", RENDERING + ".terminal"),
+    ("limin.values.conversation", "Message.__rich_console__", RENDERING + ".conversations"),
+    (
+        "limin.values.conversation",
+        "Conversation.__rich_console__",
+        RENDERING + ".conversations",
+    ),
+    ("limin.values.conversation", "Conversation.to_pretty_string", RENDERING + ".terminal"),
+    ("limin.values.log_probs", "LogProbs.__rich_console__", RENDERING + ".tokens"),
+    ("limin.values.log_probs", "LogProbs.to_pretty_string", RENDERING + ".terminal"),
+    ("limin.values.log_probs", "LogProbs.to_pretty_string", RENDERING + ".tokens"),
+    ("limin.values.log_probs", "LogProbs.to_table", RENDERING + ".tables"),
+    (
+        "limin.values.completion",
+        "TextCompletion.__rich_console__",
+        RENDERING + ".completions",
+    ),
+    ("limin.values.completion", "TextCompletion.to_pretty_string", RENDERING + ".terminal"),
     ("limin.client", "_progress", RENDERING + ".progress"),
-    ("limin.conversation", "Conversation.to_html", RENDERING + ".html"),
-    ("limin.conversation", "Conversation._repr_html_", RENDERING + ".html"),
-    ("limin.completion", "TextCompletion.to_html", RENDERING + ".html"),
-    ("limin.completion", "TextCompletion._repr_html_", RENDERING + ".html"),
-    ("limin.logprobs", "LogProbs.to_html", RENDERING + ".html"),
-    ("limin.logprobs", "LogProbs._repr_html_", RENDERING + ".html"),
+    ("limin.values.conversation", "Conversation.to_html", RENDERING + ".html"),
+    ("limin.values.conversation", "Conversation._repr_html_", RENDERING + ".html"),
+    ("limin.values.completion", "TextCompletion.to_html", RENDERING + ".html"),
+    ("limin.values.completion", "TextCompletion._repr_html_", RENDERING + ".html"),
+    ("limin.values.log_probs", "LogProbs.to_html", RENDERING + ".html"),
+    ("limin.values.log_probs", "LogProbs._repr_html_", RENDERING + ".html"),
 }
 
 # Types from a floor above, for annotations alone.
 TYPES_FROM_ABOVE = {
-    ("limin.errors", "limin.completion"),
-    ("limin.errors", "limin.timing"),
-    ("limin.errors", "limin.diagnostics"),
-    ("limin.logprobs", "limin.rendering.palette"),
-    ("limin.completion", "limin.rendering.palette"),
+    ("limin.errors", "limin.values.completion"),
+    ("limin.errors", "limin.values.timing"),
+    ("limin.errors", "limin.values.warnings"),
+    ("limin.values.log_probs", "limin.rendering.palette"),
+    ("limin.values.completion", "limin.rendering.palette"),
 }
 
 # Types of a library outside its own room, for annotations alone.
 FOREIGN_TYPES = {
     ("limin.errors", "rich"),
-    ("limin.conversation", "rich"),
-    ("limin.logprobs", "rich"),
-    ("limin.completion", "rich"),
+    ("limin.values.conversation", "rich"),
+    ("limin.values.log_probs", "rich"),
+    ("limin.values.completion", "rich"),
 }
 
 
@@ -155,8 +155,8 @@ def within(name: str, room: str) -> bool:
 
 def floor(name: str) -> int:
     """The number of the floor that the module *name* is on."""
-    (found,) = [n for n, rooms in enumerate(FLOORS) if any(within(name, r) for r in rooms)]
-    return found
+    floors = (n for n, rooms in enumerate(FLOORS) if any(within(name, r) for r in rooms))
+    return next(floors)
 
 
 def room(name: str) -> str:
@@ -171,8 +171,9 @@ def may_import(importer: str, imported: str) -> bool:
         return any(within(imported, target) for target in allowed)
     if within(imported, RENDERING):
         return False
-    same = room(importer) == room(imported) or {importer, imported} <= {*VALUES}
-    return same or floor(imported) < floor(importer)
+    if floor(importer) == floor(imported):
+        return room(importer) == room(imported)
+    return floor(imported) < floor(importer)
 
 
 def describe(found: Import) -> str:
@@ -290,7 +291,7 @@ def test_environment_is_read_in_three_places() -> None:
                 names = {alias.name for alias in node.names}
                 if names & {"environ", "environb", "getenv"}:
                     readers.add(name)
-    assert readers == {"limin.endpoint", "limin.local", "limin.rendering.terminal"}
+    assert readers == {"limin.values.endpoint", "limin.local", "limin.rendering.terminal"}
 
 
 def test_import_is_light() -> None:
@@ -307,15 +308,15 @@ def test_import_is_light() -> None:
 
 def test_map_tells_up_from_down() -> None:
     """The map itself refuses what it is there to refuse."""
-    assert may_import("limin.wire.request", "limin.conversation")
+    assert may_import("limin.wire.request", "limin.values.conversation")
     assert may_import("limin.wire.request", "limin.wire.schema")
-    assert may_import("limin.errors", "limin.visible")
-    assert may_import("limin.completion", "limin.conversation")
-    assert may_import("limin.rendering.terminal", "limin.visible")
+    assert may_import("limin.errors", "limin.values.safe_text")
+    assert may_import("limin.values.completion", "limin.values.conversation")
+    assert may_import("limin.rendering.terminal", "limin.values.safe_text")
     assert may_import("limin.rendering.progress", "limin.errors")
-    assert not may_import("limin.conversation", "limin.wire.schema")
-    assert not may_import("limin.visible", "limin.errors")
+    assert not may_import("limin.values.conversation", "limin.wire.schema")
+    assert not may_import("limin.values.safe_text", "limin.errors")
     assert not may_import("limin.wire.request", "limin.transport.http")
     assert not may_import("limin.rendering.terminal", "limin.wire")
-    assert not may_import("limin.batch", "limin.rendering.progress")
+    assert not may_import("limin.batch.results", "limin.rendering.progress")
     assert not may_import("limin.client", "limin")

@@ -10,15 +10,15 @@ from rich.text import Text
 
 from limin.rendering.speed import tokens_per_second
 from limin.rendering.tokens import coloured_answer
-from limin.visible import excerpt, visible
+from limin.values.safe_text import excerpt, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
-    from limin.completion import Choice, TextCompletion
     from limin.rendering.palette import Palette
+    from limin.values.completion import Choice, TextCompletion
 
 _LINES_OF_REASONING = 2
 _MARGIN = "│ "

@@ -8,14 +8,14 @@ from rich.console import Group
 from rich.rule import Rule
 from rich.text import Text
 
-from limin.visible import visible
+from limin.values.safe_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import RenderableType
 
-    from limin.conversation import Message, Role
+    from limin.values.conversation import Message, Role
 
 _ROLE_STYLES: dict[Role, str] = {
     "system": "magenta",

@@ -8,16 +8,16 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from limin.completion import TextCompletion
 from limin.errors import AnswerWarningError, BatchError, LiminError
-from limin.visible import excerpt, visible
+from limin.values.completion import TextCompletion
+from limin.values.safe_text import excerpt, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
 
-    from limin.timing import Attempt
+    from limin.values.timing import Attempt
 
 # Where errors keep what came of an answer, and the words that say so.
 _KEPT = {

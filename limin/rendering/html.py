@@ -17,16 +17,16 @@ from limin.rendering.speed import tokens_per_second
 from limin.rendering.spelling import span_of
 from limin.rendering.tints import tint_rules
 from limin.rendering.token_spans import number, token_spans
-from limin.tokens import TextPiece
-from limin.visible import excerpt, visible
+from limin.values.safe_text import excerpt, visible
+from limin.values.tokens import TextPiece
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from limin.completion import Choice, TextCompletion, Usage
-    from limin.conversation import Message
-    from limin.logprobs import LogProbs
     from limin.rendering.palette import Palette
+    from limin.values.completion import Choice, TextCompletion, Usage
+    from limin.values.conversation import Message
+    from limin.values.log_probs import LogProbs
 
 
 def fragment(body: str, *, palette: Palette = "red-green") -> str:

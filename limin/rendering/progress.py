@@ -20,9 +20,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from limin.completion import TextCompletion
 from limin.errors import LiminError
-from limin.visible import excerpt
+from limin.values.completion import TextCompletion
+from limin.values.safe_text import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from limin.completion import TextCompletion
+    from limin.values.completion import TextCompletion
 
 _FAST = 10  # From which a fraction of one says nothing.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from limin.tokens import TextPiece, TokenLogProb
+    from limin.values.tokens import TextPiece, TokenLogProb
 
 # A text of one letter occurs at each place; nobody looks at all of them.
 _TRIES = 1000

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from rich.style import Style
     from rich.table import Column
 
-    from limin.logprobs import LogProbs
     from limin.rendering.palette import Palette
-    from limin.tokens import TokenPosition
+    from limin.values.log_probs import LogProbs
+    from limin.values.tokens import TokenPosition
 
 _CERTAIN_FROM = 0.01
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from limin.rendering.spelling import half_of, joint_prob
 from limin.rendering.tints import tint_class
-from limin.visible import visible
+from limin.values.safe_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from limin.logprobs import LogProbs
-    from limin.tokens import TextPiece, TokenLogProb, TokenPosition
+    from limin.values.log_probs import LogProbs
+    from limin.values.tokens import TextPiece, TokenLogProb, TokenPosition
 
 # Browsers lay out only the blocks that are on the screen. A block ends where a line
 # of the text does, so that it shows no end that the text has not.

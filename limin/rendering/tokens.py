@@ -11,14 +11,14 @@ from rich.text import Text
 
 from limin.rendering.palette import check_palette, colours
 from limin.rendering.spelling import half_of, joint_prob, span_of
-from limin.visible import visible
+from limin.values.safe_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from limin.logprobs import LogProbs
     from limin.rendering.palette import RGB, Palette
-    from limin.tokens import TextPiece, TokenLogProb
+    from limin.values.log_probs import LogProbs
+    from limin.values.tokens import TextPiece, TokenLogProb
 
 _NEWLINE = "⏎"
 # A tab goes to the next stop all the same, so that columns stay columns.

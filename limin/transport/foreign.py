@@ -21,16 +21,16 @@ from limin.errors import (
     ResponseTooLargeError,
     TransportError,
 )
-from limin.visible import excerpt
-from limin.wire import Answer
+from limin.values.safe_text import excerpt
+from limin.wire.http import Answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from types import ModuleType
 
-    from limin.endpoint import Endpoint, Limits
-    from limin.wire import Incoming
+    from limin.values.endpoint import Endpoint, Limits
+    from limin.wire.http import Incoming
 
 # httpx2 is pydantic's continuation of httpx, with the same names.
 _PACKAGES = ("httpx", "httpx2")

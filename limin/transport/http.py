@@ -14,19 +14,19 @@ from urllib.parse import urlsplit
 
 import anyio.lowlevel
 
-from limin.endpoint import proxy_may_apply
 from limin.errors import ConfigurationError
 from limin.transport.connection import Origin
 from limin.transport.content import ACCEPTED
 from limin.transport.foreign import ForeignClient
 from limin.transport.pool import Pool
+from limin.values.endpoint import proxy_may_apply
 
 if TYPE_CHECKING:
     import ssl
 
-    from limin.endpoint import Endpoint, Limits
     from limin.transport.foreign import HttpClient
-    from limin.wire import Answer, Incoming
+    from limin.values.endpoint import Endpoint, Limits
+    from limin.wire.http import Answer, Incoming
 
 _PORTS = {"http": 80, "https": 443}
 

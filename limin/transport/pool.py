@@ -23,9 +23,9 @@ from limin.transport.reader import AnswerReader
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from limin.endpoint import Limits
     from limin.transport.connection import Origin
-    from limin.wire import Answer, Incoming
+    from limin.values.endpoint import Limits
+    from limin.wire.http import Answer, Incoming
 
 _Got = TypeVar("_Got")
 

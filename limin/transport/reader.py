@@ -12,11 +12,11 @@ import httptools
 
 from limin.errors import ProtocolError, ResponseTooLargeError
 from limin.transport.content import Body
-from limin.visible import excerpt
-from limin.wire import Answer
+from limin.values.safe_text import excerpt
+from limin.wire.http import Answer
 
 if TYPE_CHECKING:
-    from limin.endpoint import Limits
+    from limin.values.endpoint import Limits
 
 _INTERIM = range(100, 200)
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
-from limin.completion import Delta
-from limin.diagnostics import WarningCode
-from limin.logprobs import LogProbs
-from limin.wire import Answer, failure, mend, schema, tree
-from limin.wire.events import ErrorEvent
-from limin.wire.positions import Notes
+from limin.values.completion import Delta
+from limin.values.log_probs import LogProbs
+from limin.values.warnings import WarningCode
+from limin.wire import error_response, lenient, schema, untyped
+from limin.wire.http import Answer
+from limin.wire.log_probs import Notes
 from limin.wire.response import (
     finish_reason_of,
     load_of,
@@ -28,13 +28,14 @@ from limin.wire.response import (
     read_completion,
     response_error,
 )
+from limin.wire.sse import ErrorEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from limin.completion import TextCompletion
     from limin.errors import ResponseError, StatusError
-    from limin.timing import Timing
+    from limin.values.completion import TextCompletion
+    from limin.values.timing import Timing
     from limin.wire.response import Question
 
 _NULL = len(b"null")
@@ -191,7 +192,7 @@ class Assembly:
             refusal = delta.refusal or ""
             reasoning = delta.reasoning or delta.reasoning_content or delta.thinking or ""
             if not reasoning and len(delta.reasoning_details) > _NULL:
-                reasoning = mend.reasoning_of(delta.reasoning_details) or ""
+                reasoning = lenient.reasoning_of(delta.reasoning_details) or ""
             if len(delta.tool_calls) > _NULL or len(delta.function_call) > _NULL:
                 called = filter(_is_told, (delta.tool_calls, delta.function_call))
                 tool_calls = bytes(next(called, b""))
@@ -238,7 +239,7 @@ class Assembly:
             return schema.Chunk(choices=[])
         try:
             return _mend_chunk(data, self._notes)
-        except mend.Unmendable as error:
+        except lenient.Unmendable as error:
             problem, path = error.problem, error.path
         except RecursionError:
             problem, path = "nested too deeply", "$"
@@ -250,7 +251,7 @@ class Assembly:
 
     def _status_error(self, data: bytes) -> StatusError:
         answer = attrs.evolve(self._head, body=bytes(data))
-        return failure.status_error(answer, self._question.secrets, self._now)
+        return error_response.status_error(answer, self._question.secrets, self._now)
 
 
 def _tell_more(
@@ -331,15 +332,15 @@ def _mend_chunk(data: bytes, notes: Notes) -> schema.Chunk:
     """
     fields: dict[str, object] = {}
     with suppress(ValueError):
-        fields = tree.as_object(tree.parse(data)) or {}
+        fields = untyped.as_object(untyped.parse(data)) or {}
     if not fields:
-        mend.mend_completion(data)  # Raises, and tells what it is instead.
+        lenient.mend_completion(data)  # Raises, and tells what it is instead.
     choices = fields.get("choices")
-    sent = [tree.as_object(choice) or {} for choice in tree.as_list(choices) or ()]
+    sent = [untyped.as_object(choice) or {} for choice in untyped.as_list(choices) or ()]
     for choice in sent:
         choice["message"] = choice.get("delta") or choice.get("message") or {}
     nearly: dict[str, object] = {"choices": choices or [], "error": fields.get("error")}
-    body, warnings = mend.mend_completion(bytes(_raw(nearly)))
+    body, warnings = lenient.mend_completion(bytes(_raw(nearly)))
     for warning in warnings:
         path = warning.path.replace(".message", ".delta")
         notes.add(warning.code, path, warning.problem)
@@ -352,7 +353,7 @@ def _mend_chunk(data: bytes, notes: Notes) -> schema.Chunk:
 
 
 def _delta(choice: schema.Choice, sent: dict[str, object]) -> schema.MessageDelta:
-    delta = tree.as_object(sent["message"]) or {}
+    delta = untyped.as_object(sent["message"]) or {}
     return schema.MessageDelta(
         **msgspec.structs.asdict(choice.message),
         tool_calls=_raw(delta.get("tool_calls")),

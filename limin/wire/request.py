@@ -13,8 +13,8 @@ from limin.errors import ConfigurationError, ConversationError
 from limin.wire import schema
 
 if TYPE_CHECKING:
-    from limin.conversation import Conversation
-    from limin.parameters import ModelConfiguration
+    from limin.values.configuration import ModelConfiguration
+    from limin.values.conversation import Conversation
 
 # Our names, and the wire's where they differ.
 _WIRE_NAMES = {"log_probs": "logprobs", "top_log_probs": "top_logprobs"}

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
-from limin.completion import Choice, TextCompletion, Usage
-from limin.diagnostics import ResponseWarning, WarningCode
 from limin.errors import ResponseError
-from limin.logprobs import LogProbs, PromptLogProbs
-from limin.visible import excerpt
-from limin.wire import Answer, failure, mend, schema
-from limin.wire.diagnose import Diagnosis
-from limin.wire.positions import (
+from limin.values.completion import Choice, TextCompletion, Usage
+from limin.values.log_probs import LogProbs, PromptLogProbs
+from limin.values.safe_text import excerpt
+from limin.values.warnings import ResponseWarning, WarningCode
+from limin.wire import error_response, lenient, schema
+from limin.wire.log_prob_checks import Diagnosis
+from limin.wire.log_probs import (
     read_legacy_positions,
     read_positions,
     read_prompt_positions,
@@ -27,10 +27,11 @@ from limin.wire.positions import (
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from limin.completion import ReasoningSource
-    from limin.conversation import Conversation
-    from limin.logprobs import Load
-    from limin.timing import Timing
+    from limin.values.completion import ReasoningSource
+    from limin.values.conversation import Conversation
+    from limin.values.log_probs import Load
+    from limin.values.timing import Timing
+    from limin.wire.http import Answer
 
 # vLLM's number for its whole vocabulary.
 _ALL = -1
@@ -84,10 +85,10 @@ def read_completion(question: Question, timing: Timing, answer: Answer) -> TextC
         ResponseError: If it is no JSON object, or has no choice.
     """
     if not answer.is_success:
-        raise failure.status_error(answer, question.secrets, timing.end_time)
+        raise error_response.status_error(answer, question.secrets, timing.end_time)
     body, warnings = _decode(question, answer)
     if present(body.error) or any(present(choice.error) for choice in body.choices):
-        raise failure.status_error(answer, question.secrets, timing.end_time)
+        raise error_response.status_error(answer, question.secrets, timing.end_time)
     if not body.choices:
         problem = "expected at least one choice, found none"
         raise response_error(problem, "$.choices", question, answer)
@@ -128,8 +129,8 @@ def _decode(
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return mend.mend_completion(answer.body)
-    except mend.Unmendable as error:
+        return lenient.mend_completion(answer.body)
+    except lenient.Unmendable as error:
         raise response_error(error.problem, error.path, question, answer) from None
 
 
@@ -169,7 +170,7 @@ def _reasoning(message: schema.Message) -> tuple[str | None, ReasoningSource | N
     if message.reasoning_content:
         return message.reasoning_content, "reasoning_content"
     details = message.reasoning_details
-    told = mend.reasoning_of(details) if present(details) else None
+    told = lenient.reasoning_of(details) if present(details) else None
     if told:
         return told, "reasoning_details"
     return message.thinking, "content" if message.thinking else None

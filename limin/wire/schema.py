@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
-from limin.logprobs import Position
+from limin.values.log_probs import Position
 
 
 class RequestMessage(msgspec.Struct, gc=False):

@@ -111,8 +111,8 @@ async def limin_function(url: str, prompts: Iterator[str], n_parallel: int) -> l
 
 async def limin_transport(url: str, prompts: Iterator[str], n_parallel: int) -> list[str]:
     """A loop over limin's way out, and json for the rest."""
-    from limin.endpoint import Endpoint, Limits
     from limin.transport.http import HttpTransport
+    from limin.values.endpoint import Endpoint, Limits
 
     transport = HttpTransport(Endpoint.resolve(url, _KEY), Limits())
 

@@ -41,8 +41,8 @@ OWN = "limin, by `time_to_first_token`"
 def _request(url: str) -> bytes:
     """What limin sends, byte for byte."""
     from limin import Conversation, ModelConfiguration
-    from limin.endpoint import Endpoint, Limits
     from limin.transport.http import HttpTransport
+    from limin.values.endpoint import Endpoint, Limits
     from limin.wire.request import RequestEncoder
 
     transport = HttpTransport(Endpoint.resolve(url, KEY), Limits())

@@ -20,7 +20,7 @@ from openai.types.chat import ChatCompletion
 from recording import compact, position
 
 from limin import Conversation, Message, TextCompletion, Timing
-from limin.wire import Answer
+from limin.wire.http import Answer
 from limin.wire.response import Question, read_completion
 
 if TYPE_CHECKING:

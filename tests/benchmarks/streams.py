@@ -168,10 +168,10 @@ async def limin_memory(
 ) -> dict[str, float]:
     """What limin does with the bytes once it has them."""
     from limin import Conversation, Delta, Message, Timing
-    from limin.wire import Answer
     from limin.wire.assembly import Assembly
-    from limin.wire.events import EventDecoder
+    from limin.wire.http import Answer
     from limin.wire.response import Question
+    from limin.wire.sse import EventDecoder
 
     question = Question(
         conversation=Conversation([Message("user", PROMPT)]),

@@ -12,9 +12,9 @@ import pytest
 from builders import TIMING
 from IPython.core.formatters import DisplayFormatter
 
-from limin.completion import Choice, TextCompletion, Usage
-from limin.conversation import Conversation, Message
-from limin.logprobs import Entry, LogProbs, Position
+from limin.values.completion import Choice, TextCompletion, Usage
+from limin.values.conversation import Conversation, Message
+from limin.values.log_probs import Entry, LogProbs, Position
 
 if TYPE_CHECKING:
     from pathlib import Path

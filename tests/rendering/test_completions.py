@@ -8,9 +8,9 @@ import attrs
 import pytest
 from samples import choices, completion, log_probs, position
 
-from limin.completion import Choice, Usage
-from limin.logprobs import LogProbs, Position
-from limin.timing import Timing
+from limin.values.completion import Choice, Usage
+from limin.values.log_probs import LogProbs, Position
+from limin.values.timing import Timing
 
 if TYPE_CHECKING:
     from limin.rendering.palette import Palette

@@ -72,7 +72,7 @@ def test_colour_is_as_the_user_wishes(
 # In a process of its own: rich remembers the codes of a style, and not for which terminal.
 ASK = """
 import io, sys
-from limin.logprobs import LogProbs, Position
+from limin.values.log_probs import LogProbs, Position
 sys.stdout.isatty = lambda: True
 found = LogProbs(lambda: ([Position("x", -0.5)], ()))
 print(ascii(found.to_pretty_string(color=None)))

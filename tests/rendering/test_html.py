@@ -9,13 +9,13 @@ from builders import TIMING
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from limin.completion import Choice, TextCompletion, Usage
-from limin.conversation import Conversation, Message
-from limin.diagnostics import ResponseWarning, WarningCode
 from limin.errors import ConfigurationError
-from limin.logprobs import Entry, LogProbs, Position
 from limin.rendering import html
-from limin.timing import Attempt
+from limin.values.completion import Choice, TextCompletion, Usage
+from limin.values.conversation import Conversation, Message
+from limin.values.log_probs import Entry, LogProbs, Position
+from limin.values.timing import Attempt
+from limin.values.warnings import ResponseWarning, WarningCode
 
 # Whatever a model writes, in any place: markup, quotes, controls, half characters.
 TEXT = st.text(

@@ -14,16 +14,16 @@ import pytest
 from samples import completion
 
 from limin import StatusError
-from limin.completion import Usage
 from limin.errors import LiminError
 from limin.rendering import progress as progress_room
 from limin.rendering.progress import BatchState, PatientConsole
-from limin.timing import Attempt, Timing
+from limin.values.completion import Usage
+from limin.values.timing import Attempt, Timing
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from limin.completion import TextCompletion
+    from limin.values.completion import TextCompletion
 
 
 class Clock:

@@ -14,9 +14,6 @@ from hypothesis import strategies as st
 from rich.console import Console
 from samples import completion
 
-from limin.completion import Choice, TextCompletion
-from limin.conversation import Conversation, Message
-from limin.diagnostics import ResponseWarning, WarningCode
 from limin.errors import (
     AnswerWarningError,
     BatchError,
@@ -28,9 +25,12 @@ from limin.errors import (
     StreamError,
     TransportError,
 )
-from limin.logprobs import Entry, LogProbs, Position
 from limin.rendering.progress import BatchProgress
-from limin.timing import Attempt
+from limin.values.completion import Choice, TextCompletion
+from limin.values.conversation import Conversation, Message
+from limin.values.log_probs import Entry, LogProbs, Position
+from limin.values.timing import Attempt
+from limin.values.warnings import ResponseWarning, WarningCode
 
 if TYPE_CHECKING:
     import pytest

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limin.logprobs import LogProbs, Position
 from limin.rendering.spelling import joint_prob, span_of
-from limin.tokens import TokenLogProb
+from limin.values.log_probs import LogProbs, Position
+from limin.values.tokens import TokenLogProb
 
 
 def span(message: str, *words: str) -> tuple[int, int] | None:

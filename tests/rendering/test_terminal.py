@@ -4,10 +4,10 @@ import re
 import pytest
 from rich.cells import cell_len
 
-from limin.completion import Choice, TextCompletion
-from limin.conversation import Conversation, Message, Role
-from limin.logprobs import LogProbs, Position
-from limin.timing import Timing
+from limin.values.completion import Choice, TextCompletion
+from limin.values.conversation import Conversation, Message, Role
+from limin.values.log_probs import LogProbs, Position
+from limin.values.timing import Timing
 
 # What a terminal obeys: the escape sequences of colours and nothing else.
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from limin.conversation import Conversation
-from limin.logprobs import LogProbs, Position
 from limin.rendering.palette import PALETTES, Palette
 from limin.rendering.tints import STEPS, tint_class, tint_rules
+from limin.values.conversation import Conversation
+from limin.values.log_probs import LogProbs, Position
 
 PAIR = r"light-dark\((#\w{6}), ?(#\w{6})\)"
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from samples import log_probs, position
 
 from limin import ConfigurationError
-from limin.logprobs import LogProbs, Position
 from limin.rendering.palette import colours
+from limin.values.log_probs import LogProbs, Position
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 FOX = "🦊".encode()

@@ -27,7 +27,7 @@ from limin.transport.pool import Pool
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from limin.wire import Answer
+    from limin.wire.http import Answer
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"

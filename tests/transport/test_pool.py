@@ -26,7 +26,7 @@ from limin.transport.reader import AnswerReader
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from limin.wire import Answer
+    from limin.wire.http import Answer
 
 
 def request(words: bytes = b"hello") -> bytes:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from builders import body_of, look_at_everything, read
 
-from limin.wire.positions import read_prompt_positions
+from limin.wire.log_probs import read_prompt_positions
 
 DIGITS = "1" * 5000
 

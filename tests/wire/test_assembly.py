@@ -10,9 +10,6 @@ from builders import TIMING, body_of, capture, captures, read
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from limin.completion import Usage
-from limin.conversation import Conversation
-from limin.diagnostics import ResponseWarning, WarningCode
 from limin.errors import (
     ContextLengthError,
     LiminError,
@@ -21,13 +18,17 @@ from limin.errors import (
     ServerError,
     StatusError,
 )
-from limin.wire import Answer, schema
+from limin.values.completion import Usage
+from limin.values.conversation import Conversation
+from limin.values.warnings import ResponseWarning, WarningCode
+from limin.wire import schema
 from limin.wire.assembly import Assembly, Delta
-from limin.wire.events import ErrorEvent, EventDecoder
+from limin.wire.http import Answer
 from limin.wire.response import Question
+from limin.wire.sse import ErrorEvent, EventDecoder
 
 if TYPE_CHECKING:
-    from limin.completion import TextCompletion
+    from limin.values.completion import TextCompletion
 
 STREAMS = [name for name in captures() if "-stream" in name]
 

@@ -13,9 +13,9 @@ from builders import body_of, look_at_everything, read
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from limin.tokens import TokenLogProb, TokenPosition
+from limin.values.tokens import TokenLogProb, TokenPosition
 from limin.wire import schema
-from limin.wire.mend import mend_completion
+from limin.wire.lenient import mend_completion
 
 LOWEST = -3.4028234663852886e38
 

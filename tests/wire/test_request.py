@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from limin.conversation import Conversation, Message, Role
 from limin.errors import ConfigurationError, ConversationError
-from limin.parameters import ModelConfiguration
+from limin.values.configuration import ModelConfiguration
+from limin.values.conversation import Conversation, Message, Role
 from limin.wire.request import RequestEncoder
 
 HELLO = Conversation.from_prompts("hello")

@@ -16,10 +16,10 @@ from builders import (
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from limin.completion import Usage
-from limin.diagnostics import ResponseWarning, WarningCode
 from limin.errors import ResponseError, StatusError
-from limin.tokens import TokenLogProb
+from limin.values.completion import Usage
+from limin.values.tokens import TokenLogProb
+from limin.values.warnings import ResponseWarning, WarningCode
 
 
 def usage_of(prompt: int, completion: int, total: int, cached: int | None = None) -> Usage:

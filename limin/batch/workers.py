@@ -1,0 +1,217 @@
+"""The workers of a batch: how many there are, what they pull, when they stop.
+
+Know nothing of HTTP: they are given the function that asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable, Sized
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, cast
+
+import anyio
+
+from limin.errors import (
+    AuthenticationError,
+    LiminError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaError,
+    RequestTimeoutError,
+    StatusError,
+    StreamError,
+)
+from limin.policy.parallelism import AdaptiveParallelism
+from limin.policy.retry import OVERLOADED, refusal_of
+from limin.values.completion import TextCompletion
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from limin.errors import CheckpointError
+
+Item = TypeVar("Item")
+Source: TypeAlias = Iterable[Item] | AsyncIterable[Item]
+Result: TypeAlias = TextCompletion | LiminError
+Parallel: TypeAlias = int | Literal["auto"]
+
+# What strikes one prompt in this way strikes every prompt.
+_FATAL = (AuthenticationError, PermissionDeniedError, NotFoundError, QuotaError)
+
+
+def size_of(source: object) -> int | None:
+    """How many items *source* holds; None if only iterating would tell."""
+    return len(source) if isinstance(source, Sized) else None
+
+
+class NotRecorded(Exception):  # noqa: N818 (never leaves the batch)
+    """A completion came, and could not be written down.
+
+    Attributes:
+        completion: What came.
+        error: Why it could not be written.
+    """
+
+    def __init__(self, completion: TextCompletion, error: CheckpointError) -> None:
+        """*completion* is lost from the file, for *error*."""
+        super().__init__(completion, error)
+        self.completion, self.error = completion, error
+
+
+class Crew(Generic[Item]):
+    """Workers that ask for the items of one source.
+
+    Attributes:
+        broken: What ended the batch and is none of limin's errors.
+        stopped_by: The error that would strike every item.
+    """
+
+    def __init__(
+        self,
+        source: Source[Item],
+        ask: Callable[[Item], Awaitable[TextCompletion]],
+        deliver: Callable[[int, Result], Awaitable[None]],
+        n_parallel: Parallel,
+    ) -> None:
+        """Workers for *source*.
+
+        Args:
+            source: Consumed as workers become free, and no further.
+            ask: Asks one question.
+            deliver: Given the place of each item and its result.
+            n_parallel: Requests under way at most; `auto` finds the number.
+        """
+        self.broken: Exception | None = None
+        self.stopped_by: LiminError | None = None
+        self._ask = ask
+        self._deliver = deliver
+        self._pull = _puller(source)
+        self._size = size_of(source)
+        self._asked = 0
+        self._workers = 0
+        self._parallel = n_parallel
+        self._adaptive = AdaptiveParallelism() if n_parallel == "auto" else None
+
+    async def run(self) -> None:
+        """Ask until the source is empty, or the batch stops."""
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                self._hire()
+        except BaseExceptionGroup as group:
+            raise alone(group) from None
+
+    def _hire(self) -> None:
+        """Start as many workers as there should be, and as there is work for."""
+        limit = self._limit()
+        if self._size is not None:
+            limit = min(limit, self._size - self._asked + self._workers)
+        while self._workers < limit:
+            self._workers += 1
+            self._tasks.start_soon(self._go_on)
+
+    def _limit(self) -> int:
+        if self._adaptive is not None:
+            return self._adaptive.limit
+        return self._parallel if isinstance(self._parallel, int) else 1
+
+    async def _go_on(self) -> None:
+        """One worker: ask while there is work for it.
+
+        An exception that is none of limin's, the user's own iterator's say,
+        ends the batch in good order: what is under way is finished first.
+        """
+        try:
+            while not self._ended() and self._workers <= self._limit():
+                item = await self._pull()
+                place, self._asked = self._asked, self._asked + 1
+                await self._deliver(place, await self._one(item))
+        except StopAsyncIteration:
+            self._size = self._asked
+        except Exception as error:  # noqa: BLE001 (raised again when all is finished)
+            self.broken = error
+        self._workers -= 1
+
+    def _ended(self) -> bool:
+        return self.stopped_by is not None or self.broken is not None
+
+    async def _one(self, item: Item) -> Result:
+        started = anyio.current_time()
+        result = await self._result(item)
+        if self._adaptive is not None:
+            self._adaptive.finished(
+                anyio.current_time(),
+                started=started,
+                work=_work_of(result),
+                overloaded=_was_overloaded(result),
+            )
+            if not self._ended():
+                self._hire()
+        return result
+
+    async def _result(self, item: Item) -> Result:
+        try:
+            return await self._ask(item)
+        except NotRecorded as unwritten:
+            self.stopped_by = self.stopped_by or unwritten.error
+            return unwritten.completion
+        except LiminError as error:
+            if isinstance(refusal_of(error), _FATAL):
+                self.stopped_by = self.stopped_by or error
+            return error
+
+
+def alone(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one exception in *group*, Ctrl-C's say; *group* itself if there are more.
+
+    Which tasks there are inside is nothing that a caller should see.
+    """
+    inner, *others = group.exceptions
+    if others:
+        return group
+    if not isinstance(inner, BaseExceptionGroup):
+        return inner
+    return alone(cast("BaseExceptionGroup[BaseException]", inner))
+
+
+def _work_of(result: Result) -> float:
+    """How much a request brought: tokens, or one answer if they are not told."""
+    if not isinstance(result, TextCompletion):
+        return 0.0
+    counted = None if result.usage is None else result.usage.completion_tokens
+    return 1.0 if counted is None else float(counted)
+
+
+def _was_overloaded(result: Result) -> bool:
+    """Whether the server said at any attempt that it has too much to do."""
+    if isinstance(result, TextCompletion):
+        return any(_is_overload(attempt.error) for attempt in result.timing.attempts)
+    return _is_overload(result) or any(
+        _is_overload(attempt.error) for attempt in result.attempts
+    )
+
+
+def _is_overload(error: LiminError | None) -> bool:
+    if isinstance(error, StreamError):
+        return _is_overload(error.cause)
+    if isinstance(error, StatusError):
+        return error.effective_status in OVERLOADED
+    return isinstance(error, RequestTimeoutError)
+
+
+def _puller(source: Source[Item]) -> Callable[[], Awaitable[Item]]:
+    """What brings the next item of *source*, to one worker at a time."""
+    if isinstance(source, AsyncIterable):
+        iterator, turn = aiter(source), anyio.Lock()
+
+        async def pull() -> Item:
+            async with turn:
+                return await anext(iterator)
+
+        return pull
+    items = iter(source)
+
+    async def pull_at_once() -> Item:
+        for item in items:
+            return item
+        raise StopAsyncIteration
+
+    return pull_at_once

@@ -1,0 +1,1 @@
+"""One conversation, one completion: the deadline, the attempts, the waits."""

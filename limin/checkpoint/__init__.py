@@ -1,0 +1,1 @@
+"""Completions on disk, and the call that remembers them."""

@@ -1,0 +1,1 @@
+"""The program limin: one module a command."""

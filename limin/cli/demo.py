@@ -1,0 +1,150 @@
+"""`limin demo`: the main job on a real model, to look at."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+
+from limin.client import Client
+from limin.local import local_endpoint
+from limin.values import endpoint
+from limin.values.configuration import ModelConfiguration
+from limin.values.conversation import Conversation, Message
+from limin.values.safe_text import visible
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from limin.values.completion import TextCompletion
+
+SUMMARY = "run the main job"
+DESCRIPTION = (
+    "Run the main job on a language model on this machine, or on the endpoint "
+    "that --base-url or OPENAI_BASE_URL names."
+)
+
+_SYSTEM = "You are a helpful assistant. You answer in one short sentence."
+_COUNTRIES = ("France", "Germany", "Italy", "Spain", "Japan", "Egypt", "Peru", "Kenya")
+_LISTED = 5
+
+# The progress bar goes to stderr: what is said before it must be seen before it.
+_show = partial(print, flush=True)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to *parser*."""
+    parser.add_argument("--base-url", help="URL up to and without /chat/completions")
+    parser.add_argument("--model", help="name of the model there")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command with the parsed *options*.
+
+    Raises:
+        LiminError: If the model does not start, or does not answer.
+    """
+    anyio.run(_demo, options.base_url, options.model)
+
+
+async def _demo(base_url: str | None, model: str | None) -> None:
+    async with AsyncExitStack() as stack:
+        if base_url is None and not endpoint.named_in_environment():
+            _show("Starting a language model on this machine ...")
+            local = await stack.enter_async_context(local_endpoint())
+            base_url, model = local.base_url, model or local.model
+        client = await stack.enter_async_context(Client(base_url))
+        sampling = ModelConfiguration(temperature=0, max_tokens=32)
+        named = sampling if model is None else attrs.evolve(sampling, model=model)
+        for step in (_one, _stream, _eight, _conversation, _log_probs):
+            await step(client, named)
+
+
+async def _one(client: Client, configuration: ModelConfiguration) -> None:
+    _title(f"One completion, of {configuration.model}")
+    completion = await client.generate_text_completion(
+        "What is the capital of France?",
+        system_prompt=_SYSTEM,
+        model_configuration=configuration,
+    )
+    _show(completion.to_pretty_string(color=None))
+
+
+async def _stream(client: Client, configuration: ModelConfiguration) -> None:
+    _title("A stream")
+    async with client.stream_text_completion(
+        "Name three colours.", model_configuration=configuration
+    ) as stream:
+        async for delta in stream:
+            _show(visible(delta.text), end="")
+    timing = stream.completion.timing
+    _show(f"\nfirst token after {timing.time_to_first_token or 0:.3f} s, ", end="")
+    _show(f"then {timing.tokens_per_second or 0:.0f} tokens a second")
+
+
+async def _eight(client: Client, configuration: ModelConfiguration) -> None:
+    _title("Eight prompts, four at a time")
+    completions = await client.generate_text_completions(
+        [f"What is the capital of {country}?" for country in _COUNTRIES],
+        n_parallel=4,
+        system_prompt=_SYSTEM,
+        model_configuration=configuration,
+    )
+    for country, completion in zip(_COUNTRIES, completions, strict=True):
+        words = visible(" ".join(completion.message.split()))
+        _show(f"{country:8} {completion.duration:5.2f} s  {words[:60]}")
+    start = min(completion.start_time for completion in completions)
+    end = max(completion.end_time for completion in completions)
+    _show_speed(completions, end - start)
+
+
+async def _conversation(client: Client, configuration: ModelConfiguration) -> None:
+    _title("A conversation")
+    conversation = Conversation(
+        [
+            Message("system", _SYSTEM),
+            Message("user", "What is the capital of France?"),
+            Message("assistant", "The capital of France is Paris."),
+            Message("user", "What is the capital of Germany?"),
+        ]
+    )
+    completion = await client.generate_text_completion_for_conversation(
+        conversation, model_configuration=configuration
+    )
+    conversation.add_message(completion.to_message())
+    _show(conversation.to_pretty_string(color=None))
+
+
+async def _log_probs(client: Client, configuration: ModelConfiguration) -> None:
+    _title("Log probabilities: red is improbable, green is certain")
+    completion = await client.generate_text_completion(
+        "What is 2+2?",
+        model_configuration=configuration,
+        temperature=1,
+        seed=4,
+        log_probs=True,
+        top_log_probs=3,
+    )
+    _show(completion.to_pretty_log_probs_string(show_probabilities=True, color=None))
+    positions = zip(
+        completion.token_log_probs or [],
+        completion.full_token_log_probs or [],
+        strict=True,
+    )
+    for sampled, likely in list(positions)[:_LISTED]:
+        listed = (f"{visible(one.token)!r} {one.prob or 0:.2f}" for one in likely)
+        _show(f"sampled {visible(sampled.token)!r}; most likely {', '.join(listed)}")
+
+
+def _show_speed(completions: Sequence[TextCompletion], seconds: float) -> None:
+    counted = [completion.usage for completion in completions]
+    tokens = sum(usage.completion_tokens or 0 for usage in counted if usage is not None)
+    _show(f"{tokens} tokens in {seconds:.2f} s: {tokens / seconds:.0f} tokens a second")
+
+
+def _title(text: str) -> None:
+    _show(f"\n=== {text}\n")

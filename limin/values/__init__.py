@@ -1,0 +1,1 @@
+"""What users write and get: no I/O, no clock."""

@@ -1,0 +1,30 @@
+"""Checks of arguments."""
+
+from __future__ import annotations
+
+from limin.errors import ConfigurationError
+from limin.values.configuration import is_above_zero, is_count
+
+
+def checked_retries(max_retries: int) -> int:
+    """*max_retries* itself.
+
+    Raises:
+        ConfigurationError: If it is no number of at least 0.
+    """
+    if not is_count(max_retries, 0):
+        problem = f"max_retries: expected an integer of at least 0, found {max_retries!r}"
+        raise ConfigurationError(problem)
+    return max_retries
+
+
+def checked_seconds(name: str, found: float | None) -> float | None:
+    """*found* itself, which the option *name* was given.
+
+    Raises:
+        ConfigurationError: If it is neither None nor a number above 0.
+    """
+    if found is not None and not is_above_zero(found):
+        problem = f"{name}: expected seconds above 0 or None, found {found!r}"
+        raise ConfigurationError(problem)
+    return found

@@ -1,0 +1,65 @@
+"""An HTTP response, whole or open: what the transport hands over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+from limin.values.safe_text import excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# OpenAI and most others; Azure's gateway; Anthropic's compatible endpoint.
+_REQUEST_IDS = ("x-request-id", "apim-request-id", "request-id")
+
+
+@attrs.frozen
+class Answer:
+    """An HTTP answer, read to its end: one thing that the transport hands over.
+
+    Attributes:
+        status: Status code.
+        headers: Headers, found by their names in lower case.
+        body: The body, decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is a 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 (2xx)
+
+    @property
+    def request_id(self) -> str | None:
+        """The server's name for the exchange; None if it gave none."""
+        found = (self.headers.get(name) for name in _REQUEST_IDS)
+        return next((excerpt(value) for value in found if value), None)
+
+
+class Incoming(Protocol):
+    """An HTTP answer whose body still comes: the other thing that it hands over.
+
+    Whoever got it closes it, whatever happens.
+    """
+
+    @property
+    def head(self) -> Answer:
+        """Status and headers, without a body."""
+        ...
+
+    async def receive(self) -> bytes:
+        """The next bytes of the body, decompressed; none at its end.
+
+        Raises:
+            TransportError: If the body breaks off.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connection at once, unless the body was read to its end."""
+        ...

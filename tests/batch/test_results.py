@@ -1,0 +1,570 @@
+"""Many questions: order, a sliding window, and nothing lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+import pytest
+from loopback import Request, completion, http, serve
+from streaming import ROLE, event_of, text_of
+
+import limin
+from limin import Client, Conversation
+from limin.batch.workers import alone
+from limin.rendering.progress import BatchProgress, BatchState
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator
+
+
+async def test_answers_come_in_the_order_of_the_prompts() -> None:
+    """Whoever is done first, each answer stands in its prompt's place."""
+    later = anyio.Event()
+
+    async def last_first(request: Request) -> bytes:
+        if request.prompt == "0":
+            await later.wait()
+        elif request.prompt == "9":
+            later.set()
+        return http(completion(f"answer {request.prompt}"))
+
+    async with serve(last_first) as server, Client(server.base_url) as client:
+        answers = await client.generate_text_completions(
+            [str(n) for n in range(10)], n_parallel=3, show_progress=False
+        )
+    assert [answer.message for answer in answers] == [f"answer {n}" for n in range(10)]
+
+
+async def test_window_slides() -> None:
+    """The fast prompts do not wait for a slow one: there are no chunks."""
+    fast_done = anyio.Event()
+    fast = 0
+
+    async def slow_until_the_others_are_done(request: Request) -> bytes:
+        nonlocal fast
+        if request.prompt == "slow":
+            await fast_done.wait()
+        else:
+            fast += 1
+        if fast == 20:
+            fast_done.set()
+        return http(completion(request.prompt))
+
+    prompts = ["slow"] + ["fast"] * 20
+    with anyio.fail_after(30):
+        async with (
+            serve(slow_until_the_others_are_done) as server,
+            Client(server.base_url) as client,
+        ):
+            answers = await client.generate_text_completions(
+                prompts, n_parallel=2, show_progress=False
+            )
+    assert [answer.message for answer in answers] == prompts
+
+
+@pytest.mark.parametrize("n_parallel", [1, 4])
+async def test_at_most_n_parallel_are_in_flight(n_parallel: int) -> None:
+    """As many as allowed, never more, over as many connections."""
+    full = anyio.Event()
+
+    async def until_full(request: Request) -> bytes:
+        if server.in_flight == n_parallel:
+            full.set()
+        await full.wait()
+        return http(completion(request.prompt))
+
+    async with serve(until_full) as server, Client(server.base_url) as client:
+        await client.generate_text_completions(
+            ["hello"] * 20, n_parallel, show_progress=False
+        )
+    assert server.most_in_flight == n_parallel
+    assert server.connections == n_parallel
+
+
+async def test_function_uses_one_set_of_connections_for_a_batch() -> None:
+    """A batch opens one client, not one for each prompt."""
+    async with serve() as server:
+        await limin.generate_text_completions(
+            ["hello"] * 30, n_parallel=3, base_url=server.base_url, show_progress=False
+        )
+    assert len(server.requests) == 30
+    assert server.connections <= 3
+
+
+async def test_default_is_five_in_parallel() -> None:
+    """The default that the documentation names."""
+    full = anyio.Event()
+
+    async def until_five(request: Request) -> bytes:
+        if server.in_flight == 5:
+            full.set()
+        await full.wait()
+        return http(completion(request.prompt))
+
+    async with serve(until_five) as server:
+        await limin.generate_text_completions(
+            ["hello"] * 12, base_url=server.base_url, show_progress=False
+        )
+    assert server.most_in_flight == 5
+
+
+async def test_generator_is_consumed_lazily() -> None:
+    """No prompt is made before its turn comes."""
+    made = 0
+    most_ahead = 0
+
+    def prompts() -> Iterator[str]:
+        nonlocal made, most_ahead
+        for n in range(20):
+            made += 1
+            most_ahead = max(most_ahead, made - len(server.requests))
+            yield str(n)
+
+    async with serve() as server, Client(server.base_url) as client:
+        answers = await client.generate_text_completions(
+            prompts(), n_parallel=2, show_progress=False
+        )
+    assert [answer.message for answer in answers] == [str(n) for n in range(20)]
+    assert most_ahead <= 2
+
+
+async def test_async_iterable_of_conversations() -> None:
+    """Questions may come from a queue, a database or a socket."""
+
+    async def conversations() -> AsyncIterator[Conversation]:
+        for n in range(7):
+            await anyio.lowlevel.checkpoint()
+            yield Conversation.from_prompts(str(n))
+
+    async with serve() as server, Client(server.base_url) as client:
+        answers = await client.generate_text_completions_for_conversations(
+            conversations(), n_parallel=3, show_progress=False
+        )
+    assert [answer.message for answer in answers] == [str(n) for n in range(7)]
+
+
+async def test_failure_stands_in_its_place_after_all_others_finished() -> None:
+    """One bad prompt costs no good one."""
+
+    async def refuse_one(request: Request) -> bytes:
+        if request.prompt == "2":
+            return http(b'{"error":{"message":"too odd"}}', "400 Bad Request")
+        return http(completion(request.prompt))
+
+    async with serve(refuse_one) as server, Client(server.base_url) as client:
+        with pytest.raises(limin.BatchError) as caught:
+            await client.generate_text_completions(
+                [str(n) for n in range(6)], n_parallel=2, show_progress=False
+            )
+    error = caught.value
+    told = [
+        result.message if isinstance(result, limin.TextCompletion) else type(result)
+        for result in error.results
+    ]
+    assert told == ["0", "1", limin.BadRequestError, "3", "4", "5"]
+    assert str(error) == (
+        "1 of 6 prompts failed (BadRequestError 1); "
+        "the first, prompt 2: the server answered 400: too odd"
+    )
+
+
+async def test_error_that_would_strike_every_prompt_stops_the_batch() -> None:
+    """A wrong key is not tried a thousand times; what is under way is finished."""
+    refused = anyio.Event()
+
+    async def refuse(request: Request) -> bytes:
+        if request.prompt == "0":
+            await refused.wait()
+            return http(completion("0"))
+        refused.set()
+        return http(b'{"error":"Unauthorized"}', "401 Unauthorized")
+
+    async with serve(refuse) as server, Client(server.base_url) as client:
+        with pytest.raises(limin.BatchError) as caught:
+            await client.generate_text_completions(
+                [str(n) for n in range(1000)], n_parallel=2, show_progress=False
+            )
+    error = caught.value
+    assert len(server.requests) == 2
+    assert isinstance(error.results[0], limin.TextCompletion)
+    assert isinstance(error.results[1], limin.AuthenticationError)
+    assert [type(result) for result in error.results[2:]] == [limin.NotSentError] * 998
+    assert error.stopped_by is error.results[1]
+    assert "stopped early" in str(error)
+
+
+async def test_bad_item_fails_in_its_own_place() -> None:
+    """Neither the other prompts nor the order suffer from it."""
+    prompts = ["a", None, "half \ud83d of a pair", "d"]
+    async with serve() as server, Client(server.base_url) as client:
+        with pytest.raises(limin.BatchError) as caught:
+            await client.generate_text_completions(prompts, show_progress=False)  # type: ignore[arg-type]
+    assert list(caught.value.errors) == [1, 2]
+    assert "found a NoneType" in str(caught.value.errors[1])
+    assert "U+D83D" in str(caught.value.errors[2])
+
+
+async def test_exception_of_the_users_iterator_surfaces_as_it_is() -> None:
+    """Whatever the user's own code raises is the user's to see."""
+
+    def prompts() -> Iterator[str]:
+        yield "a"
+        raise LookupError
+
+    async with serve() as server, Client(server.base_url) as client:
+        with pytest.raises(LookupError):
+            await client.generate_text_completions(prompts(), show_progress=False)
+    assert [request.prompt for request in server.requests] == ["a"]
+
+
+async def test_empty_input_gives_an_empty_list() -> None:
+    """Nothing to ask needs no key, no connection and no error."""
+    assert await limin.generate_text_completions([]) == []
+    assert await limin.generate_text_completions_for_conversations([]) == []
+    async with Client("http://model.test/v1") as client:
+        empty: Iterator[str] = iter(())
+        assert await client.generate_text_completions(empty, show_progress=False) == []
+
+
+@pytest.mark.parametrize("n_parallel", [0, -1, 2.5, "5", True])
+async def test_n_parallel_that_makes_no_sense(n_parallel: int) -> None:
+    """Told before anything is sent, and for an empty list too."""
+    with pytest.raises(limin.ConfigurationError, match="n_parallel: expected an integer"):
+        await limin.generate_text_completions([], n_parallel)
+
+
+@pytest.mark.parametrize("prompts", ["one prompt", b"bytes", 5, None])
+async def test_prompts_that_are_no_iterable_of_prompts(prompts: list[str]) -> None:
+    """A single text is not taken for a list of its letters."""
+    with pytest.raises(limin.ConfigurationError, match="expected an iterable of prompts"):
+        await limin.generate_text_completions(prompts)
+
+
+async def test_progress_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    """Standard output stays free for the answers."""
+    async with serve() as server:
+        await limin.generate_text_completions(["a", "b"], base_url=server.base_url)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("limin: 2 done in ")
+
+
+async def test_progress_tells_what_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many requests are under way, and how long the server wants rest."""
+    seen: list[BatchState] = []
+    both, first = anyio.Event(), anyio.Event()
+
+    class Watched(BatchProgress):
+        def report(self, result: object) -> None:
+            super().report(result)
+            assert self._state is not None
+            seen.append(self._state())
+            first.set()
+
+    async def refuse_the_second(request: Request) -> bytes:
+        if request.prompt == "first":
+            await both.wait()
+            return http(completion("hi"))
+        both.set()
+        await first.wait()
+        return http(b"", "429 Slower", "retry-after: 500\r\n")
+
+    monkeypatch.setattr("limin.rendering.progress.BatchProgress", Watched)
+    async with serve(refuse_the_second) as server:
+        await limin.generate_text_completions(
+            ["first", "second"],
+            base_url=server.base_url,
+            on_error="return",
+            max_retries=0,
+        )
+    assert [state.in_flight for state in seen] == [1, 0]
+    assert seen[0].waits == 0.0
+    assert seen[1].waits > 400.0
+
+
+async def test_no_progress_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """Silence where silence is asked for."""
+    async with serve() as server:
+        await limin.generate_text_completions(
+            ["a"], base_url=server.base_url, show_progress=False
+        )
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_cancelled_batch_ends_at_once() -> None:
+    """Whoever cancels need not wait for a slow server."""
+
+    async def silent(request: Request) -> bytes:
+        started.set()
+        await anyio.sleep_forever()
+        return request.body
+
+    started = anyio.Event()
+    async with (
+        serve(silent) as server,
+        Client(server.base_url) as client,
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def ask() -> None:
+            await client.generate_text_completions(["a"] * 9, show_progress=False)
+
+        tasks.start_soon(ask)
+        await started.wait()
+        tasks.cancel_scope.cancel()
+    assert len(server.requests) <= 5
+
+
+async def refuse_one(request: Request) -> bytes:
+    """Refuses prompt 2, and answers any other with itself."""
+    if request.prompt == "2":
+        return http(b'{"error":{"message":"too odd"}}', "400 Bad Request")
+    return http(completion(request.prompt))
+
+
+def told(results: Iterable[limin.TextCompletion | limin.LiminError]) -> list[str]:
+    """The messages of completions, and the names of errors."""
+    return [
+        one.message if isinstance(one, limin.TextCompletion) else type(one).__name__
+        for one in results
+    ]
+
+
+async def test_errors_are_returned_in_their_places() -> None:
+    """Whoever asks for it gets a list, whatever happened."""
+    expected = ["0", "1", "BadRequestError", "3"]
+    prompts = [str(n) for n in range(4)]
+    conversations = [Conversation.from_prompts(prompt) for prompt in prompts]
+    async with serve(refuse_one) as server:
+        results = await limin.generate_text_completions(
+            prompts, base_url=server.base_url, on_error="return", show_progress=False
+        )
+        more = await limin.generate_text_completions_for_conversations(
+            conversations, base_url=server.base_url, on_error="return", show_progress=False
+        )
+    assert told(results) == told(more) == expected
+
+
+async def test_on_error_that_makes_no_sense() -> None:
+    """Told before anything is sent."""
+    with pytest.raises(limin.ConfigurationError, match="on_error: expected raise"):
+        await limin.generate_text_completions([], on_error="hide")  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("as_conversations", [True, False])
+async def test_results_come_as_they_finish(*, as_conversations: bool) -> None:
+    """With their places, of prompts and of conversations."""
+    last = anyio.Event()
+
+    async def first_last(request: Request) -> bytes:
+        if request.prompt == "0":
+            await last.wait()
+        return await refuse_one(request)
+
+    prompts = (str(n) for n in range(5))
+    questions = map(Conversation.from_prompts, prompts) if as_conversations else prompts
+    found = {}
+    async with (
+        serve(first_last) as server,
+        limin.iter_text_completions(questions, 2, base_url=server.base_url) as results,
+    ):
+        async for place, result in results:
+            found[place] = result
+            if len(found) == 4:
+                last.set()
+    assert list(found)[-1] == 0
+    assert told(found[place] for place in range(5)) == [
+        "0",
+        "1",
+        "BadRequestError",
+        "3",
+        "4",
+    ]
+
+
+async def test_slow_consumer_slows_the_requests_down() -> None:
+    """No more questions are asked than results can be held."""
+    made = 0
+
+    def prompts() -> Iterator[str]:
+        nonlocal made
+        while True:
+            made += 1
+            yield str(made)
+
+    taken = 0
+    async with (
+        serve() as server,
+        limin.iter_text_completions(prompts(), 3, base_url=server.base_url) as results,
+    ):
+        async for _ in results:
+            taken += 1
+            for _ in range(50):
+                await anyio.lowlevel.checkpoint()
+            assert made <= taken + 2 * 3
+            if taken == 20:
+                break
+    assert made <= 26
+
+
+async def take(results: limin.Results, found: list[tuple[int, object]]) -> None:
+    """Append all of *results* to *found*."""
+    async for place, result in results:
+        found.append((place, result))
+
+
+async def test_users_exception_comes_after_what_was_finished() -> None:
+    """Nothing that was paid for is lost by it."""
+
+    def prompts() -> Iterator[str]:
+        yield "a"
+        yield "b"
+        raise LookupError
+
+    found: list[tuple[int, object]] = []
+    async with (
+        serve() as server,
+        limin.iter_text_completions(prompts(), 3, base_url=server.base_url) as results,
+    ):
+        with pytest.raises(LookupError):
+            await take(results, found)
+    assert sorted(place for place, _ in found) == [0, 1]
+
+
+async def test_error_that_would_strike_every_prompt_ends_the_results() -> None:
+    """It is handed over in its place, and raised at the end: nothing ends silently."""
+
+    async def refuse(_request: Request) -> bytes:
+        return http(b'{"error":"Unauthorized"}', "401 Unauthorized")
+
+    found: list[tuple[int, object]] = []
+    prompts = (str(n) for n in range(1000))
+    async with (
+        serve(refuse) as server,
+        limin.iter_text_completions(prompts, 2, base_url=server.base_url) as results,
+    ):
+        with pytest.raises(limin.AuthenticationError):
+            await take(results, found)
+    assert 1 <= len(found) <= 3
+    assert {type(result) for _, result in found} == {limin.AuthenticationError}
+    assert len(server.requests) == len(found)
+
+
+async def test_user_s_exception_inside_the_block_comes_out_as_it_is() -> None:
+    """Which tasks limin runs is nothing that an `except` of the user's should know."""
+    cause = KeyError("why")
+
+    async def ask_and_fail(base_url: str) -> None:
+        prompts = ["a"] * 10
+        async with limin.iter_text_completions(prompts, base_url=base_url) as results:
+            async for _ in results:
+                problem = "mine"
+                raise ValueError(problem) from cause
+
+    async with serve() as server:
+        with pytest.raises(ValueError, match="mine") as caught:
+            await ask_and_fail(server.base_url)
+    assert caught.value.__cause__ is cause
+
+
+def test_several_exceptions_stay_a_group() -> None:
+    """What is one exception comes out alone, however deep; what is two, together."""
+    one, two = KeyboardInterrupt(), SystemExit()
+    both = BaseExceptionGroup("both", [one, two])
+    assert alone(BaseExceptionGroup("outer", [BaseExceptionGroup("inner", [one])])) is one
+    assert alone(both) is both
+
+
+@pytest.mark.parametrize("n_parallel", [1, 3, "auto"])
+@pytest.mark.parametrize("sized", [True, False])
+async def test_any_parallelism_answers_everything(
+    n_parallel: int | Literal["auto"], *, sized: bool
+) -> None:
+    """Each prompt is asked once and answered in its place."""
+    prompts = [str(n) for n in range(60)]
+    async with serve() as server, Client(server.base_url) as client:
+        answers = await client.generate_text_completions(
+            prompts if sized else iter(prompts), n_parallel, show_progress=False
+        )
+    assert [answer.message for answer in answers] == prompts
+    assert len(server.requests) == 60
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        http(b"", "429 Too Many Requests", "retry-after-ms: 1\r\n"),
+        http(text_of("Hel") + event_of({"error": {"code": 429, "message": "slower"}})),
+    ],
+    ids=["status", "stream"],
+)
+async def test_auto_sends_less_to_a_server_that_refuses(refusal: bytes) -> None:
+    """A server that takes two at once and says 429 to more refuses less than it answers."""
+
+    async def two_at_once(request: Request) -> bytes:
+        refused = server.in_flight > 2
+        await anyio.lowlevel.checkpoint()
+        if refused:
+            return refusal
+        return http(completion(request.prompt, usage={"completion_tokens": 1}))
+
+    async with serve(two_at_once) as server, Client(server.base_url) as client:
+        answers = await client.generate_text_completions(
+            ["hello"] * 100, "auto", show_progress=False, max_retries=20, stream=True
+        )
+    assert len(answers) == 100
+    assert len(server.requests) < 200
+
+
+async def test_refusal_in_a_stream_stops_the_batch_too() -> None:
+    """A gateway may tell of a wrong key after it has said that all is well."""
+    refusal = http(ROLE + event_of({"error": {"code": 401, "message": "no such key"}}))
+
+    async def nobody(_request: Request) -> bytes:
+        return refusal
+
+    async with serve(nobody) as server, Client(server.base_url) as client:
+        results = await client.generate_text_completions(
+            ["hello"] * 100, 2, show_progress=False, on_error="return", stream=True
+        )
+    assert {type(one) for one in results} == {limin.StreamError, limin.NotSentError}
+    assert len(server.requests) <= 2
+
+
+async def test_auto_stops_at_what_would_strike_every_prompt() -> None:
+    """A wrong key is found out by the first few requests, and no more are sent."""
+
+    async def nobody(_request: Request) -> bytes:
+        return http(b"", "401 Unauthorized")
+
+    async with serve(nobody) as server, Client(server.base_url) as client:
+        results = await client.generate_text_completions(
+            ["hello"] * 100, "auto", show_progress=False, on_error="return"
+        )
+    assert {type(one) for one in results} == {
+        limin.AuthenticationError,
+        limin.NotSentError,
+    }
+    assert len(server.requests) <= 4
+
+
+class Interrupt(BaseException):
+    """Like Ctrl-C, but for no event loop to see."""
+
+
+async def test_interrupt_in_a_worker_comes_out_alone() -> None:
+    """What ends the program is not dressed up by the tasks that it passes."""
+
+    def interrupted() -> Iterator[str]:
+        yield "hello"
+        raise Interrupt
+
+    async def ask(base_url: str) -> None:
+        async with limin.iter_text_completions(interrupted(), base_url=base_url) as results:
+            async for _ in results:
+                pass
+
+    async with serve() as server:
+        with pytest.raises(Interrupt):
+            await ask(server.base_url)

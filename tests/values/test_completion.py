@@ -1,0 +1,262 @@
+import copy
+import math
+import pickle
+from typing import Any
+
+import attrs
+import pytest
+from builders import TIMING, body_of, capture, read
+
+from limin.values.completion import Choice, TextCompletion, Usage
+from limin.values.conversation import Conversation, Message
+from limin.values.log_probs import LogProbs, Position, TokenLogProb, TokenPosition
+from limin.values.timing import Timing
+from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
+
+HOT = "llama.cpp-b11549-logprobs_top1_hot"
+
+
+def completion_of(*choices: Choice, **fields: Any) -> TextCompletion:
+    """A completion of *choices*, asked for at a known time."""
+    return TextCompletion(
+        conversation=Conversation.from_prompts("hi"),
+        model="asked-model",
+        choices=choices,
+        timing=TIMING,
+        **fields,
+    )
+
+
+def test_first_choice_is_the_answer() -> None:
+    """What a completion says of its answer is what its first choice says."""
+    log_probs = LogProbs(lambda: ([Position("four", -0.5)], ()))
+    first = Choice(
+        message="four",
+        finish_reason="stop",
+        refusal="no",
+        reasoning="2 + 2",
+        log_probs=log_probs,
+    )
+    completion = completion_of(first, Choice(message="five", index=1))
+    assert completion.message == completion.content == "four"
+    assert completion.finish_reason == "stop"
+    assert completion.refusal == "no"
+    assert completion.reasoning == "2 + 2"
+    assert completion.log_probs is log_probs
+    assert completion.token_log_probs == [TokenLogProb("four", -0.5)]
+    assert completion.full_token_log_probs == [[]]
+    assert [choice.message for choice in completion.choices] == ["four", "five"]
+
+
+def test_what_was_not_sent_is_none() -> None:
+    """What the server did not send is None, never zero and never a guess."""
+    completion = completion_of(Choice())
+    assert completion.message == ""
+    for name in (
+        "finish_reason",
+        "refusal",
+        "reasoning",
+        "log_probs",
+        "token_log_probs",
+        "full_token_log_probs",
+        "prompt_log_probs",
+        "served_model",
+        "usage",
+        "id",
+        "request_id",
+    ):
+        assert getattr(completion, name) is None, name
+    assert completion.warnings == ()
+    assert set(attrs.asdict(Usage()).values()) == {None}
+
+
+def test_times() -> None:
+    """The times of the completion are those of its timing."""
+    completion = completion_of(Choice())
+    assert completion.start_time == 1000.0
+    assert completion.end_time == 1002.5
+    assert completion.duration == 2.25
+    assert completion.timing == Timing(start_time=1000.0, end_time=1002.5, duration=2.25)
+
+
+def test_to_message_goes_on() -> None:
+    """The answer can be put at the end of the conversation that it answers."""
+    completion = completion_of(Choice(message="hello"))
+    completion.conversation.add_message(completion.to_message())
+    assert completion.conversation.messages[-1] == Message("assistant", "hello")
+
+
+def test_repr_leaves_out_the_body() -> None:
+    """The repr shows the answer and not the body that it came in."""
+    completion = completion_of(Choice(message="hello"), raw_bytes=b'{"vendor": "field"}')
+    assert "message='hello'" in repr(completion)
+    assert "vendor" not in repr(completion)
+
+
+def test_completion_cannot_change() -> None:
+    """An answer stays what it was."""
+    with pytest.raises(AttributeError):
+        completion_of(Choice()).model = "other"  # type: ignore[misc]  # the mistake itself
+
+
+@pytest.mark.parametrize(
+    ("raw_bytes", "raw"),
+    [
+        (b'{"a": [1, null]}', {"a": [1, None]}),
+        (b'\xef\xbb\xbf\n\n{"a": 1}', {"a": 1}),
+        (b'{"a": "\xff"}', {"a": "\ufffd"}),
+        (b'{"a": -Infinity}', {"a": -math.inf}),
+    ],
+)
+def test_raw(raw_bytes: bytes, raw: object) -> None:
+    """The parsed body holds all that the server sent, and what JSON forbids too."""
+    assert completion_of(Choice(), raw_bytes=raw_bytes).raw == raw
+
+
+def test_raw_is_parsed_anew() -> None:
+    """Whoever changes the parsed body changes a copy."""
+    completion = read(body_of("4"))
+    first: Any = completion.raw
+    first.clear()
+    assert completion.raw == body_of("4")
+
+
+def test_vendor_fields_are_in_raw() -> None:
+    """What only one server sends can be looked up in the parsed body."""
+    raw: Any = read(capture(HOT)["body"]).raw
+    assert raw["timings"]["predicted_n"] == 16
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+@pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
+def test_completion_can_be_pickled(protocol: int, *, looked_at: bool) -> None:
+    """A completion goes to another process with everything, log probabilities too."""
+    completion = read(capture(HOT)["body"], headers={"x-request-id": "req-1"})
+    if looked_at:
+        assert completion.token_log_probs
+    restored = pickle.loads(pickle.dumps(completion, protocol))  # noqa: S301 (our own bytes)
+    assert restored == completion
+    assert restored.token_log_probs == completion.token_log_probs
+    assert restored.full_token_log_probs == completion.full_token_log_probs
+    assert restored.raw_bytes == completion.raw_bytes
+    assert restored.request_id == "req-1"
+    assert restored.conversation is not completion.conversation
+
+
+def test_completion_with_warnings_can_be_pickled() -> None:
+    """What was odd about an answer is known in another process too."""
+    completion = read({"choices": [{"finish_reason": "length"}]}, asks_log_probs=True)
+    restored = pickle.loads(pickle.dumps(completion))  # noqa: S301 (our own bytes)
+    assert len(restored.warnings) == 2
+    assert restored.warnings == completion.warnings
+
+
+def odd(code: WarningCode) -> ResponseWarning:
+    """A warning of which only its code matters."""
+    return ResponseWarning(code, "$.here", "expected this, found that")
+
+
+def odd_choice(mended: WarningCode, diagnosed: WarningCode) -> Choice:
+    """A choice of one token, with something odd about its reading and its numbers."""
+    log_probs = LogProbs(
+        lambda: ([Position("4", -0.5)], (odd(mended),)),
+        lambda _positions: (odd(diagnosed),),
+    )
+    return Choice(message="4", log_probs=log_probs)
+
+
+def test_warnings_are_those_of_the_body_and_of_every_choice() -> None:
+    """What is odd about any part of the answer is told, the body's own first."""
+    completion = completion_of(
+        odd_choice(WarningCode.LOG_PROB_SENTINEL, WarningCode.TEXT_MISMATCH),
+        Choice(message="none came"),
+        odd_choice(WarningCode.LOG_PROB_UNKNOWN, WarningCode.STALE_ALTERNATIVES),
+        body_warnings=(odd(WarningCode.BODY_MENDED),),
+    )
+    assert [warning.code for warning in completion.warnings] == [
+        "body-mended",
+        "log-prob-sentinel",
+        "text-mismatch",
+        "log-prob-unknown",
+        "stale-alternatives",
+    ]
+    assert completion.body_warnings == (odd(WarningCode.BODY_MENDED),)
+
+
+def test_warnings_of_the_body_need_no_decoding() -> None:
+    """Whoever asks for the body's warnings alone pays for nothing else."""
+    loads: list[str] = []
+    choice = Choice(log_probs=LogProbs(lambda: (loads.append("load") or (), ())))
+    assert completion_of(choice).body_warnings == ()
+    assert loads == []
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (1, "expected this, found that (at `$.here`; body-mended)"),
+        (4, "expected this, found that (at `$.here` and 3 more; body-mended)"),
+    ],
+)
+def test_warning_says_where_and_how_often(count: int, words: str) -> None:
+    """One sentence with the place, the number of places, and the stable name."""
+    warning = ResponseWarning(
+        WarningCode.BODY_MENDED, "$.here", "expected this, found that", count
+    )
+    assert str(warning) == words
+
+
+def test_codes_are_stable() -> None:
+    """A code is its own text, no two are the same, and the category is a warning."""
+    assert len({str(code) for code in WarningCode}) == len(WarningCode) == 15
+    assert all(code.value == code.name.lower().replace("_", "-") for code in WarningCode)
+    assert issubclass(LiminWarning, UserWarning)
+
+
+PROMPT = [
+    None,
+    {
+        "6": {"logprob": -7.5, "rank": 90, "decoded_token": "What"},
+        "1": {"logprob": -0.5, "rank": 1, "decoded_token": "The"},
+    },
+    {"11": {"logprob": -0.25, "rank": 1, "decoded_token": " is"}},
+]
+
+
+def test_log_probs_of_the_prompt() -> None:
+    """The first token has none, and each other one its own beside the likely ones."""
+    prompt = read({**body_of("4"), "prompt_logprobs": PROMPT}).prompt_log_probs
+    assert prompt is not None
+    what, the = TokenLogProb("What", -7.5, None, 6), TokenLogProb("The", -0.5, None, 1)
+    be = TokenLogProb(" is", -0.25, None, 11)
+    assert list(prompt) == [
+        None,
+        TokenPosition(sampled=what, alternatives=(the, what)),
+        TokenPosition(sampled=be, alternatives=(be,)),
+    ]
+
+
+@pytest.mark.parametrize("found", [None, []])
+def test_no_log_probs_of_the_prompt(found: object) -> None:
+    """Without them there is None, never an empty prompt."""
+    assert read({**body_of("4"), "prompt_logprobs": found}).prompt_log_probs is None
+
+
+def test_prompt_stays_out_of_the_repr() -> None:
+    """The log probabilities of the prompt hold the prompt, and the repr does not."""
+    completion = read({**body_of("4"), "prompt_logprobs": PROMPT})
+    assert "prompt_log_probs" not in repr(completion)
+
+
+def test_completion_can_be_copied() -> None:
+    """A deep copy equals the original, and is one of its own."""
+    completion = read(capture(HOT)["body"])
+    assert copy.deepcopy(completion) == completion
+    assert copy.copy(completion) == completion
+
+
+def test_pretty_log_probs_when_there_are_none() -> None:
+    """Without log probabilities there is a sentence in their place."""
+    assert completion_of(Choice(message="4")).to_pretty_log_probs_string() == (
+        "No token log probabilities available."
+    )

@@ -1,0 +1,274 @@
+import math
+from typing import Any
+
+import attrs
+import pytest
+
+from limin.errors import ConfigurationError
+from limin.values.configuration import (
+    CompletionOptions,
+    ModelConfiguration,
+    checked_on_warning,
+    resolve_configuration,
+)
+
+PLAN = "my secret plan for tonight"
+
+FITTING: dict[str, list[Any]] = {
+    "model": ["gpt-4o", "a/b:free", "x"],
+    "temperature": [None, 0, 0.0, 0.7, 2, 1e6],
+    "max_tokens": [None, 1, 10**9],
+    "top_p": [None, 0, 0.5, 1],
+    "stop": [None, "\n", "", ("a", "b"), ()],
+    "seed": [None, 0, -1, 2**63],
+    "presence_penalty": [None, -2, 0.0, 2.5],
+    "frequency_penalty": [None, -2, 0.0, 2.5],
+    "log_probs": [True, False],
+    "stream": [True, False],
+    "extra_body": [None, {}, {"min_p": 0.1, "n": 2}],
+}
+
+# Field, value, what the error says was expected, what it says was found.
+MISFITTING: list[tuple[str, Any, str, str]] = [
+    ("model", "", "the name of a model", "a str"),
+    ("model", None, "the name of a model", "None"),
+    ("model", 4, "the name of a model", "4"),
+    ("model", [PLAN], "the name of a model", "a list"),
+    ("temperature", -0.1, "a finite number of at least 0, or None", "-0.1"),
+    ("temperature", math.inf, "a finite number of at least 0, or None", "inf"),
+    ("temperature", math.nan, "a finite number of at least 0, or None", "nan"),
+    ("temperature", True, "a finite number of at least 0, or None", "True"),
+    ("temperature", PLAN, "a finite number of at least 0, or None", "a str"),
+    ("max_tokens", 0, "an integer of at least 1, or None", "0"),
+    ("max_tokens", -5, "an integer of at least 1, or None", "-5"),
+    ("max_tokens", 1.5, "an integer of at least 1, or None", "1.5"),
+    ("max_tokens", True, "an integer of at least 1, or None", "True"),
+    ("max_tokens", "16", "an integer of at least 1, or None", "a str"),
+    ("top_p", -0.1, "a finite number of at least 0 and at most 1, or None", "-0.1"),
+    ("top_p", 1.1, "a finite number of at least 0 and at most 1, or None", "1.1"),
+    ("top_p", math.nan, "a finite number of at least 0 and at most 1, or None", "nan"),
+    ("top_p", "1", "a finite number of at least 0 and at most 1, or None", "a str"),
+    ("stop", 7, "a str, a sequence of str, or None", "7"),
+    ("stop", (PLAN, 7), "a str, a sequence of str, or None", "a tuple"),
+    ("stop", {PLAN}, "a str, a sequence of str, or None", "a set"),
+    ("stop", b"\n", "a str, a sequence of str, or None", "a bytes"),
+    ("seed", 1.0, "an integer, or None", "1.0"),
+    ("seed", False, "an integer, or None", "False"),
+    ("seed", PLAN, "an integer, or None", "a str"),
+    ("presence_penalty", math.inf, "a finite number, or None", "inf"),
+    ("presence_penalty", -math.inf, "a finite number, or None", "-inf"),
+    ("presence_penalty", PLAN, "a finite number, or None", "a str"),
+    ("frequency_penalty", math.nan, "a finite number, or None", "nan"),
+    ("frequency_penalty", PLAN, "a finite number, or None", "a str"),
+    ("log_probs", 1, "True or False", "1"),
+    ("log_probs", None, "True or False", "None"),
+    ("log_probs", PLAN, "True or False", "a str"),
+    ("top_log_probs", -2, "an integer of at least -1, or None", "-2"),
+    ("top_log_probs", 5.0, "an integer of at least -1, or None", "5.0"),
+    ("top_log_probs", PLAN, "an integer of at least -1, or None", "a str"),
+    ("extra_body", PLAN, "a mapping, or None", "a str"),
+    ("extra_body", [("seed", PLAN)], "a mapping, or None", "a list"),
+    ("extra_body", 3, "a mapping, or None", "3"),
+]
+
+
+def test_defaults() -> None:
+    """Without options gpt-4o answers at temperature 0.7, and the rest is the server's."""
+    assert attrs.asdict(ModelConfiguration()) == {
+        "model": "gpt-4o",
+        "temperature": 0.7,
+        "max_tokens": None,
+        "top_p": None,
+        "stop": None,
+        "seed": None,
+        "presence_penalty": None,
+        "frequency_penalty": None,
+        "log_probs": False,
+        "top_log_probs": None,
+        "extra_body": None,
+        "stream": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name in FITTING for value in FITTING[name]]
+)
+def test_value_that_fits_is_kept(name: str, value: Any) -> None:
+    """Values up to and on their bounds are taken as they are."""
+    assert getattr(ModelConfiguration(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize("number", [None, -1, 0, 20, 200_000])
+def test_top_log_probs_that_fit(number: int | None) -> None:
+    """Any number of alternatives may be asked for, and -1 for all there are."""
+    configuration = ModelConfiguration(log_probs=True, top_log_probs=number)
+    assert configuration.top_log_probs == number
+
+
+@pytest.mark.parametrize(("name", "value", "expected", "found"), MISFITTING)
+def test_value_that_does_not_fit_is_refused(
+    name: str, value: Any, expected: str, found: str
+) -> None:
+    """The error says what was expected and what was found, and shows no text."""
+    with pytest.raises(ConfigurationError) as caught:
+        ModelConfiguration(**{name: value})
+    assert str(caught.value) == f"{name}: expected {expected}, found {found}"
+    assert isinstance(caught.value, ValueError)
+
+
+def test_top_log_probs_alone() -> None:
+    """Alternatives without log probabilities are refused here, not by the server."""
+    with pytest.raises(ConfigurationError) as caught:
+        ModelConfiguration(top_log_probs=5)
+    assert str(caught.value) == (
+        "top_log_probs: expected log_probs=True beside it, found top_log_probs=5 alone"
+    )
+
+
+def test_list_of_stops_is_copied() -> None:
+    """A list of stops that grows later does not change the configuration."""
+    stops = ["a"]
+    configuration = ModelConfiguration(stop=stops)
+    stops.append("b")
+    assert configuration.stop == ("a",)
+
+
+def test_extra_body_is_copied() -> None:
+    """A field added to the caller's mapping later is not sent."""
+    extra = {"min_p": 0.1}
+    configuration = ModelConfiguration(extra_body=extra)
+    extra["messages"] = 1.0
+    assert configuration.extra_body == {"min_p": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("name", "home"),
+    [
+        ("messages", "the prompt or conversation"),
+        ("stream", "the option `stream` or the stream functions"),
+    ],
+)
+def test_extra_body_may_not_replace_what_limin_sends(name: str, home: str) -> None:
+    """A field that would break the request is refused by its name, not its value."""
+    with pytest.raises(ConfigurationError) as caught:
+        ModelConfiguration(extra_body={name: PLAN, "min_p": 0.1})
+    assert str(caught.value) == f"extra_body: {name!r} is set by {home}, not here"
+
+
+def test_extra_body_stays_out_of_the_repr() -> None:
+    """What a vendor's field holds may be a prompt, so the repr leaves it out."""
+    assert PLAN not in repr(ModelConfiguration(extra_body={"guided_regex": PLAN}))
+
+
+def test_configuration_cannot_change() -> None:
+    """A configuration that is shared between calls stays the same."""
+    with pytest.raises(AttributeError):
+        ModelConfiguration().seed = 3  # type: ignore[misc]  # the mistake itself
+
+
+def test_fields_go_by_name() -> None:
+    """No field of a configuration can be given by its position."""
+    with pytest.raises(TypeError):
+        ModelConfiguration("gpt-4o")  # type: ignore[misc]  # the mistake itself
+
+
+def test_options_are_the_fields() -> None:
+    """Type checkers know each field as an option, under its type, and some more."""
+    options = CompletionOptions.__annotations__
+    fields = attrs.fields_dict(ModelConfiguration)
+    assert set(options) == {
+        *fields,
+        "model_configuration",
+        "timeout",
+        "idle_timeout",
+        "max_retries",
+        "on_warning",
+    }
+    types = {name: options[name].__forward_arg__ for name in fields}
+    assert types == {name: field.type for name, field in fields.items()}
+    assert CompletionOptions.__required_keys__ == frozenset()
+
+
+def test_no_options() -> None:
+    """Without options the defaults hold."""
+    assert resolve_configuration({}) == ModelConfiguration()
+
+
+def test_given_configuration_holds() -> None:
+    """Without other options the given configuration is the one that is used."""
+    given = ModelConfiguration(model="a", temperature=0.1, seed=1)
+    assert resolve_configuration({"model_configuration": given}) is given
+
+
+def test_option_wins_over_the_configuration() -> None:
+    """An explicit option replaces that field of the configuration, and no other."""
+    given = ModelConfiguration(model="a", temperature=0.1, seed=1)
+    resolved = resolve_configuration({"model_configuration": given, "seed": 2})
+    assert resolved == ModelConfiguration(model="a", temperature=0.1, seed=2)
+    assert given.seed == 1
+
+
+def test_explicit_none_wins() -> None:
+    """None given explicitly leaves the field to the server."""
+    given = ModelConfiguration(temperature=0.1, seed=1)
+    resolved = resolve_configuration(
+        {"model_configuration": given, "seed": None, "temperature": None}
+    )
+    assert (resolved.seed, resolved.temperature) == (None, None)
+    assert resolve_configuration({"temperature": None}).temperature is None
+
+
+def test_no_configuration_is_the_default_one() -> None:
+    """`model_configuration=None` is the same as not giving one."""
+    resolved = resolve_configuration({"model_configuration": None, "model": "a"})
+    assert resolved == ModelConfiguration(model="a")
+
+
+def test_timeout_is_no_field() -> None:
+    """A time limit is an option of the call, not of the model."""
+    assert resolve_configuration({"timeout": 3.0}) == ModelConfiguration()
+
+
+def test_on_warning_is_no_field() -> None:
+    """What becomes of warnings is an option of the call, not of the model."""
+    assert resolve_configuration({"on_warning": "raise"}) == ModelConfiguration()
+    assert CompletionOptions.__annotations__["on_warning"].__forward_arg__ == "OnWarning"
+
+
+@pytest.mark.parametrize("on_warning", ["ignore", "warn", "raise"])
+def test_on_warning_that_there_is(on_warning: Any) -> None:
+    """Three things can become of a warning."""
+    assert checked_on_warning(on_warning) == on_warning
+
+
+@pytest.mark.parametrize("on_warning", ["error", "", None, True, ["warn"], PLAN])
+def test_on_warning_that_there_is_not(on_warning: Any) -> None:
+    """Anything else is refused, without repeating it."""
+    with pytest.raises(ConfigurationError) as caught:
+        checked_on_warning(on_warning)
+    assert str(caught.value) == "on_warning: expected ignore, warn, raise; found another"
+
+
+def test_resolved_options_are_checked() -> None:
+    """A bad option is found before anything is sent, also beside a good configuration."""
+    with pytest.raises(ConfigurationError, match="top_log_probs: expected log_probs=True"):
+        resolve_configuration(
+            {
+                "model_configuration": ModelConfiguration(log_probs=True, top_log_probs=2),
+                "log_probs": False,
+            }
+        )
+
+
+def test_unknown_options_are_named() -> None:
+    """A misspelt option is a TypeError, like any unexpected argument, without its value."""
+    options: Any = {"temprature": PLAN, "modle": PLAN, "seed": 1}
+    with pytest.raises(TypeError) as caught:
+        resolve_configuration(options)
+    assert str(caught.value) == "unexpected keyword argument: 'modle', 'temprature'"
+
+
+def test_model_configuration_of_the_wrong_type() -> None:
+    """A model name in the place of a configuration is refused by name."""
+    with pytest.raises(ConfigurationError, match="found a str"):
+        resolve_configuration({"model_configuration": "gpt-4o"})

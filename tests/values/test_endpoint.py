@@ -1,0 +1,332 @@
+import pickle
+
+import pytest
+
+from limin.errors import ConfigurationError
+from limin.values.endpoint import (
+    ApiKey,
+    Endpoint,
+    Limits,
+    check_header_name,
+    check_header_value,
+    named_in_environment,
+)
+
+KEY = "sk-this-opens-nothing"
+LOCAL = "http://127.0.0.1:8080/v1"
+OPENAI = "https://api.openai.com/v1"
+
+
+def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the caller names is where and as whom limin asks."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://elsewhere/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-another")
+    endpoint = Endpoint.resolve(LOCAL, KEY)
+    assert endpoint.base_url == LOCAL
+    assert endpoint.request_headers()["authorization"] == f"Bearer {KEY}"
+
+
+def test_environment_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without arguments the two OPENAI_ variables say where and as whom."""
+    monkeypatch.setenv("OPENAI_BASE_URL", LOCAL)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    endpoint = Endpoint.resolve()
+    assert endpoint.base_url == LOCAL
+    assert endpoint.request_headers()["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("base_url", [None, ""])
+def test_openai_is_the_last_resort(
+    monkeypatch: pytest.MonkeyPatch, base_url: str | None
+) -> None:
+    """An empty variable or argument is as good as none, and OpenAI is asked."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    assert Endpoint.resolve(base_url, KEY).base_url == OPENAI
+
+
+@pytest.mark.parametrize("api_key", [None, ""])
+def test_no_key_sends_no_authorization(
+    monkeypatch: pytest.MonkeyPatch, api_key: str | None
+) -> None:
+    """Without a key there is no Authorization header, not even an empty one."""
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    endpoint = Endpoint.resolve(LOCAL, api_key)
+    assert endpoint.api_key is None
+    assert endpoint.request_headers() == {
+        "content-type": "application/json",
+        "accept": "application/json",
+    }
+    assert endpoint.secrets() == ()
+
+
+def test_empty_key_is_no_key_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An empty `api_key` keeps the environment's key from a server of one's own."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert "authorization" not in Endpoint.resolve(LOCAL, "").request_headers()
+
+
+@pytest.mark.parametrize(
+    ("base_url", "completions_url"),
+    [
+        (LOCAL, f"{LOCAL}/chat/completions"),
+        (f"{LOCAL}/", f"{LOCAL}/chat/completions"),
+        (f"{LOCAL}//", f"{LOCAL}/chat/completions"),
+        ("http://localhost", "http://localhost/chat/completions"),
+        ("https://[::1]:8000/v1", "https://[::1]:8000/v1/chat/completions"),
+        (
+            "https://me.openai.azure.com/openai/deployments/gpt?api-version=2024-10-21",
+            (
+                "https://me.openai.azure.com/openai/deployments/gpt/chat/completions"
+                "?api-version=2024-10-21"
+            ),
+        ),
+        (
+            "https://me.openai.azure.com/openai/deployments/gpt/?a=/b&c=%20",
+            (
+                "https://me.openai.azure.com/openai/deployments/gpt/chat/completions"
+                "?a=/b&c=%20"
+            ),
+        ),
+        ("HTTP://LOCALHOST/V1", "http://LOCALHOST/V1/chat/completions"),
+    ],
+)
+def test_completions_url(base_url: str, completions_url: str) -> None:
+    """The path is added to the URL's path, and a query stays at the end."""
+    assert Endpoint.resolve(base_url, KEY).completions_url == completions_url
+
+
+@pytest.mark.parametrize(
+    ("base_url", "host"),
+    [(LOCAL, "127.0.0.1:8080"), (OPENAI, "api.openai.com"), ("http://[::1]/", "[::1]")],
+)
+def test_host(base_url: str, host: str) -> None:
+    """The host is named with its port if there is one."""
+    assert Endpoint.resolve(base_url, KEY).host == host
+
+
+@pytest.mark.parametrize(("value", "named"), [(None, False), ("", False), (LOCAL, True)])
+def test_named_in_environment(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, *, named: bool
+) -> None:
+    """A program can tell whether the environment names an endpoint."""
+    if value is not None:
+        monkeypatch.setenv("OPENAI_BASE_URL", value)
+    assert named_in_environment() is named
+
+
+EXPECTED = "base_url: expected http:// or https://, a host and a path, all ASCII; found"
+
+
+SCHEME = "another scheme, no scheme, or no host to connect to"
+READ = "an address that cannot be read"
+CHARACTER = "a character that no URL holds, or a fragment"
+WITH_USER = "a user name or password; pass api_key or headers"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "found"),
+    [
+        ("localhost:8080/v1", SCHEME),
+        ("/v1", SCHEME),
+        ("ftp://host/v1", SCHEME),
+        ("http://", SCHEME),
+        ("http:///v1", SCHEME),
+        ("http://127.0.0.1:0/v1", SCHEME),
+        ("https://:443/v1", SCHEME),
+        ("sk-this-opens-nothing", SCHEME),
+        ("https:/me:hunter22@host/v1", SCHEME),
+        ("me:hunter22@host/v1", SCHEME),
+        ("ftp://me:hunter22@host/v1", SCHEME),
+        ("http://[::1/v1", READ),
+        ("http://host:port/v1", READ),
+        ("http://host:70000/v1", READ),
+        ("http://höst/v1", CHARACTER),
+        ("http://host/v 1", CHARACTER),
+        (" http://host/v1", CHARACTER),
+        ("http://host/v1\r\nx: y", CHARACTER),
+        ("http://ho\tst/v1", CHARACTER),
+        ("http://ho\\st/v1", CHARACTER),
+        ("http://host/v1#top", CHARACTER),
+        ("http://me:hunter22@host/v1", WITH_USER),
+        ("http://hunter22@host/v1", WITH_USER),
+        ("http://:hunter22@host/v1", WITH_USER),
+        ("http://me:hunter22@ho st/v1", WITH_USER),
+        (
+            "http://host/v1/chat/completions",
+            "/chat/completions at its end, which limin adds",
+        ),
+        ("http://host/chat/completions/", "/chat/completions at its end, which limin adds"),
+        (5, "a int"),
+    ],
+)
+def test_url_that_makes_no_sense(base_url: str, found: str) -> None:
+    """A URL that no request could go to is refused, and not shown: it may be a key."""
+    with pytest.raises(ConfigurationError) as caught:
+        Endpoint.resolve(base_url, "http://host/v1")
+    assert str(caught.value) == f"{EXPECTED} {found}"
+
+
+def test_url_of_the_environment_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that holds no URL is as wrong as an argument."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "localhost")
+    with pytest.raises(ConfigurationError, match="found another scheme"):
+        Endpoint.resolve()
+
+
+@pytest.mark.parametrize("base_url", [None, OPENAI, "https://API.OpenAI.com:443/v1"])
+@pytest.mark.parametrize("api_key", [None, ""])
+def test_openai_needs_a_key(base_url: str | None, api_key: str | None) -> None:
+    """OpenAI without a key is refused here, and the error names the variable."""
+    with pytest.raises(ConfigurationError) as caught:
+        Endpoint.resolve(base_url, api_key)
+    assert str(caught.value) == (
+        "api_key: expected a key for api.openai.com, found none; "
+        "set OPENAI_API_KEY or pass api_key"
+    )
+
+
+def test_own_authorization_is_a_key() -> None:
+    """Whoever brings an Authorization header needs no key, in whatever case."""
+    endpoint = Endpoint.resolve(OPENAI, headers={"AUTHORIZATION": "Bearer mine"})
+    assert endpoint.request_headers()["authorization"] == "Bearer mine"
+
+
+def test_own_headers_win() -> None:
+    """The caller's headers replace limin's, whatever their case."""
+    endpoint = Endpoint.resolve(
+        LOCAL, KEY, {"Authorization": "Basic abc", "Accept": "*/*", "X-Team": "blue"}
+    )
+    assert endpoint.request_headers() == {
+        "content-type": "application/json",
+        "accept": "*/*",
+        "authorization": "Basic abc",
+        "x-team": "blue",
+    }
+
+
+def test_headers_are_copied() -> None:
+    """A header added to the caller's mapping later is not sent."""
+    headers = {"x-team": "blue"}
+    endpoint = Endpoint.resolve(LOCAL, headers=headers)
+    headers["x-late"] = "yes"
+    assert "x-late" not in endpoint.request_headers()
+
+
+def test_secrets() -> None:
+    """The key and the values of the caller's headers must not be seen."""
+    endpoint = Endpoint.resolve(LOCAL, KEY, {"api-key": "azure-key"})
+    assert endpoint.secrets() == (KEY, "azure-key")
+
+
+def test_repr_holds_no_key() -> None:
+    """Neither the key nor a header's value is in a repr or a str."""
+    endpoint = Endpoint.resolve(LOCAL, KEY, {"api-key": "azure-key"})
+    assert repr(endpoint) == f"Endpoint(base_url='{LOCAL}', api_key=ApiKey('***'))"
+    assert str(endpoint.api_key) == "ApiKey('***')"
+    assert f"{endpoint.api_key!r:>14}" == " ApiKey('***')"
+
+
+def test_key_reveals_itself_when_asked() -> None:
+    """The request gets the key itself, and a pickled endpoint still works."""
+    assert ApiKey(KEY).reveal() == KEY
+    restored = pickle.loads(pickle.dumps(Endpoint.resolve(LOCAL, KEY)))  # noqa: S301 (our own bytes)
+    assert restored.request_headers()["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("character", ["\r", "\n", "\0", "\x7f", "é", "\u2028"])
+@pytest.mark.parametrize("place", [0, 6, len(KEY)])
+def test_key_that_no_header_can_carry(character: str, place: int) -> None:
+    """A key with a line end or the like is refused by its place, and not shown."""
+    with pytest.raises(ConfigurationError) as caught:
+        Endpoint.resolve(LOCAL, KEY[:place] + character + KEY[place:])
+    assert str(caught.value) == (
+        f"api_key: expected printable ASCII, found U+{ord(character):04X} "
+        f"at character {place} of {len(KEY) + 1}"
+    )
+
+
+def test_key_of_the_environment_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that was read from a file with its line end is refused, and not shown."""
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\n")
+    with pytest.raises(ConfigurationError) as caught:
+        Endpoint.resolve(LOCAL)
+    assert KEY not in str(caught.value)
+    assert "U+000A" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["", "a b\tc", "~!@#$%^&*()[]{}'\""])
+def test_header_values_that_http_can_carry(value: str) -> None:
+    """Printable ASCII, spaces and tabs pass as they are."""
+    check_header_value("x-team", value)
+    endpoint = Endpoint.resolve(LOCAL, headers={"x-team": value})
+    assert endpoint.request_headers()["x-team"] == value
+
+
+@pytest.mark.parametrize("character", ["\r", "\n", "\0", "\x1b", "é"])
+def test_header_value_that_http_cannot_carry(character: str) -> None:
+    """A value that would end its header is refused by its place, and not shown."""
+    with pytest.raises(ConfigurationError) as caught:
+        Endpoint.resolve(LOCAL, headers={"api-key": f"{KEY}{character}x: y"})
+    assert str(caught.value) == (
+        f"headers['api-key']: expected printable ASCII, found U+{ord(character):04X} "
+        f"at character {len(KEY)} of {len(KEY) + 5}"
+    )
+
+
+@pytest.mark.parametrize("name", ["x-team", "X_Team", "1", "!#$%&'*+.^_`|~-"])
+def test_header_names_that_http_knows(name: str) -> None:
+    """Every name that RFC 9110 allows passes."""
+    check_header_name(name)
+    assert Endpoint.resolve(LOCAL, headers={name: "y"}).headers == {name: "y"}
+
+
+@pytest.mark.parametrize(
+    "name", ["", "x team", "x:y", "x\r", "x\ny", "x\0", "é", "x\n", "x,y"]
+)
+def test_header_name_that_http_does_not_know(name: str) -> None:
+    """A name that would be read as another header is refused."""
+    with pytest.raises(ConfigurationError) as caught:
+        Endpoint.resolve(LOCAL, headers={name: "y"})
+    assert str(caught.value) == (
+        "headers: expected letters, digits and dashes as names, found another"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (("http://h/v1", 5), "api_key: expected a str, found a int"),
+        (("http://h/v1", None, {"a": None}), r"headers\['a'\]: expected a str, found a No"),
+        (("http://h/v1", None, {5: "a"}), "headers: expected letters"),
+    ],
+)
+def test_arguments_of_the_wrong_type(arguments: tuple[str, ...], found: str) -> None:
+    """Told in limin's words, not in Python's."""
+    with pytest.raises(ConfigurationError, match=found):
+        Endpoint.resolve(*arguments)
+
+
+@pytest.mark.parametrize(
+    "name", ["connect_seconds", "header_bytes", "headers", "body_bytes"]
+)
+@pytest.mark.parametrize("value", [0, -1, "many", None, float("nan")])
+def test_limit_that_makes_no_sense(name: str, value: object) -> None:
+    """A limit is a number above 0."""
+    with pytest.raises(ConfigurationError, match=f"{name}: expected a number above 0"):
+        Limits(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "CONNECTION"])
+def test_header_that_frames_the_request(name: str) -> None:
+    """Two lengths are how one request becomes two."""
+    with pytest.raises(ConfigurationError, match=f"none that limin itself sets.*{name}"):
+        Endpoint.resolve(LOCAL, headers={name: "5"})
+
+
+def test_header_line_as_name() -> None:
+    """A whole header line in the place of a name is not shown."""
+    with pytest.raises(ConfigurationError) as caught:
+        Endpoint.resolve("http://h/v1", headers={"Authorization: Bearer sk-abcdefgh": ""})
+    assert "sk-abcdefgh" not in str(caught.value)

@@ -1,0 +1,542 @@
+import json
+from typing import Any
+
+import pytest
+from builders import answer, capture, read
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limin.errors import (
+    AuthenticationError,
+    BadRequestError,
+    ContentFilterError,
+    ContextLengthError,
+    LiminError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+    StatusError,
+)
+from limin.wire.error_response import status_error
+
+CAPTURED: list[tuple[str, type[StatusError], str, dict[str, str | None]]] = [
+    (
+        "llama.cpp-b11549-error_bad_messages",
+        BadRequestError,
+        "Expected 'messages' to be an array",
+        {"code": "400", "error_type": "invalid_request_error", "param": None},
+    ),
+    (
+        "llama.cpp-b11549-error_not_json",
+        BadRequestError,
+        (
+            "[json.exception.parse_error.101] parse error at line 1, column 2: syntax "
+            "error while parsing object key - invalid literal; last read: '{b'; expected "
+            "string literal"
+        ),
+        {"code": "400", "error_type": "invalid_request_error", "param": None},
+    ),
+    (
+        "llama.cpp-b11549-error_temperature_type",
+        BadRequestError,
+        (
+            "Field 'temperature': [json.exception.type_error.302] type must be number, but "
+            "is string"
+        ),
+        {"code": "400", "error_type": "invalid_request_error", "param": None},
+    ),
+    (
+        "llama.cpp-b11549-error_top_logprobs_without_logprobs",
+        BadRequestError,
+        "top_logprobs requires logprobs to be set to true",
+        {"code": "400", "error_type": "invalid_request_error", "param": None},
+    ),
+    (
+        "vllm-0.32.0-error_bad_messages",
+        BadRequestError,
+        (
+            "1 validation error: {'type': 'list_type', 'loc': 'body.messages', 'msg': "
+            "'Input should be a valid list', 'input': 'x'}"
+        ),
+        {"code": "400", "error_type": "Bad Request", "param": "body.messages"},
+    ),
+    (
+        "vllm-0.32.0-error_not_json",
+        BadRequestError,
+        (
+            "1 validation error: {'type': 'json_invalid', 'loc': 'body.1', 'msg': 'JSON "
+            "decode error', 'input': '<dict of 0 items>', 'ctx': {'error': 'Expecting "
+            "property name enclosed in double quotes'}}"
+        ),
+        {"code": "400", "error_type": "Bad Request", "param": "body.1"},
+    ),
+    (
+        "vllm-0.32.0-error_temperature_type",
+        BadRequestError,
+        (
+            "1 validation error: {'type': 'float_parsing', 'loc': 'body.temperature', "
+            "'msg': 'Input should be a valid number, unable to parse string as a number', "
+            "'input': 'hot'}"
+        ),
+        {"code": "400", "error_type": "Bad Request", "param": "body.temperature"},
+    ),
+    (
+        "vllm-0.32.0-error_top_logprobs_without_logprobs",
+        BadRequestError,
+        (
+            "when using `top_logprobs`, `logprobs` must be set to true. "
+            "(parameter=top_logprobs)"
+        ),
+        {"code": "400", "error_type": "BadRequestError", "param": "top_logprobs"},
+    ),
+    (
+        "vllm-0.32.0-error_unauthorized",
+        AuthenticationError,
+        "Unauthorized",
+        {"code": None, "error_type": None, "param": None},
+    ),
+    (
+        "vllm-0.32.0-error_wrong_model",
+        NotFoundError,
+        "The model `nope` does not exist. Valid aliases: smollm2.",
+        {"code": "404", "error_type": "NotFoundError", "param": "model"},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "reason", "fields"), CAPTURED, ids=[row[0] for row in CAPTURED]
+)
+def test_captured_error(
+    name: str, kind: type[StatusError], reason: str, fields: dict[str, str | None]
+) -> None:
+    """What a real server wrote becomes the right exception, in the server's words."""
+    exchange = capture(name)
+    with pytest.raises(StatusError) as caught:
+        read(exchange["body"], exchange["status"], headers=dict(exchange["headers"]))
+    error = caught.value
+    assert type(error) is kind
+    assert error.status == exchange["status"]
+    assert error.reason == reason
+    assert {name: getattr(error, name) for name in fields} == fields
+    assert error.body == exchange["body"].encode()
+
+
+# The snippets of a catalogue of what endpoints send, with the status that they
+# come with: number, status, body, class, words.
+SNIPPETS: list[tuple[str, int, Any, type[LiminError], str]] = [
+    (
+        "D1-openai-rate-limit",
+        429,
+        {
+            "error": {
+                "message": "Rate limit reached ..",
+                "type": "tokens",
+                "param": None,
+                "code": "rate_limit_exceeded",
+            }
+        },
+        RateLimitError,
+        "Rate limit reached ..",
+    ),
+    (
+        "D2-openai-quota",
+        429,
+        {
+            "error": {
+                "message": "You exceeded your current quota ..",
+                "type": "insufficient_quota",
+                "param": None,
+                "code": "insufficient_quota",
+            }
+        },
+        QuotaError,
+        "You exceeded your current quota ..",
+    ),
+    ("D3-vllm-text", 401, {"error": "Unauthorized"}, AuthenticationError, "Unauthorized"),
+    (
+        "D4-lm-studio-text",
+        400,
+        {"error": "'response_format.type' must be 'json_schema' or 'text'"},
+        BadRequestError,
+        "'response_format.type' must be 'json_schema' or 'text'",
+    ),
+    (
+        "D5-lm-studio-success",
+        200,
+        {"error": "Unexpected endpoint or method. (POST /chat/completions)"},
+        StatusError,
+        "Unexpected endpoint or method. (POST /chat/completions)",
+    ),
+    (
+        "D6-vllm-number-code",
+        400,
+        {
+            "error": {
+                "message": "..",
+                "type": "BadRequestError",
+                "param": "messages",
+                "code": 400,
+            }
+        },
+        BadRequestError,
+        "..",
+    ),
+    (
+        "D7-sglang-flat",
+        400,
+        {
+            "object": "error",
+            "message": "too hot",
+            "type": "BadRequestError",
+            "param": None,
+            "code": 400,
+        },
+        BadRequestError,
+        "too hot",
+    ),
+    (
+        "D8-llama.cpp-context",
+        400,
+        {
+            "error": {
+                "code": 400,
+                "message": "request (9412 tokens) exceeds the available context size "
+                "(8192 tokens)",
+                "type": "exceed_context_size_error",
+                "n_prompt_tokens": 9412,
+                "n_ctx": 8192,
+            }
+        },
+        ContextLengthError,
+        "request (9412 tokens) exceeds the available context size (8192 tokens)",
+    ),
+    (
+        "D9-ollama-model",
+        404,
+        {
+            "error": {
+                "message": "model 'x' not found",
+                "type": "not_found_error",
+                "param": None,
+                "code": None,
+            }
+        },
+        NotFoundError,
+        "model 'x' not found",
+    ),
+    (
+        "D10-gemini-list",
+        400,
+        [
+            {
+                "error": {
+                    "code": 400,
+                    "message": 'Invalid JSON payload received. Unknown name "x".',
+                    "status": "INVALID_ARGUMENT",
+                    "details": [],
+                }
+            }
+        ],
+        BadRequestError,
+        'Invalid JSON payload received. Unknown name "x".',
+    ),
+    ("D11-fastapi-text", 404, {"detail": "Not Found"}, NotFoundError, "Not Found"),
+    (
+        "D12-fastapi-list",
+        422,
+        {
+            "detail": [
+                {
+                    "loc": ["body", "max_tokens"],
+                    "msg": "none is not an allowed value",
+                    "type": "type_error.none.not_allowed",
+                }
+            ]
+        },
+        BadRequestError,
+        "none is not an allowed value",
+    ),
+    (
+        "D13-gateway-wraps",
+        502,
+        {"detail": json.dumps({"error": {"message": "inside", "code": "x"}})},
+        ServerError,
+        "inside",
+    ),
+    (
+        "D14-openrouter-success",
+        200,
+        {
+            "error": {
+                "code": 502,
+                "message": "This content was flagged ..",
+                "metadata": {"provider_name": ".."},
+            },
+            "user_id": "..",
+        },
+        ServerError,
+        "This content was flagged ..",
+    ),
+    (
+        "D16-azure-filter",
+        400,
+        {
+            "error": {
+                "message": "The response was filtered ..",
+                "type": None,
+                "param": "prompt",
+                "code": "content_filter",
+                "status": 400,
+                "innererror": {
+                    "code": "ResponsibleAIPolicyViolation",
+                    "content_filter_result": {},
+                },
+            }
+        },
+        ContentFilterError,
+        "The response was filtered ..",
+    ),
+    (
+        "D17-cloudflare-json",
+        502,
+        {"error": {"message": "..", "type": "cf_bad_gateway", "code": 502, "param": None}},
+        ServerError,
+        "..",
+    ),
+    (
+        "D18-html",
+        502,
+        (
+            "<!DOCTYPE html><html><head><style>b {}</style>"
+            "<title>api.openai.com | 502: Bad gateway</title></head><body>x</body></html>"
+        ),
+        ServerError,
+        "api.openai.com | 502: Bad gateway",
+    ),
+    ("D19-empty", 503, "", ServerError, ""),
+    (
+        "D20-plain",
+        503,
+        "upstream connect error or disconnect/reset before headers",
+        ServerError,
+        "upstream connect error or disconnect/reset before headers",
+    ),
+    ("D21-bare-text", 400, '"no such thing"', BadRequestError, "no such thing"),
+    ("D22-null", 500, "null", ServerError, ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "reason"),
+    [row[1:] for row in SNIPPETS],
+    ids=[row[0] for row in SNIPPETS],
+)
+def test_snippet(status: int, body: Any, kind: type[StatusError], reason: str) -> None:
+    """Whatever shape a server gives its error, its words and its class are found."""
+    with pytest.raises(StatusError) as caught:
+        read(body, status)
+    assert type(caught.value) is kind
+    assert caught.value.status == status
+    assert caught.value.reason == reason
+
+
+def test_error_inside_a_choice() -> None:
+    """A choice that is an error is none of the answers, though the status is a success."""
+    body = {
+        "choices": [
+            {
+                "message": {"role": "assistant", "content": "partial output..."},
+                "finish_reason": "error",
+                "native_finish_reason": "MAX_TOKENS",
+                "error": {"code": 502, "message": "Provider disconnected mid-stream"},
+            }
+        ]
+    }
+    with pytest.raises(StatusError) as caught:
+        read(body)
+    assert caught.value.status == 200
+
+
+@pytest.mark.parametrize("body", ["null", '"plain words"', "[]", "3", "", "busy"])
+def test_success_that_is_no_object(body: str) -> None:
+    """A success whose body is no JSON object is no answer, and no error of a status."""
+    with pytest.raises(ResponseError) as caught:
+        read(body)
+    assert caught.value.path == "$"
+    assert caught.value.problem.startswith("expected a JSON object, found ")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (304, StatusError),
+        (400, BadRequestError),
+        (401, AuthenticationError),
+        (403, PermissionDeniedError),
+        (404, NotFoundError),
+        (413, BadRequestError),
+        (422, BadRequestError),
+        (429, RateLimitError),
+        (499, BadRequestError),
+        (500, ServerError),
+        (503, ServerError),
+        (529, ServerError),
+    ],
+)
+def test_status_alone(status: int, kind: type[StatusError]) -> None:
+    """Without a word from the server the status says what happened."""
+    error = status_error(answer("", status))
+    assert type(error) is kind
+    assert str(error) == f"the server answered {status}"
+    assert (error.code, error.error_type, error.param) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "kind"),
+    [
+        (400, "This model's maximum context length is 8192 tokens", ContextLengthError),
+        (413, "the prompt is longer than the model's context", ContextLengthError),
+        (500, "request exceeds the available context size", ContextLengthError),
+        (400, "Error code: context_length_exceeded", ContextLengthError),
+        (400, "ResponsibleAIPolicyViolation", ContentFilterError),
+        (401, "maximum context length", AuthenticationError),
+        (429, "You exceeded your current quota, please check your plan", QuotaError),
+        (400, "insufficient_quota", BadRequestError),
+        (500, "content_filter is down", ServerError),
+    ],
+)
+def test_words_refine_the_status(status: int, said: str, kind: type[StatusError]) -> None:
+    """What the body says is more exact than the status, except about the key."""
+    assert type(status_error(answer({"error": {"message": said}}, status))) is kind
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (401, AuthenticationError),
+        ("429", RateLimitError),
+        (503, ServerError),
+        ("model_not_found", StatusError),
+        (200, StatusError),
+        (5030, StatusError),
+        (None, StatusError),
+    ],
+)
+def test_code_stands_for_the_status_of_a_success(
+    code: object, kind: type[StatusError]
+) -> None:
+    """An error body under a success status is what its own code says it is."""
+    with pytest.raises(StatusError) as caught:
+        read({"error": {"message": "no", "code": code}})
+    assert type(caught.value) is kind
+    assert caught.value.status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ('\ufeff{"error": "with a byte order mark"}', "with a byte order mark"),
+        ('\n\n {"error": "after blank lines"}\n', "after blank lines"),
+        (b'{"error": "no UTF-8: \xff"}', "no UTF-8: \ufffd"),
+        ({"error": {"error": {"message": "nested"}}}, "nested"),
+        ({"error": None, "message": "x"}, "x"),
+        ({"error": {}, "detail": {"msg": "x"}}, "x"),
+        ({"error": ' {"message": "in a string"}'}, "in a string"),
+        ({"error": "{not JSON"}, "{not JSON"),
+        ('{"unknown": "größe"}', '{"unknown": "größe"}'),
+        ({}, ""),
+        ([], ""),
+        (["a", "b"], "a"),
+        ("<p>no <b>title</b></p><script>x()</script>", "no title"),
+        ("<html lang=en>cut <scr", "cut <scr"),
+        ("  two\n lines ", "two lines"),
+        ("[" * 70_000, "[" * 199 + "…"),
+    ],
+)
+def test_words(body: Any, reason: str) -> None:
+    """The server's words are found, or else the start of the body is shown."""
+    assert status_error(answer(body, 400)).reason == reason
+
+
+def test_fields_of_a_wrapped_error() -> None:
+    """The code is the one beside the words, however deep they are."""
+    inside = json.dumps({"error": {"message": "m", "code": 7, "type": "t", "param": "p"}})
+    error = status_error(answer({"code": "outside", "detail": inside}, 400))
+    assert (error.code, error.error_type, error.param) == ("7", "t", "p")
+
+
+def test_keys_and_prompts_stay_out() -> None:
+    """A server that quotes the key or the prompt does not get them into an error."""
+    secrets = ["sk-this-opens-nothing", "my secret plan"]
+    said = " and ".join(secrets)
+    body = {"error": {"message": said, "code": said, "type": said, "param": said}}
+    error = status_error(answer(body, 400), secrets)
+    hidden = "*** and ***"
+    assert (error.reason, error.code) == (hidden, hidden)
+    assert (error.error_type, error.param) == (hidden, hidden)
+    assert "secret" not in repr(error) + str(error)
+
+
+def test_hostile_words_are_shown() -> None:
+    """Escape sequences in a server's words are seen, and the rest is cut."""
+    body = {"error": {"message": "\x1b[2J" + "x" * 300, "code": "\x07"}}
+    error = status_error(answer(body, 400))
+    assert error.reason.startswith("␛[2Jxxx")
+    assert len(error.reason) == 200
+    assert error.code == "␇"
+
+
+def test_request_id_is_in_the_message() -> None:
+    """The server's name for the exchange is what its operators ask for."""
+    error = status_error(answer({"error": "no"}, 500, {"x-request-id": "req-1"}))
+    assert str(error) == "the server answered 500: no (request req-1)"
+
+
+@given(body=st.binary(max_size=200), status=st.integers(100, 599))
+def test_every_error_body_is_read(body: bytes, status: int) -> None:
+    """Whatever bytes come, an exception says so, and reading them raises no other."""
+    error = status_error(answer(body, status))
+    assert error.status == status
+    assert len(error.reason) <= 200
+    assert error.body == body
+
+
+def test_error_inside_a_choice_has_its_words() -> None:
+    """D15: the choice's own error gives the words and the class."""
+    choice = {
+        "message": {"content": "partial"},
+        "finish_reason": "error",
+        "error": {"code": 502, "message": "Provider disconnected mid-stream"},
+    }
+    with pytest.raises(StatusError) as caught:
+        read({"choices": [choice]})
+    assert caught.value.reason == "Provider disconnected mid-stream"
+    assert isinstance(caught.value, ServerError)
+
+
+@pytest.mark.parametrize("error", [True, 500, "", {"message": ""}])
+def test_words_beside_a_wordless_error(error: object) -> None:
+    """An `error` without words does not hide the message beside it."""
+    with pytest.raises(StatusError) as caught:
+        read({"error": error, "message": "boom"}, 500)
+    assert caught.value.reason == "boom"
+
+
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [
+        ("https://evil.test:8443/v1?a=b", "evil.test"),
+        ("/elsewhere", "the same host"),
+        (None, "the same host"),
+        ("http://[::1", "an address that cannot be read"),
+    ],
+)
+def test_redirect_names_the_host_it_leads_to(location: str | None, host: str) -> None:
+    """Who wonders why nothing came knows where to look."""
+    headers = {} if location is None else {"location": location}
+    error = status_error(answer("<a>moved</a>", 302, headers=headers))
+    assert error.reason == f"redirects are not followed, and this one leads to {host}"

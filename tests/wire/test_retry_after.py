@@ -1,0 +1,78 @@
+"""How long a server asks to wait, wherever it says so."""
+
+import calendar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limin.wire.retry_after import wait_of
+
+NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
+
+
+@pytest.mark.parametrize(
+    ("headers", "words", "wait"),
+    [
+        ({}, "", None),
+        ({"retry-after-ms": "250"}, "", 0.25),
+        ({"retry-after-ms": "250", "retry-after": "9"}, "", 0.25),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, "", 9.0),
+        ({"retry-after": "1.5"}, "", 1.5),
+        ({"retry-after": "0"}, "", 0.0),
+        ({"retry-after": "-5"}, "", None),
+        ({"retry-after": "nan"}, "", None),
+        ({"retry-after": "inf"}, "", None),
+        ({"retry-after": "soon"}, "", None),
+        ({"retry-after": "Sun, 06 Nov 1994 08:50:07 GMT"}, "", 30.0),
+        ({"retry-after": "Sun, 06 Nov 1994 08:49:07 GMT"}, "", 0.0),
+        ({"retry-after": "Sun, 06 Nox 1994 08:49:07 GMT"}, "", None),
+        ({"retry-after": "Sunday, 06-Nov-94 08:49:37 GMT"}, "", None),
+        ({"retry-after": "9", "x-ratelimit-reset-requests": "1s"}, "", 9.0),
+        ({"x-ratelimit-reset-requests": "1m30s"}, "", 90.0),
+        ({"x-ratelimit-reset-tokens": "250ms"}, "", 0.25),
+        ({"x-ratelimit-reset-tokens": "1h2m3.5s"}, "", 3723.5),
+        ({"x-ratelimit-reset-tokens": "soon"}, "", None),
+        (
+            {"x-ratelimit-reset-requests": "2s", "x-ratelimit-reset-tokens": "7s"},
+            "",
+            7.0,
+        ),
+        (
+            {
+                "x-ratelimit-reset-requests": "2s",
+                "x-ratelimit-reset-tokens": "7s",
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-remaining-tokens": "500",
+            },
+            "",
+            2.0,
+        ),
+        ({}, "Requests have exceeded the rate limit. Please retry after 33 seconds.", 33.0),
+        ({}, "Please try again in 1.2s. Visit ...", 1.2),
+        ({}, "Please try again in 250ms", 0.25),
+        ({}, "Please try again in 250 milliseconds", 0.25),
+        ({}, "please TRY AGAIN IN 2 Minutes", 120.0),
+        ({}, "try again in a while", None),
+    ],
+)
+def test_wait_is_found(headers: dict[str, str], words: str, wait: float | None) -> None:
+    """The most exact of what the server says counts."""
+    found = wait_of(headers, words, NOW)
+    assert found == (None if wait is None else pytest.approx(wait))
+
+
+@given(date=st.datetimes().filter(lambda date: date.year >= 1970))
+def test_date_is_read_as_the_calendar_says(date: object) -> None:
+    """Leap years among them."""
+    text = f"{date:%a, %d %b %Y %H:%M:%S} GMT"
+    expected = float(calendar.timegm(date.timetuple()))  # type: ignore[attr-defined]
+    assert wait_of({"retry-after": text}, "", 0.0) == expected
+
+
+@given(header=st.text(), words=st.text())
+def test_nonsense_is_no_wait(header: str, words: str) -> None:
+    """Whatever a server writes, the wait is a number that can be waited, or None."""
+    names = ("retry-after", "retry-after-ms", "x-ratelimit-reset-requests")
+    wait = wait_of(dict.fromkeys(names, header), words, NOW)
+    assert wait is None or 0.0 <= wait < float("inf")
