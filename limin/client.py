@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, Self, Unpack, cast, overload
 
 from limin.batch.results import Results, ask_all, check_batch, completions_or_raise
-from limin.batch.workers import size_of
-from limin.calls.call import Asker
-from limin.calls.rate_limiter import Turnstile
+from limin.batch.workers import count_items
+from limin.calls.call import Call
+from limin.calls.rate_limiter import RateLimiter
 from limin.calls.stream import CompletionStream
-from limin.checkpoint.recorder import Recorder
+from limin.checkpoint.recorder import RecordedCall
 from limin.errors import CheckpointError
 from limin.policy.retry import RetryPolicy
 from limin.transport.http import HttpTransport
@@ -94,7 +94,7 @@ class Client:
         self._timeout = checked_seconds("timeout", timeout)
         self._idle_timeout = checked_seconds("idle_timeout", idle_timeout)
         self._max_retries = checked_retries(max_retries)
-        self._turnstile = Turnstile(requests_per_minute, tokens_per_minute)
+        self._rate_limiter = RateLimiter(requests_per_minute, tokens_per_minute)
         self._transport = HttpTransport(self._endpoint, limits or Limits(), http_client)
 
     def __repr__(self) -> str:
@@ -335,22 +335,22 @@ class Client:
         asker = self._asker(CompletionOptions(stream=True, **options))
         return CompletionStream(partial(asker.begin, as_conversation(conversation)))
 
-    def _recorder(self, options: BatchOptions) -> Recorder:
+    def _recorder(self, options: BatchOptions) -> RecordedCall:
         asking = {name: value for name, value in options.items() if name not in _OWN}
-        return Recorder(
+        return RecordedCall(
             self._asker(cast("CompletionOptions", asking)),
             options.get("checkpoint"),
             fsync=options.get("fsync", False),
         )
 
-    def _asker(self, options: CompletionOptions) -> Asker:
+    def _asker(self, options: CompletionOptions) -> Call:
         configuration = resolve_configuration(options)
         timeout = checked_seconds("timeout", options.get("timeout", self._timeout))
         idle_timeout = checked_seconds(
             "idle_timeout", options.get("idle_timeout", self._idle_timeout)
         )
         max_retries = checked_retries(options.get("max_retries", self._max_retries))
-        return Asker(
+        return Call(
             self._endpoint,
             self._transport,
             RequestEncoder.of(configuration),
@@ -359,12 +359,12 @@ class Client:
             idle_timeout,
             RetryPolicy(attempts=1 + max_retries),
             checked_on_warning(options.get("on_warning", "ignore")),
-            self._turnstile,
+            self._rate_limiter,
         )
 
 
 async def _batch(
-    recorder: Recorder,
+    recorder: RecordedCall,
     source: Source[str | Conversation],
     n_parallel: Parallel,
     *,
@@ -373,7 +373,9 @@ async def _batch(
     on_error: OnError,
 ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
     ask = partial(recorder.ask, system_prompt=system_prompt)
-    shown = _progress(recorder, size_of(source)) if show_progress else nullcontext(_ignore)
+    shown = (
+        _progress(recorder, count_items(source)) if show_progress else nullcontext(_ignore)
+    )
     with shown as report:
         results, stopped_by = await ask_all(
             source, ask, n_parallel=n_parallel, report=report
@@ -384,7 +386,9 @@ async def _batch(
 
 
 @contextmanager
-def _progress(recorder: Recorder, total: int | None) -> Generator[Callable[[object], None]]:
+def _progress(
+    recorder: RecordedCall, total: int | None
+) -> Generator[Callable[[object], None]]:
     """What shows the progress of a batch, and is told of each of its results."""
     from limin.rendering.progress import BatchProgress, BatchState  # noqa: PLC0415 (rich loads when shown)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from limin.values.safe_text import visible
+from limin.values.safe_text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ class LiminError(Exception):
     attempts: tuple[Attempt, ...] = ()
 
     def __str__(self) -> str:
-        return visible(super().__str__())
+        return escape_controls(super().__str__())
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """What `rich.print` shows: its kind, its sentence, and its attempts."""
@@ -58,7 +58,7 @@ class ConfigurationError(LiminError, ValueError):
     problem: str
 
     def __str__(self) -> str:
-        return visible(self.problem)
+        return escape_controls(self.problem)
 
 
 @attrs.define(slots=False)
@@ -74,7 +74,7 @@ class ConversationError(LiminError, ValueError):
     problem: str
 
     def __str__(self) -> str:
-        return visible(self.problem)
+        return escape_controls(self.problem)
 
 
 @attrs.define(slots=False)
@@ -88,7 +88,7 @@ class TransportError(LiminError):
     reason: str
 
     def __str__(self) -> str:
-        return visible(self.reason)
+        return escape_controls(self.reason)
 
 
 class ConnectError(TransportError):
@@ -157,7 +157,7 @@ class StatusError(LiminError):
             words += f": {self.reason}"
         if self.retry_after is not None:
             words += f" (asks to wait {self.retry_after:g} seconds)"
-        return visible(words + _request_id_note(self.request_id))
+        return escape_controls(words + _request_id_note(self.request_id))
 
     @property
     def effective_status(self) -> int:
@@ -227,7 +227,7 @@ class ResponseError(LiminError):
         words = f"{self.problem} at `{self.path}` of the server's answer"
         if self.reason:
             words += f", which begins: {self.reason}"
-        return visible(words + _request_id_note(self.request_id))
+        return escape_controls(words + _request_id_note(self.request_id))
 
 
 @attrs.define(slots=False)
@@ -265,7 +265,7 @@ class StreamError(LiminError):
     cause: LiminError | None = attrs.field(default=None, repr=False)
 
     def __str__(self) -> str:
-        return visible(f"the stream broke off: {self.reason}")
+        return escape_controls(f"the stream broke off: {self.reason}")
 
 
 @attrs.define(slots=False)
@@ -279,7 +279,7 @@ class NotSentError(LiminError):
     reason: str
 
     def __str__(self) -> str:
-        return visible(f"not sent: {self.reason}")
+        return escape_controls(f"not sent: {self.reason}")
 
 
 @attrs.define(slots=False)
@@ -295,7 +295,7 @@ class CheckpointError(LiminError):
     path: str
 
     def __str__(self) -> str:
-        return visible(f"checkpoint {self.path}: {self.problem}")
+        return escape_controls(f"checkpoint {self.path}: {self.problem}")
 
 
 @attrs.define(slots=False)
@@ -336,7 +336,7 @@ class BatchError(LiminError):
         elif errors:
             place, error = next(iter(errors.items()))
             words += f"; the first, prompt {place}: {error}"
-        return visible(words)
+        return escape_controls(words)
 
 
 def _request_id_note(request_id: str | None) -> str:

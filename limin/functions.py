@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, Unpack, cast, overload
 
 from limin.batch.results import check_batch
-from limin.batch.workers import size_of
+from limin.batch.workers import count_items
 from limin.client import Client
 from limin.errors import ConfigurationError
 from limin.values.configuration import BatchOptions, CompletionOptions, StreamOptions
@@ -139,7 +139,7 @@ async def generate_text_completions(
         CheckpointError: If the checkpoint cannot be used; nothing was sent.
     """
     check_batch(user_prompts, n_parallel, on_error)
-    if size_of(user_prompts) == 0:
+    if count_items(user_prompts) == 0:
         return []
     async with _client(options) as (client, rest):
         return await client.generate_text_completions(
@@ -200,7 +200,7 @@ async def generate_text_completions_for_conversations(
         CheckpointError: If the checkpoint cannot be used; nothing was sent.
     """
     check_batch(conversations, n_parallel, on_error)
-    if size_of(conversations) == 0:
+    if count_items(conversations) == 0:
         return []
     async with _client(options) as (client, rest):
         return await client.generate_text_completions_for_conversations(

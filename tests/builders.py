@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from limin.errors import LiminError
 from limin.values.conversation import Conversation
 from limin.values.timing import Timing
-from limin.wire.http import Answer
-from limin.wire.response import Question, read_completion
+from limin.wire.http import HttpResponse
+from limin.wire.response import ReadingContext, read_completion
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -35,13 +35,13 @@ def captures() -> list[str]:
 
 def answer(
     body: object, status: int = 200, headers: Mapping[str, str] | None = None
-) -> Answer:
+) -> HttpResponse:
     """An answer of *body*: bytes and text as they are, any other value as JSON."""
     if isinstance(body, str):
         body = body.encode()
     if not isinstance(body, bytes):
         body = json.dumps(body).encode()
-    return Answer(status, headers or {}, body)
+    return HttpResponse(status, headers or {}, body)
 
 
 def read(
@@ -54,7 +54,7 @@ def read(
     secrets: Collection[str] = (),
 ) -> TextCompletion:
     """What limin reads in an answer of *body* to the prompt `What is 2 + 2?`."""
-    question = Question(
+    question = ReadingContext(
         conversation=Conversation.from_prompts("What is 2 + 2?"),
         model="asked-model",
         asks_log_probs=asks_log_probs,

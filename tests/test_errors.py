@@ -34,7 +34,7 @@ from limin.errors import (
     StreamError,
     TransportError,
 )
-from limin.values.safe_text import visible
+from limin.values.safe_text import escape_controls
 from limin.values.timing import Attempt
 from limin.values.warnings import ResponseWarning, WarningCode
 
@@ -309,7 +309,7 @@ def test_answer_warning_error_takes_its_place_in_a_batch() -> None:
 )
 def test_sentence_does_not_act(error: LiminError) -> None:
     """Whoever prints an error obeys nobody outside."""
-    assert visible(str(error)) == str(error)
+    assert escape_controls(str(error)) == str(error)
 
 
 def test_warning_does_not_act() -> None:

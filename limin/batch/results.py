@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias, get_args
 
 import anyio
 
-from limin.batch.workers import Crew, Item, Parallel, Result, Source, alone, size_of
+from limin.batch.workers import (
+    Item,
+    Parallel,
+    Result,
+    Source,
+    WorkerPool,
+    count_items,
+    unwrap_single,
+)
 from limin.errors import BatchError, ConfigurationError, LiminError, NotSentError
 from limin.values.completion import TextCompletion
 from limin.values.configuration import is_count
@@ -73,14 +81,14 @@ async def ask_all(
         found[place] = result
         report(result)
 
-    crew = Crew(source, ask, keep, n_parallel)
-    await crew.run()
-    if crew.broken is not None:
-        raise crew.broken
-    size = size_of(source)
+    workers = WorkerPool(source, ask, keep, n_parallel)
+    await workers.run()
+    if workers.broken is not None:
+        raise workers.broken
+    size = count_items(source)
     not_sent = NotSentError("the batch stopped early")
     places = range(len(found) if size is None else size)
-    return [found.get(place, not_sent) for place in places], crew.stopped_by
+    return [found.get(place, not_sent) for place in places], workers.stopped_by
 
 
 def completions_or_raise(
@@ -116,7 +124,7 @@ class Results:
         self._within = within
         self._stack = AsyncExitStack()
         self._send, self._receive = anyio.create_memory_object_stream[tuple[int, Result]]()
-        self._crew = Crew(source, ask, self._hand_over, n_parallel)
+        self._workers = WorkerPool(source, ask, self._hand_over, n_parallel)
         self._tasks = anyio.create_task_group()
 
     async def __aenter__(self) -> Self:
@@ -142,7 +150,7 @@ class Results:
         try:
             return await self._stack.__aexit__(kind, error, traceback)
         except BaseExceptionGroup as group:
-            found = alone(group)
+            found = unwrap_single(group)
             if found is error:
                 return False
             raise found from None
@@ -168,14 +176,14 @@ class Results:
         try:
             return await self._receive.receive()
         except anyio.EndOfStream:
-            ended = self._crew.broken or self._crew.stopped_by
+            ended = self._workers.broken or self._workers.stopped_by
             if ended is not None:
                 raise ended from None
             raise StopAsyncIteration from None
 
     async def _run(self) -> None:
         async with self._send:
-            await self._crew.run()
+            await self._workers.run()
 
     async def _hand_over(self, place: int, result: Result) -> None:
         await self._send.send((place, result))

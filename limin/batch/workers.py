@@ -21,7 +21,7 @@ from limin.errors import (
     StreamError,
 )
 from limin.policy.parallelism import AdaptiveParallelism
-from limin.policy.retry import OVERLOADED, refusal_of
+from limin.policy.retry import OVERLOADED, server_error_in
 from limin.values.completion import TextCompletion
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ Parallel: TypeAlias = int | Literal["auto"]
 _FATAL = (AuthenticationError, PermissionDeniedError, NotFoundError, QuotaError)
 
 
-def size_of(source: object) -> int | None:
+def count_items(source: object) -> int | None:
     """How many items *source* holds; None if only iterating would tell."""
     return len(source) if isinstance(source, Sized) else None
 
 
-class NotRecorded(Exception):  # noqa: N818 (never leaves the batch)
+class StopBatch(Exception):  # noqa: N818 (never leaves the batch)
     """A completion came, and could not be written down.
 
     Attributes:
@@ -57,7 +57,7 @@ class NotRecorded(Exception):  # noqa: N818 (never leaves the batch)
         self.completion, self.error = completion, error
 
 
-class Crew(Generic[Item]):
+class WorkerPool(Generic[Item]):
     """Workers that ask for the items of one source.
 
     Attributes:
@@ -85,7 +85,7 @@ class Crew(Generic[Item]):
         self._ask = ask
         self._deliver = deliver
         self._pull = _puller(source)
-        self._size = size_of(source)
+        self._size = count_items(source)
         self._asked = 0
         self._workers = 0
         self._parallel = n_parallel
@@ -95,25 +95,25 @@ class Crew(Generic[Item]):
         """Ask until the source is empty, or the batch stops."""
         try:
             async with anyio.create_task_group() as self._tasks:
-                self._hire()
+                self._start_workers()
         except BaseExceptionGroup as group:
-            raise alone(group) from None
+            raise unwrap_single(group) from None
 
-    def _hire(self) -> None:
+    def _start_workers(self) -> None:
         """Start as many workers as there should be, and as there is work for."""
         limit = self._limit()
         if self._size is not None:
             limit = min(limit, self._size - self._asked + self._workers)
         while self._workers < limit:
             self._workers += 1
-            self._tasks.start_soon(self._go_on)
+            self._tasks.start_soon(self._work)
 
     def _limit(self) -> int:
         if self._adaptive is not None:
             return self._adaptive.limit
         return self._parallel if isinstance(self._parallel, int) else 1
 
-    async def _go_on(self) -> None:
+    async def _work(self) -> None:
         """One worker: ask while there is work for it.
 
         An exception that is none of limin's, the user's own iterator's say,
@@ -123,7 +123,7 @@ class Crew(Generic[Item]):
             while not self._ended() and self._workers <= self._limit():
                 item = await self._pull()
                 place, self._asked = self._asked, self._asked + 1
-                await self._deliver(place, await self._one(item))
+                await self._deliver(place, await self._ask_one(item))
         except StopAsyncIteration:
             self._size = self._asked
         except Exception as error:  # noqa: BLE001 (raised again when all is finished)
@@ -133,7 +133,7 @@ class Crew(Generic[Item]):
     def _ended(self) -> bool:
         return self.stopped_by is not None or self.broken is not None
 
-    async def _one(self, item: Item) -> Result:
+    async def _ask_one(self, item: Item) -> Result:
         started = anyio.current_time()
         result = await self._result(item)
         if self._adaptive is not None:
@@ -144,22 +144,22 @@ class Crew(Generic[Item]):
                 overloaded=_was_overloaded(result),
             )
             if not self._ended():
-                self._hire()
+                self._start_workers()
         return result
 
     async def _result(self, item: Item) -> Result:
         try:
             return await self._ask(item)
-        except NotRecorded as unwritten:
+        except StopBatch as unwritten:
             self.stopped_by = self.stopped_by or unwritten.error
             return unwritten.completion
         except LiminError as error:
-            if isinstance(refusal_of(error), _FATAL):
+            if isinstance(server_error_in(error), _FATAL):
                 self.stopped_by = self.stopped_by or error
             return error
 
 
-def alone(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def unwrap_single(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The one exception in *group*, Ctrl-C's say; *group* itself if there are more.
 
     Which tasks there are inside is nothing that a caller should see.
@@ -169,7 +169,7 @@ def alone(group: BaseExceptionGroup[BaseException]) -> BaseException:
         return group
     if not isinstance(inner, BaseExceptionGroup):
         return inner
-    return alone(cast("BaseExceptionGroup[BaseException]", inner))
+    return unwrap_single(cast("BaseExceptionGroup[BaseException]", inner))
 
 
 def _work_of(result: Result) -> float:

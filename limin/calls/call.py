@@ -12,38 +12,38 @@ import anyio
 import msgspec
 
 from limin.calls.attempts import Attempts
-from limin.calls.stream import Patience, StreamedAnswer, too_late
+from limin.calls.stream import Deadlines, StreamedAnswer, timeout_error
 from limin.errors import (
     AnswerWarningError,
     LiminError,
 )
 from limin.values.warnings import LiminWarning
-from limin.wire.response import Question, read_completion
+from limin.wire.response import ReadingContext, read_completion
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from limin.calls.rate_limiter import Turnstile
+    from limin.calls.rate_limiter import RateLimiter
     from limin.policy.retry import RetryPolicy
     from limin.transport.http import HttpTransport
     from limin.values.completion import Delta, TextCompletion
     from limin.values.configuration import OnWarning
     from limin.values.conversation import Conversation
     from limin.values.endpoint import Endpoint
-    from limin.wire.http import Incoming
+    from limin.wire.http import OpenResponse
     from limin.wire.request import RequestEncoder
 
 
 _Got = TypeVar("_Got")
 
 
-class Flights(msgspec.Struct):
+class InFlight(msgspec.Struct):
     """How many requests were sent and are not answered."""
 
     now: int = 0
 
 
-class Asker(msgspec.Struct, frozen=True):
+class Call(msgspec.Struct, frozen=True):
     """Asks with one configuration: what a batch makes once, and uses for each."""
 
     endpoint: Endpoint
@@ -54,8 +54,8 @@ class Asker(msgspec.Struct, frozen=True):
     idle_timeout: float | None
     retry: RetryPolicy
     on_warning: OnWarning
-    turnstile: Turnstile
-    flights: Flights = msgspec.field(default_factory=Flights)
+    rate_limiter: RateLimiter
+    flights: InFlight = msgspec.field(default_factory=InFlight)
 
     def ask(self, conversation: Conversation) -> Awaitable[TextCompletion]:
         """The completion of *conversation*, after as many attempts as it takes.
@@ -65,14 +65,14 @@ class Asker(msgspec.Struct, frozen=True):
         """
         return self.send(self.encoder.encode(conversation), self.question(conversation))
 
-    def send(self, body: bytes, question: Question) -> Awaitable[TextCompletion]:
+    def send(self, body: bytes, question: ReadingContext) -> Awaitable[TextCompletion]:
         """The completion that *question* gets by sending *body*; see `ask`.
 
         Raises:
             LiminError: If there is none; its `attempts` tell of each request.
         """
         fetch = self._fetch_by_stream if self.encoder.streams else self._fetch
-        return self._insist(body, question, fetch)
+        return self._with_retries(body, question, fetch)
 
     def begin(
         self, conversation: Conversation
@@ -83,17 +83,17 @@ class Asker(msgspec.Struct, frozen=True):
             LiminError: If none came; its `attempts` tell of each request.
         """
         body, question = self.encoder.encode(conversation), self.question(conversation)
-        return self._insist(body, question, self._open)
+        return self._with_retries(body, question, self._open)
 
-    async def _insist(
+    async def _with_retries(
         self,
         body: bytes,
-        question: Question,
-        fetch: Callable[[bytes, Question, Attempts, float], Awaitable[_Got]],
+        question: ReadingContext,
+        fetch: Callable[[bytes, ReadingContext, Attempts, float], Awaitable[_Got]],
     ) -> _Got:
         """What *fetch* gets, after as many attempts as it takes."""
         tried = Attempts()
-        tried.tokens = await self._turn(body)
+        tried.tokens = await self._wait_turn(body)
         deadline = math.inf
         if self.timeout is not None:
             deadline = anyio.current_time() + self.timeout
@@ -110,34 +110,34 @@ class Asker(msgspec.Struct, frozen=True):
                     raise
             finally:
                 self.flights.now -= 1
-            await self._rest(wait, body, tried, deadline)
+            await self._wait_for_retry(wait, body, tried, deadline)
 
-    async def _rest(
+    async def _wait_for_retry(
         self, wait: float, body: bytes, tried: Attempts, deadline: float
     ) -> None:
         """Wait until the next attempt may leave."""
         before = anyio.current_time()
         with anyio.CancelScope(deadline=deadline):
             await anyio.sleep(wait)
-            tried.tokens = await self._turn(body)
+            tried.tokens = await self._wait_turn(body)
             tried.waited(anyio.current_time() - before)
             return
-        late = too_late(self.timeout)
+        late = timeout_error(self.timeout)
         late.attempts = tuple(tried.failed)
         raise late from tried.last_error
 
     async def _fetch(
-        self, body: bytes, question: Question, tried: Attempts, deadline: float
+        self, body: bytes, question: ReadingContext, tried: Attempts, deadline: float
     ) -> TextCompletion:
         with anyio.CancelScope(deadline=deadline):
             answer = await self.transport.post(body)
             completion = read_completion(question, tried.timing(), answer)
             self._finish(tried, completion)
             return completion
-        raise too_late(self.timeout) from tried.last_error
+        raise timeout_error(self.timeout) from tried.last_error
 
     async def _fetch_by_stream(
-        self, body: bytes, question: Question, tried: Attempts, deadline: float
+        self, body: bytes, question: ReadingContext, tried: Attempts, deadline: float
     ) -> TextCompletion:
         answer, _ = await self._open(body, question, tried, deadline)
         try:
@@ -148,20 +148,20 @@ class Asker(msgspec.Struct, frozen=True):
         return answer.completion
 
     async def _open(
-        self, body: bytes, question: Question, tried: Attempts, deadline: float
+        self, body: bytes, question: ReadingContext, tried: Attempts, deadline: float
     ) -> tuple[StreamedAnswer, list[Delta]]:
-        incoming: Incoming | None = None
+        incoming: OpenResponse | None = None
         with anyio.CancelScope(deadline=deadline):
             incoming = await self.transport.open(body)
         if incoming is None:
-            raise too_late(self.timeout) from tried.last_error
+            raise timeout_error(self.timeout) from tried.last_error
         answer = StreamedAnswer(
             incoming,
             question,
             tried,
-            Patience(self.timeout, deadline, self.idle_timeout),
+            Deadlines(self.timeout, deadline, self.idle_timeout),
             on_finish=partial(self._finish, tried),
-            on_failure=partial(self.turnstile.heard, wait=None),
+            on_failure=partial(self.rate_limiter.note_failure, wait=None),
         )
         try:
             return answer, await answer.more()
@@ -169,10 +169,10 @@ class Asker(msgspec.Struct, frozen=True):
             await answer.aclose()
             raise
 
-    def question(self, conversation: Conversation) -> Question:
+    def question(self, conversation: Conversation) -> ReadingContext:
         """What the answer to *conversation* is read against."""
         prompts = [message.content for message in conversation.messages]
-        return Question(
+        return ReadingContext(
             conversation=conversation,
             model=self.model,
             asks_log_probs=self.encoder.asks_log_probs,
@@ -181,9 +181,9 @@ class Asker(msgspec.Struct, frozen=True):
             secrets=(*self.endpoint.secrets(), *prompts),
         )
 
-    async def _turn(self, body: bytes) -> float:
+    async def _wait_turn(self, body: bytes) -> float:
         """Wait until *body* may leave; the tokens that it may take."""
-        return await self.turnstile.pass_through(len(body), self.encoder.max_tokens)
+        return await self.rate_limiter.wait_turn(len(body), self.encoder.max_tokens)
 
     def _wait(self, error: LiminError, attempt: int, deadline: float) -> float | None:
         """Seconds to wait before the next attempt; None if there is none.
@@ -193,15 +193,15 @@ class Asker(msgspec.Struct, frozen=True):
         """
         chance = random.random()  # noqa: S311 (no secret)
         wait = self.retry.delay(error, attempt=attempt, chance=chance)
-        self.turnstile.heard(error, wait)
+        self.rate_limiter.note_failure(error, wait)
         if wait is None:
             return None
-        moment = max(anyio.current_time() + wait, self.turnstile.opens)
+        moment = max(anyio.current_time() + wait, self.rate_limiter.resting_until)
         return wait if moment < deadline else None
 
     def _finish(self, tried: Attempts, completion: TextCompletion) -> None:
         """Note what *completion* took, and tell what is odd about it as one should."""
-        self.turnstile.used(tried.tokens, completion.usage)
+        self.rate_limiter.used(tried.tokens, completion.usage)
         found = () if self.on_warning == "ignore" else completion.warnings
         if found and self.on_warning == "raise":
             raise AnswerWarningError(found, completion)

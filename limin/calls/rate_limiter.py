@@ -15,7 +15,7 @@ import anyio.lowlevel
 
 from limin.errors import ConfigurationError, QuotaError
 from limin.policy.rate_limits import CoolDown, Pacer
-from limin.policy.retry import OVERLOADED, refusal_of
+from limin.policy.retry import OVERLOADED, server_error_in
 from limin.values.configuration import is_above_zero
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 _TOO_MANY = 429
 
 
-class Turnstile:
+class RateLimiter:
     """Lets the requests of one client through, each when its turn comes."""
 
     def __init__(
         self, requests_per_minute: float | None, tokens_per_minute: float | None
     ) -> None:
-        """A turnstile that turns at a pace, and rests when the server wants rest.
+        """A rate_limiter that turns at a pace, and rests when the server wants rest.
 
         Raises:
             ConfigurationError: If a number is not above 0; None is no limit.
@@ -47,24 +47,24 @@ class Turnstile:
         self._turns = anyio.lowlevel.RunVar[_Turns](f"turns of {id(self)}")
 
     @property
-    def opens(self) -> float:
+    def resting_until(self) -> float:
         """When the server's rest ends, by the clock of the event loop."""
         return -math.inf if self._always else self._here().cool_down.until
 
     @property
-    def rest(self) -> float:
+    def seconds_of_rest(self) -> float:
         """Seconds for which the server still wants rest; any thread may ask."""
         return max(self._rest_ends - time.monotonic(), 0.0)
 
-    async def pass_through(self, size: int, max_tokens: int | None) -> float:
+    async def wait_turn(self, size: int, max_tokens: int | None) -> float:
         """Wait for the turn of a request of *size* bytes; the tokens it may take."""
         if self._always:
             return 0.0
         return await self._here().wait(size, max_tokens)
 
-    def heard(self, error: LiminError, wait: float | None) -> None:
+    def note_failure(self, error: LiminError, wait: float | None) -> None:
         """A request failed with *error*, and waits *wait* seconds; so may all others."""
-        told = refusal_of(error)
+        told = server_error_in(error)
         if told is None or isinstance(told, QuotaError):
             return
         asked = told.retry_after

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from limin.calls.attempts import Attempts
     from limin.values.completion import TextCompletion
-    from limin.wire.http import Incoming
-    from limin.wire.response import Question
+    from limin.wire.http import OpenResponse
+    from limin.wire.response import ReadingContext
 
 # The end of the body comes in a packet of its own after the last event. Where it is
 # read, the connection may be used again.
@@ -40,7 +40,7 @@ _SECONDS_TO_END = 0.1
 _OUTSIDE = "the stream is read inside its `async with` block"
 
 
-class Patience(msgspec.Struct, frozen=True):
+class Deadlines(msgspec.Struct, frozen=True):
     """How long an answer may take.
 
     Attributes:
@@ -55,7 +55,7 @@ class Patience(msgspec.Struct, frozen=True):
     idle_timeout: float | None
 
 
-def too_late(timeout: float | None) -> RequestTimeoutError:
+def timeout_error(timeout: float | None) -> RequestTimeoutError:
     """The error that a deadline of *timeout* seconds passed."""
     reason = f"no complete answer within {timeout:g} seconds"
     return RequestTimeoutError(reason, timeout)
@@ -66,10 +66,10 @@ class StreamedAnswer:
 
     def __init__(
         self,
-        incoming: Incoming,
-        question: Question,
+        incoming: OpenResponse,
+        question: ReadingContext,
         attempts: Attempts,
-        patience: Patience,
+        patience: Deadlines,
         *,
         on_finish: Callable[[TextCompletion], object],
         on_failure: Callable[[LiminError], object],
@@ -156,7 +156,7 @@ class StreamedAnswer:
         with anyio.CancelScope(deadline=min(idle, deadline)):
             return await self._incoming.receive()
         if seconds is None or deadline < idle:
-            raise too_late(self._patience.timeout)
+            raise timeout_error(self._patience.timeout)
         reason = f"no data within {seconds:g} seconds"
         raise RequestTimeoutError(reason, seconds)
 

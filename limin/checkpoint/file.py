@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 from limin.checkpoint.line import (
     MARK,
-    completion_of,
     decode_line,
     digest,
     encode_line,
+    read_completion_in,
     recorded,
 )
 from limin.errors import CheckpointError, LiminError
@@ -46,7 +46,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from limin.checkpoint.line import Line, Recorded
+    from limin.checkpoint.line import Line, RecordedAnswer
     from limin.values.completion import TextCompletion
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | _BINARY
@@ -93,7 +93,7 @@ class Checkpoint:
                 file.close()
                 raise
 
-    def take(self, request: bytes) -> Recorded | None:
+    def take(self, request: bytes) -> RecordedAnswer | None:
         """The next line recorded for *request*, and not taken yet; None if there is none.
 
         Equal requests are told apart by their count alone. Lines that this very
@@ -173,7 +173,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Iterator[TextCompletion]:
     with _explained(name), open(name, "rb") as file:  # noqa: PTH123 (a path may be text)
         for number, (_, _, line) in enumerate(_read(file, name), 1):
             try:
-                completion = completion_of(line)
+                completion = read_completion_in(line)
             except LiminError as error:
                 problem = f"line {number}: expected a completion, found none"
                 raise CheckpointError(problem, name) from error

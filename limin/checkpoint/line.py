@@ -14,12 +14,12 @@ import msgspec
 
 from limin.errors import LiminError
 from limin.values.conversation import Conversation, Message
-from limin.values.safe_text import visible
+from limin.values.safe_text import escape_controls
 from limin.values.timing import Attempt, Latency, Timing
 from limin.values.warnings import ResponseWarning  # noqa: TC001 (msgspec reads it)
 from limin.wire import schema
-from limin.wire.http import Answer
-from limin.wire.response import Question, read_completion
+from limin.wire.http import HttpResponse
+from limin.wire.response import ReadingContext, read_completion
 
 if TYPE_CHECKING:
     from limin.values.completion import TextCompletion
@@ -97,7 +97,7 @@ _encoder = msgspec.json.Encoder()
 _line_decoder = msgspec.json.Decoder(Line)
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class RecordedAnswer(msgspec.Struct, frozen=True):
     """What a line tells of a request: its answer, and the time that it took.
 
     Attributes:
@@ -107,11 +107,11 @@ class Recorded(msgspec.Struct, frozen=True):
         warnings: What was odd about the body, if it does not show it any more.
     """
 
-    answer: Answer
+    answer: HttpResponse
     timing: Timing
     warnings: tuple[ResponseWarning, ...] | None = None
 
-    def completion(self, question: Question) -> TextCompletion:
+    def completion(self, question: ReadingContext) -> TextCompletion:
         """The completion that the line holds.
 
         Raises:
@@ -199,13 +199,15 @@ def _streamed(completion: TextCompletion) -> _Streamed | None:
 
 
 def _words(error: LiminError | None) -> str | None:
-    return None if error is None else f"{type(error).__name__}: {visible(str(error))}"
+    return (
+        None if error is None else f"{type(error).__name__}: {escape_controls(str(error))}"
+    )
 
 
-def _answer(line: Line) -> Answer:
+def _answer(line: Line) -> HttpResponse:
     headers = {"x-request-id": line.request_id} if line.request_id else {}
     body = line.body_base64 if line.body is None else line.body.encode()
-    return Answer(200, headers, body or b"")
+    return HttpResponse(200, headers, body or b"")
 
 
 def _timing(line: Line) -> Timing:
@@ -227,7 +229,7 @@ def _timing(line: Line) -> Timing:
     )
 
 
-def completion_of(line: Line) -> TextCompletion:
+def read_completion_in(line: Line) -> TextCompletion:
     """The completion in *line*, by which alone it was asked for.
 
     Raises:
@@ -238,7 +240,7 @@ def completion_of(line: Line) -> TextCompletion:
         for name in ("model", "logprobs", "top_logprobs")
     )
     messages = [Message(one.role, one.content) for one in line.messages]  # type: ignore[arg-type] # Message checks its role
-    question = Question(
+    question = ReadingContext(
         conversation=Conversation(messages),
         model=str(model),
         asks_log_probs=bool(asks),
@@ -248,7 +250,7 @@ def completion_of(line: Line) -> TextCompletion:
     return recorded(line).completion(question)
 
 
-def recorded(line: Line) -> Recorded:
+def recorded(line: Line) -> RecordedAnswer:
     """What *line* tells of its request."""
     warnings = None if line.streamed is None else line.streamed.warnings
-    return Recorded(_answer(line), _timing(line), warnings)
+    return RecordedAnswer(_answer(line), _timing(line), warnings)

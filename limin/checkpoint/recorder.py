@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from limin.batch.workers import NotRecorded
+from limin.batch.workers import StopBatch
 from limin.checkpoint.file import Checkpoint
 from limin.errors import CheckpointError
 from limin.values.conversation import as_conversation
@@ -12,16 +12,16 @@ from limin.values.conversation import as_conversation
 if TYPE_CHECKING:
     import os
 
-    from limin.calls.call import Asker
+    from limin.calls.call import Call
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
 
 
-class Recorder:
+class RecordedCall:
     """Asks what a checkpoint does not hold yet, and writes down what comes."""
 
     def __init__(
-        self, asker: Asker, path: str | os.PathLike[str] | None, *, fsync: bool
+        self, asker: Call, path: str | os.PathLike[str] | None, *, fsync: bool
     ) -> None:
         """Ask through *asker*, with the checkpoint at *path*; None for none."""
         self._asker = asker
@@ -52,7 +52,7 @@ class Recorder:
     @property
     def rest(self) -> float:
         """Seconds for which the server still wants rest."""
-        return self._asker.turnstile.rest
+        return self._asker.rate_limiter.seconds_of_rest
 
     async def ask(
         self, asked: str | Conversation, system_prompt: str | None = None
@@ -61,7 +61,7 @@ class Recorder:
 
         Raises:
             LiminError: If there is none.
-            NotRecorded: If it came, and could not be written down.
+            StopBatch: If it came, and could not be written down.
         """
         conversation = as_conversation(asked, system_prompt)
         checkpoint, asker = self._checkpoint, self._asker
@@ -75,5 +75,5 @@ class Recorder:
         try:
             checkpoint.add(body, completion)
         except CheckpointError as error:
-            raise NotRecorded(completion, error) from error
+            raise StopBatch(completion, error) from error
         return completion

@@ -14,7 +14,7 @@ from limin.local import local_endpoint
 from limin.values import endpoint
 from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import Conversation, Message
-from limin.values.safe_text import visible
+from limin.values.safe_text import escape_controls
 
 if TYPE_CHECKING:
     import argparse
@@ -80,7 +80,7 @@ async def _stream(client: Client, configuration: ModelConfiguration) -> None:
         "Name three colours.", model_configuration=configuration
     ) as stream:
         async for delta in stream:
-            _show(visible(delta.text), end="")
+            _show(escape_controls(delta.text), end="")
     timing = stream.completion.timing
     _show(f"\nfirst token after {timing.time_to_first_token or 0:.3f} s, ", end="")
     _show(f"then {timing.tokens_per_second or 0:.0f} tokens a second")
@@ -95,7 +95,7 @@ async def _eight(client: Client, configuration: ModelConfiguration) -> None:
         model_configuration=configuration,
     )
     for country, completion in zip(_COUNTRIES, completions, strict=True):
-        words = visible(" ".join(completion.message.split()))
+        words = escape_controls(" ".join(completion.message.split()))
         _show(f"{country:8} {completion.duration:5.2f} s  {words[:60]}")
     start = min(completion.start_time for completion in completions)
     end = max(completion.end_time for completion in completions)
@@ -136,8 +136,10 @@ async def _log_probs(client: Client, configuration: ModelConfiguration) -> None:
         strict=True,
     )
     for sampled, likely in list(positions)[:_LISTED]:
-        listed = (f"{visible(one.token)!r} {one.prob or 0:.2f}" for one in likely)
-        _show(f"sampled {visible(sampled.token)!r}; most likely {', '.join(listed)}")
+        listed = (f"{escape_controls(one.token)!r} {one.prob or 0:.2f}" for one in likely)
+        _show(
+            f"sampled {escape_controls(sampled.token)!r}; most likely {', '.join(listed)}"
+        )
 
 
 def _show_speed(completions: Sequence[TextCompletion], seconds: float) -> None:

@@ -60,7 +60,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         """
         if attempt >= self.attempts or not _may_pass(error):
             return None
-        told = refusal_of(error)
+        told = server_error_in(error)
         if told is not None and told.retry_after is not None:
             return told.retry_after
         # 2.0 ** 1024 raises OverflowError; 2.0 ** 64 outgrows any max_delay.
@@ -68,7 +68,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return chance * min(ceiling, self.max_delay)
 
 
-def refusal_of(error: LiminError) -> StatusError | None:
+def server_error_in(error: LiminError) -> StatusError | None:
     """What the server itself told in *error*, at once or in mid-stream."""
     told = error.cause if isinstance(error, StreamError) else error
     return told if isinstance(told, StatusError) else None
@@ -79,7 +79,7 @@ def _may_pass(error: LiminError) -> bool:
     if isinstance(error, StreamError):
         # A server that had begun to answer may do so to the end the next time,
         # however it broke off: by silence or by garbage, too.
-        told = refusal_of(error)
+        told = server_error_in(error)
         return not isinstance(error.cause, _PERMANENT) if told is None else _may_pass(told)
     if isinstance(error, StatusError) and error.should_retry is not None:
         return error.should_retry

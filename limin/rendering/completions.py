@@ -10,7 +10,7 @@ from rich.text import Text
 
 from limin.rendering.speed import tokens_per_second
 from limin.rendering.tokens import coloured_answer
-from limin.values.safe_text import excerpt, visible
+from limin.values.safe_text import escape_controls, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,9 +48,9 @@ def _choice(choice: Choice, palette: Palette) -> Iterator[RenderableType]:
     if choice.message:
         log_probs = choice.log_probs
         found = log_probs and coloured_answer(choice.message, log_probs, palette)
-        yield found or Text(visible(choice.message))
+        yield found or Text(escape_controls(choice.message))
     if choice.refusal:
-        yield Text.assemble(("refused: ", "bold red"), visible(choice.refusal))
+        yield Text.assemble(("refused: ", "bold red"), escape_controls(choice.refusal))
 
 
 def _footer(answered: TextCompletion) -> str:
@@ -83,7 +83,7 @@ class _Reasoning:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         room = max(options.max_width - len(_MARGIN), 1)
-        lines = Text(visible(self._text)).wrap(console, room)
+        lines = Text(escape_controls(self._text)).wrap(console, room)
         hidden = len(lines) - _LINES_OF_REASONING
         for line in lines[:_LINES_OF_REASONING]:
             yield Text.assemble(_MARGIN, line, style="dim")

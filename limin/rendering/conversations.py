@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.rule import Rule
 from rich.text import Text
 
-from limin.values.safe_text import visible
+from limin.values.safe_text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,5 +33,5 @@ def conversation(messages: Iterable[Message]) -> Group:
         style = _ROLE_STYLES[message.role]
         title = Text(message.role, style=f"bold {style}")
         lines.append(Rule(title, style=style, align="left"))
-        lines.append(Text(visible(message.content)))
+        lines.append(Text(escape_controls(message.content)))
     return Group(*lines)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from limin.errors import AnswerWarningError, BatchError, LiminError
 from limin.values.completion import TextCompletion
-from limin.values.safe_text import excerpt, visible
+from limin.values.safe_text import escape_controls, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,8 +55,8 @@ def _parts(error: LiminError) -> Iterator[RenderableType]:
 
 
 def _head(error: LiminError, sentence: str) -> Text:
-    name = (visible(type(error).__name__), "bold red")
-    return Text.assemble(name, ": ", visible(sentence)) if sentence else Text(*name)
+    name = (escape_controls(type(error).__name__), "bold red")
+    return Text.assemble(name, ": ", escape_controls(sentence)) if sentence else Text(*name)
 
 
 def _groups(error: BatchError) -> Iterator[RenderableType]:
@@ -68,7 +68,7 @@ def _groups(error: BatchError) -> Iterator[RenderableType]:
     for kind, places in sorted(kinds.items(), key=lambda group: -len(group[1])):
         first = "prompt" if len(places) == 1 else "first at prompt"
         said = excerpt(str(error.errors[places[0]]))
-        name = (visible(kind), "bold")
+        name = (escape_controls(kind), "bold")
         words = Text.assemble(name, f", {first} {places[0]}\n", (said, "dim"))
         rows.add_row(Text(f"{len(places)}\N{MULTIPLICATION SIGN}", style="red"), words)
     if kinds:

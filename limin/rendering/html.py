@@ -14,10 +14,10 @@ import importlib.resources
 from typing import TYPE_CHECKING
 
 from limin.rendering.speed import tokens_per_second
-from limin.rendering.spelling import span_of
+from limin.rendering.spelling import find_span
 from limin.rendering.tints import tint_rules
 from limin.rendering.token_spans import number, token_spans
-from limin.values.safe_text import excerpt, visible
+from limin.values.safe_text import escape_controls, excerpt
 from limin.values.tokens import TextPiece
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _answer(choice: Choice) -> str:
             return _prose(choice.message)
         return "" if choice.refusal else '<p class="limin-quiet">No text.</p>'
     pieces = tokens.pieces()
-    span = span_of(choice.message, pieces)
+    span = find_span(choice.message, pieces)
     if span is None:
         heading = _label("Tokens, which do not join to the answer", level=3)
         told = _figures(tokens) + token_spans(tokens, pieces)
@@ -228,7 +228,7 @@ def _prose(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    return html.escape(visible(text))
+    return html.escape(escape_controls(text))
 
 
 @functools.cache

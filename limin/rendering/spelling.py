@@ -28,7 +28,7 @@ def joint_prob(tokens: Iterable[TokenLogProb]) -> float | None:
     return math.exp(min(sum(known), 0.0))
 
 
-def half_of(token: TokenLogProb) -> str | None:
+def half_character(token: TokenLogProb) -> str | None:
     """The bytes of *token*, `⟨F0 9F⟩`, if it ends inside a character; else None."""
     try:
         (token.token_bytes or b"").decode()
@@ -37,7 +37,7 @@ def half_of(token: TokenLogProb) -> str | None:
     return None
 
 
-def span_of(message: str, pieces: Sequence[TextPiece]) -> tuple[int, int] | None:
+def find_span(message: str, pieces: Sequence[TextPiece]) -> tuple[int, int] | None:
     """Where *message* begins and ends in the text of *pieces*; None if nowhere.
 
     Tokens of reasoning stand before it, and of an end after it, in which a short

@@ -88,7 +88,7 @@ def table(log_probs: LogProbs, *, lowest: int | None, palette: Palette) -> Table
         made.add_row(
             str(place),
             _token(position, pieces.pop(place, None), palette),
-            _Bar(prob, tokens.bar_style_of(prob, palette)),
+            _Bar(prob, tokens.bar_style(prob, palette)),
             _rank(position),
             "" if entropy is None else f"{entropy:.2f}",
             _Flow(list(_alternatives(position))),
@@ -122,9 +122,9 @@ def _pieces(log_probs: LogProbs) -> dict[int, str]:
 
 def _token(position: TokenPosition, whole: str | None, palette: Palette) -> Text:
     """The token in its colours, after the *whole* that it begins."""
-    style = tokens.style_of(position.sampled.prob, palette)
+    style = tokens.token_style(position.sampled.prob, palette)
     # The style is the name's alone: a text's own fills the cell to its end.
-    name = (tokens.name_of(position.sampled), style)
+    name = (tokens.token_name(position.sampled), style)
     return Text.assemble(name) if whole is None else Text.assemble(whole, " ", name)
 
 
@@ -139,7 +139,7 @@ def _alternatives(position: TokenPosition) -> Iterator[Text]:
     for one in position.alternatives:
         style = "bold" if one.is_same_token(position.sampled) else ""
         yield Text.assemble(
-            (tokens.name_of(one), style), (f" {probability(one.prob)}", "dim")
+            (tokens.token_name(one), style), (f" {probability(one.prob)}", "dim")
         )
 
 

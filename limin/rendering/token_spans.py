@@ -11,9 +11,9 @@ import html
 import math
 from typing import TYPE_CHECKING
 
-from limin.rendering.spelling import half_of, joint_prob
+from limin.rendering.spelling import half_character, joint_prob
 from limin.rendering.tints import tint_class
-from limin.values.safe_text import visible
+from limin.values.safe_text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,9 +74,9 @@ def _blocks(pieces: Sequence[TextPiece]) -> Iterator[Sequence[TextPiece]]:
 
 
 def _span(piece: TextPiece, positions: Sequence[TokenPosition]) -> str:
-    known = visible(_description(piece, positions))
+    known = escape_controls(_description(piece, positions))
     # The mark of a line's end is the stylesheet's, so that copied text has none.
-    text = html.escape(visible(piece.text)).replace("\n", "<i></i>\n")
+    text = html.escape(escape_controls(piece.text)).replace("\n", "<i></i>\n")
     return (
         f'<span class="{tint_class(_joint_prob(positions))}" tabindex="0"'
         f' aria-description="{html.escape(known)}">{text}</span>'
@@ -118,7 +118,7 @@ def _position_lines(position: TokenPosition) -> Iterator[str]:
 
 def _name(token: TokenLogProb) -> str:
     """A token as it can be seen: white space as symbols, half characters as bytes."""
-    half = half_of(token)
+    half = half_character(token)
     if half is not None:
         return half
     name = token.token.translate(_SPACES)

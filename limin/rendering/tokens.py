@@ -10,8 +10,8 @@ from rich.style import Style
 from rich.text import Text
 
 from limin.rendering.palette import check_palette, colours
-from limin.rendering.spelling import half_of, joint_prob, span_of
-from limin.values.safe_text import visible
+from limin.rendering.spelling import find_span, half_character, joint_prob
+from limin.values.safe_text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,10 +39,10 @@ def coloured(log_probs: LogProbs, palette: Palette, *, show_probabilities: bool)
     for piece in log_probs.pieces():
         tokens = sampled[piece.first : piece.last + 1]
         prob = joint_prob(tokens)
-        words = visible(_text_of(piece, tokens)).translate(_IN_TEXT)
+        words = escape_controls(_piece_text(piece, tokens)).translate(_IN_TEXT)
         # The probability stands on the line of its token, also if that ends it.
         end = "\n" if show_probabilities and words.endswith("\n") else ""
-        text.append(words.removesuffix(end), style=style_of(prob, palette))
+        text.append(words.removesuffix(end), style=token_style(prob, palette))
         if show_probabilities:
             text.append("[?]" if prob is None else f"[{prob:.2f}]", style="dim")
         text.append(end)
@@ -52,19 +52,19 @@ def coloured(log_probs: LogProbs, palette: Palette, *, show_probabilities: bool)
 def coloured_answer(message: str, log_probs: LogProbs, palette: Palette) -> Text | None:
     """*message* in the colours of its tokens; None if they do not spell it."""
     pieces, sampled = log_probs.pieces(), log_probs.sampled
-    span = span_of(message, pieces)
+    span = find_span(message, pieces)
     if span is None:
         return None
     (start, end), text, place = span, Text(), 0
     for piece in pieces:
         part = piece.text[max(start - place, 0) : max(end - place, 0)]
         prob = joint_prob(sampled[piece.first : piece.last + 1])
-        text.append(visible(part), style=style_of(prob, palette))
+        text.append(escape_controls(part), style=token_style(prob, palette))
         place += len(piece.text)
     return text
 
 
-def style_of(prob: float | None, palette: Palette) -> Style:
+def token_style(prob: float | None, palette: Palette) -> Style:
     """Text in the colours of *prob*; dim if it is not known."""
     shown = colours(prob, palette)
     if shown.foreground is None:
@@ -72,30 +72,30 @@ def style_of(prob: float | None, palette: Palette) -> Style:
     return Style(color=_color(shown.foreground), bgcolor=_color(shown.background))
 
 
-def bar_style_of(prob: float | None, palette: Palette) -> Style:
+def bar_style(prob: float | None, palette: Palette) -> Style:
     """The colour of *prob* if every screen shows it; a background's need not be seen."""
     shown = colours(prob, palette)
     return Style() if shown.background else Style(color=_color(shown.foreground))
 
 
-def name_of(token: TokenLogProb) -> str:
+def token_name(token: TokenLogProb) -> str:
     """*token* as a word of a table, its white space seen.
 
     A token that ends inside a character is told by its bytes, `⟨F0 9F⟩`.
     """
     known = token.token_bytes
     words = token.token if known is None else known.decode("utf-8", "replace")
-    return half_of(token) or seen(words)
+    return half_character(token) or seen(words)
 
 
 def seen(words: str) -> str:
     """*words* on one line, nothing of which is invisible, and `∅` for none."""
     # A combining character needs one to combine with, else it takes the frame's.
     base = "◌" if words and unicodedata.category(words[0]).startswith("M") else ""
-    return (base + visible(words)).translate(_IN_NAME) or "∅"
+    return (base + escape_controls(words)).translate(_IN_NAME) or "∅"
 
 
-def _text_of(piece: TextPiece, tokens: Sequence[TokenLogProb]) -> str:
+def _piece_text(piece: TextPiece, tokens: Sequence[TokenLogProb]) -> str:
     """The text of *piece*; a half surrogate is seen only in a token without bytes."""
     is_told = piece.is_joined or tokens[0].token_bytes is not None
     return piece.text if is_told else tokens[0].token

@@ -22,7 +22,7 @@ from limin.errors import (
     TransportError,
 )
 from limin.values.safe_text import excerpt
-from limin.wire.http import Answer
+from limin.wire.http import HttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from limin.values.endpoint import Endpoint, Limits
-    from limin.wire.http import Incoming
+    from limin.wire.http import OpenResponse
 
 # httpx2 is pydantic's continuation of httpx, with the same names.
 _PACKAGES = ("httpx", "httpx2")
@@ -63,12 +63,12 @@ class ForeignClient:
             ConfigurationError: If *client* is of neither family.
         """
         self._client = client
-        self._package = _package_of(client)
+        self._package = _find_package(client)
         self._url = endpoint.completions_url
         self._headers = endpoint.request_headers()
         self._limit = limits.body_bytes
 
-    async def post(self, body: bytes) -> Answer:
+    async def post(self, body: bytes) -> HttpResponse:
         """Send *body* and read the answer; a redirect is an answer too.
 
         Raises:
@@ -83,7 +83,7 @@ class ForeignClient:
             await incoming.aclose()
         return attrs.evolve(incoming.head, body=b"".join(pieces))
 
-    async def open(self, body: bytes) -> Incoming:
+    async def open(self, body: bytes) -> OpenResponse:
         """Send *body* and read the head of the answer.
 
         Raises:
@@ -135,7 +135,7 @@ class _ForeignIncoming:
         limit: int,
         translating: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        self.head = Answer(response.status_code, response.headers, b"")
+        self.head = HttpResponse(response.status_code, response.headers, b"")
         self._pieces: AsyncIterator[bytes] = response.aiter_bytes()
         self._exchange, self._translating = exchange, translating
         self._limit, self._size = limit, 0
@@ -184,7 +184,7 @@ class _ForeignIncoming:
             raise
 
 
-def _package_of(client: HttpClient) -> ModuleType:
+def _find_package(client: HttpClient) -> ModuleType:
     """The package that *client*, or what it inherits from, is of."""
     for base in type(client).__mro__:
         name = base.__module__.partition(".")[0]

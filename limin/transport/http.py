@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from limin.transport.foreign import HttpClient
     from limin.values.endpoint import Endpoint, Limits
-    from limin.wire.http import Answer, Incoming
+    from limin.wire.http import HttpResponse, OpenResponse
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -53,7 +53,7 @@ class HttpTransport:
             self._given = ForeignClient(http_client, endpoint, limits)
         self._proxied = http_client is None and _is_proxied(endpoint)
 
-    async def post(self, body: bytes) -> Answer:
+    async def post(self, body: bytes) -> HttpResponse:
         """Send *body* and read the answer.
 
         Raises:
@@ -66,7 +66,7 @@ class HttpTransport:
             return await foreign.post(body)
         return await self._pool.exchange(self._request(body))
 
-    async def open(self, body: bytes) -> Incoming:
+    async def open(self, body: bytes) -> OpenResponse:
         """Send *body* and read the head of the answer; see `post`.
 
         Raises:

@@ -18,14 +18,14 @@ import anyio.lowlevel
 
 from limin.errors import TransportError
 from limin.transport.connection import Connection, connect
-from limin.transport.reader import AnswerReader
+from limin.transport.reader import ResponseReader
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from limin.transport.connection import Origin
     from limin.values.endpoint import Limits
-    from limin.wire.http import Answer, Incoming
+    from limin.wire.http import HttpResponse, OpenResponse
 
 _Got = TypeVar("_Got")
 
@@ -34,20 +34,20 @@ _Got = TypeVar("_Got")
 _SECONDS_IDLE = 60.0
 
 
-class _Line:
+class _PooledConnection:
     """A connection, its reader, and since when it rests (monotonic seconds)."""
 
-    def __init__(self, connection: Connection, reader: AnswerReader) -> None:
+    def __init__(self, connection: Connection, reader: ResponseReader) -> None:
         self.connection, self.reader = connection, reader
         self.idle_since = 0.0
 
 
-class _Home:
+class _IdleConnections:
     """The event loop and the process that idle connections belong to."""
 
     def __init__(self, process: int, loop: object) -> None:
         self.process, self.loop = process, loop
-        self.idle: deque[_Line] = deque()
+        self.idle: deque[_PooledConnection] = deque()
 
     def close(self) -> None:
         while self.idle:
@@ -62,9 +62,9 @@ class Pool:
         self._origin = origin
         self._limits = limits
         self._closed = False
-        self._homes: dict[int, _Home] = {}
+        self._homes: dict[int, _IdleConnections] = {}
 
-    def exchange(self, request: bytes) -> Awaitable[Answer]:
+    def exchange(self, request: bytes) -> Awaitable[HttpResponse]:
         """Send *request*, and read the answer.
 
         A kept connection may have died since it was last used: if it breaks
@@ -74,15 +74,15 @@ class Pool:
         Raises:
             TransportError: If no complete answer came.
         """
-        return self._carry(request, self._exchange)
+        return self._over_a_connection(request, self._exchange)
 
-    def open(self, request: bytes) -> Awaitable[Incoming]:
+    def open(self, request: bytes) -> Awaitable[OpenResponse]:
         """Send *request*, and read the head of the answer; see `exchange`.
 
         Raises:
             TransportError: If no head of an answer came.
         """
-        return self._carry(request, self._begin)
+        return self._over_a_connection(request, self._begin)
 
     def close(self) -> None:
         """Close the idle connections, and each other one after its exchange."""
@@ -90,7 +90,7 @@ class Pool:
         for home in self._homes.values():
             home.close()
 
-    def _home(self) -> _Home:
+    def _home(self) -> _IdleConnections:
         """The home of this event loop.
 
         A thread runs one loop at a time, so the loop that ran before in this
@@ -102,10 +102,10 @@ class Pool:
         if home is None or home.loop is not loop or home.process != process:
             if home is not None:
                 home.close()
-            home = self._homes[thread] = _Home(process, loop)
+            home = self._homes[thread] = _IdleConnections(process, loop)
         return home
 
-    def _take(self, home: _Home) -> _Line | None:
+    def _take(self, home: _IdleConnections) -> _PooledConnection | None:
         """The last idle connection that is still open and silent."""
         while home.idle:
             line = home.idle.pop()
@@ -114,15 +114,17 @@ class Pool:
             line.connection.close()
         return None
 
-    def _keep(self, home: _Home, line: _Line) -> None:
+    def _put_back(self, home: _IdleConnections, line: _PooledConnection) -> None:
         """Let *line* rest, and close the one that rested longest if it is too long."""
         line.idle_since = time.monotonic()
         home.idle.append(line)
         if line.idle_since - home.idle[0].idle_since > _SECONDS_IDLE:
             home.idle.popleft().connection.close()
 
-    async def _carry(
-        self, request: bytes, talk: Callable[[_Line, _Home, bytes], Awaitable[_Got]]
+    async def _over_a_connection(
+        self,
+        request: bytes,
+        talk: Callable[[_PooledConnection, _IdleConnections, bytes], Awaitable[_Got]],
     ) -> _Got:
         """What *talk* gets for *request* over a kept connection, or else a new one."""
         home = self._home()
@@ -134,9 +136,13 @@ class Pool:
                 if line.reader.started:
                     raise
         connection = await connect(self._origin(), seconds=self._limits.connect_seconds)
-        return await talk(_Line(connection, AnswerReader(self._limits)), home, request)
+        return await talk(
+            _PooledConnection(connection, ResponseReader(self._limits)), home, request
+        )
 
-    async def _exchange(self, line: _Line, home: _Home, request: bytes) -> Answer:
+    async def _exchange(
+        self, line: _PooledConnection, home: _IdleConnections, request: bytes
+    ) -> HttpResponse:
         reader, kept = line.reader, False
         try:
             sent = await _ask(line, request, whole=True)
@@ -146,7 +152,9 @@ class Pool:
             self._release(home, line, kept=kept)
         return answer
 
-    async def _begin(self, line: _Line, home: _Home, request: bytes) -> Incoming:
+    async def _begin(
+        self, line: _PooledConnection, home: _IdleConnections, request: bytes
+    ) -> OpenResponse:
         sent, failure = False, None
         try:
             sent = await _ask(line, request, whole=False)
@@ -156,16 +164,18 @@ class Pool:
                 raise
             failure = error
         release = partial(self._release, home, line)
-        return _Incoming(line, release, sent=sent, failure=failure)
+        return _OpenResponse(line, release, sent=sent, failure=failure)
 
-    def _release(self, home: _Home, line: _Line, *, kept: bool) -> None:
+    def _release(
+        self, home: _IdleConnections, line: _PooledConnection, *, kept: bool
+    ) -> None:
         if kept and not self._closed:
-            self._keep(home, line)
+            self._put_back(home, line)
         else:
             line.connection.close()
 
 
-class _Incoming:
+class _OpenResponse:
     """The body of an answer that comes over a line, until it is released.
 
     What came before a failure is handed over first, be it in the same packet.
@@ -173,7 +183,7 @@ class _Incoming:
 
     def __init__(
         self,
-        line: _Line,
+        line: _PooledConnection,
         release: Callable[..., None],
         *,
         sent: bool = False,
@@ -214,7 +224,7 @@ class _Incoming:
             self._release(kept=kept)
 
 
-async def _ask(line: _Line, request: bytes, *, whole: bool) -> bool:
+async def _ask(line: _PooledConnection, request: bytes, *, whole: bool) -> bool:
     """Send *request* and read the answer's head, or all of it; whether all was sent.
 
     A server may refuse a request before it has read it, and close: what it said
@@ -241,7 +251,7 @@ async def _ask(line: _Line, request: bytes, *, whole: bool) -> bool:
     return sent
 
 
-def _take(reader: AnswerReader, data: bytes) -> None:
+def _take(reader: ResponseReader, data: bytes) -> None:
     """Let *reader* read *data*, or the end if there are none."""
     if data:
         reader.feed(data)

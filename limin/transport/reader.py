@@ -1,4 +1,4 @@
-"""The bytes of an HTTP/1.1 answer, to an `Answer`, or to pieces of it. Waits for nothing.
+"""The bytes of an HTTP/1.1 response, to an `HttpResponse` or to pieces of it. Never waits.
 
 llhttp, the parser of Node.js, reads the protocol; what it leaves to its callers
 is here: when a body ends, and how much of anything a server may send.
@@ -13,7 +13,7 @@ import httptools
 from limin.errors import ProtocolError, ResponseTooLargeError
 from limin.transport.content import Body
 from limin.values.safe_text import excerpt
-from limin.wire.http import Answer
+from limin.wire.http import HttpResponse
 
 if TYPE_CHECKING:
     from limin.values.endpoint import Limits
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _INTERIM = range(100, 200)
 
 
-class AnswerReader:
+class ResponseReader:
     """Reads the answers of one connection, one after the other.
 
     The methods named `on_...` are called by the parser.
@@ -78,9 +78,9 @@ class AnswerReader:
             raise ProtocolError(reason)
         self.complete = True
 
-    def head(self) -> Answer:
+    def head(self) -> HttpResponse:
         """The answer as far as its head tells it, which came."""
-        return Answer(self._status, self._headers, b"")
+        return HttpResponse(self._status, self._headers, b"")
 
     def take(self) -> bytes:
         """What came of the body since the last call; may be nothing.
@@ -90,13 +90,13 @@ class AnswerReader:
         """
         return self._body.take() or (self._body.finish() if self.complete else b"")
 
-    def answer(self) -> Answer:
+    def answer(self) -> HttpResponse:
         """The complete answer.
 
         Raises:
             ProtocolError: If its compressed body broke off.
         """
-        return Answer(self._status, self._headers, self._body.finish())
+        return HttpResponse(self._status, self._headers, self._body.finish())
 
     def on_message_begin(self) -> None:
         """Another answer starts; after a complete one, it was not asked for."""

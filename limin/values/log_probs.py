@@ -159,7 +159,7 @@ class LogProbs(Sequence[TokenPosition]):
 
     def text(self) -> str:
         """What the sampled tokens join to; bytes that are no UTF-8 become U+FFFD."""
-        return b"".join(map(utf8_of, self._decoded())).decode("utf-8", "replace")
+        return b"".join(map(utf8_bytes, self._decoded())).decode("utf-8", "replace")
 
     def pieces(self) -> list[TextPiece]:
         """The text in pieces of whole characters, with their place in it.
@@ -172,7 +172,7 @@ class LogProbs(Sequence[TokenPosition]):
         text, start, end, first = "", 0, 0, 0
         positions = self._decoded()
         for place, position in enumerate(positions):
-            known, is_last = utf8_of(position), place == len(positions) - 1
+            known, is_last = utf8_bytes(position), place == len(positions) - 1
             text += decoder.decode(known, is_last)
             end += len(known)
             if not decoder.getstate()[0]:
@@ -371,7 +371,7 @@ def _unlikelihood(alternative: TokenLogProb) -> float:
     return math.inf if alternative.log_prob is None else -alternative.log_prob
 
 
-def utf8_of(entry: Entry) -> bytes:
+def utf8_bytes(entry: Entry) -> bytes:
     """The bytes of a token, or else of its text."""
     known = entry.bytes
     return entry.token.encode("utf-8", "replace") if known is None else bytes(known)

@@ -34,7 +34,7 @@ _SHORTEST_SECRET = 8
 _HEAD = 24
 
 
-def visible(text: str) -> str:
+def escape_controls(text: str) -> str:
     """*text* with a symbol for each character that acts instead of showing.
 
     Tabs and newlines stay. A family of emoji falls apart into its members, since
@@ -49,7 +49,7 @@ def excerpt(text: str, secrets: Iterable[str] = ()) -> str:
     A secret of fewer than 8 characters stays, since it would be found inside
     other words. Of a longer one that is quoted, its start is enough.
     """
-    line = visible(" ".join(_without(text, secrets).split()))
+    line = escape_controls(" ".join(_without(text, secrets).split()))
     return line if len(line) <= _WORDS else line[: _WORDS - 1] + "…"
 
 

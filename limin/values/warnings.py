@@ -6,7 +6,7 @@ import enum
 
 import attrs
 
-from limin.values.safe_text import visible
+from limin.values.safe_text import escape_controls
 
 
 class WarningCode(enum.StrEnum):
@@ -79,7 +79,7 @@ class ResponseWarning:
         where = f"at `{self.path}`"
         if self.count > 1:
             where += f" and {self.count - 1} more"
-        return visible(f"{self.problem} ({where}; {self.code})").replace("\n", " ")
+        return escape_controls(f"{self.problem} ({where}; {self.code})").replace("\n", " ")
 
 
 class LiminWarning(UserWarning):

@@ -19,12 +19,12 @@ from limin.values.completion import Delta
 from limin.values.log_probs import LogProbs
 from limin.values.warnings import WarningCode
 from limin.wire import error_response, lenient, schema, untyped
-from limin.wire.http import Answer
+from limin.wire.http import HttpResponse
 from limin.wire.log_probs import Notes
 from limin.wire.response import (
-    finish_reason_of,
-    load_of,
-    present,
+    find_log_probs,
+    has_value,
+    normalize_finish_reason,
     read_completion,
     response_error,
 )
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from limin.errors import ResponseError, StatusError
     from limin.values.completion import TextCompletion
     from limin.values.timing import Timing
-    from limin.wire.response import Question
+    from limin.wire.response import ReadingContext
 
 _NULL = len(b"null")
 _NOTHING = msgspec.Raw()
@@ -67,7 +67,9 @@ class Assembly:
         is_done: Whether the server said that nothing more comes.
     """
 
-    def __init__(self, question: Question, head: Answer, now: float = 0.0) -> None:
+    def __init__(
+        self, question: ReadingContext, head: HttpResponse, now: float = 0.0
+    ) -> None:
         """Nothing of the answer has come.
 
         Args:
@@ -118,17 +120,17 @@ class Assembly:
             chunk = self._mended(data)
         if not self._has_names:
             self._take_names(chunk)
-        if len(chunk.usage) > _NULL and present(chunk.usage):
+        if len(chunk.usage) > _NULL and has_value(chunk.usage):
             self._fields["usage"] = chunk.usage
             # vLLM tells it here alone.
             self._fields["system_fingerprint"] = chunk.system_fingerprint
-        failed = len(chunk.error) > 0 and present(chunk.error)
+        failed = len(chunk.error) > 0 and has_value(chunk.error)
         if not chunk.choices:  # Old vLLM, SGLang and FastAPI know no key `error`.
             failed |= _is_told(chunk.message) or _is_told(chunk.detail)
         for place, choice in enumerate(chunk.choices or ()):
             if (delta := self._take(choice, place, data)) is not None:
                 deltas.append(delta)
-            failed |= len(choice.error) > 0 and present(choice.error)
+            failed |= len(choice.error) > 0 and has_value(choice.error)
             failed |= choice.finish_reason == _ERROR
         if failed:
             raise self._status_error(data)
@@ -152,7 +154,7 @@ class Assembly:
         for event in (self._first, *self._finishing, self._last):
             _tell_more(body, choices, event)
         body["choices"] = [*choices.values()] or [_choice(0, [])]
-        answer = Answer(200, self._head.headers, msgspec.json.encode(body))
+        answer = HttpResponse(200, self._head.headers, msgspec.json.encode(body))
         found = read_completion(self._question, timing, answer)
         told = {(warning.path, warning.problem) for warning in found.body_warnings}
         odd = [
@@ -179,10 +181,10 @@ class Assembly:
             self._finished.add(index)
             self._finishing.append(data)
             if choice.finish_reason != _ERROR:
-                finish_reason = finish_reason_of(choice.finish_reason)
+                finish_reason = normalize_finish_reason(choice.finish_reason)
         if choice.logprobs is not None:
             path = f"$.choices[{place}].logprobs"
-            reading = load_of(choice.logprobs, path, self._question)
+            reading = find_log_probs(choice.logprobs, path, self._question)
             log_probs = None if reading is None else LogProbs(reading[0])
         if choice.delta is None:
             self._take_otherwise(choice, place)
@@ -192,7 +194,7 @@ class Assembly:
             refusal = delta.refusal or ""
             reasoning = delta.reasoning or delta.reasoning_content or delta.thinking or ""
             if not reasoning and len(delta.reasoning_details) > _NULL:
-                reasoning = lenient.reasoning_of(delta.reasoning_details) or ""
+                reasoning = lenient.join_reasoning(delta.reasoning_details) or ""
             if len(delta.tool_calls) > _NULL or len(delta.function_call) > _NULL:
                 called = filter(_is_told, (delta.tool_calls, delta.function_call))
                 tool_calls = bytes(next(called, b""))
@@ -277,7 +279,7 @@ def _is_half(character: str) -> bool:
 
 
 def _is_told(raw: msgspec.Raw) -> bool:
-    return len(raw) > 0 and present(raw)
+    return len(raw) > 0 and has_value(raw)
 
 
 def _choice(index: int, chunks: list[schema.ChunkChoice]) -> dict[str, object]:
@@ -318,7 +320,7 @@ def _joined(parts: Iterable[object], name: str) -> msgspec.Raw | None:
 def _listed(parts: Iterable[object], name: str) -> msgspec.Raw | None:
     """The elements of the lists under *name* in one; what is no list is an element."""
     told: Iterable[msgspec.Raw] = filter(len, map(attrgetter(name), parts))
-    values = [bytes(raw).strip() for raw in told if present(raw)]
+    values = [bytes(raw).strip() for raw in told if has_value(raw)]
     listed = [value[1:-1].strip() if value[:1] == b"[" else value for value in values]
     elements = b",".join(filter(None, listed))
     return msgspec.Raw(b"[%b]" % elements) if elements else None

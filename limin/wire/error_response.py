@@ -27,12 +27,12 @@ from limin.errors import (
 )
 from limin.values.safe_text import excerpt
 from limin.wire import untyped
-from limin.wire.retry_after import wait_of
+from limin.wire.retry_after import read_retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from limin.wire.http import Answer
+    from limin.wire.http import HttpResponse
 
 _BY_STATUS: dict[int, type[StatusError]] = {
     401: AuthenticationError,
@@ -73,7 +73,7 @@ _PAGE = 4_096
 
 
 def status_error(
-    answer: Answer, secrets: Collection[str] = (), now: float = 0.0
+    answer: HttpResponse, secrets: Collection[str] = (), now: float = 0.0
 ) -> StatusError:
     """The exception for an answer that is an error, by its status or its body.
 
@@ -93,7 +93,7 @@ def status_error(
         code=None if code is None else excerpt(code, secrets),
         error_type=None if kind is None else excerpt(kind, secrets),
         param=None if param is None else excerpt(param, secrets),
-        retry_after=wait_of(answer.headers, words, now),
+        retry_after=read_retry_after(answer.headers, words, now),
         should_retry=_SHOULD_RETRY.get(answer.headers.get("x-should-retry", "")),
         body=answer.body,
     )
@@ -101,7 +101,7 @@ def status_error(
     return exact(**attrs.asdict(error))
 
 
-def _target(answer: Answer) -> str:
+def _target(answer: HttpResponse) -> str:
     """The host that a redirect leads to, or that it is the same one."""
     try:
         host = urlsplit(answer.headers.get("location", "")).hostname

@@ -16,7 +16,7 @@ _REQUEST_IDS = ("x-request-id", "apim-request-id", "request-id")
 
 
 @attrs.frozen
-class Answer:
+class HttpResponse:
     """An HTTP answer, read to its end: one thing that the transport hands over.
 
     Attributes:
@@ -41,14 +41,14 @@ class Answer:
         return next((excerpt(value) for value in found if value), None)
 
 
-class Incoming(Protocol):
+class OpenResponse(Protocol):
     """An HTTP answer whose body still comes: the other thing that it hands over.
 
     Whoever got it closes it, whatever happens.
     """
 
     @property
-    def head(self) -> Answer:
+    def head(self) -> HttpResponse:
         """Status and headers, without a body."""
         ...
 

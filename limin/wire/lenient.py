@@ -163,7 +163,7 @@ class _Mending:
         return int(number) if number is not None and whole else None
 
 
-def reasoning_of(details: msgspec.Raw) -> str | None:
+def join_reasoning(details: msgspec.Raw) -> str | None:
     """The texts of OpenRouter's `reasoning_details`, joined."""
     try:
         parts = untyped.as_list(untyped.parse(bytes(details))) or []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from limin.values.log_probs import utf8_of
+from limin.values.log_probs import utf8_bytes
 from limin.values.tokens import ROUNDING, are_same
 from limin.values.warnings import WarningCode
 from limin.wire.log_probs import Notes
@@ -69,7 +69,7 @@ class Diagnosis:
             notes.add(WarningCode.SAMPLED_LISTED_DIFFERENTLY, where, problem)
 
     def _check_text(self, positions: Sequence[Position], notes: Notes) -> None:
-        joined = b"".join(map(utf8_of, positions))
+        joined = b"".join(map(utf8_bytes, positions))
         text = self.text.encode("utf-8", "replace")
         if joined != text:
             what = "more than" if text in joined else "another text than"

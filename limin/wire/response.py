@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from limin.values.conversation import Conversation
     from limin.values.log_probs import Load
     from limin.values.timing import Timing
-    from limin.wire.http import Answer
+    from limin.wire.http import HttpResponse
 
 # vLLM's number for its whole vocabulary.
 _ALL = -1
@@ -57,7 +57,7 @@ _LONGEST_ABSENT = 16  # With white space inside, as pretty-printing servers send
 
 
 @attrs.frozen(kw_only=True)
-class Question:
+class ReadingContext:
     """What an answer is read against.
 
     Attributes:
@@ -77,7 +77,9 @@ class Question:
     secrets: Collection[str] = attrs.field(default=(), repr=False)
 
 
-def read_completion(question: Question, timing: Timing, answer: Answer) -> TextCompletion:
+def read_completion(
+    question: ReadingContext, timing: Timing, answer: HttpResponse
+) -> TextCompletion:
     """The completion that *answer* holds.
 
     Raises:
@@ -87,7 +89,7 @@ def read_completion(question: Question, timing: Timing, answer: Answer) -> TextC
     if not answer.is_success:
         raise error_response.status_error(answer, question.secrets, timing.end_time)
     body, warnings = _decode(question, answer)
-    if present(body.error) or any(present(choice.error) for choice in body.choices):
+    if has_value(body.error) or any(has_value(choice.error) for choice in body.choices):
         raise error_response.status_error(answer, question.secrets, timing.end_time)
     if not body.choices:
         problem = "expected at least one choice, found none"
@@ -122,7 +124,7 @@ _MISSING = "log probabilities were asked for, and none came"
 
 
 def _decode(
-    question: Question, answer: Answer
+    question: ReadingContext, answer: HttpResponse
 ) -> tuple[schema.Completion, tuple[ResponseWarning, ...]]:
     try:
         return schema.completion_decoder.decode(answer.body), ()
@@ -135,7 +137,7 @@ def _decode(
 
 
 def response_error(
-    problem: str, path: str, question: Question, answer: Answer
+    problem: str, path: str, question: ReadingContext, answer: HttpResponse
 ) -> ResponseError:
     """The error that *answer* is no answer: *problem* at the JSON *path*."""
     start = excerpt(answer.body[:4096].decode("utf-8-sig", "replace"), question.secrets)
@@ -144,17 +146,17 @@ def response_error(
     )
 
 
-def finish_reason_of(told: str | None) -> str | None:
+def normalize_finish_reason(told: str | None) -> str | None:
     """The finish reason that was *told*, in OpenAI's word if there is one."""
     return _FINISH_REASONS.get(told, told)
 
 
-def _choice(choice: schema.Choice, place: int, question: Question) -> Choice:
+def _choice(choice: schema.Choice, place: int, question: ReadingContext) -> Choice:
     message = choice.message
     reasoning, source = _reasoning(message)
     return Choice(
         message=message.content or "",
-        finish_reason=finish_reason_of(choice.finish_reason),
+        finish_reason=normalize_finish_reason(choice.finish_reason),
         raw_finish_reason=choice.finish_reason,
         index=place if choice.index is None else choice.index,
         refusal=message.refusal,
@@ -170,15 +172,19 @@ def _reasoning(message: schema.Message) -> tuple[str | None, ReasoningSource | N
     if message.reasoning_content:
         return message.reasoning_content, "reasoning_content"
     details = message.reasoning_details
-    told = lenient.reasoning_of(details) if present(details) else None
+    told = lenient.join_reasoning(details) if has_value(details) else None
     if told:
         return told, "reasoning_details"
     return message.thinking, "content" if message.thinking else None
 
 
-def _log_probs(choice: schema.Choice, path: str, question: Question) -> LogProbs | None:
+def _log_probs(
+    choice: schema.Choice, path: str, question: ReadingContext
+) -> LogProbs | None:
     """Of the answer's tokens, or of the refusal's if there was no answer."""
-    reading = None if choice.logprobs is None else load_of(choice.logprobs, path, question)
+    reading = (
+        None if choice.logprobs is None else find_log_probs(choice.logprobs, path, question)
+    )
     if reading is None:
         return None
     load, where, is_refusal = reading
@@ -188,28 +194,30 @@ def _log_probs(choice: schema.Choice, path: str, question: Question) -> LogProbs
     return LogProbs(load, Diagnosis(where, wanted, text or ""))
 
 
-def load_of(
-    found: schema.LogProbs, path: str, question: Question
+def find_log_probs(
+    found: schema.LogProbs, path: str, question: ReadingContext
 ) -> tuple[Load, str, bool] | None:
     """How to read what was *found* at *path*, where it is, and if it spells a refusal.
 
     None if there are no log probabilities in it.
     """
     unasked = question.asks_log_probs and not question.top_log_probs
-    if present(found.content):
+    if has_value(found.content):
         where = f"{path}.content"
         return partial(read_positions, found.content, where, unasked=unasked), where, False
-    if present(found.refusal):
+    if has_value(found.refusal):
         where = f"{path}.refusal"
         return partial(read_positions, found.refusal, where, unasked=unasked), where, True
-    if present(found.tokens):
+    if has_value(found.tokens):
         parts = (found.tokens, found.token_logprobs, found.top_logprobs)
         return partial(read_legacy_positions, parts, path, unasked=unasked), path, False
     return None
 
 
 def _prompt(found: msgspec.Raw) -> PromptLogProbs | None:
-    return PromptLogProbs(partial(read_prompt_positions, found)) if present(found) else None
+    return (
+        PromptLogProbs(partial(read_prompt_positions, found)) if has_value(found) else None
+    )
 
 
 def _usage(usage: schema.Usage) -> Usage:
@@ -225,6 +233,6 @@ def _usage(usage: schema.Usage) -> Usage:
     )
 
 
-def present(raw: msgspec.Raw) -> bool:
+def has_value(raw: msgspec.Raw) -> bool:
     """Whether *raw* is more than what servers send in the place of nothing."""
     return len(raw) > _LONGEST_ABSENT or b"".join(bytes(raw).split()) not in _ABSENT

@@ -38,7 +38,7 @@ _WORDS = re.compile(
 _RESETS = ("requests", "tokens")
 
 
-def wait_of(headers: Mapping[str, str], words: str, now: float) -> float | None:
+def read_retry_after(headers: Mapping[str, str], words: str, now: float) -> float | None:
     """Seconds that an error answer asks to wait; None if it does not say.
 
     The most exact of what it says counts: `retry-after-ms`, `Retry-After` in

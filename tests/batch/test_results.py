@@ -11,7 +11,7 @@ from streaming import ROLE, event_of, text_of
 
 import limin
 from limin import Client, Conversation
-from limin.batch.workers import alone
+from limin.batch.workers import unwrap_single
 from limin.rendering.progress import BatchProgress, BatchState
 
 if TYPE_CHECKING:
@@ -472,8 +472,11 @@ def test_several_exceptions_stay_a_group() -> None:
     """What is one exception comes out alone, however deep; what is two, together."""
     one, two = KeyboardInterrupt(), SystemExit()
     both = BaseExceptionGroup("both", [one, two])
-    assert alone(BaseExceptionGroup("outer", [BaseExceptionGroup("inner", [one])])) is one
-    assert alone(both) is both
+    assert (
+        unwrap_single(BaseExceptionGroup("outer", [BaseExceptionGroup("inner", [one])]))
+        is one
+    )
+    assert unwrap_single(both) is both
 
 
 @pytest.mark.parametrize("n_parallel", [1, 3, "auto"])

@@ -20,8 +20,8 @@ from openai.types.chat import ChatCompletion
 from recording import compact, position
 
 from limin import Conversation, Message, TextCompletion, Timing
-from limin.wire.http import Answer
-from limin.wire.response import Question, read_completion
+from limin.wire.http import HttpResponse
+from limin.wire.response import ReadingContext, read_completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ Reading: TypeAlias = "Callable[[], object]"
 _SECONDS_TRYING = 0.6
 _FEWEST_TRIES = 3
 
-_QUESTION = Question(
+_QUESTION = ReadingContext(
     conversation=Conversation([Message("user", "Go on.")]),
     model="m",
     asks_log_probs=True,
@@ -74,7 +74,7 @@ def answer_body(positions: int, alternatives: int) -> bytes:
 
 def limin_reading(body: bytes) -> Reading:
     """What limin does with every answer."""
-    answer = Answer(200, {"content-type": "application/json"}, body)
+    answer = HttpResponse(200, {"content-type": "application/json"}, body)
     return lambda: read_completion(_QUESTION, _TIMING, answer)
 
 

@@ -169,11 +169,11 @@ async def limin_memory(
     """What limin does with the bytes once it has them."""
     from limin import Conversation, Delta, Message, Timing
     from limin.wire.assembly import Assembly
-    from limin.wire.http import Answer
-    from limin.wire.response import Question
+    from limin.wire.http import HttpResponse
+    from limin.wire.response import ReadingContext
     from limin.wire.sse import EventDecoder
 
-    question = Question(
+    question = ReadingContext(
         conversation=Conversation([Message("user", PROMPT)]),
         model=MODEL,
         asks_log_probs=alternatives is not None,
@@ -183,7 +183,7 @@ async def limin_memory(
 
     async def read(n_tokens: int) -> int:
         deltas: list[Delta] = []
-        decoder, assembly = EventDecoder(), Assembly(question, Answer(200, {}, b""))
+        decoder, assembly = EventDecoder(), Assembly(question, HttpResponse(200, {}, b""))
         for piece in _pieces(n_tokens, alternatives):
             for event in decoder.feed(piece):
                 assembly.add(event, deltas)

@@ -12,7 +12,7 @@ from loopback import completion
 
 import limin
 from limin import Client
-from limin.calls.rate_limiter import Turnstile
+from limin.calls.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,16 +73,20 @@ async def ask(client: Client, prompts: int, n_parallel: int = 100) -> list[objec
 
 def test_rest_of_a_server_can_be_asked_for_outside_of_the_loop() -> None:
     """What shows the progress of a batch is drawn by a thread of its own."""
-    turnstile = Turnstile(None, None)
-    assert turnstile.rest == 0.0
+    rate_limiter = RateLimiter(None, None)
+    assert rate_limiter.seconds_of_rest == 0.0
 
     async def refuse() -> None:
-        turnstile.heard(limin.RateLimitError(429, "slower", retry_after=90.0), None)
-        turnstile.heard(limin.RateLimitError(429, "slower", retry_after=30.0), None)
-        turnstile.heard(limin.ConnectError("refused"), 50.0)
+        rate_limiter.note_failure(
+            limin.RateLimitError(429, "slower", retry_after=90.0), None
+        )
+        rate_limiter.note_failure(
+            limin.RateLimitError(429, "slower", retry_after=30.0), None
+        )
+        rate_limiter.note_failure(limin.ConnectError("refused"), 50.0)
 
     trio.run(refuse)
-    assert 60.0 < turnstile.rest <= 90.0
+    assert 60.0 < rate_limiter.seconds_of_rest <= 90.0
 
 
 async def ask_two() -> None:
@@ -210,7 +214,7 @@ async def test_longer_rest_reaches_those_that_wait(httpx_mock: HTTPXMock) -> Non
 
 
 async def test_waits_are_told_as_they_were(httpx_mock: HTTPXMock) -> None:
-    """`waited` is what passed, the turnstile's wait included."""
+    """`waited` is what passed, the rate_limiter's wait included."""
     record(httpx_mock, refused_at_first(500))
     async with Client(URL, requests_per_minute=6) as client:
         answer = await client.generate_text_completion("hello")

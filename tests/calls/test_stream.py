@@ -38,11 +38,11 @@ from streaming import answer as streamed
 import limin
 from limin import Client, Delta, StreamError, Usage
 from limin.calls.attempts import Attempts
-from limin.calls.stream import Patience, StreamedAnswer
+from limin.calls.stream import Deadlines, StreamedAnswer
 from limin.values.conversation import Conversation
 from limin.wire.assembly import Assembly
-from limin.wire.http import Answer
-from limin.wire.response import Question
+from limin.wire.http import HttpResponse
+from limin.wire.response import ReadingContext
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -173,7 +173,7 @@ class Pieces:
 
     def __init__(self, pieces: Sequence[bytes], content_type: str) -> None:
         self._pieces = [piece for piece in pieces if piece]
-        self.head = Answer(200, {"content-type": content_type}, b"")
+        self.head = HttpResponse(200, {"content-type": content_type}, b"")
 
     async def receive(self) -> bytes:
         return self._pieces.pop(0) if self._pieces else b""
@@ -190,8 +190,8 @@ def assembled(
     async def read() -> tuple[list[Delta], str, limin.TextCompletion]:
         attempts = Attempts()
         attempts.begin()
-        question = Question(conversation=Conversation.from_prompts("hi"), model="m")
-        patience = Patience(None, float("inf"), None)
+        question = ReadingContext(conversation=Conversation.from_prompts("hi"), model="m")
+        patience = Deadlines(None, float("inf"), None)
         coming = StreamedAnswer(
             Pieces(pieces, content_type),
             question,

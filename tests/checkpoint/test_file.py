@@ -22,10 +22,10 @@ from limin.values.conversation import Conversation, Message
 from limin.values.timing import Attempt, Latency, Timing
 from limin.values.warnings import ResponseWarning, WarningCode
 from limin.wire.request import RequestEncoder
-from limin.wire.response import Question, read_completion
+from limin.wire.response import ReadingContext, read_completion
 
 if TYPE_CHECKING:
-    from limin.checkpoint.line import Recorded
+    from limin.checkpoint.line import RecordedAnswer
     from limin.values.completion import TextCompletion
 
 FAILED = Attempt(
@@ -59,7 +59,7 @@ def completed(
     **question: Any,
 ) -> TextCompletion:
     """The completion of *prompt* that limin read in *body*."""
-    asked = Question(
+    asked = ReadingContext(
         conversation=Conversation.from_prompts(prompt), **{"model": "m", **question}
     )
     headers = {"x-request-id": request_id} if request_id else {}
@@ -81,7 +81,7 @@ def answers(path: Path) -> list[str]:
     return [completion.message for completion in read_checkpoint(path)]
 
 
-def text_of(found: Recorded | None) -> str:
+def text_of(found: RecordedAnswer | None) -> str:
     """The text of a recorded answer."""
     assert found is not None
     return completed(body=found.answer.body).message
@@ -192,7 +192,7 @@ def test_warnings_of_chunks_come_back(path: Path) -> None:
     with Checkpoint.open(path) as checkpoint:
         recorded = checkpoint.take(request())
     assert recorded is not None
-    question = Question(conversation=Conversation.from_prompts("hi"), model="m")
+    question = ReadingContext(conversation=Conversation.from_prompts("hi"), model="m")
     assert recorded.completion(question).warnings == (odd,)
 
 
@@ -501,7 +501,7 @@ FULL = """
 import resource, sys
 sys.path[:0] = sys.argv[2:]
 from limin.errors import CheckpointError
-from test_checkpoint import Checkpoint, completed, request
+from test_file import Checkpoint, completed, request
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
 with Checkpoint.open(sys.argv[1]) as checkpoint:
     try:

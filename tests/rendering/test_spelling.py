@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limin.rendering.spelling import joint_prob, span_of
+from limin.rendering.spelling import find_span, joint_prob
 from limin.values.log_probs import LogProbs, Position
 from limin.values.tokens import TokenLogProb
 
@@ -16,7 +16,7 @@ from limin.values.tokens import TokenLogProb
 def span(message: str, *words: str) -> tuple[int, int] | None:
     """Where *message* is in the text of these tokens."""
     positions = [Position(word, -0.5) for word in words]
-    return span_of(message, LogProbs(lambda: (positions, ())).pieces())
+    return find_span(message, LogProbs(lambda: (positions, ())).pieces())
 
 
 @pytest.mark.parametrize(

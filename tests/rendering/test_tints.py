@@ -15,13 +15,13 @@ from limin.values.log_probs import LogProbs, Position
 PAIR = r"light-dark\((#\w{6}), ?(#\w{6})\)"
 
 
-def style_of(page: str) -> str:
+def token_style(page: str) -> str:
     """The stylesheet in *page*."""
     (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
     return str(style)
 
 
-STYLE = style_of(Conversation().to_html())
+STYLE = token_style(Conversation().to_html())
 
 
 def variable(name: str) -> tuple[str, str]:
@@ -33,7 +33,7 @@ def variable(name: str) -> tuple[str, str]:
 def tints(palette: Palette) -> list[tuple[str, str]]:
     """The tints in the stylesheet, from improbable to certain."""
     page = LogProbs(lambda: ((Position("x", -0.1),), ())).to_html(palette=palette)
-    found = re.findall(rf"\.limin-p(\d+){{background:{PAIR}}}", style_of(page))
+    found = re.findall(rf"\.limin-p(\d+){{background:{PAIR}}}", token_style(page))
     assert [int(step) for step, _, _ in found] == list(range(STEPS))
     return [(light, dark) for _, light, dark in found]
 
@@ -114,7 +114,7 @@ def test_legend_spans_the_scale() -> None:
 def test_policy_names_the_style() -> None:
     """The page's policy allows its own stylesheet by hash, and nothing else at all."""
     page = Conversation().to_html()
-    digest = hashlib.sha256(style_of(page).encode()).digest()
+    digest = hashlib.sha256(token_style(page).encode()).digest()
     policy = (
         f"default-src 'none'; style-src 'sha256-{base64.b64encode(digest).decode()}';"
         " base-uri 'none'; form-action 'none'"

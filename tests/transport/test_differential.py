@@ -27,7 +27,7 @@ from limin.transport.pool import Pool
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from limin.wire.http import Answer
+    from limin.wire.http import HttpResponse
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -199,7 +199,7 @@ async def by_limin(port: int) -> Outcome | None:
     """What limin's transport makes of it."""
     pool = Pool(lambda: Origin("127.0.0.1", port), Limits())
     try:
-        answer: Answer = await pool.exchange(
+        answer: HttpResponse = await pool.exchange(
             b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello"
         )
     except TransportError:

@@ -20,13 +20,13 @@ from loopback import serve_streams
 
 from limin import Limits, ProtocolError, TransportError
 from limin.transport.connection import Origin
-from limin.transport.pool import Pool, _ask, _Line
-from limin.transport.reader import AnswerReader
+from limin.transport.pool import Pool, _ask, _PooledConnection
+from limin.transport.reader import ResponseReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from limin.wire.http import Answer
+    from limin.wire.http import HttpResponse
 
 
 def request(words: bytes = b"hello") -> bytes:
@@ -292,7 +292,7 @@ async def test_closed_pool_keeps_nothing() -> None:
         await stream.send(reply(b"late"))
         await stream.receive()
 
-    answers: list[Answer] = []
+    answers: list[HttpResponse] = []
     async with pool_at(talk) as pool:
 
         async def ask() -> None:
@@ -399,8 +399,8 @@ class BrokenPipe:
     def __init__(self, *said: bytes, heard: bytes | None = None) -> None:
         self.said, self.heard = [*said], heard
 
-    def line(self) -> _Line:
-        return _Line(self, AnswerReader(Limits()))  # type: ignore[arg-type]
+    def line(self) -> _PooledConnection:
+        return _PooledConnection(self, ResponseReader(Limits()))  # type: ignore[arg-type]
 
     async def send(self, _data: bytes, heard: Callable[[bytes], bool]) -> bool:
         if self.heard is not None:

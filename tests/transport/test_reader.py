@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from limin import Limits, ProtocolError, ResponseTooLargeError
-from limin.transport.reader import AnswerReader
+from limin.transport.reader import ResponseReader
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 DEFAULT = Limits()
@@ -144,9 +144,9 @@ BROKEN = {
 }
 
 
-def read(*pieces: bytes, closes: bool = False, limits: Limits = DEFAULT) -> AnswerReader:
+def read(*pieces: bytes, closes: bool = False, limits: Limits = DEFAULT) -> ResponseReader:
     """A reader that got *pieces*, one after the other."""
-    reader = AnswerReader(limits)
+    reader = ResponseReader(limits)
     for piece in pieces:
         if piece and not reader.complete:
             reader.feed(piece)

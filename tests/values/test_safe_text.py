@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from limin.values.safe_text import excerpt, visible
+from limin.values.safe_text import escape_controls, excerpt
 
 # Written out apart from limin's own pattern: C0 but tab and newline, DEL, C1,
 # bidirectional controls, zero-width characters.
@@ -63,7 +63,7 @@ def secrets_of(length: int) -> st.SearchStrategy[str]:
 )
 def test_acting_characters_become_symbols(text: str, shown: str) -> None:
     """A character that would act on the screen is shown as a symbol, any other as it is."""
-    assert visible(text) == shown
+    assert escape_controls(text) == shown
 
 
 def test_no_character_of_unicode_acts() -> None:
@@ -80,15 +80,19 @@ def test_no_character_of_unicode_acts() -> None:
     }
     acting -= seen | {"\ufe0f"}
     assert len(acting) > 2500
-    assert {character for character in acting if visible(character) == character} == set()
-    assert {character for character in seen if visible(character) != character} == set()
+    assert {
+        character for character in acting if escape_controls(character) == character
+    } == set()
+    assert {
+        character for character in seen if escape_controls(character) != character
+    } == set()
 
 
 @given(text=HOSTILE)
 @example(text="".join(sorted(ACTING)))
 def test_nothing_that_is_visible_acts(text: str) -> None:
     """Whatever the text, no control, bidirectional or zero-width character comes out."""
-    shown = visible(text)
+    shown = escape_controls(text)
     assert not ACTING & set(shown)
     assert all(unicodedata.category(c) != "Cc" for c in shown if c not in "\t\n")
 
@@ -96,9 +100,9 @@ def test_nothing_that_is_visible_acts(text: str) -> None:
 @given(text=HOSTILE)
 def test_visible_text_can_be_written_anywhere(text: str) -> None:
     """What is shown can be encoded, half surrogates included, and stays as it is."""
-    shown = visible(text)
+    shown = escape_controls(text)
     assert shown.encode().decode() == shown
-    assert visible(shown) == shown
+    assert escape_controls(shown) == shown
 
 
 @given(text=HOSTILE)

@@ -23,8 +23,8 @@ from limin.values.conversation import Conversation
 from limin.values.warnings import ResponseWarning, WarningCode
 from limin.wire import schema
 from limin.wire.assembly import Assembly, Delta
-from limin.wire.http import Answer
-from limin.wire.response import Question
+from limin.wire.http import HttpResponse
+from limin.wire.response import ReadingContext
 from limin.wire.sse import ErrorEvent, EventDecoder
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 STREAMS = [name for name in captures() if "-stream" in name]
 
 
-def question_of(name: str | None = None, **asked: Any) -> Question:
+def question_of(name: str | None = None, **asked: Any) -> ReadingContext:
     """The question of `builders.read`, or with what the exchange *name* asked for."""
     request = capture(name)["request"] if name else {}
-    return Question(
+    return ReadingContext(
         conversation=Conversation.from_prompts("What is 2 + 2?"),
         model="asked-model",
         asks_log_probs=asked.get("asks_log_probs", request.get("logprobs", False)),
@@ -47,7 +47,7 @@ def question_of(name: str | None = None, **asked: Any) -> Question:
 
 def assembly_of(*chunks: object, **asked: Any) -> tuple[Assembly, list[Delta]]:
     """What *chunks* assemble to: bytes as they are, other values as JSON."""
-    assembly = Assembly(question_of(**asked), Answer(200, {}, b""))
+    assembly = Assembly(question_of(**asked), HttpResponse(200, {}, b""))
     deltas: list[Delta] = []
     for chunk in chunks:
         data = chunk if isinstance(chunk, bytes) else json.dumps(chunk).encode()
@@ -188,7 +188,7 @@ def through(name: str, size: int) -> tuple[Assembly, list[Delta]]:
     """The captured stream *name*, cut into pieces of *size* bytes."""
     stream = capture(name)["body"].encode()
     decoder = EventDecoder()
-    assembly = Assembly(question_of(name), Answer(200, {"x-request-id": "r"}, b""))
+    assembly = Assembly(question_of(name), HttpResponse(200, {"x-request-id": "r"}, b""))
     pieces = [stream[start : start + size] for start in range(0, len(stream), size)]
     events = [event for piece in pieces for event in decoder.feed(piece)]
     deltas: list[Delta] = []
@@ -498,7 +498,7 @@ def test_text_beside_an_error_is_handed_over() -> None:
 def test_choices_that_were_asked_for_are_waited_for(*, is_done: bool) -> None:
     """Unless the server says that it has done."""
     question = attrs.evolve(question_of(), n_choices=2)
-    assembly = Assembly(question, Answer(200, {}, b""))
+    assembly = Assembly(question, HttpResponse(200, {}, b""))
     deltas: list[Delta] = []
     usage = {"completion_tokens": 1}
     chunk = {**chunk_of({"content": "a"}, finish_reason="stop"), "usage": usage}
@@ -763,7 +763,7 @@ DELTAS = st.dictionaries(
 )
 def test_random_chunks_raise_limins_errors_alone(chunks: list[bytes]) -> None:
     """Whatever comes, what was read before it can be looked at."""
-    assembly = Assembly(question_of(asks_log_probs=True), Answer(200, {}, b""))
+    assembly = Assembly(question_of(asks_log_probs=True), HttpResponse(200, {}, b""))
     for chunk, event in zip(chunks, cycle([bytes, bytes, ErrorEvent]), strict=False):
         deltas: list[Delta] = []
         try:

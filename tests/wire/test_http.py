@@ -1,7 +1,7 @@
 import pytest
 from builders import answer
 
-from limin.wire.http import Answer
+from limin.wire.http import HttpResponse
 
 
 @pytest.mark.parametrize("name", ["x-request-id", "apim-request-id", "request-id"])
@@ -33,4 +33,4 @@ def test_request_id_is_shown_not_obeyed() -> None:
 
 def test_repr_shows_the_status_alone() -> None:
     """Headers and body, which may hold keys and prompts, stay out of the repr."""
-    assert repr(Answer(200, {"set-cookie": "a"}, b"secret")) == "Answer(status=200)"
+    assert repr(HttpResponse(200, {"set-cookie": "a"}, b"secret")) == "HttpResponse(status=200)"

@@ -10,7 +10,7 @@ from limin.errors import LiminError
 from limin.values.completion import Usage
 from limin.values.tokens import TokenLogProb
 from limin.values.warnings import WarningCode
-from limin.wire.lenient import Unmendable, mend_completion, reasoning_of
+from limin.wire.lenient import Unmendable, join_reasoning, mend_completion
 
 
 def mended(body: Any) -> tuple[Any, dict[str, str]]:
@@ -200,7 +200,7 @@ def test_own_reasoning_wins_over_thinking() -> None:
 )
 def test_reasoning_details(details: str, reasoning: str | None) -> None:
     """The texts and the summaries are joined; what is encrypted is not told."""
-    assert reasoning_of(msgspec.Raw(details.encode())) == reasoning
+    assert join_reasoning(msgspec.Raw(details.encode())) == reasoning
 
 
 @pytest.mark.parametrize(

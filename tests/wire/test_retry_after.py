@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limin.wire.retry_after import wait_of
+from limin.wire.retry_after import read_retry_after
 
 NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 
@@ -58,7 +58,7 @@ NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 )
 def test_wait_is_found(headers: dict[str, str], words: str, wait: float | None) -> None:
     """The most exact of what the server says counts."""
-    found = wait_of(headers, words, NOW)
+    found = read_retry_after(headers, words, NOW)
     assert found == (None if wait is None else pytest.approx(wait))
 
 
@@ -67,12 +67,12 @@ def test_date_is_read_as_the_calendar_says(date: object) -> None:
     """Leap years among them."""
     text = f"{date:%a, %d %b %Y %H:%M:%S} GMT"
     expected = float(calendar.timegm(date.timetuple()))  # type: ignore[attr-defined]
-    assert wait_of({"retry-after": text}, "", 0.0) == expected
+    assert read_retry_after({"retry-after": text}, "", 0.0) == expected
 
 
 @given(header=st.text(), words=st.text())
 def test_nonsense_is_no_wait(header: str, words: str) -> None:
     """Whatever a server writes, the wait is a number that can be waited, or None."""
     names = ("retry-after", "retry-after-ms", "x-ratelimit-reset-requests")
-    wait = wait_of(dict.fromkeys(names, header), words, NOW)
+    wait = read_retry_after(dict.fromkeys(names, header), words, NOW)
     assert wait is None or 0.0 <= wait < float("inf")
