@@ -18,8 +18,8 @@ from limin.batch.workers import (
     unwrap_single,
 )
 from limin.errors import BatchError, ConfigurationError, LiminError, NotSentError
+from limin.values.checks import is_count
 from limin.values.completion import TextCompletion
-from limin.values.configuration import is_count
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -16,7 +16,7 @@ import anyio.lowlevel
 from limin.errors import ConfigurationError, QuotaError
 from limin.policy.rate_limits import CoolDown, Pacer
 from limin.policy.retry import OVERLOADED, server_error_in
-from limin.values.configuration import is_above_zero
+from limin.values.checks import is_above_zero
 
 if TYPE_CHECKING:
     from limin.errors import LiminError

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 from limin.errors import ConfigurationError
-from limin.values.configuration import is_above_zero, is_count
+
+
+def is_above_zero(found: object) -> bool:
+    """Whether *found* is a finite number above 0."""
+    if not isinstance(found, (int, float)) or isinstance(found, bool):
+        return False
+    return 0 < found < math.inf
+
+
+def is_count(found: object, least: float) -> bool:
+    """Whether *found* is an integer of at least *least*."""
+    return isinstance(found, int) and not isinstance(found, bool) and found >= least
 
 
 def checked_retries(max_retries: int) -> int:

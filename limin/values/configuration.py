@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast, get_
 import attrs
 
 from limin.errors import ConfigurationError
+from limin.values.checks import is_count
 
 if TYPE_CHECKING:
     import os
@@ -28,18 +29,6 @@ _RESERVED = {
     "messages": "the prompt or conversation",
     "stream": "the option `stream` or the stream functions",
 }
-
-
-def is_above_zero(found: object) -> bool:
-    """Whether *found* is a finite number above 0."""
-    if not isinstance(found, (int, float)) or isinstance(found, bool):
-        return False
-    return 0 < found < math.inf
-
-
-def is_count(found: object, least: float) -> bool:
-    """Whether *found* is an integer of at least *least*."""
-    return isinstance(found, int) and not isinstance(found, bool) and found >= least
 
 
 def _check(expected: str, fits: Callable[[object], bool]) -> Validator:

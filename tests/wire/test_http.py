@@ -33,4 +33,7 @@ def test_request_id_is_shown_not_obeyed() -> None:
 
 def test_repr_shows_the_status_alone() -> None:
     """Headers and body, which may hold keys and prompts, stay out of the repr."""
-    assert repr(HttpResponse(200, {"set-cookie": "a"}, b"secret")) == "HttpResponse(status=200)"
+    assert (
+        repr(HttpResponse(200, {"set-cookie": "a"}, b"secret"))
+        == "HttpResponse(status=200)"
+    )
