@@ -1,5 +1,7 @@
 """Conversations to any OpenAI-compatible endpoint, and typed completions back."""
 
+from typing import TYPE_CHECKING
+
 from limin.batch.results import Results
 from limin.calls.stream import CompletionStream
 from limin.checkpoint.file import read_checkpoint
@@ -57,8 +59,12 @@ from limin.values.timing import Attempt, Latency, Timing
 from limin.values.tokens import TextPiece, TokenLogProb, TokenPosition
 from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
 
+if TYPE_CHECKING:
+    from limin.transport.async_http import AsyncHTTPTransport
+
 __all__ = [
     "AnswerWarningError",
+    "AsyncHTTPTransport",
     "Attempt",
     "AuthenticationError",
     "BadRequestError",
@@ -121,3 +127,13 @@ __all__ = [
     "stream_text_completion",
     "stream_text_completion_for_conversation",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Return the transport, which needs httpx: `import limin` does without it."""
+    if name == "AsyncHTTPTransport":
+        from limin.transport.async_http import AsyncHTTPTransport  # noqa: PLC0415 (loads httpx)
+
+        return AsyncHTTPTransport
+    problem = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(problem)

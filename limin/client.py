@@ -14,7 +14,6 @@ from limin.calls.stream import CompletionStream
 from limin.checkpoint.recorder import RecordedCall
 from limin.errors import CheckpointError
 from limin.policy.retry import RetryPolicy
-from limin.transport.http import HttpTransport
 from limin.values.checks import checked_retries, checked_seconds
 from limin.values.configuration import (
     BatchOptions,
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from limin.batch.results import OnError
     from limin.batch.workers import Parallel, Source
     from limin.errors import LiminError
-    from limin.transport.foreign import HttpClient
+    from limin.transport.http import HttpClient
     from limin.values.completion import TextCompletion
     from limin.values.configuration import StreamOptions
     from limin.values.conversation import Conversation
@@ -95,6 +94,9 @@ class Client:
         self._idle_timeout = checked_seconds("idle_timeout", idle_timeout)
         self._max_retries = checked_retries(max_retries)
         self._rate_limiter = RateLimiter(requests_per_minute, tokens_per_minute)
+        # Here httpx is loaded: `import limin` does without it.
+        from limin.transport.http import HttpTransport  # noqa: PLC0415 (loads httpx)
+
         self._transport = HttpTransport(self._endpoint, limits or Limits(), http_client)
 
     def __repr__(self) -> str:

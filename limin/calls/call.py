@@ -130,7 +130,8 @@ class Call(msgspec.Struct, frozen=True):
         self, body: bytes, question: ReadingContext, tried: Attempts, deadline: float
     ) -> TextCompletion:
         with anyio.CancelScope(deadline=deadline):
-            answer = await self.transport.post(body)
+            response = await self.transport.open(body)
+            answer = await response.read()
             completion = read_completion(question, tried.timing(), answer)
             self._finish(tried, completion)
             return completion

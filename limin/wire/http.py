@@ -60,6 +60,14 @@ class OpenResponse(Protocol):
         """
         ...
 
+    async def read(self) -> HttpResponse:
+        """Return the complete response, and close it.
+
+        Raises:
+            TransportError: If the body breaks off.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Close the connection at once, unless the body was read to its end."""
         ...
