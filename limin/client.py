@@ -15,11 +15,11 @@ from limin.checkpoint.recorder import RecordedCall
 from limin.errors import CheckpointError
 from limin.policy.retry import RetryPolicy
 from limin.transport.http import HttpTransport
-from limin.values.checks import checked_retries, checked_seconds
+from limin.values.checks import check_integer, check_seconds
 from limin.values.configuration import (
     BatchOptions,
     CompletionOptions,
-    checked_on_warning,
+    check_on_warning,
     resolve_configuration,
 )
 from limin.values.conversation import as_conversation
@@ -91,9 +91,11 @@ class Client:
                 server is meant and there is no key.
         """
         self._endpoint = Endpoint.resolve(base_url, api_key, headers)
-        self._timeout = checked_seconds("timeout", timeout)
-        self._idle_timeout = checked_seconds("idle_timeout", idle_timeout)
-        self._max_retries = checked_retries(max_retries)
+        check_seconds("timeout", timeout)
+        check_seconds("idle_timeout", idle_timeout)
+        check_integer("max_retries", max_retries, at_least=0)
+        self._timeout, self._idle_timeout = timeout, idle_timeout
+        self._max_retries = max_retries
         self._rate_limiter = RateLimiter(requests_per_minute, tokens_per_minute)
         self._transport = HttpTransport(self._endpoint, limits or Limits(), http_client)
 
@@ -345,11 +347,14 @@ class Client:
 
     def _asker(self, options: CompletionOptions) -> Call:
         configuration = resolve_configuration(options)
-        timeout = checked_seconds("timeout", options.get("timeout", self._timeout))
-        idle_timeout = checked_seconds(
-            "idle_timeout", options.get("idle_timeout", self._idle_timeout)
-        )
-        max_retries = checked_retries(options.get("max_retries", self._max_retries))
+        timeout = options.get("timeout", self._timeout)
+        idle_timeout = options.get("idle_timeout", self._idle_timeout)
+        max_retries = options.get("max_retries", self._max_retries)
+        on_warning = options.get("on_warning", "ignore")
+        check_seconds("timeout", timeout)
+        check_seconds("idle_timeout", idle_timeout)
+        check_integer("max_retries", max_retries, at_least=0)
+        check_on_warning(on_warning)
         return Call(
             self._endpoint,
             self._transport,
@@ -358,7 +363,7 @@ class Client:
             timeout,
             idle_timeout,
             RetryPolicy(attempts=1 + max_retries),
-            checked_on_warning(options.get("on_warning", "ignore")),
+            on_warning,
             self._rate_limiter,
         )
 

@@ -25,6 +25,7 @@ import anyio
 import attrs
 
 from limin.errors import ConfigurationError, ConnectError
+from limin.values.checks import check_integer
 from limin.values.safe_text import excerpt
 
 if TYPE_CHECKING:
@@ -76,10 +77,8 @@ async def local_endpoint(
         ConfigurationError: If there is no model, or xllamacpp is not installed.
         ConnectError: If the server does not start.
     """
-    for name, number in (("n_parallel", n_parallel), ("n_ctx", n_ctx)):
-        if not isinstance(number, int) or number < 1:
-            problem = f"{name}: expected an integer of at least 1, found {number!r}"
-            raise ConfigurationError(problem)
+    check_integer("n_parallel", n_parallel, at_least=1)
+    check_integer("n_ctx", n_ctx, at_least=1)
     path = find_model(model_path)
     _check_installed()
     options = json.dumps({"path": str(path), "slots": n_parallel, "n_ctx": n_ctx})

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast, get_
 import attrs
 
 from limin.errors import ConfigurationError
-from limin.values.checks import is_count
+from limin.values.checks import (
+    check_argument,
+    check_choice,
+    describe_type,
+    is_integer,
+    is_number,
+)
 
 if TYPE_CHECKING:
     import os
@@ -32,17 +38,10 @@ _RESERVED = {
 
 
 def _check(expected: str, fits: Callable[[object], bool]) -> Validator:
-    """A validator that refuses what does not fit, and says so.
-
-    Only numbers are shown: all else may hold a prompt.
-    """
+    """A validator that refuses what does not fit, and says so."""
 
     def check(_owner: object, attribute: attrs.Attribute[Any], found: object) -> None:
-        if not fits(found):
-            number = found is None or isinstance(found, (int, float))
-            shown = found if number else f"a {type(found).__name__}"
-            problem = f"{attribute.name}: expected {expected}, found {shown}"
-            raise ConfigurationError(problem)
+        check_argument(attribute.name, found, expected, fits=fits(found))
 
     return check
 
@@ -55,7 +54,7 @@ def _number(low: float = -math.inf, high: float = math.inf) -> Validator:
         expected += f" and at most {high:g}"
 
     def fits(found: object) -> bool:
-        if not isinstance(found, (int, float)) or isinstance(found, bool):
+        if not is_number(found):
             return found is None
         return low <= found <= high and abs(found) < math.inf
 
@@ -66,7 +65,7 @@ def _integer(low: float = -math.inf) -> Validator:
     expected = "an integer" if low == -math.inf else f"an integer of at least {low}"
 
     def fits(found: object) -> bool:
-        return found is None or is_count(found, low)
+        return found is None or is_integer(found, low)
 
     return _check(f"{expected}, or None", fits)
 
@@ -222,16 +221,13 @@ class BatchOptions(CompletionOptions, total=False):
     fsync: bool
 
 
-def checked_on_warning(on_warning: OnWarning) -> OnWarning:
-    """*on_warning* itself.
+def check_on_warning(on_warning: OnWarning) -> None:
+    """Refuse an *on_warning* that does not exist.
 
     Raises:
-        ConfigurationError: If there is no such thing to do.
+        ConfigurationError: If it is none of those of `OnWarning`.
     """
-    if on_warning not in get_args(OnWarning):
-        problem = f"on_warning: expected {', '.join(get_args(OnWarning))}; found another"
-        raise ConfigurationError(problem)
-    return on_warning
+    check_choice("on_warning", on_warning, get_args(OnWarning))
 
 
 _FIELDS = frozenset(attrs.fields_dict(ModelConfiguration))
@@ -252,8 +248,8 @@ def resolve_configuration(options: CompletionOptions) -> ModelConfiguration:
         raise TypeError(problem)
     configuration = options.get("model_configuration") or _DEFAULTS
     if not isinstance(configuration, ModelConfiguration):
-        found = type(configuration).__name__
-        problem = f"model_configuration: expected a ModelConfiguration, found a {found}"
+        found = describe_type(configuration)
+        problem = f"model_configuration: expected a ModelConfiguration, found {found}"
         raise ConfigurationError(problem)
     explicit = {name: value for name, value in options.items() if name in _FIELDS}
     return (

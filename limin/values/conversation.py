@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import attrs
 
 from limin.errors import ConversationError
+from limin.values.checks import describe_type, with_article
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,8 +44,8 @@ def _check_role(_message: object, _attribute: object, role: object) -> None:
 
 def _check_content(message: Message, _attribute: object, content: str) -> None:
     if not isinstance(content, str):
-        found = type(content).__name__
-        problem = f"content of a {message.role} message: expected a str, found a {found}"
+        name = f"content of {with_article(message.role)} message"
+        problem = f"{name}: expected a str, found {describe_type(content)}"
         raise ConversationError(problem)
 
 
@@ -177,8 +178,8 @@ def as_conversation(
     if isinstance(asked, str):
         return Conversation.from_prompts(asked, system_prompt)
     if not isinstance(asked, Conversation):
-        found = type(asked).__name__
-        problem = f"expected a prompt (str) or a Conversation, found a {found}"
+        found = describe_type(asked)
+        problem = f"expected a prompt (str) or a Conversation, found {found}"
         raise ConversationError(problem)
     if not asked.messages:
         problem = "expected at least one message, found none"
@@ -188,7 +189,7 @@ def as_conversation(
 
 def _check_turn(place: int, previous: Role | None, message: object) -> None:
     if not isinstance(message, Message):
-        problem = f"message {place}: expected a Message, found a {type(message).__name__}"
+        problem = f"message {place}: expected a Message, found {describe_type(message)}"
         raise ConversationError(problem)
     expected = _FOLLOWERS[previous]
     if message.role not in expected:

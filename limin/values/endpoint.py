@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import attrs
 
 from limin.errors import ConfigurationError
+from limin.values.checks import check_argument, check_text, describe_type, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,7 @@ class ApiKey:
         return "ApiKey('***')"
 
 
-def check_header_name(name: object) -> None:
+def check_header_name(name: str) -> None:
     """Refuse what would end the header, or be read as another; it is not shown.
 
     Raises:
@@ -64,15 +65,13 @@ def check_header_name(name: object) -> None:
         raise ConfigurationError(problem)
 
 
-def check_header_value(name: str, value: object) -> None:
+def check_header_value(name: str, value: str) -> None:
     """Refuse what would end the header; the value is not shown.
 
     Raises:
         ConfigurationError: If *value* is no text that HTTP can carry.
     """
-    if not isinstance(value, str):
-        problem = f"{name}: expected a str, found a {type(value).__name__}"
-        raise ConfigurationError(problem)
+    check_text(name, value)
     illegal = _ILLEGAL.search(value)
     if illegal is not None:
         problem = (
@@ -107,9 +106,8 @@ class Limits:
 
     def __attrs_post_init__(self) -> None:
         for name, value in attrs.asdict(self).items():
-            if not isinstance(value, (int, float)) or not value > 0:
-                problem = f"{name}: expected a number above 0, found {value!r}"
-                raise ConfigurationError(problem)
+            fits = is_number(value) and value > 0
+            check_argument(name, value, "a number above 0", fits=fits)
 
 
 @attrs.frozen(kw_only=True)
@@ -201,7 +199,7 @@ def _check_url(url: object) -> None:
     """Refuse what is no base URL; it is not shown, since it may be a key."""
     expected = "base_url: expected http:// or https://, a host and a path, all ASCII; found"
     if not isinstance(url, str):
-        problem = f"{expected} a {type(url).__name__}"
+        problem = f"{expected} {describe_type(url)}"
         raise ConfigurationError(problem)
     found = _what_is_wrong(url)
     if found is not None:

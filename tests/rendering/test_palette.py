@@ -90,5 +90,5 @@ def test_unknown_palette_is_refused() -> None:
     with pytest.raises(ConfigurationError) as caught:
         colours(None, cast("Palette", "sunset"))
     assert str(caught.value) == (
-        "palette: expected 'red-green' or 'viridis'; found 'sunset'"
+        "palette: expected red-green or viridis, found another str"
     )

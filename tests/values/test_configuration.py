@@ -8,7 +8,7 @@ from limin.errors import ConfigurationError
 from limin.values.configuration import (
     CompletionOptions,
     ModelConfiguration,
-    checked_on_warning,
+    check_on_warning,
     resolve_configuration,
 )
 
@@ -237,16 +237,26 @@ def test_on_warning_is_no_field() -> None:
 
 @pytest.mark.parametrize("on_warning", ["ignore", "warn", "raise"])
 def test_on_warning_that_there_is(on_warning: Any) -> None:
-    """Three things can become of a warning."""
-    assert checked_on_warning(on_warning) == on_warning
+    """Each way to treat a warning is accepted."""
+    check_on_warning(on_warning)
 
 
-@pytest.mark.parametrize("on_warning", ["error", "", None, True, ["warn"], PLAN])
-def test_on_warning_that_there_is_not(on_warning: Any) -> None:
+@pytest.mark.parametrize(
+    ("on_warning", "found"),
+    [
+        ("error", "another str"),
+        ("", "another str"),
+        (None, "None"),
+        (True, "True"),
+        (["warn"], "a list"),
+        (PLAN, "another str"),
+    ],
+)
+def test_on_warning_that_does_not_exist(on_warning: Any, found: str) -> None:
     """Anything else is refused, without repeating it."""
     with pytest.raises(ConfigurationError) as caught:
-        checked_on_warning(on_warning)
-    assert str(caught.value) == "on_warning: expected ignore, warn, raise; found another"
+        check_on_warning(on_warning)
+    assert str(caught.value) == f"on_warning: expected ignore, warn or raise, found {found}"
 
 
 def test_resolved_options_are_checked() -> None:

@@ -94,6 +94,15 @@ def test_content_that_is_no_text_is_refused(content: str, found: str) -> None:
     )
 
 
+def test_content_of_an_assistant_that_is_no_text_is_refused() -> None:
+    """Both articles of the message fit their nouns."""
+    with pytest.raises(ConversationError) as caught:
+        Message("assistant", 5)  # type: ignore[arg-type]  # the mistake itself
+    assert str(caught.value) == (
+        "content of an assistant message: expected a str, found an int"
+    )
+
+
 def test_message_cannot_change() -> None:
     """What was said stays said."""
     message = Message("user", "hello")

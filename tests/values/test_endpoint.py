@@ -158,7 +158,7 @@ WITH_USER = "a user name or password; pass api_key or headers"
             "/chat/completions at its end, which limin adds",
         ),
         ("http://host/chat/completions/", "/chat/completions at its end, which limin adds"),
-        (5, "a int"),
+        (5, "an int"),
     ],
 )
 def test_url_that_makes_no_sense(base_url: str, found: str) -> None:
@@ -297,7 +297,7 @@ def test_header_name_that_http_does_not_know(name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        (("http://h/v1", 5), "api_key: expected a str, found a int"),
+        (("http://h/v1", 5), "api_key: expected a str, found an int"),
         (("http://h/v1", None, {"a": None}), r"headers\['a'\]: expected a str, found a No"),
         (("http://h/v1", None, {5: "a"}), "headers: expected letters"),
     ],
