@@ -16,14 +16,14 @@ from limin.errors import CheckpointError
 from limin.policy.retry import RetryPolicy
 from limin.transport.http import HttpTransport
 from limin.values.checks import check_integer, check_seconds
-from limin.values.configuration import (
+from limin.values.conversation import as_conversation
+from limin.values.endpoint import Endpoint, Limits
+from limin.values.options import (
     BatchOptions,
     CompletionOptions,
     check_on_warning,
     resolve_configuration,
 )
-from limin.values.conversation import as_conversation
-from limin.values.endpoint import Endpoint, Limits
 from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from limin.errors import LiminError
     from limin.transport.foreign import HttpClient
     from limin.values.completion import TextCompletion
-    from limin.values.configuration import StreamOptions
     from limin.values.conversation import Conversation
+    from limin.values.options import StreamOptions
 
 _OWN = BatchOptions.__annotations__.keys() - CompletionOptions.__annotations__.keys()
 
