@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Self, Unpack, cast, overload
 
@@ -17,6 +17,7 @@ from limin.policy.retry import RetryPolicy
 from limin.transport.http import HttpTransport
 from limin.values.checks import check_integer, check_seconds
 from limin.values.conversation import as_conversation
+from limin.values.display import rendering
 from limin.values.endpoint import Endpoint, Limits
 from limin.values.options import (
     BatchOptions,
@@ -27,7 +28,8 @@ from limin.values.options import (
 from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from limin.batch.results import OnError
@@ -378,30 +380,20 @@ async def _batch(
     on_error: OnError,
 ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
     ask = partial(recorder.ask, system_prompt=system_prompt)
-    shown = (
-        _progress(recorder, count_items(source)) if show_progress else nullcontext(_ignore)
-    )
-    with shown as report:
+    progress: AbstractContextManager[Callable[[object], None]] = nullcontext(_ignore)
+    if show_progress:
+        progress = rendering().batch_progress(
+            count_items(source),
+            in_flight=lambda: recorder.in_flight,
+            seconds_of_rest=lambda: recorder.rest,
+        )
+    with progress as report:
         results, stopped_by = await ask_all(
             source, ask, n_parallel=n_parallel, report=report
         )
     if on_error == "return" and not isinstance(stopped_by, CheckpointError):
         return results
     return completions_or_raise(results, stopped_by)
-
-
-@contextmanager
-def _progress(
-    recorder: RecordedCall, total: int | None
-) -> Generator[Callable[[object], None]]:
-    """What shows the progress of a batch, and is told of each of its results."""
-    from limin.rendering.progress import BatchProgress, BatchState  # noqa: PLC0415 (rich loads when shown)
-
-    def state() -> BatchState:
-        return BatchState(in_flight=recorder.in_flight, waits=recorder.rest)
-
-    with BatchProgress(total, state=state) as progress:
-        yield progress.report
 
 
 def _ignore(_result: object) -> None:

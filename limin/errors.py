@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from limin.values.display import Displayed
 from limin.values.safe_text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from rich.console import Console, ConsoleOptions, RenderResult
 
     from limin.values.completion import TextCompletion
     from limin.values.timing import Attempt
     from limin.values.warnings import ResponseWarning
 
 
-class LiminError(Exception):
+class LiminError(Exception, Displayed):
     """The root of all that limin raises on purpose.
 
     Attributes:
@@ -37,12 +36,6 @@ class LiminError(Exception):
 
     def __str__(self) -> str:
         return escape_controls(super().__str__())
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """What `rich.print` shows: its kind, its sentence, and its attempts."""
-        from limin.rendering import failures  # noqa: PLC0415 (rich loads when asked)
-
-        yield failures.failure(self)
 
 
 @attrs.define(slots=False)

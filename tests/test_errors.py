@@ -34,6 +34,7 @@ from limin.errors import (
     StreamError,
     TransportError,
 )
+from limin.values.display import Displayed
 from limin.values.safe_text import escape_controls
 from limin.values.timing import Attempt
 from limin.values.warnings import ResponseWarning, WarningCode
@@ -115,7 +116,7 @@ def test_tree() -> None:
         if isinstance(value, type) and issubclass(value, Exception)
     }
     assert defined == {LiminError, *PARENTS}
-    assert LiminError.__bases__ == (Exception,)
+    assert LiminError.__bases__ == (Exception, Displayed)
 
 
 def test_every_error_is_public() -> None:

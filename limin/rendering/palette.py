@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
 import attrs
 
 from limin.values.checks import check_choice
+from limin.values.display import Palette
 
-Palette: TypeAlias = Literal["red-green", "viridis"]
 RGB: TypeAlias = tuple[int, int, int]
 
 PALETTES: tuple[Palette, ...] = get_args(Palette)

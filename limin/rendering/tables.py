@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.style import Style
     from rich.table import Column
 
-    from limin.rendering.palette import Palette
+    from limin.values.display import Palette
     from limin.values.log_probs import LogProbs
     from limin.values.tokens import TokenPosition
 

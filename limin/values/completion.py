@@ -9,12 +9,11 @@ import attrs
 import msgspec
 
 from limin.values.conversation import Message
+from limin.values.display import NotebookDisplayed, rendering
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
-
-    from limin.rendering.palette import Palette
     from limin.values.conversation import Conversation
+    from limin.values.display import Palette
     from limin.values.log_probs import LogProbs, PromptLogProbs
     from limin.values.timing import Timing
     from limin.values.tokens import TokenLogProb
@@ -113,7 +112,7 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
 
 
 @attrs.frozen(kw_only=True)
-class TextCompletion:
+class TextCompletion(NotebookDisplayed):
     """A model's answer, with all that is known about it.
 
     What the server did not send is None, never zero. `message`,
@@ -252,9 +251,7 @@ class TextCompletion:
         Raises:
             ConfigurationError: If *width* is below 1.
         """
-        from limin.rendering import terminal  # noqa: PLC0415 (rich loads when asked)
-
-        return terminal.to_string(self, width=width, color=color)
+        return rendering().to_string(self, width=width, color=color)
 
     def to_pretty_log_probs_string(
         self,
@@ -274,12 +271,6 @@ class TextCompletion:
             show_probabilities, color=color, palette=palette, width=width
         )
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """What `rich.print` shows: the same as `to_pretty_string`."""
-        from limin.rendering import completions  # noqa: PLC0415 (rich loads when asked)
-
-        yield completions.completion(self)
-
     def to_html(self, *, palette: Palette = "red-green") -> str:
         """The completion as a page of its own: no script, nothing from elsewhere.
 
@@ -293,13 +284,4 @@ class TextCompletion:
         Raises:
             ConfigurationError: If there is no such palette.
         """
-        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
-
-        title = f"Completion by {self.model}"
-        return html.page(html.completion(self), title=title, palette=palette)
-
-    def _repr_html_(self) -> str:
-        """The completion in a notebook."""
-        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
-
-        return html.fragment(html.completion(self))
+        return rendering().html_page(self, palette=palette)

@@ -8,11 +8,10 @@ import attrs
 
 from limin.errors import ConversationError
 from limin.values.checks import describe_type, with_article
+from limin.values.display import Displayed, NotebookDisplayed, rendering
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from rich.console import Console, ConsoleOptions, RenderResult
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
@@ -58,7 +57,7 @@ def _length(content: str) -> str:
 
 
 @attrs.frozen
-class Message:
+class Message(Displayed):
     """One turn of a conversation.
 
     Attributes:
@@ -73,15 +72,9 @@ class Message:
     role: Role = attrs.field(validator=_check_role)
     content: str = attrs.field(validator=_check_content, repr=_length)
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """What `rich.print` shows: the text under a rule with the role's name."""
-        from limin.rendering import conversations  # noqa: PLC0415 (rich loads when asked)
-
-        yield conversations.conversation([self])
-
 
 @attrs.define
-class Conversation:
+class Conversation(NotebookDisplayed):
     """Messages in the order in which they were said; it grows by the end.
 
     A conversation starts with system, developer or user. System and developer
@@ -143,27 +136,11 @@ class Conversation:
         Raises:
             ConfigurationError: If *width* is below 1.
         """
-        from limin.rendering import terminal  # noqa: PLC0415 (rich loads when asked)
-
-        return terminal.to_string(self, width=width, color=color)
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """What `rich.print` shows: the same as `to_pretty_string`."""
-        from limin.rendering import conversations  # noqa: PLC0415 (rich loads when asked)
-
-        yield conversations.conversation(self.messages)
+        return rendering().to_string(self, width=width, color=color)
 
     def to_html(self) -> str:
         """The conversation as a page of its own: no script, nothing from elsewhere."""
-        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
-
-        return html.page(html.conversation(self.messages), title="Conversation")
-
-    def _repr_html_(self) -> str:
-        """The conversation in a notebook."""
-        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
-
-        return html.fragment(html.conversation(self.messages))
+        return rendering().html_page(self)
 
 
 def as_conversation(

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, overload
 
 import msgspec
 
+from limin.values.display import NotebookDisplayed, rendering
 from limin.values.tokens import TextPiece, TokenLogProb, TokenPosition
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
     from rich.table import Table
 
-    from limin.rendering.palette import Palette
+    from limin.values.display import Palette
     from limin.values.warnings import ResponseWarning
 
 # Clients that send code points in the place of bytes are not believed.
@@ -52,7 +52,7 @@ Load: TypeAlias = Callable[[], Loaded]
 Diagnose: TypeAlias = Callable[[Sequence[Position]], tuple["ResponseWarning", ...]]
 
 
-class LogProbs(Sequence[TokenPosition]):
+class LogProbs(Sequence[TokenPosition], NotebookDisplayed):
     """The log probabilities of one answer, a sequence of positions.
 
     Holds the server's undecoded bytes until something is asked of it: an answer
@@ -240,10 +240,13 @@ class LogProbs(Sequence[TokenPosition]):
         Raises:
             ConfigurationError: If there is no such palette, or *width* is below 1.
         """
-        from limin.rendering import terminal, tokens  # noqa: PLC0415 (rich loads when asked)
-
-        text = tokens.coloured(self, palette, show_probabilities=show_probabilities)
-        return terminal.to_string(text, width=width, color=color)
+        return rendering().to_string(
+            self,
+            width=width,
+            color=color,
+            palette=palette,
+            show_probabilities=show_probabilities,
+        )
 
     def to_table(
         self, *, lowest: int | None = None, palette: Palette = "red-green"
@@ -264,15 +267,7 @@ class LogProbs(Sequence[TokenPosition]):
         Raises:
             ConfigurationError: If *lowest* is below 1, or there is no such palette.
         """
-        from limin.rendering import tables  # noqa: PLC0415 (rich loads when asked)
-
-        return tables.table(self, lowest=lowest, palette=palette)
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """What `rich.print` shows: the same as `to_pretty_string`."""
-        from limin.rendering import tokens  # noqa: PLC0415 (rich loads when asked)
-
-        yield tokens.coloured(self, "red-green", show_probabilities=False)
+        return rendering().table(self, lowest=lowest, palette=palette)
 
     def to_html(self, *, palette: Palette = "red-green") -> str:
         """The tokens as a page of its own, see `TextCompletion.to_html`.
@@ -280,15 +275,7 @@ class LogProbs(Sequence[TokenPosition]):
         Raises:
             ConfigurationError: If there is no such palette.
         """
-        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
-
-        return html.page(html.log_probs(self), title="Log probabilities", palette=palette)
-
-    def _repr_html_(self) -> str:
-        """The tokens in a notebook."""
-        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
-
-        return html.fragment(html.log_probs(self))
+        return rendering().html_page(self, palette=palette)
 
     def _decoded(self) -> Sequence[Position]:
         if self._loaded is None:

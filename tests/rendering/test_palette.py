@@ -5,7 +5,8 @@ from typing import cast
 import pytest
 
 from limin import ConfigurationError
-from limin.rendering.palette import RGB, Colours, Palette, colours
+from limin.rendering.palette import RGB, Colours, colours
+from limin.values.display import Palette
 
 PROBS = [place / 999 for place in range(1000)]
 
