@@ -1,9 +1,37 @@
 """Every exception that limin raises on purpose, and their tree.
 
-Fields say what happened; `str` says it in one sentence, in which nothing acts on
-the screen. No message and no repr holds a key or a prompt, unless it is shorter than
-8 characters: what a server wrote is cleaned of both before it comes here. The fields
-`body`, `partial`, `results` and `completion` may hold prompts.
+Fields say what happened; `str` says it in one sentence, without control characters.
+No message and no repr holds a key or a prompt of 8 characters or more: text of a server
+is cleaned of both before it comes here. The fields `body`, `partial`, `results` and
+`completion` may hold prompts.
+
+The tree::
+
+    LiminError
+        ConfigurationError              a wrong argument; also a ValueError
+        ConversationError               a wrong conversation; also a ValueError
+        TransportError                  no complete HTTP response
+            ConnectError                no connection
+                CertificateError        a certificate that is not trusted
+            ProtocolError               bytes that are not HTTP
+                ResponseTooLargeError   more than Limits allow
+            RequestTimeoutError         a limit of time passed
+        StatusError                     the server refused
+            BadRequestError             400, 413, 422, ...
+                ContextLengthError      the prompt is too long
+                ContentFilterError      the prompt is refused
+            AuthenticationError         401
+            PermissionDeniedError       403
+            NotFoundError               404
+            RateLimitError              429
+                QuotaError              429 that waiting does not cure
+            ServerError                 5xx
+        ResponseError                   a success that is no usable completion
+        AnswerWarningError              an odd answer, with on_warning="raise"
+        StreamError                     a stream that broke off
+        NotSentError                    a prompt of a batch that stopped early
+        CheckpointError                 a checkpoint that cannot be used
+        BatchError                      some prompts of a batch failed
 """
 
 from __future__ import annotations

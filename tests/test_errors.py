@@ -119,6 +119,20 @@ def test_tree() -> None:
     assert LiminError.__bases__ == (Exception, Displayed)
 
 
+def test_drawn_tree() -> None:
+    """The tree in the docstring is the tree of the classes."""
+    _, _, drawing = (errors.__doc__ or "").partition("The tree::")
+    above: list[type] = []
+    drawn: dict[type, type] = {}
+    for line in filter(None, map(str.rstrip, drawing.splitlines())):
+        depth = (len(line) - len(line.lstrip())) // 4 - 1
+        kind = getattr(errors, line.split()[0])
+        above[depth:] = [kind]
+        drawn[kind] = above[depth - 1] if depth else Exception
+    bases = {kind: bases[0] for kind, bases in PARENTS.items()}
+    assert drawn == {LiminError: Exception, **bases}
+
+
 def test_every_error_is_public() -> None:
     """Whoever wants to catch an error can import it from `limin`."""
     for kind in (LiminError, *PARENTS):
