@@ -82,14 +82,13 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     """
     if value not in choices:
         *others, last = choices
-        text = f"another {type(value).__name__}"
-        found = text if isinstance(value, str) else describe_value(value)
-        problem = f"{name}: expected {', '.join(others)} or {last}, found {found}"
+        shown = "another str" if isinstance(value, str) else describe_value(value)
+        problem = f"{name}: expected {', '.join(others)} or {last}, found {shown}"
         raise ConfigurationError(problem)
 
 
 def check_text(name: str, value: object) -> None:
-    """Refuse a *value* that is no text; not even a number of it is shown.
+    """Refuse a *value* that is no text, without showing it, even if it is a number.
 
     Raises:
         ConfigurationError: If it is no `str`.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Validator = Callable[[object, attrs.Attribute[Any], Any], None]
 
-# Fields of the body that limin itself answers for, and the option to use.
+# Fields of the body that limin itself sets, and the option to use instead.
 _RESERVED = {
     "messages": "the prompt or conversation",
     "stream": "the option `stream` or the stream functions",
@@ -24,10 +24,10 @@ _RESERVED = {
 
 
 def _check(expected: str, fits: Callable[[object], bool]) -> Validator:
-    """A validator that refuses what does not fit, and says so."""
+    """Return a validator that refuses a value unless it *fits*."""
 
-    def check(_owner: object, attribute: attrs.Attribute[Any], found: object) -> None:
-        check_argument(attribute.name, found, expected, fits=fits(found))
+    def check(_owner: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        check_argument(attribute.name, value, expected, fits=fits(value))
 
     return check
 
@@ -39,10 +39,10 @@ def _number(low: float = -math.inf, high: float = math.inf) -> Validator:
     if high < math.inf:
         expected += f" and at most {high:g}"
 
-    def fits(found: object) -> bool:
-        if not is_number(found):
-            return found is None
-        return low <= found <= high and abs(found) < math.inf
+    def fits(value: object) -> bool:
+        if not is_number(value):
+            return value is None
+        return low <= value <= high and abs(value) < math.inf
 
     return _check(f"{expected}, or None", fits)
 
@@ -50,23 +50,23 @@ def _number(low: float = -math.inf, high: float = math.inf) -> Validator:
 def _integer(low: float = -math.inf) -> Validator:
     expected = "an integer" if low == -math.inf else f"an integer of at least {low}"
 
-    def fits(found: object) -> bool:
-        return found is None or is_integer(found, low)
+    def fits(value: object) -> bool:
+        return value is None or is_integer(value, low)
 
     return _check(f"{expected}, or None", fits)
 
 
-def _texts(found: object) -> bool:
-    many = cast("tuple[object, ...]", found) if isinstance(found, tuple) else (found,)
-    return found is None or all(isinstance(text, str) for text in many)
+def _are_texts(value: object) -> bool:
+    texts = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
+    return value is None or all(isinstance(text, str) for text in texts)
 
 
 def _freeze(stops: str | Sequence[str] | None) -> str | Sequence[str] | None:
     return tuple(stops) if isinstance(stops, list) else stops
 
 
-def _check_reserved(_owner: object, _attribute: object, found: object) -> None:
-    names = cast("Mapping[str, object]", found or {}).keys() & _RESERVED.keys()
+def _check_reserved(_owner: object, _attribute: object, extra_body: object) -> None:
+    names = cast("Mapping[str, object]", extra_body or {}).keys() & _RESERVED.keys()
     for name in sorted(names):
         problem = f"extra_body: {name!r} is set by {_RESERVED[name]}, not here"
         raise ConfigurationError(problem)
@@ -76,40 +76,41 @@ def _copy(extra_body: Mapping[str, object] | None) -> Mapping[str, object] | Non
     return dict(extra_body) if isinstance(extra_body, Mapping) else extra_body
 
 
-_flag = _check("True or False", lambda found: isinstance(found, bool))
-_name = _check("the name of a model", lambda found: isinstance(found, str) and bool(found))
-_stops = _check("a str, a sequence of str, or None", _texts)
+_flag = _check("True or False", lambda value: isinstance(value, bool))
+_name = _check("the name of a model", lambda value: isinstance(value, str) and bool(value))
+_stops = _check("a str, a sequence of str, or None", _are_texts)
 _mapping = _check(
-    "a mapping, or None", lambda found: found is None or isinstance(found, dict)
+    "a mapping, or None", lambda value: value is None or isinstance(value, dict)
 )
 
 
 @attrs.frozen(kw_only=True)
 class ModelConfiguration:
-    """Which model answers, and how it samples.
+    """The model that answers, and how it samples.
 
-    None leaves a field out of the request, and the choice to the server.
+    None leaves a field out of the request, so that the server decides.
 
     Attributes:
         model: Name of the model.
-        temperature: At least 0; 0 takes the likeliest token each time.
-        max_tokens: Length of the answer at most, in tokens.
-        top_p: Sample from the likeliest tokens that make up this probability,
-            0 to 1.
+        temperature: Sampling temperature, at least 0; 0 takes the likeliest token
+            each time.
+        max_tokens: Maximum length of the answer, in tokens.
+        top_p: Sample only from the likeliest tokens that add up to this probability,
+            from 0 to 1.
         stop: Text, or texts, at which the answer ends.
-        seed: Start of the random numbers, where the server can repeat itself.
-        presence_penalty: Against tokens that occurred; OpenAI takes -2 to 2.
-        frequency_penalty: Against tokens by how often they occurred; OpenAI
-            takes -2 to 2.
+        seed: Seed of the random numbers, on servers that support one.
+        presence_penalty: Penalty for tokens that have occurred; OpenAI accepts -2
+            to 2.
+        frequency_penalty: Penalty for tokens by how often they have occurred; OpenAI
+            accepts -2 to 2.
         log_probs: Whether to ask for the log probabilities of the tokens.
-        top_log_probs: How many of the likeliest tokens to ask for at each
-            position; OpenAI gives at most 20, and vLLM its whole vocabulary
-            for -1. Needs `log_probs`.
-        extra_body: Fields merged into the body of the request, over the others:
-            whatever a vendor takes. Kept as a shallow copy. A None at
-            `stream_options` leaves that out, for servers that refuse it.
+        top_log_probs: Number of likeliest tokens to ask for at each position; OpenAI
+            sends at most 20, and vLLM its whole vocabulary for -1. Needs `log_probs`.
+        extra_body: More fields for the body of the request, such as those of one
+            vendor; they win over limin's. Kept as a shallow copy. A None at
+            `stream_options` leaves that field out, for servers that refuse it.
         stream: Whether to fetch the answer by streaming, for its timings and its
-            idle timeout; what comes back is the same.
+            idle timeout; the completion is the same.
 
     Raises:
         ConfigurationError: If a field is of the wrong type or out of range.
@@ -135,7 +136,7 @@ class ModelConfiguration:
     def __attrs_post_init__(self) -> None:
         if self.top_log_probs is not None and not self.log_probs:
             problem = (
-                f"top_log_probs: expected log_probs=True beside it, "
+                "top_log_probs: expected log_probs=True beside it, "
                 f"found top_log_probs={self.top_log_probs} alone"
             )
             raise ConfigurationError(problem)

@@ -1,8 +1,7 @@
 """The options of every function and method that asks, by name.
 
-The defaults of what is sent have their home in `ModelConfiguration`. `StreamOptions`
-and its kin repeat the names alone, so that type checkers know every option of every
-function.
+`ModelConfiguration` is the home of the defaults. `StreamOptions` and the classes after
+it repeat only the names, so that type checkers know every option of every function.
 """
 
 from __future__ import annotations
@@ -25,22 +24,22 @@ OnWarning: TypeAlias = Literal["ignore", "warn", "raise"]
 class StreamOptions(TypedDict, total=False):
     """The options of every function, by name.
 
-    An option that is given wins over the same field of `model_configuration`, or
-    over the client's argument of that name. The names that are not told of here are
-    those of `ModelConfiguration`, and mean the same.
+    An option wins over the same field of `model_configuration`, or over the client's
+    argument of that name. All other options are fields of `ModelConfiguration`.
 
     Attributes:
-        model_configuration: Fields to start from; else their defaults.
-        timeout: Seconds for the whole of one completion; None for no limit. The
-            client's by default, and that is 600.
-        idle_timeout: Seconds that a stream may bring no whole event once its first
-            token came; what only keeps a connection alive is none. None for no
-            limit. The client's by default, and that is 60.
-        max_retries: How often a request that failed for a passing reason is sent
-            again. The client's by default, and that is 4.
-        on_warning: What becomes of an answer's warnings: `ignore`, the default,
-            does nothing; `warn` issues a `LiminWarning` for each; `raise` raises
-            an `AnswerWarningError`. They stand in `completion.warnings` in any
+        model_configuration: Fields to start from; by default those of
+            `ModelConfiguration()`.
+        timeout: Deadline of one completion, in seconds, retries included; None for no
+            limit. By default the client's, which is 600.
+        idle_timeout: Longest gap between two events of a stream, in seconds, counted
+            from the first token. Keep-alive comments are not events. None for no
+            limit. By default the client's, which is 60.
+        max_retries: Maximum number of retries after transient failures. By default
+            the client's, which is 4.
+        on_warning: Treatment of the warnings about a completion: `ignore`, the
+            default, does nothing; `warn` issues a `LiminWarning` for each; `raise`
+            raises an `AnswerWarningError`. They are in `completion.warnings` in any
             case.
     """
 
@@ -63,25 +62,25 @@ class StreamOptions(TypedDict, total=False):
 
 
 class CompletionOptions(StreamOptions, total=False):
-    """The options of a completion that is handed over whole; see `StreamOptions`.
+    """The options of a completion that is returned whole; see `StreamOptions`.
 
     Attributes:
         stream: Whether to fetch it by streaming, for its timings and its idle
-            timeout. A stream that breaks off before its end is asked for again, as
-            any request is.
+            timeout. A stream that breaks off is retried, like any request.
     """
 
     stream: bool
 
 
 class BatchOptions(CompletionOptions, total=False):
-    """The options of a batch: how to ask, see `CompletionOptions`, and what to keep.
+    """The options of a batch: those of each completion, and those of its checkpoint.
 
     Attributes:
-        checkpoint: Path of a file that takes each finished completion as one line at
-            once; what it holds already is not asked for again. None for none.
-        fsync: Whether each line survives a power cut, at the price of a wait for the
-            disk; False by default.
+        checkpoint: Path of a file that each completion is written to as one line, as
+            soon as it is finished. Completions that it already holds are not asked for
+            again. None for no file.
+        fsync: Whether each line survives a power cut; then each one waits for the
+            disk. False by default.
     """
 
     checkpoint: str | os.PathLike[str] | None
@@ -102,7 +101,7 @@ _DEFAULTS = ModelConfiguration()
 
 
 def resolve_configuration(options: CompletionOptions) -> ModelConfiguration:
-    """The configuration that *options* make, over their `model_configuration`.
+    """Return the `model_configuration` of *options* with their other fields in it.
 
     Raises:
         TypeError: If there is no such option.
@@ -115,8 +114,8 @@ def resolve_configuration(options: CompletionOptions) -> ModelConfiguration:
         raise TypeError(problem)
     configuration = options.get("model_configuration") or _DEFAULTS
     if not isinstance(configuration, ModelConfiguration):
-        found = describe_type(configuration)
-        problem = f"model_configuration: expected a ModelConfiguration, found {found}"
+        kind = describe_type(configuration)
+        problem = f"model_configuration: expected a ModelConfiguration, found {kind}"
         raise ConfigurationError(problem)
     explicit = {name: value for name, value in options.items() if name in _FIELDS}
     return (
