@@ -18,7 +18,7 @@ def timing_of(*came: tuple[float, Delta], usage: Usage | None = None) -> Timing:
     times = StreamTimes(0.5)
     for seconds, delta in came:
         times.note(seconds, delta)
-    return times.told(TIMING, usage)
+    return times.added_to(TIMING, usage)
 
 
 def test_answer_that_came_whole_has_no_such_times() -> None:
