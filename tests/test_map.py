@@ -72,7 +72,7 @@ MOST_MODULES_AT_TOP_LEVEL = 12
 
 @attrs.frozen
 class Import:
-    """One import: who, what, inside which function, for type checkers only or not."""
+    """One import: its module, its target, the function around it, and whether for types."""
 
     importer: str
     imported: str
@@ -98,7 +98,7 @@ def is_type_checking(node: ast.AST) -> bool:
 
 
 def imported_modules(node: ast.Import | ast.ImportFrom) -> list[str]:
-    """The modules that *node* imports, a name inside a package as its module."""
+    """The modules that *node* imports; a module of a package by its own name."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     assert node.level == 0, "imports are absolute"
@@ -110,7 +110,7 @@ def imported_modules(node: ast.Import | ast.ImportFrom) -> list[str]:
 def walk(
     name: str, node: ast.AST, function: str = "", *, for_types: bool = False
 ) -> Iterator[Import]:
-    """Every import under *node*, with where it stands."""
+    """Every import under *node*, with the function around it."""
     for child in ast.iter_child_nodes(node):
         types = for_types or (is_type_checking(node) and child in node.body)  # type: ignore[attr-defined]  # an If has a body
         if isinstance(child, ast.Import | ast.ImportFrom):
@@ -177,7 +177,7 @@ def is_module(name: str, library: str) -> bool:
 
 
 def test_every_module_has_a_floor() -> None:
-    """A new module has its place on the map before it has its imports."""
+    """A new module has a floor on the map before its imports can be judged."""
     assert len(MODULES) > 15
     for name in MODULES:
         assert within(name, RENDERING) or floor(name) >= 0
@@ -196,7 +196,7 @@ def test_imports_go_down() -> None:
 
 
 def test_types_from_above() -> None:
-    """The exceptions for annotations are those that are named, and none is stale."""
+    """Only the named annotations come from above, and no name is stale."""
     up = {
         (edge.importer, edge.imported)
         for edge in OWN
@@ -240,7 +240,7 @@ def test_top_level_is_small() -> None:
 
 
 def test_batch_knows_no_completion() -> None:
-    """A batch imports policies, errors and checks; exceptions are named, none is stale."""
+    """A batch imports policies, errors and checks, except as named; no name is stale."""
     others = {
         (edge.importer, edge.imported)
         for edge in OWN
@@ -251,7 +251,7 @@ def test_batch_knows_no_completion() -> None:
 
 
 def test_checkpoint_knows_no_batch() -> None:
-    """A checkpoint imports no batch; exceptions are named, and none is stale."""
+    """A checkpoint imports no batch, except as named; no name is stale."""
     edges = {
         (edge.importer, edge.imported)
         for edge in OWN
@@ -263,7 +263,7 @@ def test_checkpoint_knows_no_batch() -> None:
 
 @pytest.mark.parametrize("library", ["asyncio", "trio", "sniffio"])
 def test_no_event_loop_of_its_own(library: str) -> None:
-    """The package runs on every event loop, so it names nedge."""
+    """The package runs on every event loop, so it names none."""
     assert [describe(edge) for edge in IMPORTS if is_module(edge.imported, library)] == []
 
 
@@ -276,7 +276,7 @@ def test_no_event_loop_of_its_own(library: str) -> None:
     ],
 )
 def test_library_stays_in_its_room(library: str, home: str) -> None:
-    """A library is imported in one room, and elsewhere for named annotations only."""
+    """A library is imported in one room, and elsewhere only for named annotations."""
     outside = [
         describe(edge)
         for edge in IMPORTS
@@ -290,7 +290,7 @@ def test_library_stays_in_its_room(library: str, home: str) -> None:
 @pytest.mark.parametrize("library", ["time", "random", "datetime", "secrets", "uuid"])
 @pytest.mark.parametrize("pure", ["limin.wire", "limin.policy"])
 def test_no_clock_and_no_chance(library: str, pure: str) -> None:
-    """What turns values into bytes and back needs neither a clock nor a die."""
+    """The code between values and bytes reads no clock and draws no random number."""
     edges = [
         describe(edge)
         for edge in IMPORTS
@@ -300,7 +300,7 @@ def test_no_clock_and_no_chance(library: str, pure: str) -> None:
 
 
 def test_environment_is_read_in_three_places() -> None:
-    """The environment names the endpoints, and says whether to colour, and no more."""
+    """The environment names endpoints and decides on colors; nothing else reads it."""
     readers = set()
     for name, path in MODULES.items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -326,8 +326,8 @@ def test_import_is_light() -> None:
     assert heavy & loaded == set()
 
 
-def test_map_tells_up_from_down() -> None:
-    """The map itself refuses what it is there to refuse."""
+def test_map_distinguishes_up_and_down() -> None:
+    """The map allows the ways down, and no way up."""
     assert may_import("limin.wire.request", "limin.values.conversation")
     assert may_import("limin.wire.request", "limin.wire.schema")
     assert may_import("limin.errors", "limin.values.safe_text")

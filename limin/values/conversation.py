@@ -102,7 +102,7 @@ class Conversation(NotebookDisplayed):
     def from_prompts(
         cls, user_prompt: str, system_prompt: str | None = None
     ) -> Conversation:
-        """Return one user message, after a system message if there is a prompt for it."""
+        """Return a conversation of one user message, after the system message if any."""
         messages = [Message("user", user_prompt)]
         if system_prompt is not None:
             messages.insert(0, Message("system", system_prompt))

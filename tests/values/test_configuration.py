@@ -23,7 +23,7 @@ FITTING: dict[str, list[Any]] = {
     "extra_body": [None, {}, {"min_p": 0.1, "n": 2}],
 }
 
-# Field, value, what the error says was expected, what it says was found.
+# Field, value, and the expectation and the value in the message.
 MISFITTING: list[tuple[str, Any, str, str]] = [
     ("model", "", "the name of a model", "a str"),
     ("model", None, "the name of a model", "None"),
@@ -104,7 +104,7 @@ def test_top_log_probs_that_fit(number: int | None) -> None:
 def test_value_that_does_not_fit_is_refused(
     name: str, value: Any, expected: str, found: str
 ) -> None:
-    """The error says what was expected and what was found, and shows no text."""
+    """The message names expectation and value, and shows no text."""
     with pytest.raises(ConfigurationError) as caught:
         ModelConfiguration(**{name: value})
     assert str(caught.value) == f"{name}: expected {expected}, found {found}"
@@ -151,7 +151,7 @@ def test_extra_body_may_not_replace_what_limin_sends(name: str, home: str) -> No
 
 
 def test_extra_body_stays_out_of_the_repr() -> None:
-    """What a vendor's field holds may be a prompt, so the repr leaves it out."""
+    """A vendor's field may hold a prompt, so the repr leaves it out."""
     assert PLAN not in repr(ModelConfiguration(extra_body={"guided_regex": PLAN}))
 
 
@@ -162,6 +162,6 @@ def test_configuration_cannot_change() -> None:
 
 
 def test_fields_go_by_name() -> None:
-    """No field of a configuration can be given by its position."""
+    """Fields of a configuration are keyword-only."""
     with pytest.raises(TypeError):
         ModelConfiguration("gpt-4o")  # type: ignore[misc]  # the mistake itself

@@ -31,7 +31,7 @@ def test_what_is_displayed(value: object, *, has_html: bool) -> None:
 
 
 def test_display_costs_no_memory() -> None:
-    """Values keep their slots: what shows them adds no dictionary to each."""
+    """Values keep their slots; the mix-ins add no dictionary to them."""
     for value in (
         Message("user", "hello"),
         Conversation(),

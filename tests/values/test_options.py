@@ -36,32 +36,32 @@ def test_no_options() -> None:
     assert resolve_configuration({}) == ModelConfiguration()
 
 
-def test_given_configuration_holds() -> None:
-    """Without other options the given configuration is the one that is used."""
-    given = ModelConfiguration(model="a", temperature=0.1, seed=1)
-    assert resolve_configuration({"model_configuration": given}) is given
+def test_configuration_without_options() -> None:
+    """Without other options the configuration itself is used."""
+    configuration = ModelConfiguration(model="a", temperature=0.1, seed=1)
+    assert resolve_configuration({"model_configuration": configuration}) is configuration
 
 
 def test_option_wins_over_the_configuration() -> None:
     """An explicit option replaces that field of the configuration, and no other."""
-    given = ModelConfiguration(model="a", temperature=0.1, seed=1)
-    resolved = resolve_configuration({"model_configuration": given, "seed": 2})
+    configuration = ModelConfiguration(model="a", temperature=0.1, seed=1)
+    resolved = resolve_configuration({"model_configuration": configuration, "seed": 2})
     assert resolved == ModelConfiguration(model="a", temperature=0.1, seed=2)
-    assert given.seed == 1
+    assert configuration.seed == 1
 
 
 def test_explicit_none_wins() -> None:
-    """None given explicitly leaves the field to the server."""
-    given = ModelConfiguration(temperature=0.1, seed=1)
+    """An explicit None leaves the field to the server."""
+    configuration = ModelConfiguration(temperature=0.1, seed=1)
     resolved = resolve_configuration(
-        {"model_configuration": given, "seed": None, "temperature": None}
+        {"model_configuration": configuration, "seed": None, "temperature": None}
     )
     assert (resolved.seed, resolved.temperature) == (None, None)
     assert resolve_configuration({"temperature": None}).temperature is None
 
 
 def test_no_configuration_is_the_default_one() -> None:
-    """`model_configuration=None` is the same as not giving one."""
+    """`model_configuration=None` is the same as no such option."""
     resolved = resolve_configuration({"model_configuration": None, "model": "a"})
     assert resolved == ModelConfiguration(model="a")
 
@@ -72,7 +72,7 @@ def test_timeout_is_no_field() -> None:
 
 
 def test_on_warning_is_no_field() -> None:
-    """What becomes of warnings is an option of the call, not of the model."""
+    """The treatment of warnings is an option of the call, not of the model."""
     assert resolve_configuration({"on_warning": "raise"}) == ModelConfiguration()
     assert CompletionOptions.__annotations__["on_warning"].__forward_arg__ == "OnWarning"
 
@@ -102,7 +102,7 @@ def test_on_warning_that_does_not_exist(on_warning: Any, found: str) -> None:
 
 
 def test_resolved_options_are_checked() -> None:
-    """A bad option is found before anything is sent, also beside a good configuration."""
+    """A wrong option is refused before anything is sent, whatever the configuration."""
     with pytest.raises(ConfigurationError, match="top_log_probs: expected log_probs=True"):
         resolve_configuration(
             {
@@ -121,6 +121,6 @@ def test_unknown_options_are_named() -> None:
 
 
 def test_model_configuration_of_the_wrong_type() -> None:
-    """A model name in the place of a configuration is refused by name."""
+    """A model's name is no configuration, and the error says which argument is wrong."""
     with pytest.raises(ConfigurationError, match="found a str"):
         resolve_configuration({"model_configuration": "gpt-4o"})
