@@ -314,7 +314,7 @@ class PromptLogProbs(Sequence[TokenPosition | None]):
     def __getitem__(
         self, index: int | slice
     ) -> TokenPosition | Sequence[TokenPosition | None] | None:
-        """The position at *index*, or those of a slice."""
+        """Return the position at *index*, or those of a slice."""
         return self._decoded()[index]
 
     def __eq__(self, other: object) -> bool:

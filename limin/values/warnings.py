@@ -19,7 +19,7 @@ class WarningCode(enum.StrEnum):
     """Log probabilities were requested, and none were sent."""
 
     LEGACY_LOG_PROBS = "legacy-log-probs"
-    """Log probabilities had the shape of OpenAI's old completions API: no bytes, no ids."""
+    """Log probabilities had the old shape of OpenAI's API, which lacks bytes and ids."""
 
     PROBABILITIES_CONVERTED = "probabilities-converted"
     """Probabilities after sampling were sent instead; limin took their logarithms."""
