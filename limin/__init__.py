@@ -46,15 +46,11 @@ from limin.functions import (
     stream_text_completion_for_conversation,
 )
 from limin.values.completion import Choice, Delta, TextCompletion, Usage
-from limin.values.configuration import (
-    BatchOptions,
-    CompletionOptions,
-    ModelConfiguration,
-    StreamOptions,
-)
+from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import Conversation, Message, Role
 from limin.values.endpoint import Limits
 from limin.values.log_probs import LogProbs, PromptLogProbs
+from limin.values.options import BatchOptions, CompletionOptions, StreamOptions
 from limin.values.timing import Attempt, Latency, Timing
 from limin.values.tokens import TextPiece, TokenLogProb, TokenPosition
 from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode

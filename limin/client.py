@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Self, Unpack, cast, overload
 
@@ -14,19 +14,21 @@ from limin.calls.stream import CompletionStream
 from limin.checkpoint.recorder import RecordedCall
 from limin.errors import CheckpointError
 from limin.policy.retry import RetryPolicy
-from limin.values.checks import checked_retries, checked_seconds
-from limin.values.configuration import (
+from limin.values.checks import check_integer, check_seconds
+from limin.values.conversation import as_conversation
+from limin.values.display import rendering
+from limin.values.endpoint import Endpoint, Limits
+from limin.values.options import (
     BatchOptions,
     CompletionOptions,
-    checked_on_warning,
+    check_on_warning,
     resolve_configuration,
 )
-from limin.values.conversation import as_conversation
-from limin.values.endpoint import Endpoint, Limits
 from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from limin.batch.results import OnError
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
     from limin.errors import LiminError
     from limin.transport.http import HttpClient
     from limin.values.completion import TextCompletion
-    from limin.values.configuration import StreamOptions
     from limin.values.conversation import Conversation
+    from limin.values.options import StreamOptions
 
 _OWN = BatchOptions.__annotations__.keys() - CompletionOptions.__annotations__.keys()
 
@@ -90,9 +92,11 @@ class Client:
                 server is meant and there is no key.
         """
         self._endpoint = Endpoint.resolve(base_url, api_key, headers)
-        self._timeout = checked_seconds("timeout", timeout)
-        self._idle_timeout = checked_seconds("idle_timeout", idle_timeout)
-        self._max_retries = checked_retries(max_retries)
+        check_seconds("timeout", timeout)
+        check_seconds("idle_timeout", idle_timeout)
+        check_integer("max_retries", max_retries, at_least=0)
+        self._timeout, self._idle_timeout = timeout, idle_timeout
+        self._max_retries = max_retries
         self._rate_limiter = RateLimiter(requests_per_minute, tokens_per_minute)
         # Here httpx is loaded: `import limin` does without it.
         from limin.transport.http import HttpTransport  # noqa: PLC0415 (loads httpx)
@@ -347,11 +351,14 @@ class Client:
 
     def _asker(self, options: CompletionOptions) -> Call:
         configuration = resolve_configuration(options)
-        timeout = checked_seconds("timeout", options.get("timeout", self._timeout))
-        idle_timeout = checked_seconds(
-            "idle_timeout", options.get("idle_timeout", self._idle_timeout)
-        )
-        max_retries = checked_retries(options.get("max_retries", self._max_retries))
+        timeout = options.get("timeout", self._timeout)
+        idle_timeout = options.get("idle_timeout", self._idle_timeout)
+        max_retries = options.get("max_retries", self._max_retries)
+        on_warning = options.get("on_warning", "ignore")
+        check_seconds("timeout", timeout)
+        check_seconds("idle_timeout", idle_timeout)
+        check_integer("max_retries", max_retries, at_least=0)
+        check_on_warning(on_warning)
         return Call(
             self._endpoint,
             self._transport,
@@ -360,7 +367,7 @@ class Client:
             timeout,
             idle_timeout,
             RetryPolicy(attempts=1 + max_retries),
-            checked_on_warning(options.get("on_warning", "ignore")),
+            on_warning,
             self._rate_limiter,
         )
 
@@ -375,30 +382,20 @@ async def _batch(
     on_error: OnError,
 ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
     ask = partial(recorder.ask, system_prompt=system_prompt)
-    shown = (
-        _progress(recorder, count_items(source)) if show_progress else nullcontext(_ignore)
-    )
-    with shown as report:
+    progress: AbstractContextManager[Callable[[object], None]] = nullcontext(_ignore)
+    if show_progress:
+        progress = rendering().batch_progress(
+            count_items(source),
+            in_flight=lambda: recorder.in_flight,
+            seconds_of_rest=lambda: recorder.rest,
+        )
+    with progress as report:
         results, stopped_by = await ask_all(
             source, ask, n_parallel=n_parallel, report=report
         )
     if on_error == "return" and not isinstance(stopped_by, CheckpointError):
         return results
     return completions_or_raise(results, stopped_by)
-
-
-@contextmanager
-def _progress(
-    recorder: RecordedCall, total: int | None
-) -> Generator[Callable[[object], None]]:
-    """What shows the progress of a batch, and is told of each of its results."""
-    from limin.rendering.progress import BatchProgress, BatchState  # noqa: PLC0415 (rich loads when shown)
-
-    def state() -> BatchState:
-        return BatchState(in_flight=recorder.in_flight, waits=recorder.rest)
-
-    with BatchProgress(total, state=state) as progress:
-        yield progress.report
 
 
 def _ignore(_result: object) -> None:

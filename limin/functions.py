@@ -9,8 +9,8 @@ from limin.batch.results import check_batch
 from limin.batch.workers import count_items
 from limin.client import Client
 from limin.errors import ConfigurationError
-from limin.values.configuration import BatchOptions, CompletionOptions, StreamOptions
 from limin.values.conversation import as_conversation
+from limin.values.options import BatchOptions, CompletionOptions, StreamOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -18,7 +18,7 @@ from limin.batch.workers import (
     unwrap_single,
 )
 from limin.errors import BatchError, ConfigurationError, LiminError, NotSentError
-from limin.values.checks import is_count
+from limin.values.checks import check_argument, check_choice, describe_type, is_integer
 from limin.values.completion import TextCompletion
 
 if TYPE_CHECKING:
@@ -39,16 +39,13 @@ def check_batch(source: object, n_parallel: object, on_error: object = "raise") 
     """
     one = isinstance(source, (str, bytes))
     if one or not isinstance(source, (Iterable, AsyncIterable)):
-        found = type(source).__name__
-        problem = f"expected an iterable of prompts or conversations, found a {found}"
+        found = describe_type(source)
+        problem = f"expected an iterable of prompts or conversations, found {found}"
         raise ConfigurationError(problem)
-    if n_parallel != "auto" and not is_count(n_parallel, 1):
-        expected = "an integer of at least 1, or 'auto'"
-        problem = f"n_parallel: expected {expected}, found {n_parallel!r}"
-        raise ConfigurationError(problem)
-    if on_error not in get_args(OnError):
-        problem = f"on_error: expected {' or '.join(get_args(OnError))}, found another"
-        raise ConfigurationError(problem)
+    fits = n_parallel == "auto" or is_integer(n_parallel, 1)
+    expected = "an integer of at least 1, or 'auto'"
+    check_argument("n_parallel", n_parallel, expected, fits=fits)
+    check_choice("on_error", on_error, get_args(OnError))
 
 
 async def ask_all(

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from limin.policy.retry import RetryPolicy
     from limin.transport.http import HttpTransport
     from limin.values.completion import Delta, TextCompletion
-    from limin.values.configuration import OnWarning
     from limin.values.conversation import Conversation
     from limin.values.endpoint import Endpoint
+    from limin.values.options import OnWarning
     from limin.wire.http import OpenResponse
     from limin.wire.request import RequestEncoder
 

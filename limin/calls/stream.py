@@ -238,7 +238,7 @@ class StreamedAnswer:
     def _so_far(self) -> TextCompletion:
         timing = self._attempts.timing()
         found = self._assembly.completion(timing)
-        return attrs.evolve(found, timing=self._times.told(timing, found.usage))
+        return attrs.evolve(found, timing=self._times.added_to(timing, found.usage))
 
 
 # Sends the request, as often as it takes until the first deltas are there.

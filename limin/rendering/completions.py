@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
-    from limin.rendering.palette import Palette
     from limin.values.completion import Choice, TextCompletion
+    from limin.values.display import Palette
 
 _LINES_OF_REASONING = 2
 _MARGIN = "│ "

@@ -23,9 +23,9 @@ from limin.values.tokens import TextPiece
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from limin.rendering.palette import Palette
     from limin.values.completion import Choice, TextCompletion, Usage
     from limin.values.conversation import Message
+    from limin.values.display import Palette
     from limin.values.log_probs import LogProbs
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
 import attrs
 
-from limin.errors import ConfigurationError
+from limin.values.checks import check_choice
+from limin.values.display import Palette
 
-Palette: TypeAlias = Literal["red-green", "viridis"]
 RGB: TypeAlias = tuple[int, int, int]
 
 PALETTES: tuple[Palette, ...] = get_args(Palette)
@@ -70,10 +70,7 @@ def check_palette(palette: Palette) -> None:
     Raises:
         ConfigurationError: If there is no such palette.
     """
-    if palette not in PALETTES:
-        known = " or ".join(map(repr, PALETTES))
-        problem = f"palette: expected {known}; found {palette!r}"
-        raise ConfigurationError(problem)
+    check_choice("palette", palette, PALETTES)
 
 
 def colours(prob: float | None, palette: Palette = "red-green") -> Colours:

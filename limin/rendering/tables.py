@@ -12,9 +12,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from limin.errors import ConfigurationError
 from limin.rendering import tokens
 from limin.rendering.palette import check_palette
+from limin.values.checks import check_argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.style import Style
     from rich.table import Column
 
-    from limin.rendering.palette import Palette
+    from limin.values.display import Palette
     from limin.values.log_probs import LogProbs
     from limin.values.tokens import TokenPosition
 
@@ -70,9 +70,7 @@ def table(log_probs: LogProbs, *, lowest: int | None, palette: Palette) -> Table
     Raises:
         ConfigurationError: If *lowest* is below 1, or there is no such palette.
     """
-    if lowest is not None and lowest < 1:
-        problem = f"lowest: expected at least 1, found {lowest}"
-        raise ConfigurationError(problem)
+    check_argument("lowest", lowest, "at least 1", fits=lowest is None or lowest >= 1)
     check_palette(palette)
     made = TokenTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     made.add_column("#", justify="right", style="dim", no_wrap=True)

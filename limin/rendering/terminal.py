@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from limin.errors import ConfigurationError
+from limin.values.checks import check_argument
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,9 +27,7 @@ def to_string(renderable: RenderableType, *, width: int | None, color: bool | No
     Raises:
         ConfigurationError: If there is not even one column.
     """
-    if width is not None and width < 1:
-        problem = f"width: expected at least 1, found {width}"
-        raise ConfigurationError(problem)
+    check_argument("width", width, "at least 1", fits=width is None or width >= 1)
     coloured = _wants_colour() if color is None else color
     file = io.StringIO()
     # An environment of its own: COLUMNS and the like are for screens. But whoever asks

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from limin.rendering.palette import Palette, check_palette
+from limin.rendering.palette import check_palette
+
+if TYPE_CHECKING:
+    from limin.values.display import Palette
 
 # More steps than an eye tells apart on neighbouring words.
 STEPS = 64

@@ -16,7 +16,8 @@ from limin.values.safe_text import escape_controls
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from limin.rendering.palette import RGB, Palette
+    from limin.rendering.palette import RGB
+    from limin.values.display import Palette
     from limin.values.log_probs import LogProbs
     from limin.values.tokens import TextPiece, TokenLogProb
 

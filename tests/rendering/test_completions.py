@@ -13,7 +13,7 @@ from limin.values.log_probs import LogProbs, Position
 from limin.values.timing import Timing
 
 if TYPE_CHECKING:
-    from limin.rendering.palette import Palette
+    from limin.values.display import Palette
 
 
 def shown(*choice: Choice, width: int = 80, color: bool = False, **more: object) -> str:

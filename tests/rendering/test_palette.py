@@ -5,7 +5,8 @@ from typing import cast
 import pytest
 
 from limin import ConfigurationError
-from limin.rendering.palette import RGB, Colours, Palette, colours
+from limin.rendering.palette import RGB, Colours, colours
+from limin.values.display import Palette
 
 PROBS = [place / 999 for place in range(1000)]
 
@@ -90,5 +91,5 @@ def test_unknown_palette_is_refused() -> None:
     with pytest.raises(ConfigurationError) as caught:
         colours(None, cast("Palette", "sunset"))
     assert str(caught.value) == (
-        "palette: expected 'red-green' or 'viridis'; found 'sunset'"
+        "palette: expected red-green or viridis, found another str"
     )

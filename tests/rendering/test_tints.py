@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from limin.rendering.palette import PALETTES, Palette
+from limin.rendering.palette import PALETTES
 from limin.rendering.tints import STEPS, tint_class, tint_rules
 from limin.values.conversation import Conversation
+from limin.values.display import Palette
 from limin.values.log_probs import LogProbs, Position
 
 PAIR = r"light-dark\((#\w{6}), ?(#\w{6})\)"
