@@ -9,7 +9,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from limin.rendering.speed import tokens_per_second
-from limin.rendering.tokens import coloured_answer
+from limin.rendering.tokens import colored_answer
 from limin.values.safe_text import escape_controls, excerpt
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _choice(choice: Choice, palette: Palette) -> Iterator[RenderableType]:
         yield Text()
     if choice.message:
         log_probs = choice.log_probs
-        found = log_probs and coloured_answer(choice.message, log_probs, palette)
+        found = log_probs and colored_answer(choice.message, log_probs, palette)
         yield found or Text(escape_controls(choice.message))
     if choice.refusal:
         yield Text.assemble(("refused: ", "bold red"), escape_controls(choice.refusal))

@@ -52,7 +52,7 @@ _VIRIDIS: tuple[RGB, ...] = (
 
 
 @attrs.frozen
-class Colours:
+class Colors:
     """The colours of one token; None leaves the screen's own.
 
     Attributes:
@@ -76,7 +76,7 @@ def check_palette(palette: Palette) -> None:
         raise ConfigurationError(problem)
 
 
-def colours(prob: float | None, palette: Palette = "red-green") -> Colours:
+def colors(prob: float | None, palette: Palette = "red-green") -> Colors:
     """The colours of a token with the probability *prob*; none if it is not known.
 
     `red-green` colours the text, which is legible on black and on white alike;
@@ -87,12 +87,12 @@ def colours(prob: float | None, palette: Palette = "red-green") -> Colours:
     """
     check_palette(palette)
     if prob is None or math.isnan(prob):
-        return Colours()
+        return Colors()
     share = min(max(prob, 0.0), 1.0)
     if palette == "red-green":
-        return Colours(foreground=_between(_IMPROBABLE, _CERTAIN, share))
+        return Colors(foreground=_between(_IMPROBABLE, _CERTAIN, share))
     behind = _viridis(share)
-    return Colours(foreground=_legible_on(behind), background=behind)
+    return Colors(foreground=_legible_on(behind), background=behind)
 
 
 def _between(low: RGB, high: RGB, share: float) -> RGB:

@@ -30,7 +30,7 @@ def to_string(renderable: RenderableType, *, width: int | None, color: bool | No
     if width is not None and width < 1:
         problem = f"width: expected at least 1, found {width}"
         raise ConfigurationError(problem)
-    coloured = _wants_colour() if color is None else color
+    colored = _wants_color() if color is None else color
     file = io.StringIO()
     # An environment of its own: COLUMNS and the like are for screens. But whoever asks
     # for the terminal's own colours gets those that it has.
@@ -39,8 +39,8 @@ def to_string(renderable: RenderableType, *, width: int | None, color: bool | No
     console = Console(
         file=file,
         width=sys.maxsize if width is None else width,
-        color_system=("auto" if asks else "truecolor") if coloured else None,
-        force_terminal=coloured,
+        color_system=("auto" if asks else "truecolor") if colored else None,
+        force_terminal=colored,
         force_jupyter=False,
         legacy_windows=False,
         _environ=screen if asks else {},
@@ -50,7 +50,7 @@ def to_string(renderable: RenderableType, *, width: int | None, color: bool | No
     return text if width is None else text.removesuffix("\n")
 
 
-def _wants_colour() -> bool:
+def _wants_color() -> bool:
     """What the user wants, and else what stdout can show.
 
     Source: https://no-color.org, https://force-color.org

@@ -16,13 +16,13 @@ from limin.rendering.palette import Palette, check_palette
 STEPS = 64
 
 # Lightness from 0 to 1, chroma, and hue in degrees.
-Colour: TypeAlias = tuple[float, float, float]
+Color: TypeAlias = tuple[float, float, float]
 
 # Tints for a light and for a dark screen, from improbable to certain. Certain tokens
 # are most of an answer, so they are pale; what is improbable stands out. Those named
 # after viridis follow its hues, and its lightness that only grows, which all kinds
 # of colour blindness can see: https://bids.github.io/colormap/
-_ANCHORS: dict[Palette, tuple[tuple[Colour, ...], tuple[Colour, ...]]] = {
+_ANCHORS: dict[Palette, tuple[tuple[Color, ...], tuple[Color, ...]]] = {
     "red-green": (
         ((0.79, 0.125, 24), (0.86, 0.105, 58), (0.915, 0.085, 98), (0.945, 0.045, 152)),
         ((0.46, 0.135, 24), (0.43, 0.095, 55), (0.385, 0.068, 95), (0.315, 0.045, 158)),
@@ -72,7 +72,7 @@ def tint_rules(palette: Palette) -> str:
     return "\n".join(rules)
 
 
-def _mixed(anchors: tuple[Colour, ...], share: float) -> str:
+def _mixed(anchors: tuple[Color, ...], share: float) -> str:
     """The colour at *share* of the way along *anchors*, as `#rrggbb`."""
     place = share * (len(anchors) - 1)
     before = min(int(place), len(anchors) - 2)

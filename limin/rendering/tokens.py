@@ -9,7 +9,7 @@ from rich.color import Color
 from rich.style import Style
 from rich.text import Text
 
-from limin.rendering.palette import check_palette, colours
+from limin.rendering.palette import check_palette, colors
 from limin.rendering.spelling import find_span, half_character, joint_prob
 from limin.values.safe_text import escape_controls
 
@@ -26,7 +26,7 @@ _IN_TEXT = str.maketrans({"\n": f"{_NEWLINE}\n", "\t": "⇥\t"})
 _IN_NAME = str.maketrans({"\n": _NEWLINE, "\t": "⇥", " ": "·"})
 
 
-def coloured(log_probs: LogProbs, palette: Palette, *, show_probabilities: bool) -> Text:
+def colored(log_probs: LogProbs, palette: Palette, *, show_probabilities: bool) -> Text:
     """The tokens' text, each in its colour, line breaks and tabs marked.
 
     Args:
@@ -49,7 +49,7 @@ def coloured(log_probs: LogProbs, palette: Palette, *, show_probabilities: bool)
     return text
 
 
-def coloured_answer(message: str, log_probs: LogProbs, palette: Palette) -> Text | None:
+def colored_answer(message: str, log_probs: LogProbs, palette: Palette) -> Text | None:
     """*message* in the colours of its tokens; None if they do not spell it."""
     pieces, sampled = log_probs.pieces(), log_probs.sampled
     span = find_span(message, pieces)
@@ -66,7 +66,7 @@ def coloured_answer(message: str, log_probs: LogProbs, palette: Palette) -> Text
 
 def token_style(prob: float | None, palette: Palette) -> Style:
     """Text in the colours of *prob*; dim if it is not known."""
-    shown = colours(prob, palette)
+    shown = colors(prob, palette)
     if shown.foreground is None:
         return Style(dim=True)
     return Style(color=_color(shown.foreground), bgcolor=_color(shown.background))
@@ -74,7 +74,7 @@ def token_style(prob: float | None, palette: Palette) -> Style:
 
 def bar_style(prob: float | None, palette: Palette) -> Style:
     """The colour of *prob* if every screen shows it; a background's need not be seen."""
-    shown = colours(prob, palette)
+    shown = colors(prob, palette)
     return Style() if shown.background else Style(color=_color(shown.foreground))
 
 
@@ -101,5 +101,5 @@ def _piece_text(piece: TextPiece, tokens: Sequence[TokenLogProb]) -> str:
     return piece.text if is_told else tokens[0].token
 
 
-def _color(colour: RGB | None) -> Color | None:
-    return None if colour is None else Color.from_rgb(*colour)
+def _color(color: RGB | None) -> Color | None:
+    return None if color is None else Color.from_rgb(*color)

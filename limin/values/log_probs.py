@@ -242,7 +242,7 @@ class LogProbs(Sequence[TokenPosition]):
         """
         from limin.rendering import terminal, tokens  # noqa: PLC0415 (rich loads when asked)
 
-        text = tokens.coloured(self, palette, show_probabilities=show_probabilities)
+        text = tokens.colored(self, palette, show_probabilities=show_probabilities)
         return terminal.to_string(text, width=width, color=color)
 
     def to_table(
@@ -272,7 +272,7 @@ class LogProbs(Sequence[TokenPosition]):
         """What `rich.print` shows: the same as `to_pretty_string`."""
         from limin.rendering import tokens  # noqa: PLC0415 (rich loads when asked)
 
-        yield tokens.coloured(self, "red-green", show_probabilities=False)
+        yield tokens.colored(self, "red-green", show_probabilities=False)
 
     def to_html(self, *, palette: Palette = "red-green") -> str:
         """The tokens as a page of its own, see `TextCompletion.to_html`.

@@ -28,7 +28,7 @@ def timing(seconds: float) -> Timing:
     return Timing(start_time=0.0, end_time=seconds, duration=seconds)
 
 
-def coloured(answer: str, *positions: Position) -> bool:
+def colored(answer: str, *positions: Position) -> bool:
     """Whether *answer* is shown in the colours of *positions*."""
     choice = Choice(message=answer, log_probs=LogProbs(lambda: (positions, ())))
     return "\x1b[38;2;" in shown(choice, color=True)
@@ -110,16 +110,14 @@ def test_choices_stand_under_rules() -> None:
     ]
 
 
-def test_answer_has_the_colours_of_its_tokens() -> None:
+def test_answer_has_the_colors_of_its_tokens() -> None:
     """Reasoning before the answer and an end after it are no part of it."""
     answer = [position(" Par", 0.9), position("is", 0.4)]
-    assert coloured(" Paris", *answer)
-    assert coloured(
-        " Paris", position("Hm: Paris?", 0.9), *answer, position("<|end|>", 0.9)
-    )
+    assert colored(" Paris", *answer)
+    assert colored(" Paris", position("Hm: Paris?", 0.9), *answer, position("<|end|>", 0.9))
 
 
-def test_stripped_answer_has_the_colours_of_its_tokens() -> None:
+def test_stripped_answer_has_the_colors_of_its_tokens() -> None:
     """A token that the server has stripped of its space is still the answer's."""
     tokens = [position(" Par", 1.0), position("is \n", 1e-9)]
     choice = Choice(message="Paris", log_probs=LogProbs(lambda: (tokens, ())))
@@ -128,11 +126,11 @@ def test_stripped_answer_has_the_colours_of_its_tokens() -> None:
     )
 
 
-def test_tokens_of_another_text_colour_nothing() -> None:
+def test_tokens_of_another_text_color_nothing() -> None:
     """An answer is shown as it is, whatever the log probabilities say."""
-    assert not coloured("Paris", position("London", 0.9))
-    assert not coloured("\ud83e", Position("\ud83e", -0.1))
-    assert not coloured("Paris")
+    assert not colored("Paris", position("London", 0.9))
+    assert not colored("\ud83e", Position("\ud83e", -0.1))
+    assert not colored("Paris")
 
 
 @pytest.mark.parametrize("palette", ["red-green", "viridis"])

@@ -11,7 +11,7 @@ from samples import SAMPLES, completion, conversation, log_probs
 
 from limin import ConfigurationError
 
-COLOUR_VARIABLES = ["NO_COLOR", "FORCE_COLOR", "TERM"]
+COLOR_VARIABLES = ["NO_COLOR", "FORCE_COLOR", "TERM"]
 
 
 class Screen(io.StringIO):
@@ -23,7 +23,7 @@ class Screen(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def _no_wishes(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in COLOUR_VARIABLES:
+    for name in COLOR_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLORTERM", "truecolor")
 
@@ -40,7 +40,7 @@ def strings(*, color: bool | None) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("environment", "terminal", "coloured"),
+    ("environment", "terminal", "colored"),
     [
         ({}, True, True),
         ({}, False, False),
@@ -55,18 +55,18 @@ def strings(*, color: bool | None) -> list[str]:
         ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
     ],
 )
-def test_colour_is_as_the_user_wishes(
+def test_color_is_as_the_user_wishes(
     monkeypatch: pytest.MonkeyPatch,
     environment: dict[str, str],
     *,
     terminal: bool,
-    coloured: bool,
+    colored: bool,
 ) -> None:
     """NO_COLOR comes before FORCE_COLOR, and both come before what stdout is."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "stdout", Screen() if terminal else io.StringIO())
-    assert strings(color=None) == strings(color=coloured)
+    assert strings(color=None) == strings(color=colored)
 
 
 # In a process of its own: rich remembers the codes of a style, and not for which terminal.
@@ -87,7 +87,7 @@ print(ascii(found.to_pretty_string(color=None)))
         ({"TERM": "linux"}, "33m"),
     ],
 )
-def test_terminal_gets_the_colours_that_it_has(
+def test_terminal_gets_the_colors_that_it_has(
     environment: dict[str, str], code: str
 ) -> None:
     """As from `rich.print`."""

@@ -5,14 +5,14 @@ from typing import cast
 import pytest
 
 from limin import ConfigurationError
-from limin.rendering.palette import RGB, Colours, Palette, colours
+from limin.rendering.palette import RGB, Colors, Palette, colors
 
 PROBS = [place / 999 for place in range(1000)]
 
 
-def luminance(colour: RGB) -> float:
+def luminance(color: RGB) -> float:
     """Relative luminance as WCAG 2.2 defines it, written apart from limin's own."""
-    shares = [level / 255 for level in colour]
+    shares = [level / 255 for level in color]
     red, green, blue = (
         share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
         for share in shares
@@ -29,7 +29,7 @@ def contrast(one: RGB, other: RGB) -> float:
 def test_red_green_is_legible_on_black_and_on_white() -> None:
     """No probability asks for another terminal."""
     for prob in PROBS:
-        shown = colours(prob)
+        shown = colors(prob)
         assert shown.foreground is not None
         assert shown.background is None
         assert contrast(shown.foreground, (0, 0, 0)) >= 4.5
@@ -39,7 +39,7 @@ def test_red_green_is_legible_on_black_and_on_white() -> None:
 def test_viridis_is_legible_on_its_own_background() -> None:
     """The text is black or white, whichever is told better from what is behind it."""
     for prob in PROBS:
-        shown = colours(prob, "viridis")
+        shown = colors(prob, "viridis")
         assert shown.background is not None
         assert shown.foreground in {(0, 0, 0), (255, 255, 255)}
         found = contrast(shown.foreground, shown.background)
@@ -49,14 +49,14 @@ def test_viridis_is_legible_on_its_own_background() -> None:
 
 def test_viridis_grows_brighter() -> None:
     """In grey as well, the likelier token is the brighter one."""
-    behind = [colours(prob, "viridis").background or (0, 0, 0) for prob in PROBS[::10]]
+    behind = [colors(prob, "viridis").background or (0, 0, 0) for prob in PROBS[::10]]
     assert all(luminance(one) < luminance(other) for one, other in pairwise(behind))
 
 
 @pytest.mark.parametrize("palette", ["red-green", "viridis"])
-def test_colours_are_continuous(palette: Palette) -> None:
+def test_colors_are_continuous(palette: Palette) -> None:
     """Two probabilities that are almost the same look almost the same."""
-    found = [colours(prob, palette) for prob in PROBS]
+    found = [colors(prob, palette) for prob in PROBS]
     accents = [one.background or one.foreground or (0, 0, 0) for one in found]
     for one, other in pairwise(accents):
         assert max(abs(a - b) for a, b in zip(one, other, strict=True)) <= 6
@@ -65,30 +65,30 @@ def test_colours_are_continuous(palette: Palette) -> None:
 @pytest.mark.parametrize(
     ("prob", "palette", "shown"),
     [
-        (0.0, "red-green", Colours((224, 45, 45))),
-        (1.0, "red-green", Colours((0, 136, 56))),
-        (1.001, "red-green", Colours((0, 136, 56))),
-        (math.inf, "red-green", Colours((0, 136, 56))),
-        (-1.0, "red-green", Colours((224, 45, 45))),
-        (0.0, "viridis", Colours((255, 255, 255), (68, 1, 84))),
-        (0.5, "viridis", Colours((0, 0, 0), (33, 145, 140))),
-        (1.0, "viridis", Colours((0, 0, 0), (253, 231, 37))),
-        (None, "red-green", Colours()),
-        (None, "viridis", Colours()),
-        (math.nan, "viridis", Colours()),
+        (0.0, "red-green", Colors((224, 45, 45))),
+        (1.0, "red-green", Colors((0, 136, 56))),
+        (1.001, "red-green", Colors((0, 136, 56))),
+        (math.inf, "red-green", Colors((0, 136, 56))),
+        (-1.0, "red-green", Colors((224, 45, 45))),
+        (0.0, "viridis", Colors((255, 255, 255), (68, 1, 84))),
+        (0.5, "viridis", Colors((0, 0, 0), (33, 145, 140))),
+        (1.0, "viridis", Colors((0, 0, 0), (253, 231, 37))),
+        (None, "red-green", Colors()),
+        (None, "viridis", Colors()),
+        (math.nan, "viridis", Colors()),
     ],
 )
-def test_colours_of_a_probability(
-    prob: float | None, palette: Palette, shown: Colours
+def test_colors_of_a_probability(
+    prob: float | None, palette: Palette, shown: Colors
 ) -> None:
     """The ends are the ends, rounding goes no further, and the unknown has no colour."""
-    assert colours(prob, palette) == shown
+    assert colors(prob, palette) == shown
 
 
 def test_unknown_palette_is_refused() -> None:
     """A word that is no palette is a mistake, whatever the probability."""
     with pytest.raises(ConfigurationError) as caught:
-        colours(None, cast("Palette", "sunset"))
+        colors(None, cast("Palette", "sunset"))
     assert str(caught.value) == (
         "palette: expected 'red-green' or 'viridis'; found 'sunset'"
     )

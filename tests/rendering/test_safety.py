@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pytest
     from rich.console import RenderableType
 
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
 ACTING = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069]"
 )
@@ -76,12 +76,12 @@ def completion_of(text: str, listed: str) -> TextCompletion:
     found = LogProbs(lambda: (positions, ()))
     warning = ResponseWarning(WarningCode.BODY_MENDED, text, listed, count=2)
     plain = Choice(message=text, finish_reason=listed, refusal=text, reasoning=listed)
-    coloured = attrs.evolve(plain, message=found.text(), log_probs=found, index=1)
+    colored = attrs.evolve(plain, message=found.text(), log_probs=found, index=1)
     return attrs.evolve(
         completion(),
         model=text,
         served_model=listed,
-        choices=(coloured, plain),
+        choices=(colored, plain),
         body_warnings=(warning,),
         id=text,
         request_id=text,
@@ -107,29 +107,29 @@ def errors_of(text: str, answered: TextCompletion) -> list[LiminError]:
     ]
 
 
-def console(*, colour: bool) -> Console:
+def console(*, color: bool) -> Console:
     """A terminal of every colour, or a pipe."""
     return Console(
         file=io.StringIO(),
         width=40,
-        force_terminal=colour,
-        color_system="truecolor" if colour else None,
+        force_terminal=color,
+        color_system="truecolor" if color else None,
         force_jupyter=False,
         _environ={},
     )
 
 
-def printed(value: RenderableType, *, colour: bool) -> str:
+def printed(value: RenderableType, *, color: bool) -> str:
     """What `rich.print` writes."""
-    screen = console(colour=colour)
+    screen = console(color=color)
     screen.print(value)
     assert isinstance(screen.file, io.StringIO)
     return screen.file.getvalue()
 
 
-def assert_harmless(shown: str, *, colour: bool = True) -> None:
+def assert_harmless(shown: str, *, color: bool = True) -> None:
     """*shown* holds colours and lines, and nothing else that a terminal obeys."""
-    assert ACTING.search(COLOUR.sub("", shown) if colour else shown) is None
+    assert ACTING.search(COLOR.sub("", shown) if color else shown) is None
 
 
 @settings(max_examples=40)  # each shows everything twice
@@ -141,7 +141,7 @@ def test_nothing_from_outside_acts(text: str, listed: str) -> None:
     answered = completion_of(text, listed)
     conversation = Conversation([Message("system", text), Message("user", listed)])
     assert answered.log_probs is not None
-    for colour in (True, False):
+    for color in (True, False):
         for value in (
             conversation,
             conversation.messages[0],
@@ -151,16 +151,16 @@ def test_nothing_from_outside_acts(text: str, listed: str) -> None:
             answered.log_probs.to_table(lowest=2, palette="viridis"),
             *errors_of(text, answered),
         ):
-            assert_harmless(printed(value, colour=colour), colour=colour)
+            assert_harmless(printed(value, color=color), color=color)
         for shown in (
-            conversation.to_pretty_string(width=20, color=colour),
-            answered.to_pretty_string(width=20, color=colour),
-            answered.to_pretty_log_probs_string(color=colour),
+            conversation.to_pretty_string(width=20, color=color),
+            answered.to_pretty_string(width=20, color=color),
+            answered.to_pretty_log_probs_string(color=color),
             answered.to_pretty_log_probs_string(
-                show_probabilities=True, color=colour, palette="viridis", width=20
+                show_probabilities=True, color=color, palette="viridis", width=20
             ),
         ):
-            assert_harmless(shown, colour=colour)
+            assert_harmless(shown, color=color)
 
 
 @given(text=HOSTILE)
@@ -169,7 +169,7 @@ def test_no_sentence_acts(text: str) -> None:
     """What `print` and a traceback show is harmless as well; a tab may stay."""
     answered = completion_of(text, text)
     for one in (*errors_of(text, answered), *answered.body_warnings):
-        assert_harmless(str(one).replace("\t", " "), colour=False)
+        assert_harmless(str(one).replace("\t", " "), color=False)
 
 
 @given(text=HOSTILE)
@@ -177,17 +177,17 @@ def test_no_sentence_acts(text: str) -> None:
 def test_no_progress_acts(text: str) -> None:
     """Nor does the bar, or the line in its place."""
     answered = completion_of(text, text)
-    for colour in (True, False):
-        screen = console(colour=colour)
+    for color in (True, False):
+        screen = console(color=color)
         screen.width = 80
         with BatchProgress(9, screen, lambda: 0.0) as progress:
             for result in (answered, *errors_of(text, answered)):
                 progress.report(result)
             details = progress._details()
-        assert_harmless(printed(details, colour=colour), colour=colour)
+        assert_harmless(printed(details, color=color), color=color)
         assert isinstance(screen.file, io.StringIO)
         summary = screen.file.getvalue().rpartition("limin:")[2]
-        assert_harmless(summary, colour=False)
+        assert_harmless(summary, color=False)
 
 
 def test_rich_print_shows_values(capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,4 +204,4 @@ def test_probabilities_that_are_none_are_shown() -> None:
     positions = tuple(Position("x", one, None, None, [Entry("x", one)]) for one in odd)
     found = LogProbs(lambda: (positions, ()))
     for palette in ("red-green", "viridis"):
-        assert "1.00" in printed(found.to_table(palette=palette), colour=False)  # type: ignore[arg-type]  # a palette
+        assert "1.00" in printed(found.to_table(palette=palette), color=False)  # type: ignore[arg-type]  # a palette

@@ -10,7 +10,7 @@ from limin.values.log_probs import LogProbs, Position
 from limin.values.timing import Timing
 
 # What a terminal obeys: the escape sequences of colours and nothing else.
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 HOSTILE = [
     ("[/b]", "[/b]"),
@@ -47,28 +47,28 @@ def pretty_tokens(*positions: Position, show_probabilities: bool = False) -> str
     return completion.to_pretty_log_probs_string(show_probabilities=show_probabilities)
 
 
-def colours(text: str) -> list[str]:
+def colors(text: str) -> list[str]:
     """The codes of the escape sequences in *text*, but those that end a colour."""
-    return [code[2:-1] for code in COLOUR.findall(text) if code != "\x1b[0m"]
+    return [code[2:-1] for code in COLOR.findall(text) if code != "\x1b[0m"]
 
 
 @pytest.mark.parametrize(
     ("role", "code"),
     [("system", 35), ("developer", 35), ("user", 36), ("assistant", 32), ("tool", 33)],
 )
-def test_role_has_its_colour(role: Role, code: int) -> None:
+def test_role_has_its_color(role: Role, code: int) -> None:
     """A rule with the role's name, in the role's colour, stands over each message."""
     shown = pretty("the text", role)
     *_, rule, text = shown.split("\n")
     assert rule.startswith(f"\x1b[1;{code}m{role}\x1b[0m \x1b[{code}m──")
-    assert len(COLOUR.sub("", rule)) == 80
+    assert len(COLOR.sub("", rule)) == 80
     assert text == "the text"
 
 
 def test_conversation_of_two() -> None:
     """Messages stand in their order, each under its rule."""
     conversation = Conversation.from_prompts("What is 2 + 2?", "Be brief.")
-    assert COLOUR.sub("", conversation.to_pretty_string(width=12)) == (
+    assert COLOR.sub("", conversation.to_pretty_string(width=12)) == (
         "system ─────\nBe brief.\nuser ───────\nWhat is 2 + \n2?"
     )
 
@@ -80,18 +80,18 @@ def test_rules_are_whole_at_any_width(width: int) -> None:
     shown = Conversation([*messages, Message("assistant", "w" * 999)])
     lines = shown.to_pretty_string(width=width).split("\n")
     rules = [line for line in lines if "─" in line]
-    assert [COLOUR.findall(rule)[0] for rule in rules] == [
+    assert [COLOR.findall(rule)[0] for rule in rules] == [
         "\x1b[1;35m",
         "\x1b[1;36m",
         "\x1b[1;32m",
     ]
-    assert [cell_len(COLOUR.sub("", rule)) for rule in rules] == [width] * 3
-    assert max(cell_len(COLOUR.sub("", line).rstrip()) for line in lines) == width
+    assert [cell_len(COLOR.sub("", rule)) for rule in rules] == [width] * 3
+    assert max(cell_len(COLOR.sub("", line).rstrip()) for line in lines) == width
 
 
 def test_empty_conversation() -> None:
     """A conversation of nothing looks like nothing."""
-    assert COLOUR.sub("", Conversation().to_pretty_string()).strip() == ""
+    assert COLOR.sub("", Conversation().to_pretty_string()).strip() == ""
 
 
 @pytest.mark.parametrize(("text", "shown"), HOSTILE)
@@ -99,8 +99,8 @@ def test_hostile_message_is_shown(text: str, shown: str) -> None:
     """Whatever a message holds is seen, and neither the terminal nor rich obeys it."""
     output = pretty(f"a{text}b")
     assert f"a{shown}b" in output
-    assert colours(output) == ["1;36", "36"]
-    assert "\x1b" not in COLOUR.sub("", output)
+    assert colors(output) == ["1;36", "36"]
+    assert "\x1b" not in COLOR.sub("", output)
 
 
 @pytest.mark.parametrize(("text", "shown"), HOSTILE)
@@ -118,7 +118,7 @@ def test_lines_stay() -> None:
 def test_tokens_join_to_the_answer() -> None:
     """Without its colours the output is the text of the tokens, never wrapped."""
     tokens = [Position(f"word{place} ", -0.1) for place in range(200)]
-    assert COLOUR.sub("", pretty_tokens(*tokens)) == "".join(t.token for t in tokens)
+    assert COLOR.sub("", pretty_tokens(*tokens)) == "".join(t.token for t in tokens)
     assert pretty_tokens() == ""
 
 
@@ -126,8 +126,8 @@ def test_probabilities_stand_behind_their_tokens() -> None:
     """Each token is followed by its probability, or by a question mark."""
     tokens = (Position("Par", -0.03), Position("is", -2.0), Position("!"))
     shown = pretty_tokens(*tokens, show_probabilities=True)
-    assert COLOUR.sub("", shown) == "Par[0.97]is[0.14]![?]"
-    assert COLOUR.sub("", pretty_tokens(*tokens)) == "Paris!"
+    assert COLOR.sub("", shown) == "Par[0.97]is[0.14]![?]"
+    assert COLOR.sub("", pretty_tokens(*tokens)) == "Paris!"
 
 
 @pytest.mark.parametrize(
@@ -141,15 +141,15 @@ def test_probabilities_stand_behind_their_tokens() -> None:
         (None, "2"),
     ],
 )
-def test_colour_of_a_probability(log_prob: float | None, code: str) -> None:
+def test_color_of_a_probability(log_prob: float | None, code: str) -> None:
     """A certain token is green, an impossible one red, an unknown one dim."""
-    assert colours(pretty_tokens(Position("x", log_prob))) == [code]
+    assert colors(pretty_tokens(Position("x", log_prob))) == [code]
 
 
-def test_colour_follows_the_probability() -> None:
+def test_color_follows_the_probability() -> None:
     """The likelier the token, the less red and the more green it is."""
     shown = pretty_tokens(*(Position("x", -0.25 * n) for n in range(8)))
-    mixed = [tuple(map(int, code.split(";")[2:4])) for code in colours(shown)]
+    mixed = [tuple(map(int, code.split(";")[2:4])) for code in colors(shown)]
     assert len(mixed) == 8
     assert [red for red, _ in mixed] == sorted({red for red, _ in mixed})
     assert [green for _, green in mixed] == sorted(

@@ -12,10 +12,10 @@ from rich.console import Console
 from samples import log_probs, position
 
 from limin import ConfigurationError
-from limin.rendering.palette import colours
+from limin.rendering.palette import colors
 from limin.values.log_probs import LogProbs, Position
 
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
 FOX = "🦊".encode()
 
 
@@ -35,7 +35,7 @@ def rows(found: LogProbs, width: int = 100, lowest: int | None = None) -> list[l
 def test_split_character_is_shown_once() -> None:
     """An emoji of three tokens is one, in the colour of their joint probability."""
     found = of(position(FOX[:2], 0.5), position(FOX[2:3], 0.8), position(FOX[3:], 1.0))
-    red, green, blue = colours(0.4).foreground or (0, 0, 0)
+    red, green, blue = colors(0.4).foreground or (0, 0, 0)
     assert found.to_pretty_string() == f"\x1b[38;2;{red};{green};{blue}m🦊\x1b[0m"
     assert found.to_pretty_string(show_probabilities=True, color=False) == "🦊[0.40]"
 
@@ -68,7 +68,7 @@ def test_text_wraps_if_asked_to() -> None:
     assert max(map(len, wrapped)) <= 12
 
 
-def test_viridis_colours_the_background() -> None:
+def test_viridis_colors_the_background() -> None:
     """The text is white on what is dark, and black on what is bright."""
     found = of(position("a", 1e-9), position("b", 1.0))
     assert found.to_pretty_string(palette="viridis") == (
