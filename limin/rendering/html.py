@@ -13,10 +13,10 @@ import html
 import importlib.resources
 from typing import TYPE_CHECKING
 
+from limin.rendering.html_tints import tint_rules
+from limin.rendering.html_tokens import number, token_spans
 from limin.rendering.speed import tokens_per_second
 from limin.rendering.spelling import find_span
-from limin.rendering.tints import tint_rules
-from limin.rendering.token_spans import number, token_spans
 from limin.values.safe_text import escape_controls, excerpt
 from limin.values.tokens import TextPiece
 

@@ -9,14 +9,16 @@ from rich.color import Color
 from rich.style import Style
 from rich.text import Text
 
-from limin.rendering.palette import check_palette, colors
+from limin.rendering.palette import check_palette
 from limin.rendering.spelling import find_span, half_character, joint_prob
+from limin.rendering.terminal_colors import colors
 from limin.values.safe_text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from limin.rendering.palette import RGB, Palette
+    from limin.rendering.palette import Palette
+    from limin.rendering.terminal_colors import RGB
     from limin.values.log_probs import LogProbs
     from limin.values.tokens import TextPiece, TokenLogProb
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from samples import log_probs, position
 
 from limin import ConfigurationError
-from limin.rendering.palette import colors
+from limin.rendering.terminal_colors import colors
 from limin.values.log_probs import LogProbs, Position
 
 COLOR = re.compile(r"\x1b\[[0-9;]*m")

@@ -5,7 +5,8 @@ from typing import cast
 import pytest
 
 from limin import ConfigurationError
-from limin.rendering.palette import RGB, Colors, Palette, colors
+from limin.rendering.palette import Palette
+from limin.rendering.terminal_colors import RGB, Colors, colors
 
 PROBS = [place / 999 for place in range(1000)]
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
+from limin.rendering.html_tints import STEPS, tint_class, tint_rules
 from limin.rendering.palette import PALETTES, Palette
-from limin.rendering.tints import STEPS, tint_class, tint_rules
 from limin.values.conversation import Conversation
 from limin.values.log_probs import LogProbs, Position
 

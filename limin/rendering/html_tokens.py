@@ -11,8 +11,8 @@ import html
 import math
 from typing import TYPE_CHECKING
 
+from limin.rendering.html_tints import tint_class
 from limin.rendering.spelling import half_character, joint_prob
-from limin.rendering.tints import tint_class
 from limin.values.safe_text import escape_controls
 
 if TYPE_CHECKING:
