@@ -12,7 +12,8 @@ import math
 from typing import TYPE_CHECKING
 
 from limin.rendering.html_tints import tint_class
-from limin.rendering.spelling import half_character, joint_prob
+from limin.rendering.spelling import joint_prob
+from limin.rendering.symbols import name_token, show_on_one_line
 from limin.values.safe_text import escape_controls
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 # Browsers lay out only the blocks that are on the screen. A block ends where a line
 # of the text does, so that it shows no end that the text has not.
 _PIECES_IN_A_BLOCK = 50
-
-# White space that would not be seen, or would break the aligned lines.
-_SPACES = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥", "\u00a0": "⍽"})
 
 # Longer ones would be cut off by the edge of what shows them.
 _LONGEST_NAME = 60
@@ -93,8 +91,9 @@ def _description(piece: TextPiece, positions: Sequence[TokenPosition]) -> str:
     parts = ["\n".join(_position_lines(position)) for position in positions]
     if piece.is_joined:
         joint = percent(_joint_prob(positions)).strip()
-        text = piece.text.translate(_SPACES)
-        parts.insert(0, f"{text}\n{len(parts)} tokens, together {joint}")
+        parts.insert(
+            0, f"{show_on_one_line(piece.text)}\n{len(parts)} tokens, together {joint}"
+        )
     return "\n\n".join(parts)
 
 
@@ -117,10 +116,6 @@ def _position_lines(position: TokenPosition) -> Iterator[str]:
 
 
 def _name(token: TokenLogProb) -> str:
-    """A token as it can be seen: white space as symbols, half characters as bytes."""
-    half = half_character(token)
-    if half is not None:
-        return half
-    name = token.token.translate(_SPACES)
-    shown = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
-    return shown or "⟨empty⟩"
+    """Return the name of *token*, cut to what fits on the screen."""
+    name = name_token(token)
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"

@@ -28,15 +28,6 @@ def joint_prob(tokens: Iterable[TokenLogProb]) -> float | None:
     return math.exp(min(sum(known), 0.0))
 
 
-def half_character(token: TokenLogProb) -> str | None:
-    """The bytes of *token*, `⟨F0 9F⟩`, if it ends inside a character; else None."""
-    try:
-        (token.token_bytes or b"").decode()
-    except UnicodeDecodeError as error:
-        return f"⟨{error.object.hex(' ').upper()}⟩"
-    return None
-
-
 def find_span(message: str, pieces: Sequence[TextPiece]) -> tuple[int, int] | None:
     """Where *message* begins and ends in the text of *pieces*; None if nowhere.
 

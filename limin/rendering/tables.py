@@ -15,6 +15,7 @@ from rich.text import Text
 from limin.errors import ConfigurationError
 from limin.rendering import tokens
 from limin.rendering.palette import check_palette
+from limin.rendering.symbols import name_token, show_on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +115,7 @@ def _places(log_probs: LogProbs, lowest: int | None) -> list[int]:
 def _pieces(log_probs: LogProbs) -> dict[int, str]:
     """The characters that are split over tokens, by the position of the first."""
     return {
-        piece.first: tokens.seen(piece.text)
+        piece.first: show_on_one_line(piece.text)
         for piece in log_probs.pieces()
         if piece.is_joined
     }
@@ -124,7 +125,7 @@ def _token(position: TokenPosition, whole: str | None, palette: Palette) -> Text
     """The token in its colours, after the *whole* that it begins."""
     style = tokens.token_style(position.sampled.prob, palette)
     # The style is the name's alone: a text's own fills the cell to its end.
-    name = (tokens.token_name(position.sampled), style)
+    name = (name_token(position.sampled), style)
     return Text.assemble(name) if whole is None else Text.assemble(whole, " ", name)
 
 
@@ -138,9 +139,7 @@ def _alternatives(position: TokenPosition) -> Iterator[Text]:
     """The listed tokens with their probabilities, the sampled one bold."""
     for one in position.alternatives:
         style = "bold" if one.is_same_token(position.sampled) else ""
-        yield Text.assemble(
-            (tokens.token_name(one), style), (f" {probability(one.prob)}", "dim")
-        )
+        yield Text.assemble((name_token(one), style), (f" {probability(one.prob)}", "dim"))
 
 
 class _Bar:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING
 
 from rich.color import Color
@@ -10,7 +9,8 @@ from rich.style import Style
 from rich.text import Text
 
 from limin.rendering.palette import check_palette
-from limin.rendering.spelling import find_span, half_character, joint_prob
+from limin.rendering.spelling import find_span, joint_prob
+from limin.rendering.symbols import NEWLINE, TAB
 from limin.rendering.terminal_colors import colors
 from limin.values.safe_text import escape_controls
 
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from limin.values.log_probs import LogProbs
     from limin.values.tokens import TextPiece, TokenLogProb
 
-_NEWLINE = "⏎"
 # A tab goes to the next stop all the same, so that columns stay columns.
-_IN_TEXT = str.maketrans({"\n": f"{_NEWLINE}\n", "\t": "⇥\t"})
-_IN_NAME = str.maketrans({"\n": _NEWLINE, "\t": "⇥", " ": "·"})
+_IN_TEXT = str.maketrans({"\n": f"{NEWLINE}\n", "\t": f"{TAB}\t"})
 
 
 def colored(log_probs: LogProbs, palette: Palette, *, show_probabilities: bool) -> Text:
@@ -78,23 +76,6 @@ def bar_style(prob: float | None, palette: Palette) -> Style:
     """The colour of *prob* if every screen shows it; a background's need not be seen."""
     shown = colors(prob, palette)
     return Style() if shown.background else Style(color=_color(shown.foreground))
-
-
-def token_name(token: TokenLogProb) -> str:
-    """*token* as a word of a table, its white space seen.
-
-    A token that ends inside a character is told by its bytes, `⟨F0 9F⟩`.
-    """
-    known = token.token_bytes
-    words = token.token if known is None else known.decode("utf-8", "replace")
-    return half_character(token) or seen(words)
-
-
-def seen(words: str) -> str:
-    """*words* on one line, nothing of which is invisible, and `∅` for none."""
-    # A combining character needs one to combine with, else it takes the frame's.
-    base = "◌" if words and unicodedata.category(words[0]).startswith("M") else ""
-    return (base + escape_controls(words)).translate(_IN_NAME) or "∅"
 
 
 def _piece_text(piece: TextPiece, tokens: Sequence[TokenLogProb]) -> str:

@@ -252,7 +252,7 @@ class LogProbs(Sequence[TokenPosition]):
 
         Token, probability, rank, entropy in nats, and the server's alternatives, the
         sampled one bold. `≥4` is the rank if only a bound is known. White space is
-        shown as `·`, `⏎` and `⇥`; a token that ends inside a character by its bytes,
+        shown as `␣`, `⏎` and `⇥`; a token that ends inside a character by its bytes,
         after the character if it is its first. Entropy and rank give way on a
         terminal of fewer than 60 and 48 columns.
 

@@ -96,10 +96,10 @@ def test_table_has_a_row_for_each_position() -> None:
         ["#", "token", "probability", "rank", "entropy", "alternatives"],
         [
             "0",
-            "·Par",
+            "␣Par",
             "0.60",
             "━━━━━━",
-            *["1", "0.69", "·Par", "0.60", "·Lon", "0.30", "·Rom", "<.01"],
+            *["1", "0.69", "␣Par", "0.60", "␣Lon", "0.30", "␣Rom", "<.01"],
         ],
         ["1", "is⏎", "0.20", "━━", *["2", "0.57", "⇥", "0.70", "is⏎", "0.20"]],
         ["2", "!", "?"],
@@ -147,10 +147,11 @@ def test_split_character_in_the_table() -> None:
 @pytest.mark.parametrize(
     ("token", "name"),
     [
-        ("", "∅"),
+        ("", "⟨empty⟩"),
         ("\u0301", "◌\u0301"),
         ("北京", "北京"),
-        (" \t\n", "·⇥⏎"),
+        (" \t\n", "␣⇥⏎"),
+        ("\u00a0", "⍽"),
         ("\x1b[2J", "␛[2J"),
         ("\ud83e", "⟨U+D83E⟩"),
     ],
