@@ -14,7 +14,8 @@ import importlib.resources
 from typing import TYPE_CHECKING
 
 from limin.rendering.html_tints import tint_rules
-from limin.rendering.html_tokens import number, token_spans
+from limin.rendering.html_tokens import token_spans
+from limin.rendering.number_formats import format_decimal
 from limin.rendering.speed import tokens_per_second
 from limin.rendering.spelling import find_span
 from limin.values.safe_text import escape_controls, excerpt
@@ -151,9 +152,9 @@ def _figures(tokens: LogProbs) -> str:
     """What the tokens add up to, and the scale of their tints."""
     facts = [f"{len(tokens):,} tokens" if len(tokens) != 1 else "1 token"]
     if tokens.perplexity is not None:
-        facts.append(f"perplexity {number(tokens.perplexity)}")
+        facts.append(f"perplexity {format_decimal(tokens.perplexity)}")
     if tokens.total is not None:
-        facts.append(f"log probability {number(tokens.total)}")
+        facts.append(f"log probability {format_decimal(tokens.total)}")
     told = "".join(f"<span>{fact}</span>" for fact in facts)
     scale = 'improbable<span class="limin-scale"></span>certain'
     return (

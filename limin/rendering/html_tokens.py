@@ -8,10 +8,10 @@ itself; the stylesheet shows the same attribute to the eye on hover and on focus
 from __future__ import annotations
 
 import html
-import math
 from typing import TYPE_CHECKING
 
 from limin.rendering.html_tints import tint_class
+from limin.rendering.number_formats import format_decimal, format_percent
 from limin.rendering.spelling import joint_prob
 from limin.rendering.symbols import name_token, show_on_one_line
 from limin.values.safe_text import escape_controls
@@ -29,9 +29,6 @@ _PIECES_IN_A_BLOCK = 50
 # Longer ones would be cut off by the edge of what shows them.
 _LONGEST_NAME = 60
 
-# What is not 0 is not shown as 0.
-_SMALLEST_SHOWN = 0.00005
-
 
 def token_spans(log_probs: LogProbs, pieces: Sequence[TextPiece]) -> str:
     """The text of *pieces* of *log_probs* as HTML, an element for each of them."""
@@ -45,20 +42,6 @@ def token_spans(log_probs: LogProbs, pieces: Sequence[TextPiece]) -> str:
         '<div class="limin-tokens" role="group" aria-label="Tokens with probabilities"'
         f' lang="" dir="auto">{text}</div>'
     )
-
-
-def percent(prob: float | None) -> str:
-    """*prob* in percent, 8 characters wide unless it is no probability."""
-    if prob is None or math.isnan(prob):
-        return "     ?  "
-    if 0.0 < prob < _SMALLEST_SHOWN:
-        return "<0.01 %".rjust(8)
-    return f"{100 * prob:6.2f} %" if prob < 10.0 else f"{100 * prob:.3g} %"  # noqa: PLR2004 (larger is raw logits)
-
-
-def number(value: float) -> str:
-    """*value* with three decimals, and a minus sign that is as wide as a plus."""
-    return f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _blocks(pieces: Sequence[TextPiece]) -> Iterator[Sequence[TextPiece]]:
@@ -90,7 +73,7 @@ def _description(piece: TextPiece, positions: Sequence[TokenPosition]) -> str:
     """What is known about a piece, in lines that are aligned in a fixed pitch."""
     parts = ["\n".join(_position_lines(position)) for position in positions]
     if piece.is_joined:
-        joint = percent(_joint_prob(positions)).strip()
+        joint = format_percent(_joint_prob(positions)).strip()
         parts.insert(
             0, f"{show_on_one_line(piece.text)}\n{len(parts)} tokens, together {joint}"
         )
@@ -100,19 +83,19 @@ def _description(piece: TextPiece, positions: Sequence[TokenPosition]) -> str:
 def _position_lines(position: TokenPosition) -> Iterator[str]:
     sampled = position.sampled
     yield _name(sampled)
-    known = "unknown" if sampled.prob is None else percent(sampled.prob)
+    known = "unknown" if sampled.prob is None else format_percent(sampled.prob)
     yield f"probability     {known:>10}"
     if sampled.log_prob is not None:
-        yield f"log probability {number(sampled.log_prob):>8}"
+        yield f"log probability {format_decimal(sampled.log_prob):>8}"
     if (rank := position.rank) is not None:
         yield f"rank            {rank:>8}"
     if (entropy := position.entropy) is not None:
-        yield f"entropy         {number(entropy):>8} nats"
+        yield f"entropy         {format_decimal(entropy):>8} nats"
     if position.alternatives:
         yield ""
     for one in position.alternatives:
         mark = "▸" if one.is_same_token(sampled) else " "
-        yield f"{mark}{percent(one.prob)}  {_name(one)}"
+        yield f"{mark}{format_percent(one.prob)}  {_name(one)}"
 
 
 def _name(token: TokenLogProb) -> str:

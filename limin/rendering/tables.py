@@ -14,6 +14,7 @@ from rich.text import Text
 
 from limin.errors import ConfigurationError
 from limin.rendering import tokens
+from limin.rendering.number_formats import format_small_fraction
 from limin.rendering.palette import check_palette
 from limin.rendering.symbols import name_token, show_on_one_line
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from limin.rendering.palette import Palette
     from limin.values.log_probs import LogProbs
     from limin.values.tokens import TokenPosition
-
-_CERTAIN_FROM = 0.01
 
 # Columns of the screen below which a column of the table gives way.
 _ROOM = {"entropy": 60, "rank": 48}
@@ -97,13 +96,6 @@ def table(log_probs: LogProbs, *, lowest: int | None, palette: Palette) -> Table
     return made
 
 
-def probability(prob: float | None) -> str:
-    """*prob* in four columns: `0.97`, `<.01` if it rounds to less, `?` if not known."""
-    if prob is None or math.isnan(prob):
-        return "?"
-    return "<.01" if 0.0 < prob < _CERTAIN_FROM else f"{min(prob, 1.0):.2f}"
-
-
 def _places(log_probs: LogProbs, lowest: int | None) -> list[int]:
     told = [token.log_prob for token in log_probs.sampled]
     if lowest is None:
@@ -139,7 +131,9 @@ def _alternatives(position: TokenPosition) -> Iterator[Text]:
     """The listed tokens with their probabilities, the sampled one bold."""
     for one in position.alternatives:
         style = "bold" if one.is_same_token(position.sampled) else ""
-        yield Text.assemble((name_token(one), style), (f" {probability(one.prob)}", "dim"))
+        yield Text.assemble(
+            (name_token(one), style), (f" {format_small_fraction(one.prob)}", "dim")
+        )
 
 
 class _Bar:
@@ -153,11 +147,11 @@ class _Bar:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         room = min(options.max_width, self.MOST) - self._DIGITS
-        share = 0.0 if probability(self._prob) == "?" else self._prob or 0.0
+        share = 0.0 if self._prob is None or math.isnan(self._prob) else self._prob
         halves = round(min(max(share, 0.0), 1.0) * room * 2)
         bar = "━" * (halves // 2) + "╸" * (halves % 2)
         yield Text.assemble(
-            f"{probability(self._prob):<{self._DIGITS}}", (bar, self._style)
+            f"{format_small_fraction(self._prob):<{self._DIGITS}}", (bar, self._style)
         )
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:

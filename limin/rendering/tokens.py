@@ -8,6 +8,7 @@ from rich.color import Color
 from rich.style import Style
 from rich.text import Text
 
+from limin.rendering.number_formats import format_bracketed
 from limin.rendering.palette import check_palette
 from limin.rendering.spelling import find_span, joint_prob
 from limin.rendering.symbols import NEWLINE, TAB
@@ -44,7 +45,7 @@ def colored(log_probs: LogProbs, palette: Palette, *, show_probabilities: bool) 
         end = "\n" if show_probabilities and words.endswith("\n") else ""
         text.append(words.removesuffix(end), style=token_style(prob, palette))
         if show_probabilities:
-            text.append("[?]" if prob is None else f"[{prob:.2f}]", style="dim")
+            text.append(format_bracketed(prob), style="dim")
         text.append(end)
     return text
 
