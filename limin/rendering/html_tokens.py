@@ -30,7 +30,7 @@ _PIECES_IN_A_BLOCK = 50
 _LONGEST_NAME = 60
 
 
-def token_spans(log_probs: LogProbs, pieces: Sequence[TextPiece]) -> str:
+def render_tokens(log_probs: LogProbs, pieces: Sequence[TextPiece]) -> str:
     """The text of *pieces* of *log_probs* as HTML, an element for each of them."""
     positions = list(log_probs)
     blocks = (
@@ -41,6 +41,21 @@ def token_spans(log_probs: LogProbs, pieces: Sequence[TextPiece]) -> str:
     return (
         '<div class="limin-tokens" role="group" aria-label="Tokens with probabilities"'
         f' lang="" dir="auto">{text}</div>'
+    )
+
+
+def render_figures(tokens: LogProbs) -> str:
+    """What the tokens add up to, and the scale of their tints."""
+    facts = [f"{len(tokens):,} tokens" if len(tokens) != 1 else "1 token"]
+    if tokens.perplexity is not None:
+        facts.append(f"perplexity {format_decimal(tokens.perplexity)}")
+    if tokens.total is not None:
+        facts.append(f"log probability {format_decimal(tokens.total)}")
+    told = "".join(f"<span>{fact}</span>" for fact in facts)
+    scale = 'improbable<span class="limin-scale"></span>certain'
+    return (
+        f'<p class="limin-quiet limin-figures">{told}'
+        f'<span aria-hidden="true">{scale}</span></p>'
     )
 
 

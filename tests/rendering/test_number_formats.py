@@ -36,7 +36,11 @@ def test_probability(prob: float | None, fraction: str, small: str, percent: str
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(1.6487, "1.649"), (-0.5, "\N{MINUS SIGN}0.500")]
+    ("value", "text"),
+    [
+        (1.6487, "1.649"),
+        (-0.5, "\N{MINUS SIGN}0.500"),
+    ],
 )
 def test_decimal(value: float, text: str) -> None:
     """A minus sign is as wide as a plus, so that columns are aligned."""

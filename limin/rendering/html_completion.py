@@ -1,0 +1,127 @@
+"""The parts of a completion as HTML: question, choices, warnings and facts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from limin.rendering.html_elements import (
+    escape_text,
+    render_facts,
+    render_label,
+    render_messages,
+    render_prose,
+)
+from limin.rendering.html_tokens import render_figures, render_tokens
+from limin.rendering.speed import tokens_per_second
+from limin.rendering.spelling import find_span
+from limin.values.safe_text import excerpt
+from limin.values.tokens import TextPiece
+
+if TYPE_CHECKING:
+    from limin.values.completion import Choice, TextCompletion, Usage
+    from limin.values.conversation import Message
+    from limin.values.log_probs import LogProbs
+
+
+def render_question(messages: list[Message]) -> str:
+    """What was asked, closed, with the start of its last message for a title."""
+    if not messages:
+        return ""
+    start = escape_text(excerpt(messages[-1].content))
+    summary = f'<summary><b>Question</b><span dir="auto">{start}</span></summary>'
+    return f"<details>{summary}<div>{render_messages(messages)}</div></details>"
+
+
+def render_choice(choice: Choice, title: str, *, several: bool) -> str:
+    """One answer: what was thought, what was said, what was refused."""
+    parts = [render_label(title)]
+    if choice.reasoning and choice.reasoning.strip():
+        parts.append(
+            f"<details><summary><b>Reasoning</b></summary>{render_prose(choice.reasoning)}</details>"
+        )
+    parts.append(_answer(choice))
+    if choice.refusal:
+        refusal = render_label("Refusal", level=3) + render_prose(choice.refusal)
+        parts.append(f'<div class="limin-refusal">{refusal}</div>')
+    if several and choice.finish_reason is not None:
+        parts.append(render_facts([("Finish reason", _finish_reason(choice))]))
+    return f'<section aria-label="{title}">{"".join(parts)}</section>'
+
+
+def _answer(choice: Choice) -> str:
+    """The message, as tokens if they are known and spell it."""
+    tokens = choice.log_probs
+    if tokens is None or not len(tokens):
+        if choice.message:
+            return render_prose(choice.message)
+        return "" if choice.refusal else '<p class="limin-quiet">No text.</p>'
+    pieces = tokens.pieces()
+    span = find_span(choice.message, pieces)
+    if span is None:
+        heading = render_label("Tokens, which do not join to the answer", level=3)
+        told = render_figures(tokens) + render_tokens(tokens, pieces)
+        return render_prose(choice.message) + heading + told
+    place, inside, beside = 0, list[TextPiece](), list[TextPiece]()
+    for piece in pieces:
+        place += len(piece.text)
+        is_inside = span[0] < place and place - len(piece.text) < span[1]
+        (inside if is_inside else beside).append(piece)
+    return render_figures(tokens) + render_tokens(tokens, inside) + _beside(tokens, beside)
+
+
+def _beside(tokens: LogProbs, pieces: list[TextPiece]) -> str:
+    """Tokens that are none of the answer: of reasoning before it, of its end."""
+    if not pieces:
+        return ""
+    summary = "<summary><b>Tokens beside the answer</b></summary>"
+    return f"<details>{summary}{render_tokens(tokens, pieces)}</details>"
+
+
+def render_warnings(completion: TextCompletion) -> str:
+    listed = "".join(
+        f"<li>{escape_text(str(warning))}</li>" for warning in completion.warnings
+    )
+    if not listed:
+        return ""
+    return (
+        '<section class="limin-warnings" aria-label="Warnings">'
+        f"{render_label('Warnings')}<ul>{listed}</ul></section>"
+    )
+
+
+def render_footer(completion: TextCompletion) -> str:
+    """What is known of the exchange; what the server did not tell is left out."""
+    facts = [("Model", completion.model)]
+    if completion.served_model not in {None, completion.model}:
+        facts.append(("Served by", str(completion.served_model)))
+    if len(completion.choices) == 1 and completion.finish_reason is not None:
+        facts.append(("Finish reason", _finish_reason(completion.choices[0])))
+    if completion.usage is not None:
+        facts += _token_counts(completion.usage)
+    facts.append(("Time", f"{completion.duration:.2f} s"))
+    timing, speed = completion.timing, tokens_per_second(completion)
+    if timing.time_to_first_token is not None:
+        facts.append(("First token", f"{timing.time_to_first_token:.2f} s"))
+    if speed is not None:
+        facts.append(("Speed", f"{speed} tokens/s"))
+    if len(timing.attempts) > 1:
+        facts.append(("Attempts", str(len(timing.attempts))))
+    return f"<footer>{render_facts(facts)}</footer>"
+
+
+def _token_counts(usage: Usage) -> list[tuple[str, str]]:
+    counts = (
+        ("Prompt tokens", usage.prompt_tokens),
+        ("Cached", usage.cached_tokens),
+        ("Answer tokens", usage.completion_tokens),
+        ("Reasoning", usage.reasoning_tokens),
+        ("Total", usage.total_tokens),
+    )
+    return [(name, f"{count:,}") for name, count in counts if count is not None]
+
+
+def _finish_reason(choice: Choice) -> str:
+    """The reason in OpenAI's word, and the server's own if that is another."""
+    if choice.raw_finish_reason in {None, choice.finish_reason}:
+        return str(choice.finish_reason)
+    return f"{choice.finish_reason} ({choice.raw_finish_reason})"
