@@ -1,7 +1,7 @@
-"""Conversations, completions and log probabilities as HTML: fragments and pages.
+"""Conversations, completions and log probabilities as HTML pages and fragments.
 
-Nothing moves and nothing is fetched: no script, no style attribute, no address. What
-a model or a server wrote is text, wherever it stands.
+Pages are static and complete: they hold no script, no style attribute and no address.
+Text of a model or a server is escaped wherever it stands.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from limin.rendering.html_completion import (
 )
 from limin.rendering.html_elements import escape_text, render_messages
 from limin.rendering.html_tints import tint_rules
-from limin.rendering.html_tokens import render_figures, render_tokens
+from limin.rendering.html_tokens import render_summary, render_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,12 +32,16 @@ if TYPE_CHECKING:
 
 
 def fragment(body: str, *, palette: Palette = "red-green") -> str:
-    """*body* with its stylesheet, to stand in a notebook among others."""
+    """Return *body* after its stylesheet, for a notebook that shows other things too.
+
+    Raises:
+        ConfigurationError: If there is no such palette.
+    """
     return f"<style>{_stylesheet(palette)}</style>{body}"
 
 
 def page(body: str, *, title: str, palette: Palette = "red-green") -> str:
-    """*body* as a page that needs nothing else, and whose policy forbids all else.
+    """Return *body* as a complete page, whose policy allows its stylesheet only.
 
     Raises:
         ConfigurationError: If there is no such palette.
@@ -59,25 +63,27 @@ def page(body: str, *, title: str, palette: Palette = "red-green") -> str:
 
 
 def conversation(messages: Iterable[Message]) -> str:
-    """Each message under its role."""
-    listed = render_messages(messages)
-    return f'<article class="limin" aria-label="Conversation">{listed}</article>'
+    """Return each message under the name of its role."""
+    return (
+        '<article class="limin" aria-label="Conversation">'
+        f"{render_messages(messages)}</article>"
+    )
 
 
 def log_probs(tokens: LogProbs) -> str:
-    """The tokens' text, and what they add up to."""
+    """Return the text of *tokens* under their summary."""
     return (
         '<article class="limin" aria-label="Log probabilities">'
-        f"{render_figures(tokens)}{render_tokens(tokens, tokens.pieces())}</article>"
+        f"{render_summary(tokens)}{render_tokens(tokens, tokens.pieces())}</article>"
     )
 
 
 def completion(completion: TextCompletion) -> str:
-    """A question, its answers, and what is known about them."""
+    """Return the question, the answers, the warnings and the facts of *completion*."""
     several = len(completion.choices) > 1
     choices = "".join(
-        render_choice(choice, f"Answer {place}" if several else "Answer", several=several)
-        for place, choice in enumerate(completion.choices, start=1)
+        render_choice(choice, f"Answer {number}" if several else "Answer", several=several)
+        for number, choice in enumerate(completion.choices, start=1)
     )
     return (
         '<article class="limin" aria-label="Completion">'
@@ -88,6 +94,6 @@ def completion(completion: TextCompletion) -> str:
 
 @functools.cache
 def _stylesheet(palette: Palette) -> str:
-    room = importlib.resources.files("limin.rendering")
-    style = room.joinpath("style.css").read_text(encoding="utf-8")
+    directory = importlib.resources.files("limin.rendering")
+    style = directory.joinpath("style.css").read_text(encoding="utf-8")
     return f"{style}{tint_rules(palette)}\n"
