@@ -1,4 +1,4 @@
-"""How numbers are written: probabilities as fractions and as percentages, logarithms.
+"""Formats of numbers: fractions and percentages for probabilities, and decimals.
 
 There are two scales. A terminal shows a fraction of two digits, as `prob` has it: four
 columns leave room for a bar and for many alternatives. A page shows one token at a
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 
-# Half of the last digit of a percentage: what is smaller would be rounded to 0.
+# Half of the last digit of a percentage: a smaller value would be rounded to 0.
 _SMALLEST_PERCENTAGE = 0.00005
 _SMALLEST_FRACTION = 0.01
 
-# Above 1 a value is no probability: some servers send raw logits as logarithms.
-_LARGEST_ALIGNED = 10.0
+# Some servers send raw logits as logarithms: then the "probability" has any size.
+_TOO_WIDE_FROM = 10.0
 
 
 def format_fraction(prob: float | None) -> str:
@@ -25,13 +25,13 @@ def format_fraction(prob: float | None) -> str:
 
 
 def format_small_fraction(prob: float | None) -> str:
-    """Return the same as `format_fraction`, but `<.01` for less than 0.01."""
+    """Return the same as `format_fraction`, but `<.01` between 0 and 0.01."""
     is_small = prob is not None and 0.0 < prob < _SMALLEST_FRACTION
     return "<.01" if is_small else format_fraction(prob)
 
 
 def format_bracketed(prob: float | None) -> str:
-    """Return `[0.97]`, as it stands behind a token; `[?]` if *prob* is unknown.
+    """Return `[0.97]`, to stand behind a token, or `[?]` if *prob* is unknown.
 
     There are always two decimals, so that a program can read them.
     """
@@ -39,12 +39,12 @@ def format_bracketed(prob: float | None) -> str:
 
 
 def format_percent(prob: float | None) -> str:
-    """Return *prob* as `97.00 %`, aligned in 8 characters if it is at most 1."""
+    """Return *prob* as ` 97.00 %`, 8 characters wide if it is at most 1."""
     if prob is None or math.isnan(prob):
         return "     ?  "
     if 0.0 < prob < _SMALLEST_PERCENTAGE:
         return "<0.01 %".rjust(8)
-    digits = f"{100 * prob:6.2f}" if prob < _LARGEST_ALIGNED else f"{100 * prob:.3g}"
+    digits = f"{100 * prob:6.2f}" if prob < _TOO_WIDE_FROM else f"{100 * prob:.3g}"
     return f"{digits} %"
 
 

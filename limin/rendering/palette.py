@@ -1,6 +1,7 @@
-"""The palettes that a user can choose from, by their names.
+"""Names of the palettes that a user can choose from.
 
-`terminal_colors` has their colors for a terminal, `html_tints` those for a page.
+A palette has two sets of colours: `terminal_colors` has those of a terminal, whose
+background is unknown, and `html_tints` those of a page, which brings its own.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ PALETTES: tuple[Palette, ...] = get_args(Palette)
 
 
 def check_palette(palette: Palette) -> None:
-    """Refuse what is no palette.
+    """Refuse an unknown palette.
 
     Raises:
         ConfigurationError: If there is no such palette.
     """
     if palette not in PALETTES:
-        known = " or ".join(map(repr, PALETTES))
-        problem = f"palette: expected {known}; found {palette!r}"
+        names = " or ".join(map(repr, PALETTES))
+        problem = f"palette: expected {names}; found {palette!r}"
         raise ConfigurationError(problem)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from limin.values.tokens import TokenLogProb
 
 NEWLINE = "⏎"
-TAB = "⇥"
+_TAB = "⇥"
 
 # A middle dot would be a letter of some texts, and two columns wide on East Asian
 # terminals. The open box is only a symbol, and always one column wide.
@@ -26,9 +26,16 @@ _NO_BREAK_SPACE = "⍽"
 _EMPTY = "⟨empty⟩"
 _DOTTED_CIRCLE = "◌"
 
+# A tab still moves to the next tab stop, so that columns stay columns.
+_MARKED = str.maketrans({"\n": f"{NEWLINE}\n", "\t": f"{_TAB}\t"})
 _ON_ONE_LINE = str.maketrans(
-    {"\n": NEWLINE, "\t": TAB, " ": _SPACE, "\N{NO-BREAK SPACE}": _NO_BREAK_SPACE}
+    {"\n": NEWLINE, "\t": _TAB, " ": _SPACE, "\N{NO-BREAK SPACE}": _NO_BREAK_SPACE}
 )
+
+
+def mark_lines_and_tabs(text: str) -> str:
+    """Return *text* with a symbol before each line break and each tab."""
+    return text.translate(_MARKED)
 
 
 def show_on_one_line(text: str) -> str:

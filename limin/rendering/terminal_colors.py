@@ -1,4 +1,8 @@
-"""The colours of a probability on a terminal, as numbers; `html_tints` has a page's."""
+"""Colours for a probability on a terminal, as numbers; `html_tints` has those of a page.
+
+The background of a terminal is unknown: the colours are legible on black and on white,
+or bring their own background.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,9 @@ if TYPE_CHECKING:
 
 RGB: TypeAlias = tuple[int, int, int]
 
-# Contrast of at least 4.5 against black needs a relative luminance of 0.175 at
-# least, and against white one of 0.1833 at most. Both ends have 0.179, the blue
-# only makes them softer.
+# A contrast of 4.5 against black needs a relative luminance of at least 0.175, and
+# against white one of at most 0.1833. Both ends have 0.179; their blue only makes them
+# softer.
 # Source: https://www.w3.org/TR/WCAG22/#contrast-minimum
 _IMPROBABLE: RGB = (224, 45, 45)
 _CERTAIN: RGB = (0, 136, 56)
@@ -25,11 +29,11 @@ _CERTAIN: RGB = (0, 136, 56)
 _BLACK: RGB = (0, 0, 0)
 _WHITE: RGB = (255, 255, 255)
 
-# The luminance that has the same contrast to black as to white.
-_HALF_WAY = (1.05 * 0.05) ** 0.5 - 0.05
+# The luminance with the same contrast to black and to white.
+_MIDDLE_LUMINANCE = (1.05 * 0.05) ** 0.5 - 0.05
 
-# Every twelfth of the colour map of Smith, van der Walt and Firing, from dark
-# blue to yellow; legible in grey, and to whoever does not tell red from green.
+# Every twelfth of the colour map by Smith, van der Walt and Firing, from dark blue to
+# yellow. It can be read in grey, and with red-green colour blindness.
 # Source: https://bids.github.io/colormap/
 _VIRIDIS: tuple[RGB, ...] = (
     (68, 1, 84),
@@ -50,11 +54,11 @@ _VIRIDIS: tuple[RGB, ...] = (
 
 @attrs.frozen
 class Colors:
-    """The colours of one token; None leaves the screen's own.
+    """The colours of one token; None leaves the colour of the terminal.
 
     Attributes:
         foreground: Red, green and blue of the text, each from 0 to 255.
-        background: The same of what is behind it.
+        background: Red, green and blue behind the text.
     """
 
     foreground: RGB | None = None
@@ -62,10 +66,10 @@ class Colors:
 
 
 def colors(prob: float | None, palette: Palette = "red-green") -> Colors:
-    """The colours of a token with the probability *prob*; none if it is not known.
+    """Return the colours of a token of probability *prob*; none if it is unknown.
 
-    `red-green` colours the text, which is legible on black and on white alike;
-    `viridis` what is behind the text, which is black or white.
+    `red-green` colours the text, which is legible on black and on white. `viridis`
+    colours the background, under black or white text.
 
     Raises:
         ConfigurationError: If there is no such palette.
@@ -75,40 +79,41 @@ def colors(prob: float | None, palette: Palette = "red-green") -> Colors:
         return Colors()
     share = min(max(prob, 0.0), 1.0)
     if palette == "red-green":
-        return Colors(foreground=_between(_IMPROBABLE, _CERTAIN, share))
-    behind = _viridis(share)
-    return Colors(foreground=_legible_on(behind), background=behind)
+        return Colors(foreground=_mix(_IMPROBABLE, _CERTAIN, share))
+    background = _viridis(share)
+    return Colors(foreground=_legible_on(background), background=background)
 
 
-def _between(low: RGB, high: RGB, share: float) -> RGB:
-    """A mix of light, as lamps mix it: two of one luminance keep it."""
+def _mix(low: RGB, high: RGB, share: float) -> RGB:
+    """Return a mix of light, as lamps mix it: it keeps the luminance of equal ends."""
     red, green, blue = (
-        _level(_light(one) * (1.0 - share) + _light(other) * share)
-        for one, other in zip(low, high, strict=True)
+        _level(_light(low_level) * (1.0 - share) + _light(high_level) * share)
+        for low_level, high_level in zip(low, high, strict=True)
     )
     return red, green, blue
 
 
 def _viridis(share: float) -> RGB:
     steps = list(pairwise(_VIRIDIS))
-    place = min(int(share * len(steps)), len(steps) - 1)
-    low, high = steps[place]
-    within = share * len(steps) - place
+    index = min(int(share * len(steps)), len(steps) - 1)
+    low, high = steps[index]
+    fraction = share * len(steps) - index
     red, green, blue = (
-        round(one + (other - one) * within) for one, other in zip(low, high, strict=True)
+        round(low_level + (high_level - low_level) * fraction)
+        for low_level, high_level in zip(low, high, strict=True)
     )
     return red, green, blue
 
 
-def _legible_on(behind: RGB) -> RGB:
-    """Black or white, whichever has the better contrast; it has at least 4.5."""
-    red, green, blue = map(_light, behind)
+def _legible_on(background: RGB) -> RGB:
+    """Return black or white, by the better contrast, which is at least 4.5."""
+    red, green, blue = map(_light, background)
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    return _BLACK if luminance > _HALF_WAY else _WHITE
+    return _BLACK if luminance > _MIDDLE_LUMINANCE else _WHITE
 
 
-# What a level of sRGB gives of light, and back, both of 0 to 1.
-# Source: IEC 61966-2-1, and the corrected bound of WCAG 2.2.
+# The transfer function of sRGB and its inverse; light is from 0 to 1, a level from 0 to
+# 255. Source: IEC 61966-2-1, and the corrected bound of WCAG 2.2.
 def _light(level: int) -> float:
     share = level / 255
     return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4  # noqa: PLR2004 (the bound)
