@@ -1,4 +1,4 @@
-"""Takes the pictures of the documentation: rich's own exports of real output.
+"""Write the pictures of the documentation: rich's own exports of real output.
 
 `nox -s screenshots` runs it, on the embedded model.
 """
@@ -44,7 +44,7 @@ FOREIGN_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
 async def main() -> None:
-    """Ask the model, and write what a terminal shows of its answers."""
+    """Ask the model, and write a picture of each kind of output."""
     IMAGES.mkdir(exist_ok=True)
     async with local_endpoint() as endpoint, Client(endpoint.base_url) as client:
         await log_probabilities(client, endpoint.model)
@@ -53,7 +53,7 @@ async def main() -> None:
 
 
 async def log_probabilities(client: Client, model: str) -> None:
-    """An answer whose tokens are coloured, and its least probable ones."""
+    """Write an answer with coloured tokens, and a table of the least probable ones."""
     completion = await client.generate_text_completion(
         "Why is the sky blue?",
         model=model,
@@ -69,7 +69,7 @@ async def log_probabilities(client: Client, model: str) -> None:
 
 
 async def conversation(client: Client, model: str) -> None:
-    """A conversation with its roles."""
+    """Write a conversation with its roles."""
     said = Conversation(
         [
             Message("system", "You are a helpful assistant."),
@@ -86,7 +86,7 @@ async def conversation(client: Client, model: str) -> None:
 
 
 async def batch(client: Client, model: str) -> None:
-    """What is known of a batch some of whose prompts do not fit."""
+    """Write the error of a batch in which two prompts are too long."""
     prompts = [f"What is {n} + {n}?" for n in range(6)]
     prompts[2] = prompts[4] = "word " * 3000
     try:
@@ -98,7 +98,7 @@ async def batch(client: Client, model: str) -> None:
 
 
 def take(name: str, shown: RenderableType) -> None:
-    """Write what a terminal shows of *shown* as the picture *name*."""
+    """Write *value*, as a terminal shows it, to the picture *name*."""
     console = Console(
         file=StringIO(),
         record=True,

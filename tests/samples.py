@@ -1,4 +1,4 @@
-"""What the tests of rendering show: one of each kind, with all that can be in it."""
+"""Samples for the tests of rendering: one value of each kind, with all its parts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _WARNING = ResponseWarning(
 def position(
     token: str | bytes, prob: float | None, *others: tuple[str | bytes, float]
 ) -> Position:
-    """One position; a token of bytes ends inside a character."""
+    """Return one position; a token of bytes ends inside a character."""
 
     def entry(words: str | bytes, prob: float | None) -> Entry:
         log_prob = None if prob is None else math.log(prob)
@@ -51,7 +51,7 @@ def position(
 
 
 def tokens() -> tuple[Position, ...]:
-    """White space, wide and combining characters, a character in three tokens."""
+    """Return white space, wide and combining characters, a character in three tokens."""
     return (
         position("The", 0.93, ("Its", 0.03), ("In", 0.02)),
         position(" capital", 0.9989, (" city", 0.0006), (" answer", 0.0002)),
@@ -71,12 +71,12 @@ def tokens() -> tuple[Position, ...]:
 
 
 def log_probs() -> LogProbs:
-    """The log probabilities of `tokens`."""
+    """Return the log probabilities of `tokens`."""
     return LogProbs(lambda: (tokens(), ()))
 
 
 def conversation() -> Conversation:
-    """A conversation with every role, long lines, wide characters and a break."""
+    """Return a conversation with four roles, long lines, wide characters and an empty line."""
     return Conversation(
         [
             Message("system", "You are a helpful assistant. You answer briefly."),
@@ -94,7 +94,7 @@ def conversation() -> Conversation:
 
 
 def completion() -> TextCompletion:
-    """A completion with reasoning, coloured tokens and a warning."""
+    """Return a completion with reasoning, coloured tokens and a warning."""
     choice = Choice(
         message=log_probs().text(),
         finish_reason="stop",
@@ -117,7 +117,7 @@ def completion() -> TextCompletion:
 
 
 def choices() -> TextCompletion:
-    """Three answers, one of which is a refusal, and nothing told of tokens."""
+    """Return three answers without log probabilities, one of them a refusal."""
     return TextCompletion(
         conversation=Conversation.from_prompts("hi"),
         model="llama-3",
@@ -143,7 +143,7 @@ ATTEMPTS = (
 
 
 def error() -> LiminError:
-    """An error after three attempts."""
+    """Return an error after three attempts."""
     failed = RateLimitError(
         429, "Rate limit reached for gpt-4o", request_id="req_8a1f", retry_after=12
     )
@@ -152,12 +152,12 @@ def error() -> LiminError:
 
 
 def warning_error() -> LiminError:
-    """An answer that was refused for its warnings."""
+    """Return an answer that was refused because of its warnings."""
     return AnswerWarningError((_WARNING, _WARNING), completion())
 
 
 def batch_error() -> LiminError:
-    """A batch of which a part failed, in two ways, and that stopped."""
+    """Return a batch that stopped early, with two kinds of errors."""
     limit, server = error(), ServerError(500, "internal error " * 12)
     results = [completion(), limit, server, *[completion()] * 9, limit, limit]
     return BatchError(results, stopped_by=ConnectError("connection refused"))

@@ -1,4 +1,4 @@
-"""What limin shows, as a real browser shows it."""
+"""Pages and fragments in a real browser."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WORDS = ("The", " capital", " of", " France", " is", " Paris", ".", "\n\n", " It
 
 
 def position(token: str, prob: float, others: int = 5) -> Position:
-    """A token, and as many others that share what its probability leaves."""
+    """Return a token and alternatives that share the rest of the probability."""
     listed = [Entry(token, math.log(prob), list(token.encode()))]
     for place in range(others):
         share = (1 - prob) / 2 ** (place + 1)
@@ -42,7 +42,7 @@ def _order(entry: Entry) -> float:
 
 
 def completion_of(count: int, others: int = 5) -> TextCompletion:
-    """An answer of *count* tokens, with all that a completion can have."""
+    """Return an answer of *count* tokens, with all parts of a completion."""
     positions = [
         position(WORDS[place % len(WORDS)], 0.02 + 0.97 * (place * 37 % 101) / 100, others)
         for place in range(count)
@@ -72,7 +72,7 @@ def completion_of(count: int, others: int = 5) -> TextCompletion:
 
 
 def popup(page: Page, place: int) -> list[float] | None:
-    """Left, top, right and bottom of what hangs at a token; None if nothing does."""
+    """Return left, top, right and bottom of the box at a token; None if there is none."""
     devtools = page.context.new_cdp_session(page)
     found = devtools.send(
         "Runtime.evaluate",
@@ -88,7 +88,7 @@ def popup(page: Page, place: int) -> list[float] | None:
 
 
 def boxes(page: Page) -> Any:
-    """Where each token is."""
+    """Return the rectangle of each token."""
     return page.evaluate(
         "selector => [...document.querySelectorAll(selector)]"
         ".map(token => JSON.stringify(token.getBoundingClientRect()))",
@@ -102,7 +102,7 @@ def boxes(page: Page) -> Any:
 def test_page_is_shown(
     show: Show, screenshots: Path, *, scheme: str, width: int, palette: Any
 ) -> None:
-    """The page fits its window, follows the screen's scheme, and asks for nothing."""
+    """The page fits its window, follows the screen's scheme, and requests nothing."""
     page = show(completion_of(40).to_html(palette=palette), scheme=scheme, width=width)
     page.screenshot(path=screenshots / f"{palette}-{scheme}-{width}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -113,7 +113,7 @@ def test_page_is_shown(
 
 @pytest.mark.parametrize("means", ["mouse", "keyboard"])
 def test_token_tells_of_itself(show: Show, screenshots: Path, means: str) -> None:
-    """Under the mouse, and at the keyboard's focus, the alternatives are shown."""
+    """The alternatives are shown under the mouse, and at the keyboard's focus."""
     page = show(completion_of(40).to_html())
     before = boxes(page)
     assert popup(page, 5) is None
@@ -138,7 +138,7 @@ def test_token_tells_of_itself(show: Show, screenshots: Path, means: str) -> Non
 def test_details_stay_on_the_screen(
     show: Show, screenshots: Path, width: int, height: int
 ) -> None:
-    """Wherever a token is, its 20 alternatives are on the screen as a whole."""
+    """Each token's 20 alternatives are completely on the screen."""
     page = show(completion_of(400, 20).to_html(), width=width, height=height)
     for place in range(0, 399, 19):
         page.locator(TOKENS).nth(place).scroll_into_view_if_needed()
@@ -186,7 +186,7 @@ def test_answer_is_copied_as_it_was_written(show: Show) -> None:
 
 
 def test_policy_holds(show: Show) -> None:
-    """Markup that found its way into a page could neither load nor run anything."""
+    """Foreign markup in a page could neither load nor run anything."""
     page = show(Conversation().to_html())
     refused = page.evaluate(
         """() => new Promise(resolve => {
@@ -203,7 +203,7 @@ def test_policy_holds(show: Show) -> None:
 
 
 def test_notebook_shows_a_completion(show: Show, screenshots: Path) -> None:
-    """IPython finds the fragment, and several fragments touch nothing but themselves."""
+    """IPython shows the fragment, and several fragments change nothing else."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # IPython's own.
         data, _ = DisplayFormatter().format(completion_of(40))
@@ -217,7 +217,7 @@ def test_notebook_shows_a_completion(show: Show, screenshots: Path) -> None:
 
 
 def test_long_answer_scrolls(show: Show, screenshots: Path) -> None:
-    """An answer of 10,000 tokens with 20 alternatives each can be read to its end."""
+    """An answer of 10,000 tokens with 20 alternatives each can be scrolled to its end."""
     completion = completion_of(10_000, 20)
     start = time.perf_counter()
     html = completion.to_html()

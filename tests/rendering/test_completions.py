@@ -1,4 +1,4 @@
-"""A completion as a person reads it."""
+"""Completions on a terminal."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 def shown(*choice: Choice, width: int = 80, color: bool = False, **more: object) -> str:
-    """A completion of these choices, as a terminal without colours gets it."""
+    """Return a completion of *choices*, as a terminal without colours shows it."""
     bare = {"body_warnings": (), "usage": None, "served_model": None, "timing": timing(1)}
     answered = attrs.evolve(completion(), choices=choice, **(bare | more))
     return answered.to_pretty_string(width=width, color=color)
 
 
 def timing(seconds: float) -> Timing:
-    """So many seconds of one attempt of which nothing is told."""
+    """Return a timing of *seconds* without facts about attempts."""
     return Timing(start_time=0.0, end_time=seconds, duration=seconds)
 
 
 def colored(answer: str, *positions: Position) -> bool:
-    """Whether *answer* is shown in the colours of *positions*."""
+    """Return whether *answer* is shown in the colours of *positions*."""
     choice = Choice(message=answer, log_probs=LogProbs(lambda: (positions, ())))
     return "\x1b[38;2;" in shown(choice, color=True)
 
 
 def test_what_is_not_told_is_left_out() -> None:
-    """None means not told: no zero, no question mark."""
+    """A fact that is None is shown neither as zero nor as a question mark."""
     assert shown(Choice(message="Paris.")) == "Paris.\ngpt-4o · 1.00 s"
 
 
@@ -52,7 +52,7 @@ def test_what_is_not_told_is_left_out() -> None:
 def test_footer_tells_tokens_and_time(
     tokens: int | None, seconds: float, words: str
 ) -> None:
-    """The speed is told where both are known."""
+    """The speed is shown if both are known."""
     choice = Choice(message="x", finish_reason="stop")
     usage = Usage(completion_tokens=tokens)
     told = shown(choice, usage=usage, timing=timing(seconds), served_model="m-1")
@@ -60,7 +60,7 @@ def test_footer_tells_tokens_and_time(
 
 
 def test_footer_tells_when_the_first_token_of_a_stream_came() -> None:
-    """What only a stream can show."""
+    """Only a stream has the time to the first token."""
     streamed = attrs.evolve(timing(2.0), time_to_first_token=0.25)
     told = shown(Choice(message="x"), timing=streamed)
     assert told == "x\ngpt-4o · 2.00 s · first token 0.25 s"
@@ -79,24 +79,24 @@ def test_footer_tells_when_the_first_token_of_a_stream_came() -> None:
     ],
 )
 def test_reasoning_is_folded(reasoning: str, lines: list[str]) -> None:
-    """Its first two lines are enough to see what it is about."""
+    """Its first two lines are shown, and the number of the others."""
     told = shown(Choice(message="Yes.", reasoning=reasoning), width=17)
     footer = ["gpt-4o · 1.00 s"]
     assert [line.rstrip() for line in told.split("\n")] == [*lines, "", "Yes.", *footer]
 
 
 def test_empty_reasoning_is_none() -> None:
-    """White space is nothing to fold."""
+    """Reasoning of white space is not shown."""
     assert shown(Choice(message="Yes.", reasoning=" \n")).startswith("Yes.\n")
 
 
 def test_refusal_is_marked() -> None:
-    """What is no answer does not look like one."""
+    """A refusal does not look like an answer."""
     assert shown(Choice(refusal="I cannot.")).startswith("refused: I cannot.\n")
 
 
 def test_choices_stand_under_rules() -> None:
-    """Each with its own finish reason, which the footer leaves out."""
+    """Each choice has its own finish reason, which the footer leaves out."""
     assert choices().to_pretty_string(width=22, color=False).split("\n") == [
         "choice 0 · stop ──────",
         "Paris.",
@@ -111,14 +111,14 @@ def test_choices_stand_under_rules() -> None:
 
 
 def test_answer_has_the_colors_of_its_tokens() -> None:
-    """Reasoning before the answer and an end after it are no part of it."""
+    """Reasoning before the answer and an end token after it are not part of it."""
     answer = [position(" Par", 0.9), position("is", 0.4)]
     assert colored(" Paris", *answer)
     assert colored(" Paris", position("Hm: Paris?", 0.9), *answer, position("<|end|>", 0.9))
 
 
 def test_stripped_answer_has_the_colors_of_its_tokens() -> None:
-    """A token that the server has stripped of its space is still the answer's."""
+    """A token still belongs to the answer if the server has stripped its white space."""
     tokens = [position(" Par", 1.0), position("is \n", 1e-9)]
     choice = Choice(message="Paris", log_probs=LogProbs(lambda: (tokens, ())))
     assert shown(choice, color=True).startswith(
@@ -127,7 +127,7 @@ def test_stripped_answer_has_the_colors_of_its_tokens() -> None:
 
 
 def test_tokens_of_another_text_color_nothing() -> None:
-    """An answer is shown as it is, whatever the log probabilities say."""
+    """An answer is shown unchanged if its tokens do not spell it."""
     assert not colored("Paris", position("London", 0.9))
     assert not colored("\ud83e", Position("\ud83e", -0.1))
     assert not colored("Paris")
@@ -135,7 +135,7 @@ def test_tokens_of_another_text_color_nothing() -> None:
 
 @pytest.mark.parametrize("palette", ["red-green", "viridis"])
 def test_log_probs_alone(palette: Palette) -> None:
-    """The completion's string is that of its log probabilities."""
+    """A completion's string is the string of its log probabilities."""
     answered = completion()
     assert answered.to_pretty_log_probs_string(
         show_probabilities=True, palette=palette, width=30

@@ -1,4 +1,4 @@
-"""Whether there is colour: on a terminal, in a pipe, and as the user wishes."""
+"""Colours on a terminal, in a pipe, and by the user's environment variables."""
 
 import io
 import os
@@ -29,7 +29,7 @@ def _no_wishes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def strings(*, color: bool | None) -> list[str]:
-    """Every string that limin makes for a terminal."""
+    """Return every string that limin makes for a terminal."""
     answered = completion()
     return [
         conversation().to_pretty_string(color=color),
@@ -62,7 +62,7 @@ def test_color_is_as_the_user_wishes(
     terminal: bool,
     colored: bool,
 ) -> None:
-    """NO_COLOR comes before FORCE_COLOR, and both come before what stdout is."""
+    """NO_COLOR goes before FORCE_COLOR, and both go before the kind of stdout."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "stdout", Screen() if terminal else io.StringIO())
@@ -90,7 +90,7 @@ print(ascii(found.to_pretty_string(color=None)))
 def test_terminal_gets_the_colors_that_it_has(
     environment: dict[str, str], code: str
 ) -> None:
-    """As from `rich.print`."""
+    """The colours have the codes that `rich.print` would use."""
     done = subprocess.run(  # noqa: S603 (our own program)
         [sys.executable, "-c", ASK],
         env={"PATH": os.environ["PATH"], **environment},
@@ -102,13 +102,13 @@ def test_terminal_gets_the_colors_that_it_has(
 
 
 def test_no_stdout_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program without a console still makes its strings."""
+    """A program without a console gets strings without colours."""
     monkeypatch.setattr(sys, "stdout", None)
     assert strings(color=None) == strings(color=False)
 
 
 def test_argument_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """True colours always, and False never."""
+    """True always gives colours, and False never does."""
     monkeypatch.setenv("NO_COLOR", "1")
     assert all("\x1b[" in shown for shown in strings(color=True))
     monkeypatch.delenv("NO_COLOR")
@@ -120,7 +120,7 @@ def test_argument_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("environment", [{}, {"TERM": "dumb"}, {"NO_COLOR": "1"}])
 @pytest.mark.parametrize("name", SAMPLES)
 def test_pipe_gets_no_escape(name: str, environment: dict[str, str], width: int) -> None:
-    """What `rich.print` writes to a file is text, no wider than it was asked to be."""
+    """In a file `rich.print` writes plain text, no wider than its console."""
     file = io.StringIO()
     console = Console(file=file, width=width, force_jupyter=False, _environ=environment)
     console.print(SAMPLES[name]())
@@ -130,7 +130,7 @@ def test_pipe_gets_no_escape(name: str, environment: dict[str, str], width: int)
 
 
 def test_no_column_is_too_narrow() -> None:
-    """A width of nothing is a mistake, and not a reason to loop or to crash."""
+    """A width of 0 is refused; a width of 1 works."""
     with pytest.raises(ConfigurationError) as caught:
         conversation().to_pretty_string(width=0)
     assert str(caught.value) == "width: expected at least 1, found 0"

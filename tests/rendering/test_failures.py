@@ -1,4 +1,4 @@
-"""Errors as a person reads them."""
+"""Errors on a terminal."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from limin.rendering import terminal
 
 
 def shown(failed: LiminError, width: int = 100) -> list[str]:
-    """The lines of *failed*, as a terminal without colours gets it."""
+    """Return the lines of *error*, as a terminal without colours shows them."""
     text = terminal.to_string(failed, width=width, color=False)
     return [line.rstrip() for line in text.split("\n")]
 
 
 def test_error_without_words() -> None:
-    """Its kind is all there is."""
+    """An error without a message is shown by its kind."""
     assert shown(LiminError()) == ["LiminError"]
 
 
 def test_error_tells_its_attempts() -> None:
-    """Each with how it failed, how long it took, and how long the wait was."""
+    """Each attempt has its error, its duration, and the wait after it."""
     sentence, *attempts = shown(error(), 200)
     assert sentence == (
         "RateLimitError: the server answered 429: Rate limit reached for gpt-4o "
@@ -42,14 +42,14 @@ def test_error_tells_its_attempts() -> None:
 
 
 def test_one_attempt_is_one() -> None:
-    """Words agree with their number."""
+    """One attempt is not called attempts."""
     failed = NotSentError("no")
     failed.attempts = error().attempts[2:]
     assert shown(failed)[1:] == ["1 attempt:", "1  answered (0.08 s)"]
 
 
 def test_batch_error_groups_its_errors() -> None:
-    """How often each kind struck, the most frequent first, where, and in which words."""
+    """Each kind has number, first prompt and message; the most frequent is first."""
     limit, *more = shown(batch_error(), 200)[1:]
     assert limit == "3\N{MULTIPLICATION SIGN}  RateLimitError, first at prompt 1"
     assert more[0].startswith("    the server answered 429: Rate limit reached")
@@ -58,12 +58,12 @@ def test_batch_error_groups_its_errors() -> None:
 
 
 def test_batch_error_without_errors() -> None:
-    """Nothing is counted where nothing failed."""
+    """Without errors there are no rows."""
     assert shown(BatchError([completion()])) == ["BatchError: 0 of 1 prompts failed"]
 
 
 def test_batch_error_that_ran_to_its_end() -> None:
-    """Nothing stopped it, and nothing is said of that."""
+    """A batch that was not stopped says nothing about stopping."""
     assert shown(BatchError([ServerError(500, "no")])) == [
         "BatchError: 1 of 1 prompts failed",
         "1\N{MULTIPLICATION SIGN}  ServerError, prompt 0",
@@ -72,7 +72,7 @@ def test_batch_error_that_ran_to_its_end() -> None:
 
 
 def test_error_that_keeps_an_answer_says_so() -> None:
-    """Where to find it and how long it is, not what it says."""
+    """An error names the field and the length of its completion, but does not quote it."""
     first, second, kept = shown(warning_error(), 200)
     assert first.startswith("AnswerWarningError: expected the sampled token")
     assert second.startswith("and expected the sampled token")
@@ -82,7 +82,7 @@ def test_error_that_keeps_an_answer_says_so() -> None:
 
 
 def test_error_that_keeps_a_part_of_an_answer_says_so() -> None:
-    """Whatever error has a `partial` is asked for it."""
+    """Every error with a `partial` names it, also one of a user's own class."""
 
     class CutShortError(LiminError):
         partial = completion()

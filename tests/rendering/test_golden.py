@@ -1,4 +1,4 @@
-"""What is shown, held as files; `LIMIN_WRITE_GOLDEN=1` writes them anew."""
+"""Output for a terminal, compared with files; `LIMIN_WRITE_GOLDEN=1` writes them again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTHS = [40, 80, 200]
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", SAMPLES)
 def test_looks_as_it_did(name: str, width: int) -> None:
-    """What was looked at by eye stays as it is until somebody looks again."""
+    """The output stays as it was when somebody last looked at it."""
     path = GOLDEN / f"{name}-{width}.txt"
     shown = terminal.to_string(SAMPLES[name](), width=width, color=True) + "\n"
     if os.environ.get("LIMIN_WRITE_GOLDEN"):
@@ -28,6 +28,6 @@ def test_looks_as_it_did(name: str, width: int) -> None:
 
 
 def test_no_file_is_left_over() -> None:
-    """Each file is held by a test."""
+    """Each file belongs to a test."""
     named = {f"{name}-{width}.txt" for name in SAMPLES for width in WIDTHS}
     assert {path.name for path in GOLDEN.iterdir()} == named

@@ -29,7 +29,7 @@ MARKUP = "</style></title>--><script>x</script><b a=\"'>&amp;"
 
 
 class Structure(HTMLParser):
-    """What a page is made of, without its text: tags, attributes, comments."""
+    """The tags, attributes and comments of a page, apart from its text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -64,29 +64,29 @@ class Structure(HTMLParser):
 
 
 def log_probs_of(*positions: Position) -> LogProbs:
-    """Log probabilities of *positions*, as a server told them."""
+    """Return log probabilities of *positions*."""
     return LogProbs(lambda: (positions, ()))
 
 
 def completion_of(*choices: Choice, **fields: Any) -> TextCompletion:
-    """A completion of *choices* to the prompt `hi`, by the model `m`."""
+    """Return a completion of *choices* to the prompt `hi`, by the model `m`."""
     settings = {"conversation": Conversation.from_prompts("hi"), "model": "m"} | fields
     return TextCompletion(choices=choices, timing=TIMING, **settings)
 
 
 def described(*positions: Position) -> list[str]:
-    """What is told of each piece of text on hover."""
+    """Return the description of each piece of text, which is shown on hover."""
     return Structure(log_probs_of(*positions).to_html()).descriptions
 
 
 def text_of(completion: TextCompletion) -> str:
-    """The text of the fragment of *completion*, without its stylesheet."""
+    """Return the text of the fragment of *completion*, without its stylesheet."""
     _, _, body = completion._repr_html_().partition("</style>")
     return Structure(body).text
 
 
 def everywhere(text: str) -> TextCompletion:
-    """A completion with *text* in every place that a model or a server writes."""
+    """Return a completion with *text* in every field that a model or a server fills."""
     entry = Entry(text, -1.0)
     tokens = log_probs_of(
         Position(f"{text}y", -0.1, None, None, [entry]), Position(f"{text}x", None)
@@ -114,7 +114,7 @@ def everywhere(text: str) -> TextCompletion:
 @example(text=MARKUP)
 @example(text="\ud83e\n\x00")
 def test_text_is_never_markup(text: str) -> None:
-    """Whatever text stands wherever, the page has limin's own elements and no other."""
+    """A page has limin's own elements and no others, whatever text its fields hold."""
     # Lines have a mark each, and a text of nothing has no text.
     harmless = re.sub(r"[^\n]", "a", text)
     hostile = everywhere(text)
@@ -132,7 +132,7 @@ def test_text_is_never_markup(text: str) -> None:
 
 
 def test_page_needs_and_runs_nothing() -> None:
-    """A page holds no script, no style attribute, no address and no name to collide."""
+    """A page holds no script, no style attribute, no address and no id."""
     page = everywhere("text").to_html()
     tags = [item for item in Structure(page).seen if isinstance(item, tuple)]
     names = {name for _, attrs in tags if isinstance(attrs, list) for name, _ in attrs}
@@ -144,7 +144,7 @@ def test_page_needs_and_runs_nothing() -> None:
 
 
 def test_fragment_names_only_its_own() -> None:
-    """The stylesheet of a fragment touches nothing else in a notebook."""
+    """The stylesheet of a fragment changes nothing else in a notebook."""
     style, _, _ = Conversation()._repr_html_().partition("</style>")
     style = re.sub(r"/\*.*?\*/", "", style.removeprefix("<style>"), flags=re.DOTALL)
     rules = re.findall(r"([^{};]+)\{", style)
@@ -155,7 +155,7 @@ def test_fragment_names_only_its_own() -> None:
 
 
 def test_conversation() -> None:
-    """Each message stands under its role, its white space kept."""
+    """Each message stands under its role and keeps its white space."""
     page = Conversation.from_prompts("  two\n\tlines ", "Be brief.").to_html()
     assert page.startswith('<!doctype html>\n<html lang="en">')
     assert '<section class="limin-message limin-user" aria-label="user message">' in page
@@ -165,7 +165,7 @@ def test_conversation() -> None:
 
 
 def test_completion_tells_what_is_known() -> None:
-    """The question, the thoughts, the answer and the facts are all there."""
+    """Question, reasoning, answer and facts are shown."""
     shown = text_of(
         completion_of(
             Choice(
@@ -193,7 +193,7 @@ def test_completion_tells_what_is_known() -> None:
 
 
 def test_completion_leaves_out_what_is_not_known() -> None:
-    """What the server did not tell is not there, and never zero."""
+    """Facts that the server did not send are left out, never shown as zero."""
     bare = completion_of(
         Choice(), conversation=Conversation(), served_model="m", usage=Usage()
     )
@@ -213,7 +213,7 @@ def test_several_choices() -> None:
 
 
 def test_answer_is_its_tokens() -> None:
-    """Tokens that join to the answer stand in its place."""
+    """Tokens that spell the answer are shown instead of it."""
     tokens = log_probs_of(Position("fo", -0.5), Position("ur", -0.5))
     shown = text_of(completion_of(Choice(message="four", log_probs=tokens)))
     assert (
@@ -224,7 +224,7 @@ def test_answer_is_its_tokens() -> None:
 
 
 def test_tokens_beside_the_answer_are_folded() -> None:
-    """Those of reasoning before it and of an end after it; stripped space is neither."""
+    """Reasoning and end tokens are folded; white space that the server stripped is not."""
     words = ("<think>", "4", "</think>", " ", "fo", "ur ", "<|4|>")
     tokens = log_probs_of(*(Position(word, -0.5) for word in words))
     shown = text_of(completion_of(Choice(message="four", log_probs=tokens)))
@@ -232,14 +232,14 @@ def test_tokens_beside_the_answer_are_folded() -> None:
 
 
 def test_nothing_is_refused_or_thought_in_empty_words() -> None:
-    """Some servers send them with each answer."""
+    """An empty refusal and blank reasoning are not shown; some servers always send them."""
     shown = text_of(completion_of(Choice(message="4", refusal="", reasoning=" \n")))
     assert "Refusal" not in shown
     assert "Reasoning" not in shown
 
 
 def test_attempts_are_told() -> None:
-    """The speed is that of the last one."""
+    """The speed is the speed of the last attempt."""
     tried = (Attempt(start_time=0.0, duration=60.0), Attempt(start_time=61.0, duration=2))
     retried = completion_of(Choice(), usage=Usage(completion_tokens=50))
     retried = attrs.evolve(retried, timing=attrs.evolve(TIMING, attempts=tried))
@@ -247,21 +247,21 @@ def test_attempts_are_told() -> None:
 
 
 def test_long_name_of_a_token_is_cut() -> None:
-    """The edge of what shows it would cut it without a mark."""
+    """A name that is too long for its box ends in an ellipsis."""
     (known,) = described(Position("x" * 100, -0.5))
     assert known.startswith("x" * 59 + "…\n")
 
 
 @pytest.mark.parametrize("log_prob", [None, math.nan])
 def test_probability_that_is_none(log_prob: float | None) -> None:
-    """It has its own look, and no number."""
+    """An unknown probability has its own look, and no number."""
     shown = log_probs_of(Position("x", log_prob)).to_html()
     assert 'class="limin-unknown"' in shown
     assert "nan" not in Structure(shown).descriptions[0].replace("nats", "").split("log")[0]
 
 
 def test_tokens_that_do_not_join_to_the_answer() -> None:
-    """When the tokens tell another text than the answer, both are shown."""
+    """If the tokens do not spell the answer, both are shown."""
     tokens = log_probs_of(Position("five", None))
     shown = text_of(completion_of(Choice(message="four", log_probs=tokens)))
     assert (
@@ -277,14 +277,14 @@ def test_no_tokens() -> None:
 
 
 def test_warnings_are_shown() -> None:
-    """What was odd about an answer stands under it."""
+    """The warnings stand under the answer."""
     warning = ResponseWarning(WarningCode.BODY_MENDED, "$.x", "expected a, found b", 3)
     shown = text_of(completion_of(Choice(message="four"), body_warnings=(warning,)))
     assert "Warningsexpected a, found b (at `$.x` and 2 more; body-mended)" in shown
 
 
 def test_hover_tells_of_the_alternatives() -> None:
-    """On hover and focus: the token, its figures, and what else was likely."""
+    """The description has the token, its numbers and its alternatives."""
     listed = [Entry(" Paris", -0.25), Entry("\n\t", -2.0), Entry("x", -20.0), Entry("y")]
     (told,) = described(Position(" Paris", -0.25, None, None, listed[:3]))
     assert told.splitlines() == [
@@ -303,13 +303,13 @@ def test_hover_tells_of_the_alternatives() -> None:
 
 
 def test_hover_takes_any_number() -> None:
-    """Raw logits in the place of logarithms are shown, too."""
+    """Raw logits instead of logarithms are shown too."""
     (told,) = described(Position("z", 5.0))
     assert "1.48e+04 %" in told
 
 
 def test_piece_of_several_tokens_is_shown_once() -> None:
-    """A character that is split over tokens shows once, and tells of each of them."""
+    """A character that is split over tokens is shown once, and describes each of them."""
     first, second = list("🗼".encode()[:2]), list("🗼".encode()[2:])
     page = log_probs_of(
         Position("", -0.5, first), Position("\ufffd", -0.25, second), Position("", None, [])
@@ -331,7 +331,7 @@ def test_lines_are_marked_and_kept() -> None:
 
 
 def test_blocks_end_where_lines_do() -> None:
-    """Long answers are cut into blocks, at the ends of lines and nowhere else."""
+    """Long answers are divided into blocks, only at the ends of lines."""
     lines = [Position("line\n", -0.1)] * 120
     endless = [Position("word ", -0.1)] * 120
     assert log_probs_of(*lines).to_html().count('"limin-block"') == 3
@@ -341,14 +341,14 @@ def test_blocks_end_where_lines_do() -> None:
 
 @pytest.mark.parametrize("value", [Conversation(), log_probs_of(), completion_of(Choice())])
 def test_page_and_fragment(value: Any) -> None:
-    """A page is a document of its own, a fragment stands among others."""
+    """A page is a whole document, and a fragment is not."""
     assert "Content-Security-Policy" in value.to_html()
     assert value._repr_html_().startswith("<style>")
     assert "<html" not in value._repr_html_()
 
 
 def test_palette() -> None:
-    """Each palette has its tints, and an unknown one is refused."""
+    """Each palette has its own tints, and an unknown palette is refused."""
     tokens = log_probs_of(Position("x", -0.1))
     assert tokens.to_html() != tokens.to_html(palette="viridis")
     completion = completion_of(Choice(message="x", log_probs=tokens))

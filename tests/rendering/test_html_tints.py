@@ -1,4 +1,4 @@
-"""The tints of tokens, and that text on them can be read."""
+"""The tints of tokens, and the contrast of text on them."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ PAIR = r"light-dark\((#\w{6}), ?(#\w{6})\)"
 
 
 def token_style(page: str) -> str:
-    """The stylesheet in *page*."""
+    """Return the stylesheet in *page*."""
     (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
     return str(style)
 
@@ -25,13 +25,13 @@ STYLE = token_style(Conversation().to_html())
 
 
 def variable(name: str) -> tuple[str, str]:
-    """The colours of a variable of the stylesheet, for light and for dark."""
+    """Return the colours of a variable of the stylesheet, for light and for dark."""
     (pair,) = re.findall(rf"--limin-{name}: {PAIR};", STYLE)
     return pair
 
 
 def tints(palette: Palette) -> list[tuple[str, str]]:
-    """The tints in the stylesheet, from improbable to certain."""
+    """Return the tints in the stylesheet, from improbable to certain."""
     page = LogProbs(lambda: ((Position("x", -0.1),), ())).to_html(palette=palette)
     found = re.findall(rf"\.limin-p(\d+){{background:{PAIR}}}", token_style(page))
     assert [int(step) for step, _, _ in found] == list(range(STEPS))
@@ -39,7 +39,7 @@ def tints(palette: Palette) -> list[tuple[str, str]]:
 
 
 def luminance(color: str) -> float:
-    """Relative luminance, https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
+    """Return the relative luminance, https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
     parts = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
     red, green, blue = (
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
@@ -49,7 +49,7 @@ def luminance(color: str) -> float:
 
 
 def contrast(one: str, other: str) -> float:
-    """Contrast ratio, https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio."""
+    """Return the contrast ratio, https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio."""
     low, high = sorted([luminance(one), luminance(other)])
     return (high + 0.05) / (low + 0.05)
 
@@ -57,7 +57,7 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize("palette", PALETTES)
 def test_text_can_be_read_on_every_tint(palette: Palette, scheme: int) -> None:
-    """Text on any tint has the contrast that WCAG asks for, in light and in dark."""
+    """Text on every tint has the contrast that WCAG asks for, in light and in dark."""
     ink = variable("ink")[scheme]
     assert min(contrast(ink, tint[scheme]) for tint in tints(palette)) >= 4.5
 
@@ -72,14 +72,14 @@ def test_text_can_be_read(text: str, ground: str, scheme: int) -> None:
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_viridis_grows_lighter(scheme: int) -> None:
-    """Whoever sees no hues still sees which token is likelier."""
+    """A likelier token has a lighter tint, also for readers who see no hues."""
     lightness = [luminance(tint[scheme]) for tint in tints("viridis")]
     assert all(low < high for low, high in pairwise(lightness))
 
 
 @pytest.mark.parametrize("palette", PALETTES)
 def test_no_step_is_seen(palette: Palette) -> None:
-    """Neighbouring tints differ by a few of 255, so that the scale looks continuous."""
+    """Neighbouring tints differ by a few of 255 levels, so the scale looks continuous."""
     for scheme in (0, 1):
         for one, other in pairwise(tint[scheme] for tint in tints(palette)):
             steps = zip(bytes.fromhex(one[1:]), bytes.fromhex(other[1:]), strict=True)
@@ -99,12 +99,12 @@ def test_no_step_is_seen(palette: Palette) -> None:
     ],
 )
 def test_class_of_a_probability(prob: float | None, name: str) -> None:
-    """Each probability has its tint, and one that is not known has a look of its own."""
+    """Each probability has its tint, and an unknown one has a look of its own."""
     assert tint_class(prob) == name
 
 
 def test_legend_spans_the_scale() -> None:
-    """The scale in the legend begins and ends with the first and the last tint."""
+    """The scale in the legend starts with the first tint and ends with the last."""
     *rules, legend = tint_rules("red-green").splitlines()
     first, last = (re.findall(PAIR, rule)[0] for rule in (rules[0], rules[-1]))
     found = re.findall(PAIR, legend)
@@ -112,7 +112,7 @@ def test_legend_spans_the_scale() -> None:
 
 
 def test_policy_names_the_style() -> None:
-    """The page's policy allows its own stylesheet by hash, and nothing else at all."""
+    """The page's policy allows its own stylesheet, by its hash, and nothing else."""
     page = Conversation().to_html()
     digest = hashlib.sha256(token_style(page).encode()).digest()
     policy = (

@@ -1,4 +1,4 @@
-"""Nothing that comes from outside reaches the terminal but to be seen."""
+"""Text from outside is seen on the terminal, and never obeyed."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ HOSTILE = st.lists(PIECES, max_size=12).map("".join)
 
 
 def utf8(text: str) -> bytes:
-    """The bytes of *text*, with `?` for half a surrogate."""
+    """Return the bytes of *text*, with `?` for half a surrogate pair."""
     return text.encode("utf-8", "replace")
 
 
 def completion_of(text: str, listed: str) -> TextCompletion:
-    """A completion with *text* wherever a server may write, *listed* as bytes, too."""
+    """Return a completion with one of the texts in every field."""
     alternatives = [
         Entry(listed, -1.0),
         Entry(text, None, [*utf8(text)]),
@@ -89,7 +89,7 @@ def completion_of(text: str, listed: str) -> TextCompletion:
 
 
 def errors_of(text: str, answered: TextCompletion) -> list[LiminError]:
-    """Errors with *text* wherever one may stand."""
+    """Return errors with *text* in every field."""
     status = StatusError(500, text, text, text, text, text, utf8(text))
     status.attempts = (Attempt(start_time=0.0, duration=1.0, error=TransportError(text)),)
     kind = type(
@@ -108,7 +108,7 @@ def errors_of(text: str, answered: TextCompletion) -> list[LiminError]:
 
 
 def console(*, color: bool) -> Console:
-    """A terminal of every colour, or a pipe."""
+    """Return the console of a terminal with all colours, or of a pipe."""
     return Console(
         file=io.StringIO(),
         width=40,
@@ -120,7 +120,7 @@ def console(*, color: bool) -> Console:
 
 
 def printed(value: RenderableType, *, color: bool) -> str:
-    """What `rich.print` writes."""
+    """Return the output of `rich.print`."""
     screen = console(color=color)
     screen.print(value)
     assert isinstance(screen.file, io.StringIO)
@@ -128,7 +128,7 @@ def printed(value: RenderableType, *, color: bool) -> str:
 
 
 def assert_harmless(shown: str, *, color: bool = True) -> None:
-    """*shown* holds colours and lines, and nothing else that a terminal obeys."""
+    """Check that a terminal obeys nothing in *text* but colours and line breaks."""
     assert ACTING.search(COLOR.sub("", shown) if color else shown) is None
 
 
@@ -137,7 +137,7 @@ def assert_harmless(shown: str, *, color: bool = True) -> None:
 @example(text="".join(ATTACKS), listed="".join(ATTACKS))
 @example(text="\u0301\x1b[31m", listed="\x9b")
 def test_nothing_from_outside_acts(text: str, listed: str) -> None:
-    """Whatever is in whatever place, the terminal obeys limin alone."""
+    """The terminal obeys only limin, whatever text the fields hold."""
     answered = completion_of(text, listed)
     conversation = Conversation([Message("system", text), Message("user", listed)])
     assert answered.log_probs is not None
@@ -166,7 +166,7 @@ def test_nothing_from_outside_acts(text: str, listed: str) -> None:
 @given(text=HOSTILE)
 @example(text="".join(ATTACKS))
 def test_no_sentence_acts(text: str) -> None:
-    """What `print` and a traceback show is harmless as well; a tab may stay."""
+    """Text for `print` and for a traceback is harmless too; a tab may stay."""
     answered = completion_of(text, text)
     for one in (*errors_of(text, answered), *answered.body_warnings):
         assert_harmless(str(one).replace("\t", " "), color=False)
@@ -175,7 +175,7 @@ def test_no_sentence_acts(text: str) -> None:
 @given(text=HOSTILE)
 @example(text="".join(ATTACKS))
 def test_no_progress_acts(text: str) -> None:
-    """Nor does the bar, or the line in its place."""
+    """The progress bar and the line that replaces it are harmless."""
     answered = completion_of(text, text)
     for color in (True, False):
         screen = console(color=color)
@@ -191,7 +191,7 @@ def test_no_progress_acts(text: str) -> None:
 
 
 def test_rich_print_shows_values(capsys: pytest.CaptureFixture[str]) -> None:
-    """`rich.print` needs no more than the value."""
+    """`rich.print` shows a value without further arguments."""
     rich.print(Message("user", "[red]hello"), NotSentError("[red]no"))
     out = capsys.readouterr().out
     assert "[red]hello" in out
@@ -199,7 +199,7 @@ def test_rich_print_shows_values(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_probabilities_that_are_none_are_shown() -> None:
-    """Numbers that no model gives make no picture fail."""
+    """Impossible numbers are shown without an error."""
     odd = [math.inf, -math.inf, 1e300, 0.0, -1e-320]
     positions = tuple(Position("x", one, None, None, [Entry("x", one)]) for one in odd)
     found = LogProbs(lambda: (positions, ()))

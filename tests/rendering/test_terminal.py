@@ -29,14 +29,14 @@ HOSTILE = [
 
 
 def pretty(content: str, role: Role = "user") -> str:
-    """A conversation that ends with *content*, as a terminal gets it."""
+    """Return a conversation that ends with *content*, as a terminal gets it."""
     before: dict[str, list[Role]] = {"assistant": ["user"], "tool": ["user", "assistant"]}
     messages = [Message(other, "before") for other in before.get(role, [])]
     return Conversation([*messages, Message(role, content)]).to_pretty_string()
 
 
 def pretty_tokens(*positions: Position, show_probabilities: bool = False) -> str:
-    """The tokens at *positions*, as a terminal gets them."""
+    """Return the tokens at *positions*, as a terminal gets them."""
     choice = Choice(log_probs=LogProbs(lambda: (positions, ())))
     completion = TextCompletion(
         conversation=Conversation.from_prompts("hi"),
@@ -48,7 +48,7 @@ def pretty_tokens(*positions: Position, show_probabilities: bool = False) -> str
 
 
 def colors(text: str) -> list[str]:
-    """The codes of the escape sequences in *text*, but those that end a colour."""
+    """Return the codes of the escape sequences in *text* that start a colour."""
     return [code[2:-1] for code in COLOR.findall(text) if code != "\x1b[0m"]
 
 
@@ -75,7 +75,7 @@ def test_conversation_of_two() -> None:
 
 @pytest.mark.parametrize("width", [10, 11, 12, 40, 200])
 def test_rules_are_whole_at_any_width(width: int) -> None:
-    """However narrow the screen, the turns are told apart, and nothing is wider."""
+    """Each turn has its rule on every screen, and no line is wider than the screen."""
     messages = [Message("developer", "long " * 99), Message("user", "北京" * 99)]
     shown = Conversation([*messages, Message("assistant", "w" * 999)])
     lines = shown.to_pretty_string(width=width).split("\n")
@@ -90,13 +90,13 @@ def test_rules_are_whole_at_any_width(width: int) -> None:
 
 
 def test_empty_conversation() -> None:
-    """A conversation of nothing looks like nothing."""
+    """An empty conversation is blank."""
     assert COLOR.sub("", Conversation().to_pretty_string()).strip() == ""
 
 
 @pytest.mark.parametrize(("text", "shown"), HOSTILE)
 def test_hostile_message_is_shown(text: str, shown: str) -> None:
-    """Whatever a message holds is seen, and neither the terminal nor rich obeys it."""
+    """All text of a message is seen, and neither the terminal nor rich obeys it."""
     output = pretty(f"a{text}b")
     assert f"a{shown}b" in output
     assert colors(output) == ["1;36", "36"]
@@ -105,7 +105,7 @@ def test_hostile_message_is_shown(text: str, shown: str) -> None:
 
 @pytest.mark.parametrize(("text", "shown"), HOSTILE)
 def test_hostile_token_is_shown(text: str, shown: str) -> None:
-    """Whatever a token holds is seen, and neither the terminal nor rich obeys it."""
+    """All text of a token is seen, and neither the terminal nor rich obeys it."""
     output = pretty_tokens(Position(text, 0.0), show_probabilities=True)
     assert output == f"\x1b[38;2;0;136;56m{shown}\x1b[0m\x1b[2m[1.00]\x1b[0m"
 
@@ -147,7 +147,7 @@ def test_color_of_a_probability(log_prob: float | None, code: str) -> None:
 
 
 def test_color_follows_the_probability() -> None:
-    """The likelier the token, the less red and the more green it is."""
+    """A likelier token has less red and more green."""
     shown = pretty_tokens(*(Position("x", -0.25 * n) for n in range(8)))
     mixed = [tuple(map(int, code.split(";")[2:4])) for code in colors(shown)]
     assert len(mixed) == 8
@@ -172,7 +172,7 @@ def test_color_follows_the_probability() -> None:
 def test_environment_makes_no_difference(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    """The same string comes out on every machine, for a log or a file."""
+    """The string is the same on every machine, for a log or a file."""
     conversation = Conversation.from_prompts("one two three four five six")
     token = Position("Par", -0.5)
     monkeypatch.delenv(name, raising=False)

@@ -12,7 +12,7 @@ PROBS = [place / 999 for place in range(1000)]
 
 
 def luminance(color: RGB) -> float:
-    """Relative luminance as WCAG 2.2 defines it, written apart from limin's own."""
+    """Return the relative luminance by WCAG 2.2, without limin's own code for it."""
     shares = [level / 255 for level in color]
     red, green, blue = (
         share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
@@ -22,13 +22,13 @@ def luminance(color: RGB) -> float:
 
 
 def contrast(one: RGB, other: RGB) -> float:
-    """Contrast ratio as WCAG 2.2 defines it."""
+    """Return the contrast ratio by WCAG 2.2."""
     darker, lighter = sorted((luminance(one), luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
 def test_red_green_is_legible_on_black_and_on_white() -> None:
-    """No probability asks for another terminal."""
+    """Every colour of red-green is legible on black and on white."""
     for prob in PROBS:
         shown = colors(prob)
         assert shown.foreground is not None
@@ -38,7 +38,7 @@ def test_red_green_is_legible_on_black_and_on_white() -> None:
 
 
 def test_viridis_is_legible_on_its_own_background() -> None:
-    """The text is black or white, whichever is told better from what is behind it."""
+    """The text is black or white, by the better contrast with its background."""
     for prob in PROBS:
         shown = colors(prob, "viridis")
         assert shown.background is not None
@@ -49,14 +49,14 @@ def test_viridis_is_legible_on_its_own_background() -> None:
 
 
 def test_viridis_grows_brighter() -> None:
-    """In grey as well, the likelier token is the brighter one."""
+    """A likelier token has a brighter background, also in grey."""
     behind = [colors(prob, "viridis").background or (0, 0, 0) for prob in PROBS[::10]]
     assert all(luminance(one) < luminance(other) for one, other in pairwise(behind))
 
 
 @pytest.mark.parametrize("palette", ["red-green", "viridis"])
 def test_colors_are_continuous(palette: Palette) -> None:
-    """Two probabilities that are almost the same look almost the same."""
+    """Similar probabilities have similar colours."""
     found = [colors(prob, palette) for prob in PROBS]
     accents = [one.background or one.foreground or (0, 0, 0) for one in found]
     for one, other in pairwise(accents):
@@ -82,12 +82,12 @@ def test_colors_are_continuous(palette: Palette) -> None:
 def test_colors_of_a_probability(
     prob: float | None, palette: Palette, shown: Colors
 ) -> None:
-    """The ends are the ends, rounding goes no further, and the unknown has no colour."""
+    """The colours end at 0 and 1, and an unknown probability has none."""
     assert colors(prob, palette) == shown
 
 
 def test_unknown_palette_is_refused() -> None:
-    """A word that is no palette is a mistake, whatever the probability."""
+    """An unknown palette is refused, whatever the probability."""
     with pytest.raises(ConfigurationError) as caught:
         colors(None, cast("Palette", "sunset"))
     assert str(caught.value) == (

@@ -20,12 +20,12 @@ FOX = "🦊".encode()
 
 
 def of(*positions: Position) -> LogProbs:
-    """The log probabilities of *positions*."""
+    """Return the log probabilities of *positions*."""
     return LogProbs(lambda: (positions, ()))
 
 
 def rows(found: LogProbs, width: int = 100, lowest: int | None = None) -> list[list[str]]:
-    """The words of each line of the table, its heading first."""
+    """Return the words of each line of the table, the heading first."""
     file = io.StringIO()
     console = Console(file=file, width=width, force_jupyter=False, _environ={})
     console.print(found.to_table(lowest=lowest))
@@ -33,7 +33,7 @@ def rows(found: LogProbs, width: int = 100, lowest: int | None = None) -> list[l
 
 
 def test_split_character_is_shown_once() -> None:
-    """An emoji of three tokens is one, in the colour of their joint probability."""
+    """An emoji of three tokens is shown once, in the colour of their joint probability."""
     found = of(position(FOX[:2], 0.5), position(FOX[2:3], 0.8), position(FOX[3:], 1.0))
     red, green, blue = colors(0.4).foreground or (0, 0, 0)
     assert found.to_pretty_string() == f"\x1b[38;2;{red};{green};{blue}m🦊\x1b[0m"
@@ -41,7 +41,7 @@ def test_split_character_is_shown_once() -> None:
 
 
 def test_split_character_of_unknown_probability_is_dim() -> None:
-    """What is not known of a part is not known of the whole."""
+    """A whole character is of unknown probability if a part of it is."""
     found = of(position(FOX[:2], 0.5), position(FOX[2:], None))
     assert found.to_pretty_string(show_probabilities=True, color=False) == "🦊[?]"
 
@@ -52,7 +52,7 @@ def test_character_that_is_cut_off_is_shown_as_such() -> None:
 
 
 def test_white_space_of_the_text_is_marked() -> None:
-    """A line break is seen, and breaks the line; a tab goes to its stop."""
+    """A line break is marked and breaks the line; a tab is marked and goes to its stop."""
     found = of(position("a\n", 0.9), position("\tb", 0.9), position("\n\n", 0.9))
     assert found.to_pretty_string(color=False) == "a⏎\n⇥       b⏎\n⏎\n"
     assert found.to_pretty_string(show_probabilities=True, color=False) == (
@@ -61,7 +61,7 @@ def test_white_space_of_the_text_is_marked() -> None:
 
 
 def test_text_wraps_if_asked_to() -> None:
-    """A width of so many columns is kept."""
+    """No line is wider than the given width."""
     found = of(*(position(f"word{n} ", 0.9) for n in range(9)))
     wrapped = found.to_pretty_string(color=False, width=12).split("\n")
     assert len(wrapped) > 4
@@ -69,7 +69,7 @@ def test_text_wraps_if_asked_to() -> None:
 
 
 def test_viridis_colors_the_background() -> None:
-    """The text is white on what is dark, and black on what is bright."""
+    """The text is white on a dark background, and black on a bright one."""
     found = of(position("a", 1e-9), position("b", 1.0))
     assert found.to_pretty_string(palette="viridis") == (
         "\x1b[38;2;255;255;255;48;2;68;1;84ma\x1b[0m"
@@ -78,14 +78,14 @@ def test_viridis_colors_the_background() -> None:
 
 
 def test_unknown_palette_is_refused() -> None:
-    """Even where there is nothing to colour."""
+    """An unknown palette is refused even without a token to colour."""
     for show in (of().to_pretty_string, of().to_table):
         with pytest.raises(ConfigurationError, match="palette: expected 'red-green' or"):
             show(palette="sunset")  # type: ignore[arg-type, operator]  # that is the test
 
 
 def test_table_has_a_row_for_each_position() -> None:
-    """Position, token, probability, rank, entropy and what else was likely."""
+    """A row has position, token, probability, rank, entropy and alternatives."""
     found = of(
         position(" Par", 0.6, (" Lon", 0.3), (" Rom", 0.004)),
         position("is\n", 0.2, ("\t", 0.7)),
@@ -108,7 +108,7 @@ def test_table_has_a_row_for_each_position() -> None:
 
 
 def test_table_of_the_lowest_keeps_their_order() -> None:
-    """The least probable positions are found, and stand where they stood."""
+    """The least probable positions are shown in the order of the answer."""
     found = of(*(position(str(n), p) for n, p in enumerate([0.9, 0.1, None, 0.5, 0.05])))
     assert [row[0] for row in rows(found, lowest=3)[1:]] == ["1", "3", "4"]
     assert [row[0] for row in rows(found, lowest=99)[1:]] == ["0", "1", "3", "4"]
@@ -116,21 +116,21 @@ def test_table_of_the_lowest_keeps_their_order() -> None:
 
 @pytest.mark.parametrize("log_prob", [None, math.nan])
 def test_probability_that_is_none(log_prob: float | None) -> None:
-    """Its place is kept, and no number is made up."""
+    """An unknown probability is a question mark, and no number is made up."""
     found = of(Position("x", log_prob))
     assert rows(found)[1] == ["0", "x", "?"]
     assert found.to_pretty_string(show_probabilities=True, color=False) == "x[?]"
 
 
 def test_table_of_none_is_refused() -> None:
-    """No position is no answer to where the model was unsure."""
+    """A table of no positions is refused."""
     with pytest.raises(ConfigurationError) as caught:
         of().to_table(lowest=0)
     assert str(caught.value) == "lowest: expected at least 1, found 0"
 
 
 def test_rank_that_is_not_known_is_told_by_its_bound() -> None:
-    """A list that ends above the sampled token leaves its rank open."""
+    """A list that ends above the sampled token gives only a bound of its rank."""
     found = of(position("x", 0.1, ("a", 0.3), ("b", 0.2)))
     assert rows(found)[1][4] == "≥3"
 
@@ -170,13 +170,13 @@ def test_every_token_has_a_name(token: str, name: str) -> None:
     ],
 )
 def test_lesser_columns_give_way(width: int, heading: list[str]) -> None:
-    """On a narrow terminal what is shown can be read."""
+    """A narrow terminal has fewer columns."""
     assert rows(log_probs(), width)[0] == heading
 
 
 @pytest.mark.parametrize("width", range(40, 100, 7))
 def test_columns_are_aligned(width: int) -> None:
-    """Wide, split and combining characters take the room that they are given."""
+    """Wide, split and combining characters keep the columns aligned."""
     file = io.StringIO()
     console = Console(file=file, width=width, force_jupyter=False, _environ={})
     console.print(log_probs().to_table())
