@@ -39,7 +39,7 @@ THEME = TerminalTheme(
     ],
 )
 
-# The fonts that rich names come from elsewhere; a reader's own monospace font will do.
+# rich names fonts on another server; the monospace font of the reader is enough.
 FOREIGN_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
@@ -65,12 +65,12 @@ async def log_probabilities(client: Client, model: str) -> None:
     )
     if completion.log_probs is not None:
         table = completion.log_probs.to_table(lowest=6)
-        take("log-probabilities", Group(completion, Text(), table))
+        write_picture("log-probabilities", Group(completion, Text(), table))
 
 
 async def conversation(client: Client, model: str) -> None:
     """Write a conversation with its roles."""
-    said = Conversation(
+    messages = Conversation(
         [
             Message("system", "You are a helpful assistant."),
             Message("user", "What is the capital of France?"),
@@ -79,10 +79,10 @@ async def conversation(client: Client, model: str) -> None:
         ]
     )
     completion = await client.generate_text_completion_for_conversation(
-        said, model=model, temperature=0, max_tokens=16
+        messages, model=model, temperature=0, max_tokens=16
     )
-    said.add_message(completion.to_message())
-    take("conversation", said)
+    messages.add_message(completion.to_message())
+    write_picture("conversation", messages)
 
 
 async def batch(client: Client, model: str) -> None:
@@ -94,10 +94,10 @@ async def batch(client: Client, model: str) -> None:
             prompts, model=model, max_tokens=8, show_progress=False
         )
     except BatchError as error:
-        take("batch-error", error)
+        write_picture("batch-error", error)
 
 
-def take(name: str, shown: RenderableType) -> None:
+def write_picture(name: str, value: RenderableType) -> None:
     """Write *value*, as a terminal shows it, to the picture *name*."""
     console = Console(
         file=StringIO(),
@@ -106,7 +106,7 @@ def take(name: str, shown: RenderableType) -> None:
         force_terminal=True,
         color_system="truecolor",
     )
-    console.print(shown)
+    console.print(value)
     picture = console.export_svg(title="limin", theme=THEME, unique_id=name)
     path = IMAGES / f"{name}.svg"
     path.write_text(FOREIGN_FONTS.sub("", picture), encoding="utf-8")

@@ -39,15 +39,15 @@ def position(
 ) -> Position:
     """Return one position; a token of bytes ends inside a character."""
 
-    def entry(words: str | bytes, prob: float | None) -> Entry:
+    def entry(text: str | bytes, prob: float | None) -> Entry:
         log_prob = None if prob is None else math.log(prob)
-        if isinstance(words, bytes):
-            return Entry("\ufffd", log_prob, list(words))
-        return Entry(words, log_prob, list(words.encode()))
+        if isinstance(text, bytes):
+            return Entry("\ufffd", log_prob, list(text))
+        return Entry(text, log_prob, list(text.encode()))
 
     own = entry(token, prob)
-    listed = [own, *(entry(*other) for other in others)]
-    return Position(own.token, own.logprob, own.bytes, None, listed if others else None)
+    entries = [own, *(entry(*other) for other in others)]
+    return Position(own.token, own.logprob, own.bytes, None, entries if others else None)
 
 
 def tokens() -> tuple[Position, ...]:
@@ -76,7 +76,7 @@ def log_probs() -> LogProbs:
 
 
 def conversation() -> Conversation:
-    """Return a conversation with four roles, long lines, wide characters and an empty line."""
+    """Return a conversation with four roles, long lines and wide characters."""
     return Conversation(
         [
             Message("system", "You are a helpful assistant. You answer briefly."),
@@ -144,11 +144,11 @@ ATTEMPTS = (
 
 def error() -> LiminError:
     """Return an error after three attempts."""
-    failed = RateLimitError(
+    result = RateLimitError(
         429, "Rate limit reached for gpt-4o", request_id="req_8a1f", retry_after=12
     )
-    failed.attempts = ATTEMPTS
-    return failed
+    result.attempts = ATTEMPTS
+    return result
 
 
 def warning_error() -> LiminError:

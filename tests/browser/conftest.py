@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HAS_DRIVER = importlib.util.find_spec("playwright") is not None
 collect_ignore_glob = [] if HAS_DRIVER else ["test_*.py"]
 
-# Nothing of the machine's, nothing on the network; root may not have a sandbox.
+# No hardware of the machine and no network; Chromium refuses a sandbox for root.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -44,8 +44,8 @@ def screenshots(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """Return the directory of the screenshots and measurements."""
-    given: Path | None = request.config.getoption("--screenshots")
-    return given or tmp_path_factory.mktemp("screenshots")
+    directory: Path | None = request.config.getoption("--screenshots")
+    return directory or tmp_path_factory.mktemp("screenshots")
 
 
 @pytest.fixture(scope="session")

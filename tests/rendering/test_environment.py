@@ -22,7 +22,7 @@ class Screen(io.StringIO):
 
 
 @pytest.fixture(autouse=True)
-def _no_wishes(monkeypatch: pytest.MonkeyPatch) -> None:
+def _without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in COLOR_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLORTERM", "truecolor")
@@ -30,11 +30,11 @@ def _no_wishes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def strings(*, color: bool | None) -> list[str]:
     """Return every string that limin makes for a terminal."""
-    answered = completion()
+    answer = completion()
     return [
         conversation().to_pretty_string(color=color),
-        answered.to_pretty_string(color=color),
-        answered.to_pretty_log_probs_string(color=color),
+        answer.to_pretty_string(color=color),
+        answer.to_pretty_log_probs_string(color=color),
         log_probs().to_pretty_string(color=color),
     ]
 
@@ -69,13 +69,13 @@ def test_color_is_as_the_user_wishes(
     assert strings(color=None) == strings(color=colored)
 
 
-# In a process of its own: rich remembers the codes of a style, and not for which terminal.
-ASK = """
+# In a process of its own: rich caches the codes of a style for the first terminal.
+PROGRAM = """
 import io, sys
 from limin.values.log_probs import LogProbs, Position
 sys.stdout.isatty = lambda: True
-found = LogProbs(lambda: ([Position("x", -0.5)], ()))
-print(ascii(found.to_pretty_string(color=None)))
+log_probs = LogProbs(lambda: ([Position("x", -0.5)], ()))
+print(ascii(log_probs.to_pretty_string(color=None)))
 """
 
 
@@ -92,7 +92,7 @@ def test_terminal_gets_the_colors_that_it_has(
 ) -> None:
     """The colours have the codes that `rich.print` would use."""
     done = subprocess.run(  # noqa: S603 (our own program)
-        [sys.executable, "-c", ASK],
+        [sys.executable, "-c", PROGRAM],
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
         check=True,
@@ -107,7 +107,7 @@ def test_no_stdout_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert strings(color=None) == strings(color=False)
 
 
-def test_argument_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_argument_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """True always gives colours, and False never does."""
     monkeypatch.setenv("NO_COLOR", "1")
     assert all("\x1b[" in shown for shown in strings(color=True))

@@ -57,30 +57,32 @@ PIECES = st.one_of(
 HOSTILE = st.lists(PIECES, max_size=12).map("".join)
 
 
-def utf8(text: str) -> bytes:
+def to_utf8(text: str) -> bytes:
     """Return the bytes of *text*, with `?` for half a surrogate pair."""
     return text.encode("utf-8", "replace")
 
 
-def completion_of(text: str, listed: str) -> TextCompletion:
+def make_completion(text: str, alternative: str) -> TextCompletion:
     """Return a completion with one of the texts in every field."""
     alternatives = [
-        Entry(listed, -1.0),
-        Entry(text, None, [*utf8(text)]),
+        Entry(alternative, -1.0),
+        Entry(text, None, [*to_utf8(text)]),
     ]
     positions = (
         Position(text, -0.5, None, None, alternatives),
-        *(Position("", -0.1, [byte], None, alternatives) for byte in utf8(listed)),
-        Position(listed, None),
+        *(Position("", -0.1, [byte], None, alternatives) for byte in to_utf8(alternative)),
+        Position(alternative, None),
     )
-    found = LogProbs(lambda: (positions, ()))
-    warning = ResponseWarning(WarningCode.BODY_MENDED, text, listed, count=2)
-    plain = Choice(message=text, finish_reason=listed, refusal=text, reasoning=listed)
-    colored = attrs.evolve(plain, message=found.text(), log_probs=found, index=1)
+    log_probs = LogProbs(lambda: (positions, ()))
+    warning = ResponseWarning(WarningCode.BODY_MENDED, text, alternative, count=2)
+    plain = Choice(
+        message=text, finish_reason=alternative, refusal=text, reasoning=alternative
+    )
+    colored = attrs.evolve(plain, message=log_probs.text(), log_probs=log_probs, index=1)
     return attrs.evolve(
         completion(),
         model=text,
-        served_model=listed,
+        served_model=alternative,
         choices=(colored, plain),
         body_warnings=(warning,),
         id=text,
@@ -88,9 +90,9 @@ def completion_of(text: str, listed: str) -> TextCompletion:
     )
 
 
-def errors_of(text: str, answered: TextCompletion) -> list[LiminError]:
+def make_errors(text: str, answer: TextCompletion) -> list[LiminError]:
     """Return errors with *text* in every field."""
-    status = StatusError(500, text, text, text, text, text, utf8(text))
+    status = StatusError(500, text, text, text, text, text, to_utf8(text))
     status.attempts = (Attempt(start_time=0.0, duration=1.0, error=TransportError(text)),)
     kind = type(
         text.replace("\0", "").encode("utf-8", "replace").decode(), (LiminError,), {}
@@ -99,15 +101,15 @@ def errors_of(text: str, answered: TextCompletion) -> list[LiminError]:
         status,
         kind(text),
         ResponseError(text, text, text, 200, text),
-        AnswerWarningError(answered.body_warnings * 2, answered),
+        AnswerWarningError(answer.body_warnings * 2, answer),
         NotSentError(text),
-        StreamError(text, answered, status),
+        StreamError(text, answer, status),
         CheckpointError(text, text),
-        BatchError([answered, status, kind(text)], NotSentError(text)),
+        BatchError([answer, status, kind(text)], NotSentError(text)),
     ]
 
 
-def console(*, color: bool) -> Console:
+def make_console(*, color: bool) -> Console:
     """Return the console of a terminal with all colours, or of a pipe."""
     return Console(
         file=io.StringIO(),
@@ -119,9 +121,9 @@ def console(*, color: bool) -> Console:
     )
 
 
-def printed(value: RenderableType, *, color: bool) -> str:
+def print_to_string(value: RenderableType, *, color: bool) -> str:
     """Return the output of `rich.print`."""
-    screen = console(color=color)
+    screen = make_console(color=color)
     screen.print(value)
     assert isinstance(screen.file, io.StringIO)
     return screen.file.getvalue()
@@ -132,31 +134,31 @@ def assert_harmless(shown: str, *, color: bool = True) -> None:
     assert ACTING.search(COLOR.sub("", shown) if color else shown) is None
 
 
-@settings(max_examples=40)  # each shows everything twice
-@given(text=HOSTILE, listed=HOSTILE)
-@example(text="".join(ATTACKS), listed="".join(ATTACKS))
-@example(text="\u0301\x1b[31m", listed="\x9b")
-def test_nothing_from_outside_acts(text: str, listed: str) -> None:
+@settings(max_examples=40)  # each renders everything twice
+@given(text=HOSTILE, alternative=HOSTILE)
+@example(text="".join(ATTACKS), alternative="".join(ATTACKS))
+@example(text="\u0301\x1b[31m", alternative="\x9b")
+def test_nothing_from_outside_acts(text: str, alternative: str) -> None:
     """The terminal obeys only limin, whatever text the fields hold."""
-    answered = completion_of(text, listed)
-    conversation = Conversation([Message("system", text), Message("user", listed)])
-    assert answered.log_probs is not None
+    answer = make_completion(text, alternative)
+    conversation = Conversation([Message("system", text), Message("user", alternative)])
+    assert answer.log_probs is not None
     for color in (True, False):
         for value in (
             conversation,
             conversation.messages[0],
-            answered,
-            answered.log_probs,
-            answered.log_probs.to_table(),
-            answered.log_probs.to_table(lowest=2, palette="viridis"),
-            *errors_of(text, answered),
+            answer,
+            answer.log_probs,
+            answer.log_probs.to_table(),
+            answer.log_probs.to_table(lowest=2, palette="viridis"),
+            *make_errors(text, answer),
         ):
-            assert_harmless(printed(value, color=color), color=color)
+            assert_harmless(print_to_string(value, color=color), color=color)
         for shown in (
             conversation.to_pretty_string(width=20, color=color),
-            answered.to_pretty_string(width=20, color=color),
-            answered.to_pretty_log_probs_string(color=color),
-            answered.to_pretty_log_probs_string(
+            answer.to_pretty_string(width=20, color=color),
+            answer.to_pretty_log_probs_string(color=color),
+            answer.to_pretty_log_probs_string(
                 show_probabilities=True, color=color, palette="viridis", width=20
             ),
         ):
@@ -165,26 +167,26 @@ def test_nothing_from_outside_acts(text: str, listed: str) -> None:
 
 @given(text=HOSTILE)
 @example(text="".join(ATTACKS))
-def test_no_sentence_acts(text: str) -> None:
+def test_no_message_acts(text: str) -> None:
     """Text for `print` and for a traceback is harmless too; a tab may stay."""
-    answered = completion_of(text, text)
-    for one in (*errors_of(text, answered), *answered.body_warnings):
-        assert_harmless(str(one).replace("\t", " "), color=False)
+    answer = make_completion(text, text)
+    for value in (*make_errors(text, answer), *answer.body_warnings):
+        assert_harmless(str(value).replace("\t", " "), color=False)
 
 
 @given(text=HOSTILE)
 @example(text="".join(ATTACKS))
 def test_no_progress_acts(text: str) -> None:
     """The progress bar and the line that replaces it are harmless."""
-    answered = completion_of(text, text)
+    answer = make_completion(text, text)
     for color in (True, False):
-        screen = console(color=color)
+        screen = make_console(color=color)
         screen.width = 80
         with BatchProgress(9, screen, lambda: 0.0) as progress:
-            for result in (answered, *errors_of(text, answered)):
+            for result in (answer, *make_errors(text, answer)):
                 progress.report(result)
             details = progress._details()
-        assert_harmless(printed(details, color=color), color=color)
+        assert_harmless(print_to_string(details, color=color), color=color)
         assert isinstance(screen.file, io.StringIO)
         summary = screen.file.getvalue().rpartition("limin:")[2]
         assert_harmless(summary, color=False)
@@ -198,10 +200,12 @@ def test_rich_print_shows_values(capsys: pytest.CaptureFixture[str]) -> None:
     assert "NotSentError: not sent: [red]no" in out
 
 
-def test_probabilities_that_are_none_are_shown() -> None:
+def test_impossible_probabilities_are_shown() -> None:
     """Impossible numbers are shown without an error."""
-    odd = [math.inf, -math.inf, 1e300, 0.0, -1e-320]
-    positions = tuple(Position("x", one, None, None, [Entry("x", one)]) for one in odd)
-    found = LogProbs(lambda: (positions, ()))
+    values = [math.inf, -math.inf, 1e300, 0.0, -1e-320]
+    positions = tuple(
+        Position("x", value, None, None, [Entry("x", value)]) for value in values
+    )
+    log_probs = LogProbs(lambda: (positions, ()))
     for palette in ("red-green", "viridis"):
-        assert "1.00" in printed(found.to_table(palette=palette), color=False)  # type: ignore[arg-type]  # a palette
+        assert "1.00" in print_to_string(log_probs.to_table(palette=palette), color=False)  # type: ignore[arg-type]  # a palette

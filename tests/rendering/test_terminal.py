@@ -9,7 +9,7 @@ from limin.values.conversation import Conversation, Message, Role
 from limin.values.log_probs import LogProbs, Position
 from limin.values.timing import Timing
 
-# What a terminal obeys: the escape sequences of colours and nothing else.
+# The escape sequences of colours: a terminal may obey no others.
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 HOSTILE = [
@@ -28,14 +28,14 @@ HOSTILE = [
 ]
 
 
-def pretty(content: str, role: Role = "user") -> str:
+def show_message(content: str, role: Role = "user") -> str:
     """Return a conversation that ends with *content*, as a terminal gets it."""
     before: dict[str, list[Role]] = {"assistant": ["user"], "tool": ["user", "assistant"]}
-    messages = [Message(other, "before") for other in before.get(role, [])]
+    messages = [Message(turn, "before") for turn in before.get(role, [])]
     return Conversation([*messages, Message(role, content)]).to_pretty_string()
 
 
-def pretty_tokens(*positions: Position, show_probabilities: bool = False) -> str:
+def show_tokens(*positions: Position, show_probabilities: bool = False) -> str:
     """Return the tokens at *positions*, as a terminal gets them."""
     choice = Choice(log_probs=LogProbs(lambda: (positions, ())))
     completion = TextCompletion(
@@ -47,7 +47,7 @@ def pretty_tokens(*positions: Position, show_probabilities: bool = False) -> str
     return completion.to_pretty_log_probs_string(show_probabilities=show_probabilities)
 
 
-def colors(text: str) -> list[str]:
+def color_codes(text: str) -> list[str]:
     """Return the codes of the escape sequences in *text* that start a colour."""
     return [code[2:-1] for code in COLOR.findall(text) if code != "\x1b[0m"]
 
@@ -58,7 +58,7 @@ def colors(text: str) -> list[str]:
 )
 def test_role_has_its_color(role: Role, code: int) -> None:
     """A rule with the role's name, in the role's colour, stands over each message."""
-    shown = pretty("the text", role)
+    shown = show_message("the text", role)
     *_, rule, text = shown.split("\n")
     assert rule.startswith(f"\x1b[1;{code}m{role}\x1b[0m \x1b[{code}m──")
     assert len(COLOR.sub("", rule)) == 80
@@ -97,37 +97,37 @@ def test_empty_conversation() -> None:
 @pytest.mark.parametrize(("text", "shown"), HOSTILE)
 def test_hostile_message_is_shown(text: str, shown: str) -> None:
     """All text of a message is seen, and neither the terminal nor rich obeys it."""
-    output = pretty(f"a{text}b")
+    output = show_message(f"a{text}b")
     assert f"a{shown}b" in output
-    assert colors(output) == ["1;36", "36"]
+    assert color_codes(output) == ["1;36", "36"]
     assert "\x1b" not in COLOR.sub("", output)
 
 
 @pytest.mark.parametrize(("text", "shown"), HOSTILE)
 def test_hostile_token_is_shown(text: str, shown: str) -> None:
     """All text of a token is seen, and neither the terminal nor rich obeys it."""
-    output = pretty_tokens(Position(text, 0.0), show_probabilities=True)
+    output = show_tokens(Position(text, 0.0), show_probabilities=True)
     assert output == f"\x1b[38;2;0;136;56m{shown}\x1b[0m\x1b[2m[1.00]\x1b[0m"
 
 
 def test_lines_stay() -> None:
     """The lines of a message stay lines."""
-    assert pretty("one\n\n  two").endswith("─\x1b[0m\none\n\n  two")
+    assert show_message("one\n\n  two").endswith("─\x1b[0m\none\n\n  two")
 
 
 def test_tokens_join_to_the_answer() -> None:
     """Without its colours the output is the text of the tokens, never wrapped."""
-    tokens = [Position(f"word{place} ", -0.1) for place in range(200)]
-    assert COLOR.sub("", pretty_tokens(*tokens)) == "".join(t.token for t in tokens)
-    assert pretty_tokens() == ""
+    tokens = [Position(f"word{number} ", -0.1) for number in range(200)]
+    assert COLOR.sub("", show_tokens(*tokens)) == "".join(t.token for t in tokens)
+    assert show_tokens() == ""
 
 
 def test_probabilities_stand_behind_their_tokens() -> None:
     """Each token is followed by its probability, or by a question mark."""
     tokens = (Position("Par", -0.03), Position("is", -2.0), Position("!"))
-    shown = pretty_tokens(*tokens, show_probabilities=True)
+    shown = show_tokens(*tokens, show_probabilities=True)
     assert COLOR.sub("", shown) == "Par[0.97]is[0.14]![?]"
-    assert COLOR.sub("", pretty_tokens(*tokens)) == "Paris!"
+    assert COLOR.sub("", show_tokens(*tokens)) == "Paris!"
 
 
 @pytest.mark.parametrize(
@@ -143,13 +143,13 @@ def test_probabilities_stand_behind_their_tokens() -> None:
 )
 def test_color_of_a_probability(log_prob: float | None, code: str) -> None:
     """A certain token is green, an impossible one red, an unknown one dim."""
-    assert colors(pretty_tokens(Position("x", log_prob))) == [code]
+    assert color_codes(show_tokens(Position("x", log_prob))) == [code]
 
 
 def test_color_follows_the_probability() -> None:
     """A likelier token has less red and more green."""
-    shown = pretty_tokens(*(Position("x", -0.25 * n) for n in range(8)))
-    mixed = [tuple(map(int, code.split(";")[2:4])) for code in colors(shown)]
+    shown = show_tokens(*(Position("x", -0.25 * n) for n in range(8)))
+    mixed = [tuple(map(int, code.split(";")[2:4])) for code in color_codes(shown)]
     assert len(mixed) == 8
     assert [red for red, _ in mixed] == sorted({red for red, _ in mixed})
     assert [green for _, green in mixed] == sorted(
@@ -176,9 +176,9 @@ def test_environment_makes_no_difference(
     conversation = Conversation.from_prompts("one two three four five six")
     token = Position("Par", -0.5)
     monkeypatch.delenv(name, raising=False)
-    before = (conversation.to_pretty_string(), pretty_tokens(token))
+    before = (conversation.to_pretty_string(), show_tokens(token))
     monkeypatch.setenv(name, value)
-    assert (conversation.to_pretty_string(), pretty_tokens(token)) == before
+    assert (conversation.to_pretty_string(), show_tokens(token)) == before
 
 
 def test_pretty_string_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:

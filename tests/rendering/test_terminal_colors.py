@@ -1,3 +1,5 @@
+"""The colours of a probability on a terminal, and their contrast."""
+
 import math
 from itertools import pairwise
 from typing import cast
@@ -8,7 +10,7 @@ from limin import ConfigurationError
 from limin.rendering.palette import Palette
 from limin.rendering.terminal_colors import RGB, Colors, colors
 
-PROBS = [place / 999 for place in range(1000)]
+PROBS = [step / 999 for step in range(1000)]
 
 
 def luminance(color: RGB) -> float:
@@ -21,46 +23,47 @@ def luminance(color: RGB) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def contrast(one: RGB, other: RGB) -> float:
+def contrast(first: RGB, second: RGB) -> float:
     """Return the contrast ratio by WCAG 2.2."""
-    darker, lighter = sorted((luminance(one), luminance(other)))
+    darker, lighter = sorted((luminance(first), luminance(second)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
 def test_red_green_is_legible_on_black_and_on_white() -> None:
     """Every colour of red-green is legible on black and on white."""
     for prob in PROBS:
-        shown = colors(prob)
-        assert shown.foreground is not None
-        assert shown.background is None
-        assert contrast(shown.foreground, (0, 0, 0)) >= 4.5
-        assert contrast(shown.foreground, (255, 255, 255)) >= 4.5
+        pair = colors(prob)
+        assert pair.foreground is not None
+        assert pair.background is None
+        assert contrast(pair.foreground, (0, 0, 0)) >= 4.5
+        assert contrast(pair.foreground, (255, 255, 255)) >= 4.5
 
 
 def test_viridis_is_legible_on_its_own_background() -> None:
     """The text is black or white, by the better contrast with its background."""
     for prob in PROBS:
-        shown = colors(prob, "viridis")
-        assert shown.background is not None
-        assert shown.foreground in {(0, 0, 0), (255, 255, 255)}
-        found = contrast(shown.foreground, shown.background)
-        assert found >= 4.5
-        assert found >= contrast((0, 0, 0), shown.background) - 0.01
+        pair = colors(prob, "viridis")
+        assert pair.background is not None
+        assert pair.foreground in {(0, 0, 0), (255, 255, 255)}
+        ratio = contrast(pair.foreground, pair.background)
+        assert ratio >= 4.5
+        assert ratio >= contrast((0, 0, 0), pair.background) - 0.01
 
 
 def test_viridis_grows_brighter() -> None:
     """A likelier token has a brighter background, also in grey."""
-    behind = [colors(prob, "viridis").background or (0, 0, 0) for prob in PROBS[::10]]
-    assert all(luminance(one) < luminance(other) for one, other in pairwise(behind))
+    backgrounds = [colors(prob, "viridis").background or (0, 0, 0) for prob in PROBS[::10]]
+    assert all(luminance(low) < luminance(high) for low, high in pairwise(backgrounds))
 
 
 @pytest.mark.parametrize("palette", ["red-green", "viridis"])
 def test_colors_are_continuous(palette: Palette) -> None:
     """Similar probabilities have similar colours."""
-    found = [colors(prob, palette) for prob in PROBS]
-    accents = [one.background or one.foreground or (0, 0, 0) for one in found]
-    for one, other in pairwise(accents):
-        assert max(abs(a - b) for a, b in zip(one, other, strict=True)) <= 6
+    pairs = [colors(prob, palette) for prob in PROBS]
+    accents = [pair.background or pair.foreground or (0, 0, 0) for pair in pairs]
+    for accent, next_accent in pairwise(accents):
+        steps = zip(accent, next_accent, strict=True)
+        assert max(abs(low - high) for low, high in steps) <= 6
 
 
 @pytest.mark.parametrize(
