@@ -14,16 +14,18 @@ from limin.values.safe_text import escape_controls
 if TYPE_CHECKING:
     from limin.values.tokens import TokenLogProb
 
+# The stylesheet of a page has these two as well.
 NEWLINE = "⏎"
+EMPTY = "∅"
+
 _TAB = "⇥"
 
-# A middle dot would be a letter of some texts, and two columns wide on East Asian
+# A middle dot is a letter of some languages, and two columns wide on East Asian
 # terminals. The open box is only a symbol, and always one column wide.
 # Source: EastAsianWidth.txt of Unicode 16; NamesList.txt, U+2423 and U+237D.
 _SPACE = "␣"
 _NO_BREAK_SPACE = "⍽"
 
-_EMPTY = "⟨empty⟩"
 _DOTTED_CIRCLE = "◌"
 
 # A tab still moves to the next tab stop, so that columns stay columns.
@@ -41,12 +43,12 @@ def mark_lines_and_tabs(text: str) -> str:
 def show_on_one_line(text: str) -> str:
     """Return *text* on one line, with a symbol for each invisible character.
 
-    An empty text is `⟨empty⟩`.
+    An empty text is shown as `∅`.
     """
     # A combining character would otherwise join what stands before the text.
     starts_with_mark = unicodedata.category(text[:1] or " ").startswith("M")
     base = _DOTTED_CIRCLE if starts_with_mark else ""
-    return (base + escape_controls(text)).translate(_ON_ONE_LINE) or _EMPTY
+    return (base + escape_controls(text)).translate(_ON_ONE_LINE) or EMPTY
 
 
 def name_token(token: TokenLogProb) -> str:

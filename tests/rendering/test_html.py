@@ -326,7 +326,7 @@ def test_piece_of_several_tokens_is_shown_once() -> None:
     joined, empty = structure.descriptions
     assert joined.startswith("🗼\n2 tokens, together 47.24 %\n\n⟨F0 9F⟩\nprobability")
     assert "\n\n⟨97 BC⟩\n" in joined
-    assert empty.startswith("⟨empty⟩\n")
+    assert empty.startswith("∅\n")
     assert 'class="limin-unknown"' in page
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from limin.rendering.symbols import NEWLINE, name_token, show_on_one_line
+from limin.rendering.symbols import EMPTY, NEWLINE, name_token, show_on_one_line
 from limin.values.conversation import Conversation
 from limin.values.log_probs import LogProbs, Position
 from limin.values.tokens import TokenLogProb
@@ -22,7 +22,7 @@ from limin.values.tokens import TokenLogProb
         ("\\xf0", b" \xf0\x9f", "⟨20 F0 9F⟩"),
         ("\\x20", b" ", "␣"),
         ("<|end|>", b"", "<|end|>"),
-        ("", b"", "⟨empty⟩"),
+        ("", b"", "∅"),
     ],
 )
 def test_name_of_a_token(text: str, token_bytes: bytes | None, name: str) -> None:
@@ -48,7 +48,8 @@ def test_page_and_table_agree(token: str) -> None:
     assert f'aria-description="{html.escape(name)}\n' in log_probs.to_html()
 
 
-def test_stylesheet_marks_lines_alike() -> None:
-    """The mark of a line's end is the stylesheet's, and the same symbol."""
-    rule = f'.limin-tokens i::before {{ content: "{NEWLINE}";'
+@pytest.mark.parametrize(("element", "symbol"), [("i", NEWLINE), ("span:empty", EMPTY)])
+def test_stylesheet_has_the_same_symbols(element: str, symbol: str) -> None:
+    """Marks that are not copied with the text are drawn by the stylesheet."""
+    rule = f'.limin-tokens {element}::before {{ content: "{symbol}";'
     assert rule in Conversation().to_html()

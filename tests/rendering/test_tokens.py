@@ -155,7 +155,7 @@ def test_split_character_in_the_table() -> None:
 @pytest.mark.parametrize(
     ("token", "name"),
     [
-        ("", "⟨empty⟩"),
+        ("", "∅"),
         ("\u0301", "◌\u0301"),
         ("北京", "北京"),
         (" \t\n", "␣⇥⏎"),
