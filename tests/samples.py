@@ -35,7 +35,7 @@ _WARNING = ResponseWarning(
 
 
 def position(
-    token: str | bytes, prob: float | None, *others: tuple[str | bytes, float]
+    token: str | bytes, prob: float | None, *alternatives: tuple[str | bytes, float]
 ) -> Position:
     """Return one position; a token of bytes ends inside a character."""
 
@@ -46,8 +46,10 @@ def position(
         return Entry(text, log_prob, list(text.encode()))
 
     own = entry(token, prob)
-    entries = [own, *(entry(*other) for other in others)]
-    return Position(own.token, own.logprob, own.bytes, None, entries if others else None)
+    entries = [own, *(entry(*alternative) for alternative in alternatives)]
+    return Position(
+        own.token, own.logprob, own.bytes, None, entries if alternatives else None
+    )
 
 
 def tokens() -> tuple[Position, ...]:

@@ -42,19 +42,19 @@ class TokenTable(Table):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render as many columns as fit."""
-        shown = copy.copy(self)
-        shown.columns = [
+        narrowed = copy.copy(self)
+        narrowed.columns = [
             replace(column, _index=index)
             for index, column in enumerate(self._fitting_columns(options))
         ]
         if options.max_width < _NARROW:
-            shown.padding = (0, 1, 0, 0)
+            narrowed.padding = (0, 1, 0, 0)
             widths = dict(_NARROW_WIDTHS)
             if options.max_width < _LEAST_WIDTHS["rank"]:
                 widths["token"] = _NARROWEST_TOKEN
-            for column in shown.columns:
+            for column in narrowed.columns:
                 column.max_width = widths.get(str(column.header), column.max_width)
-        yield from Table.__rich_console__(shown, console, options)
+        yield from Table.__rich_console__(narrowed, console, options)
 
     def _fitting_columns(self, options: ConsoleOptions) -> list[Column]:
         return [

@@ -41,10 +41,10 @@ def colored(log_probs: LogProbs, palette: Palette, *, show_probabilities: bool) 
     for piece in log_probs.pieces():
         tokens = sampled[piece.first : piece.last + 1]
         prob = joint_prob(tokens)
-        shown = mark_lines_and_tabs(escape_controls(_text_to_show(piece, tokens)))
+        marked = mark_lines_and_tabs(escape_controls(_text_to_show(piece, tokens)))
         # The probability stands before a final line break, on the line of its token.
-        end = "\n" if show_probabilities and shown.endswith("\n") else ""
-        text.append(shown.removesuffix(end), style=token_style(prob, palette))
+        end = "\n" if show_probabilities and marked.endswith("\n") else ""
+        text.append(marked.removesuffix(end), style=token_style(prob, palette))
         if show_probabilities:
             text.append(format_bracketed(prob), style="dim")
         text.append(end)

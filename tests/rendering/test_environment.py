@@ -110,10 +110,10 @@ def test_no_stdout_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_argument_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """True always gives colours, and False never does."""
     monkeypatch.setenv("NO_COLOR", "1")
-    assert all("\x1b[" in shown for shown in strings(color=True))
+    assert all("\x1b[" in text for text in strings(color=True))
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert all("\x1b" not in shown for shown in strings(color=False))
+    assert all("\x1b" not in text for text in strings(color=False))
 
 
 @pytest.mark.parametrize("width", [40, 200])
@@ -124,9 +124,9 @@ def test_pipe_gets_no_escape(name: str, environment: dict[str, str], width: int)
     file = io.StringIO()
     console = Console(file=file, width=width, force_jupyter=False, _environ=environment)
     console.print(SAMPLES[name]())
-    shown = file.getvalue()
-    assert "\x1b" not in shown
-    assert all(len(line.rstrip()) <= width for line in shown.splitlines())
+    text = file.getvalue()
+    assert "\x1b" not in text
+    assert all(len(line.rstrip()) <= width for line in text.splitlines())
 
 
 def test_no_column_is_too_narrow() -> None:

@@ -19,12 +19,12 @@ WIDTHS = [40, 80, 200]
 def test_looks_as_it_did(name: str, width: int) -> None:
     """The output stays as it was when somebody last looked at it."""
     path = GOLDEN / f"{name}-{width}.txt"
-    shown = terminal.to_string(SAMPLES[name](), width=width, color=True) + "\n"
+    text = terminal.to_string(SAMPLES[name](), width=width, color=True) + "\n"
     if os.environ.get("LIMIN_WRITE_GOLDEN"):
         path.parent.mkdir(exist_ok=True)
-        path.write_text(shown, encoding="utf-8", newline="\n")
+        path.write_text(text, encoding="utf-8", newline="\n")
         pytest.fail(f"wrote {path.name}: look at it, and run without LIMIN_WRITE_GOLDEN")
-    assert shown == path.read_text(encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
 
 
 def test_no_file_is_left_over() -> None:

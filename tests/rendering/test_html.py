@@ -126,9 +126,9 @@ def test_text_is_never_markup(text: str) -> None:
             fill_with(harmless).conversation.to_html(),
         ),
     )
-    for shown, expected in pairs:
-        assert Structure(shown).items == Structure(expected).items
-        assert shown.encode()
+    for page, expected in pairs:
+        assert Structure(page).items == Structure(expected).items
+        assert page.encode()
 
 
 def test_page_needs_and_runs_nothing() -> None:
@@ -168,7 +168,7 @@ def test_conversation() -> None:
 
 def test_completion_shows_all_facts() -> None:
     """Question, reasoning, answer and facts are shown."""
-    shown = read_text(
+    text = read_text(
         make_completion(
             Choice(
                 message="four",
@@ -187,7 +187,7 @@ def test_completion_shows_all_facts() -> None:
             ),
         )
     )
-    assert shown == (
+    assert text == (
         "QuestionWhat is 2 + 2?UserWhat is\n2 + 2?AnswerReasoning2 + 2four"
         "Modelmserved bym-2Finish reasonstop (eos)Prompt tokens1,200Cached0"
         "Answer tokens7Reasoning5Total1,207Time2.25 sSpeed3.1 tokens/s"
@@ -207,8 +207,8 @@ def test_completion_leaves_out_unknown_facts() -> None:
 def test_several_choices() -> None:
     """Each answer has its number, its finish reason and its refusal."""
     first = Choice(refusal="I will not.", finish_reason="stop")
-    shown = read_text(make_completion(first, Choice(message="I will.", index=1)))
-    assert shown == (
+    text = read_text(make_completion(first, Choice(message="I will.", index=1)))
+    assert text == (
         "QuestionhiUserhiAnswer 1RefusalI will not.Finish reasonstop"
         "Answer 2I will.ModelmTime2.25 s"
     )
@@ -217,27 +217,27 @@ def test_several_choices() -> None:
 def test_answer_is_its_tokens() -> None:
     """Tokens that spell the answer are shown instead of it."""
     tokens = make_log_probs(Position("fo", -0.5), Position("ur", -0.5))
-    shown = read_text(make_completion(Choice(message="four", log_probs=tokens)))
+    text = read_text(make_completion(Choice(message="four", log_probs=tokens)))
     assert (
         "2 tokensperplexity 1.649log probability \N{MINUS SIGN}1.000improbablecertainfour"
-        in shown
+        in text
     )
-    assert shown.count("four") == 1
+    assert text.count("four") == 1
 
 
 def test_tokens_beside_the_answer_are_folded() -> None:
     """Reasoning and end tokens are folded; white space that the server stripped is not."""
     texts = ("<think>", "4", "</think>", " ", "fo", "ur ", "<|4|>")
     tokens = make_log_probs(*(Position(text, -0.5) for text in texts))
-    shown = read_text(make_completion(Choice(message="four", log_probs=tokens)))
-    assert "certainfour Tokens beside the answer<think>4</think> <|4|>" in shown
+    text = read_text(make_completion(Choice(message="four", log_probs=tokens)))
+    assert "certainfour Tokens beside the answer<think>4</think> <|4|>" in text
 
 
 def test_empty_refusal_and_reasoning_are_not_shown() -> None:
     """An empty refusal and blank reasoning are not shown; some servers always send them."""
-    shown = read_text(make_completion(Choice(message="4", refusal="", reasoning=" \n")))
-    assert "Refusal" not in shown
-    assert "Reasoning" not in shown
+    text = read_text(make_completion(Choice(message="4", refusal="", reasoning=" \n")))
+    assert "Refusal" not in text
+    assert "Reasoning" not in text
 
 
 def test_attempts_are_counted() -> None:
@@ -257,18 +257,16 @@ def test_long_name_of_a_token_is_cut() -> None:
 @pytest.mark.parametrize("log_prob", [None, math.nan])
 def test_unknown_probability(log_prob: float | None) -> None:
     """An unknown probability has its own look, and no number."""
-    shown = make_log_probs(Position("x", log_prob)).to_html()
-    assert 'class="limin-unknown"' in shown
-    assert "nan" not in Structure(shown).descriptions[0].replace("nats", "").split("log")[0]
+    page = make_log_probs(Position("x", log_prob)).to_html()
+    assert 'class="limin-unknown"' in page
+    assert "nan" not in Structure(page).descriptions[0].replace("nats", "").split("log")[0]
 
 
 def test_tokens_that_do_not_join_to_the_answer() -> None:
     """If the tokens do not spell the answer, both are shown."""
     tokens = make_log_probs(Position("five", None))
-    shown = read_text(make_completion(Choice(message="four", log_probs=tokens)))
-    assert (
-        "fourTokens, which do not join to the answer1 tokenimprobablecertainfive" in shown
-    )
+    text = read_text(make_completion(Choice(message="four", log_probs=tokens)))
+    assert "fourTokens, which do not join to the answer1 tokenimprobablecertainfive" in text
 
 
 def test_no_tokens() -> None:
@@ -281,8 +279,8 @@ def test_no_tokens() -> None:
 def test_warnings_are_shown() -> None:
     """The warnings stand under the answer."""
     warning = ResponseWarning(WarningCode.BODY_MENDED, "$.x", "expected a, found b", 3)
-    shown = read_text(make_completion(Choice(message="four"), body_warnings=(warning,)))
-    assert "Warningsexpected a, found b (at `$.x` and 2 more; body-mended)" in shown
+    text = read_text(make_completion(Choice(message="four"), body_warnings=(warning,)))
+    assert "Warningsexpected a, found b (at `$.x` and 2 more; body-mended)" in text
 
 
 def test_hover_shows_the_alternatives() -> None:

@@ -129,9 +129,9 @@ def print_to_string(value: RenderableType, *, color: bool) -> str:
     return screen.file.getvalue()
 
 
-def assert_harmless(shown: str, *, color: bool = True) -> None:
+def assert_harmless(text: str, *, color: bool = True) -> None:
     """Check that a terminal obeys nothing in *text* but colours and line breaks."""
-    assert ACTING.search(COLOR.sub("", shown) if color else shown) is None
+    assert ACTING.search(COLOR.sub("", text) if color else text) is None
 
 
 @settings(max_examples=40)  # each renders everything twice
@@ -154,7 +154,7 @@ def test_nothing_from_outside_acts(text: str, alternative: str) -> None:
             *make_errors(text, answer),
         ):
             assert_harmless(print_to_string(value, color=color), color=color)
-        for shown in (
+        for output in (
             conversation.to_pretty_string(width=20, color=color),
             answer.to_pretty_string(width=20, color=color),
             answer.to_pretty_log_probs_string(color=color),
@@ -162,7 +162,7 @@ def test_nothing_from_outside_acts(text: str, alternative: str) -> None:
                 show_probabilities=True, color=color, palette="viridis", width=20
             ),
         ):
-            assert_harmless(shown, color=color)
+            assert_harmless(output, color=color)
 
 
 @given(text=HOSTILE)

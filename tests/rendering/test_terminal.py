@@ -58,8 +58,8 @@ def color_codes(text: str) -> list[str]:
 )
 def test_role_has_its_color(role: Role, code: int) -> None:
     """A rule with the role's name, in the role's colour, stands over each message."""
-    shown = show_message("the text", role)
-    *_, rule, text = shown.split("\n")
+    output = show_message("the text", role)
+    *_, rule, text = output.split("\n")
     assert rule.startswith(f"\x1b[1;{code}m{role}\x1b[0m \x1b[{code}m──")
     assert len(COLOR.sub("", rule)) == 80
     assert text == "the text"
@@ -77,8 +77,8 @@ def test_conversation_of_two() -> None:
 def test_rules_are_whole_at_any_width(width: int) -> None:
     """Each turn has its rule on every screen, and no line is wider than the screen."""
     messages = [Message("developer", "long " * 99), Message("user", "北京" * 99)]
-    shown = Conversation([*messages, Message("assistant", "w" * 999)])
-    lines = shown.to_pretty_string(width=width).split("\n")
+    conversation = Conversation([*messages, Message("assistant", "w" * 999)])
+    lines = conversation.to_pretty_string(width=width).split("\n")
     rules = [line for line in lines if "─" in line]
     assert [COLOR.findall(rule)[0] for rule in rules] == [
         "\x1b[1;35m",
@@ -94,20 +94,20 @@ def test_empty_conversation() -> None:
     assert COLOR.sub("", Conversation().to_pretty_string()).strip() == ""
 
 
-@pytest.mark.parametrize(("text", "shown"), HOSTILE)
-def test_hostile_message_is_shown(text: str, shown: str) -> None:
+@pytest.mark.parametrize(("text", "visible"), HOSTILE)
+def test_hostile_message_is_shown(text: str, visible: str) -> None:
     """All text of a message is seen, and neither the terminal nor rich obeys it."""
     output = show_message(f"a{text}b")
-    assert f"a{shown}b" in output
+    assert f"a{visible}b" in output
     assert color_codes(output) == ["1;36", "36"]
     assert "\x1b" not in COLOR.sub("", output)
 
 
-@pytest.mark.parametrize(("text", "shown"), HOSTILE)
-def test_hostile_token_is_shown(text: str, shown: str) -> None:
+@pytest.mark.parametrize(("text", "visible"), HOSTILE)
+def test_hostile_token_is_shown(text: str, visible: str) -> None:
     """All text of a token is seen, and neither the terminal nor rich obeys it."""
     output = show_tokens(Position(text, 0.0), show_probabilities=True)
-    assert output == f"\x1b[38;2;0;136;56m{shown}\x1b[0m\x1b[2m[1.00]\x1b[0m"
+    assert output == f"\x1b[38;2;0;136;56m{visible}\x1b[0m\x1b[2m[1.00]\x1b[0m"
 
 
 def test_lines_stay() -> None:
@@ -125,8 +125,8 @@ def test_tokens_join_to_the_answer() -> None:
 def test_probabilities_stand_behind_their_tokens() -> None:
     """Each token is followed by its probability, or by a question mark."""
     tokens = (Position("Par", -0.03), Position("is", -2.0), Position("!"))
-    shown = show_tokens(*tokens, show_probabilities=True)
-    assert COLOR.sub("", shown) == "Par[0.97]is[0.14]![?]"
+    output = show_tokens(*tokens, show_probabilities=True)
+    assert COLOR.sub("", output) == "Par[0.97]is[0.14]![?]"
     assert COLOR.sub("", show_tokens(*tokens)) == "Paris!"
 
 
@@ -148,8 +148,8 @@ def test_color_of_a_probability(log_prob: float | None, code: str) -> None:
 
 def test_color_follows_the_probability() -> None:
     """A likelier token has less red and more green."""
-    shown = show_tokens(*(Position("x", -0.25 * n) for n in range(8)))
-    mixed = [tuple(map(int, code.split(";")[2:4])) for code in color_codes(shown)]
+    output = show_tokens(*(Position("x", -0.25 * n) for n in range(8)))
+    mixed = [tuple(map(int, code.split(";")[2:4])) for code in color_codes(output)]
     assert len(mixed) == 8
     assert [red for red, _ in mixed] == sorted({red for red, _ in mixed})
     assert [green for _, green in mixed] == sorted(

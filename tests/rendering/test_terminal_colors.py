@@ -67,7 +67,7 @@ def test_colors_are_continuous(palette: Palette) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prob", "palette", "shown"),
+    ("prob", "palette", "expected"),
     [
         (0.0, "red-green", Colors((224, 45, 45))),
         (1.0, "red-green", Colors((0, 136, 56))),
@@ -83,10 +83,10 @@ def test_colors_are_continuous(palette: Palette) -> None:
     ],
 )
 def test_colors_of_a_probability(
-    prob: float | None, palette: Palette, shown: Colors
+    prob: float | None, palette: Palette, expected: Colors
 ) -> None:
     """The colours end at 0 and 1, and an unknown probability has none."""
-    assert colors(prob, palette) == shown
+    assert colors(prob, palette) == expected
 
 
 def test_unknown_palette_is_refused() -> None:
