@@ -39,8 +39,14 @@ RENDERING = "limin.rendering"
 # only one that goes up, and the only one in a cycle.
 DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 
-# Imports inside functions; hashlib loads OpenSSL, which only checkpoints need.
-LATE_IMPORTS = {DOOR, ("limin.checkpoint.line", "digest", "hashlib")}
+# Imports inside functions. hashlib loads OpenSSL, which only checkpoints need, and
+# the transport loads httpx, which is needed by the first client.
+LATE_IMPORTS = {
+    DOOR,
+    ("limin.checkpoint.line", "digest", "hashlib"),
+    ("limin.client", "Client.__init__", "limin.transport.http"),
+    ("limin", "__getattr__", "limin.transport.async_http"),
+}
 
 # Types from a floor above, only for annotations.
 TYPES_FROM_ABOVE = {
@@ -315,14 +321,14 @@ def test_environment_is_read_in_three_places() -> None:
 
 
 def test_import_is_light() -> None:
-    """`import limin` loads no event loop, no terminal, and no local model."""
+    """`import limin` loads no httpx, no event loop, no terminal, and no local model."""
     program = "import sys, limin; print(*sorted(sys.modules), sep='\\n')"
     done = subprocess.run(  # noqa: S603 (our own Python, and our own program)
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     loaded = set(done.stdout.split())
     assert "limin.client" in loaded
-    heavy = {"rich", RENDERING, "limin.local", "xllamacpp", "trio", "asyncio"}
+    heavy = {"httpx", "rich", RENDERING, "limin.local", "xllamacpp", "trio", "asyncio"}
     assert heavy & loaded == set()
 
 

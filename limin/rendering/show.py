@@ -56,7 +56,7 @@ def renderable(
         case TextCompletion():
             return completions.completion(value, palette)
         case LogProbs():
-            return tokens.coloured(value, palette, show_probabilities=show_probabilities)
+            return tokens.colored(value, palette, show_probabilities=show_probabilities)
         case _:
             raise _unknown(value)
 

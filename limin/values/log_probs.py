@@ -257,7 +257,7 @@ class LogProbs(Sequence[TokenPosition], NotebookDisplayed):
 
         The columns are token, probability, rank, entropy in nats, and the server's
         alternatives, with the sampled token in bold. `≥4` means that only a bound of
-        the rank is known. White space is shown as `·`, `⏎` and `⇥`. A token that ends
+        the rank is known. White space is shown as `␣`, `⏎` and `⇥`. A token that ends
         inside a character is shown by its bytes, after the character if it is its
         first. Below 60 columns the entropy is left out, below 48 the rank.
 
