@@ -185,7 +185,10 @@ class StreamedAnswer:
             for event in events:
                 if assembly.is_done:
                     break
-                assembly.add(event, self._ready)
+                update = assembly.feed(event)
+                self._ready += update.deltas
+                if update.error is not None:
+                    raise update.error
         finally:
             for delta in self._ready:
                 self._times.note(seconds, delta)

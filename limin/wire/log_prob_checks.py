@@ -14,7 +14,7 @@ import attrs
 from limin.values.log_probs import utf8_bytes
 from limin.values.tokens import ROUNDING, are_same
 from limin.values.warnings import WarningCode
-from limin.wire.log_probs import Notes
+from limin.wire.notes import Notes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from limin.values.log_probs import Entry, Position
-from limin.values.warnings import ResponseWarning, WarningCode
+from limin.values.warnings import WarningCode
 from limin.wire import schema, untyped
+from limin.wire.notes import Notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,26 +37,6 @@ _TOKEN_ID = re.compile(r"token_id:(\d{1,18})")
 _LONGEST_ID = 18
 
 _REPLACEMENT = "\ufffd"
-
-
-class Notes:
-    """What was odd, one warning for each kind: at how many places, and the first."""
-
-    def __init__(self) -> None:
-        """Nothing is odd yet."""
-        self._found: dict[tuple[WarningCode, str], tuple[str, int]] = {}
-
-    def add(self, code: WarningCode, path: str, problem: str) -> None:
-        """Note *problem* at *path*."""
-        first, count = self._found.get((code, problem), (path, 0))
-        self._found[code, problem] = first, count + 1
-
-    def warnings(self) -> tuple[ResponseWarning, ...]:
-        """One for each kind."""
-        return tuple(
-            ResponseWarning(code, path, problem, count)
-            for (code, problem), (path, count) in self._found.items()
-        )
 
 
 def read_positions(

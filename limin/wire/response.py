@@ -175,7 +175,9 @@ def _reasoning(message: schema.Message) -> tuple[str | None, ReasoningSource | N
     told = lenient.join_reasoning(details) if has_value(details) else None
     if told:
         return told, "reasoning_details"
-    return message.thinking, "content" if message.thinking else None
+    if isinstance(message, lenient.ThinkingMessage):
+        return message.thinking, "content"
+    return None, None
 
 
 def _log_probs(

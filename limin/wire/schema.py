@@ -55,14 +55,13 @@ class LogProbs(msgspec.Struct, gc=False):
 
 
 class Message(msgspec.Struct, gc=False):
-    """`choices[].message`; `thinking` is that of content parts, and on no wire."""
+    """`choices[].message`."""
 
     content: str | None = None
     refusal: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
     reasoning_details: msgspec.Raw = msgspec.Raw()
-    thinking: str | None = msgspec.field(default=None, name="(thinking)")
 
 
 class Choice(msgspec.Struct, gc=False):

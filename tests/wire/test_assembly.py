@@ -5,6 +5,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import msgspec
 import pytest
 from builders import TIMING, body_of, capture, captures, read
 from hypothesis import example, given
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 
 from limin.errors import (
     ContextLengthError,
-    LiminError,
     RateLimitError,
     ResponseError,
     ServerError,
@@ -45,13 +45,20 @@ def question_of(name: str | None = None, **asked: Any) -> ReadingContext:
     )
 
 
+def data_of(chunk: object) -> bytes:
+    """The data of an event: bytes as they are, other values as JSON."""
+    return chunk if isinstance(chunk, bytes) else json.dumps(chunk).encode()
+
+
 def assembly_of(*chunks: object, **asked: Any) -> tuple[Assembly, list[Delta]]:
     """What *chunks* assemble to: bytes as they are, other values as JSON."""
     assembly = Assembly(question_of(**asked), HttpResponse(200, {}, b""))
     deltas: list[Delta] = []
     for chunk in chunks:
-        data = chunk if isinstance(chunk, bytes) else json.dumps(chunk).encode()
-        assembly.add(data, deltas)
+        update = assembly.feed(data_of(chunk))
+        deltas += update.deltas
+        if update.error is not None:
+            raise update.error
     return assembly, deltas
 
 
@@ -193,7 +200,7 @@ def through(name: str, size: int) -> tuple[Assembly, list[Delta]]:
     events = [event for piece in pieces for event in decoder.feed(piece)]
     deltas: list[Delta] = []
     for event in events:
-        assembly.add(event, deltas)
+        deltas += assembly.feed(event).deltas
     assert decoder.finish() == []
     return assembly, deltas
 
@@ -261,13 +268,9 @@ def test_nothing_yet_is_an_empty_completion() -> None:
     assembly, deltas = assembly_of()
     assert deltas == []
     assert not assembly.is_finished
-    completion = assembly.completion(TIMING, "request")
+    completion = assembly.completion(TIMING)
     assert (completion.message, len(completion.choices)) == ("", 1)
-    assert (completion.id, completion.usage, completion.request_id) == (
-        None,
-        None,
-        "request",
-    )
+    assert (completion.id, completion.usage, completion.request_id) == (None, None, None)
 
 
 @pytest.mark.parametrize("blank", [b"", b" ", b"\n\t"])
@@ -453,6 +456,35 @@ def test_fields_that_limin_does_not_know_are_in_the_body() -> None:
     assert raw["choices"][0]["stop_reason"] == 7
     assert "token_ids" not in raw["choices"][0]
     assert raw["timings"] == {"predicted_n": 2}
+    raw = completion_of(*chunks, b"", b"[DONE]").raw
+    assert raw["timings"] == {"predicted_n": 2}
+
+
+def test_index_of_thousands_of_digits() -> None:
+    """The position counts, and the unknown fields of the choice are kept."""
+    chunk = b'{"choices":[{"index":%b,"delta":{},"finish_reason":"stop","stop_reason":7}]}'
+    raw: Any = completion_of(chunk % (b"9" * 5000)).raw
+    assert (raw["choices"][0]["index"], raw["choices"][0]["stop_reason"]) == (0, 7)
+
+
+def test_event_that_finishes_many_choices_is_read_once_for_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Time grows with the size of an event, not with its square."""
+    decoded: list[bytes] = []
+
+    def decode(data: bytes) -> dict[str, msgspec.Raw]:
+        decoded.append(data)
+        return msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+
+    monkeypatch.setattr("limin.wire.assembly._decode_fields", decode)
+    choices = [
+        {"index": n, "delta": {"content": "a"}, "finish_reason": "stop", "stop_reason": n}
+        for n in range(1024)
+    ]
+    raw: Any = completion_of({"choices": choices}, chunk_of({})).raw
+    assert [choice["stop_reason"] for choice in raw["choices"]] == list(range(1024))
+    assert len(decoded) == 2
 
 
 @pytest.mark.parametrize("odd", [{}, {"id": 5}])
@@ -476,21 +508,19 @@ def test_message_or_text_in_the_place_of_a_delta(
 def test_more_choices_than_anybody_asks_for(odd: dict[str, Any]) -> None:
     """Each costs more than the bytes that name it: a bomb is refused early."""
     choices = [{"index": n, "delta": {"content": "a"}} for n in range(1025)]
-    deltas: list[Delta] = []
-    assembly, _ = assembly_of()
-    with pytest.raises(ResponseError, match="at most 1024 choices"):
-        assembly.add(json.dumps({"choices": choices, **odd}).encode(), deltas)
-    assert len(deltas) == 1024
+    update = assembly_of()[0].feed(data_of({"choices": choices, **odd}))
+    assert isinstance(update.error, ResponseError)
+    assert "at most 1024 choices" in str(update.error)
+    assert len(update.deltas) == 1024
 
 
 def test_text_beside_an_error_is_handed_over() -> None:
     """What the partial completion holds was told."""
     chunk = chunk_of({"content": "last words"}, finish_reason="error")
-    deltas: list[Delta] = []
     assembly, _ = assembly_of()
-    with pytest.raises(StatusError):
-        assembly.add(json.dumps({**chunk, "error": {"message": "no"}}).encode(), deltas)
-    assert deltas == [Delta("last words")]
+    update = assembly.feed(data_of({**chunk, "error": {"message": "no"}}))
+    assert isinstance(update.error, StatusError)
+    assert update.deltas == [Delta("last words")]
     assert assembly.completion(TIMING).message == "last words"
 
 
@@ -499,12 +529,11 @@ def test_choices_that_were_asked_for_are_waited_for(*, is_done: bool) -> None:
     """Unless the server says that it has done."""
     question = attrs.evolve(question_of(), n_choices=2)
     assembly = Assembly(question, HttpResponse(200, {}, b""))
-    deltas: list[Delta] = []
     usage = {"completion_tokens": 1}
     chunk = {**chunk_of({"content": "a"}, finish_reason="stop"), "usage": usage}
-    assembly.add(json.dumps(chunk).encode(), deltas)
+    assembly.feed(data_of(chunk))
     if is_done:
-        assembly.add(b"[DONE]", deltas)
+        assembly.feed(b"[DONE]")
     assert assembly.is_finished is is_done
     assert assembly.is_whole is is_done
 
@@ -521,7 +550,7 @@ def test_c12_choices_come_interleaved() -> None:
     ]:
         assert not assembly.is_finished
         chunk = chunk_of({"content": text}, index=index, finish_reason=reason)
-        assembly.add(json.dumps(chunk).encode(), deltas)
+        deltas += assembly.feed(data_of(chunk)).deltas
     assert [delta.choice for delta in deltas] == [1, 0, 1, 0]
     assert assembly.is_finished
     choices = assembly.completion(TIMING).choices
@@ -598,13 +627,14 @@ def test_c13_errors_in_mid_stream_are_raised(shape: str) -> None:
     """Every shape of error is one, and the text before it is kept."""
     error, kind, words = C13[shape]
     assembly, _ = assembly_of(chunk_of({"content": "partial"}))
-    data = error if isinstance(error, bytes) else json.dumps(error).encode()
-    with pytest.raises(kind, match=words) as caught:
-        assembly.add(data, [])
-    assert caught.value.status == 200
-    assert caught.value.body == data
-    assert type(caught.value.body) is bytes
-    assembly.add(b"[DONE]", [])
+    data = data_of(error)
+    caught = assembly.feed(data).error
+    assert isinstance(caught, kind)
+    assert words in str(caught)
+    assert caught.status == 200
+    assert caught.body == data
+    assert type(caught.body) is bytes
+    assembly.feed(b"[DONE]")
     assert assembly.completion(TIMING).message == "partial"
 
 
@@ -645,9 +675,9 @@ def test_chunk_nested_almost_too_deeply(monkeypatch: pytest.MonkeyPatch) -> None
     def dumps(_: object) -> str:
         raise RecursionError
 
-    monkeypatch.setattr("limin.wire.assembly.json.dumps", dumps)
+    monkeypatch.setattr("limin.wire.untyped.json.dumps", dumps)
     with pytest.raises(ResponseError, match="nested too deeply"):
-        assembly_of(b'{"x":NaN}')
+        assembly_of(b'{"usage":NaN}')
 
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
@@ -765,12 +795,9 @@ def test_random_chunks_raise_limins_errors_alone(chunks: list[bytes]) -> None:
     """Whatever comes, what was read before it can be looked at."""
     assembly = Assembly(question_of(asks_log_probs=True), HttpResponse(200, {}, b""))
     for chunk, event in zip(chunks, cycle([bytes, bytes, ErrorEvent]), strict=False):
-        deltas: list[Delta] = []
-        try:
-            assembly.add(event(chunk), deltas)
-        except LiminError as error:
-            assert str(error)  # noqa: PT017 (any other exception is what fails)
-        assert all(len(list(delta.log_probs or ())) >= 0 for delta in deltas)
+        update = assembly.feed(event(chunk))
+        assert update.error is None or str(update.error)
+        assert all(len(list(delta.log_probs or ())) >= 0 for delta in update.deltas)
     completion = assembly.completion(TIMING)
     assert all(str(warning) for warning in completion.warnings)
     assert completion.raw
