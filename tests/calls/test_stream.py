@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,8 +11,6 @@ import httpx
 import httpx2
 import pytest
 from builders import TIMING, body_of, capture, read_capture
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from loopback import http
 from streaming import (
     CHUNKED,
@@ -45,7 +42,7 @@ from limin.wire.http import HttpResponse
 from limin.wire.response import ReadingContext
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
     from types import ModuleType
 
 PARTIAL = (ROLE, text_of("Hel"), text_of("lo"))
@@ -171,83 +168,56 @@ async def test_captured_stream_with_log_probs(server_name: str) -> None:
 class Pieces:
     """A body that comes in pieces, from no network."""
 
-    def __init__(self, pieces: Sequence[bytes], content_type: str) -> None:
-        self._pieces = [piece for piece in pieces if piece]
-        self.head = HttpResponse(200, {"content-type": content_type}, b"")
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = [*pieces]
+        self.head = HttpResponse(200, {"content-type": "text/event-stream"}, b"")
 
     async def receive(self) -> bytes:
-        return self._pieces.pop(0) if self._pieces else b""
+        return self.pieces.pop(0) if self.pieces else b""
 
     async def aclose(self) -> None:
         """Nothing is open."""
 
 
-def assembled(
-    *pieces: bytes, content_type: str = "text/event-stream"
-) -> tuple[list[Delta], str, limin.TextCompletion]:
-    """The deltas of a body that comes in *pieces*, how it ended, and what it was."""
-
-    async def read() -> tuple[list[Delta], str, limin.TextCompletion]:
-        attempts = Attempts()
-        attempts.begin()
-        question = ReadingContext(conversation=Conversation.from_prompts("hi"), model="m")
-        patience = Deadlines(None, float("inf"), None)
-        coming = StreamedAnswer(
-            Pieces(pieces, content_type),
-            question,
-            attempts,
-            patience,
-            on_finish=lambda _: None,
-            on_failure=lambda _: None,
-        )
-        deltas: list[Delta] = []
-        try:
-            while more := await coming.more():
-                deltas += more
-        except StreamError as error:
-            return deltas, error.reason, attrs.evolve(error.partial, timing=TIMING)
-        return deltas, "", attrs.evolve(coming.completion, timing=TIMING)
-
-    return anyio.run(read)
+def answer_of(*pieces: bytes) -> StreamedAnswer:
+    """The answer in a body of *pieces*, without a deadline."""
+    attempts = Attempts()
+    attempts.begin()
+    context = ReadingContext(conversation=Conversation.from_prompts("hi"), model="m")
+    return StreamedAnswer(
+        Pieces(*pieces),
+        context,
+        attempts,
+        Deadlines(None, float("inf"), None),
+        on_finish=lambda _: None,
+        on_failure=lambda _: None,
+    )
 
 
-def at(body: bytes, cuts: list[int]) -> list[bytes]:
-    """*body*, cut at the places *cuts*."""
-    ends = sorted({min(cut, len(body)) for cut in cuts} | {0, len(body)})
-    return [body[start:end] for start, end in pairwise(ends)]
+async def test_bytes_after_the_end_are_read_and_dropped() -> None:
+    """So that the connection may be used again."""
+    answer = answer_of(b"".join(HELLO), b"data: {oops\n\n", b"more")
+    while await answer.more():
+        pass
+    assert answer.completion.message == "Hello"
+    assert answer._response.pieces == []  # type: ignore[attr-defined]  # Pieces has them
 
 
-BODIES = {
-    "whole": b"".join(HELLO),
-    "comments": b": hi\r\n\r\n" + b"".join(HELLO).replace(b"\n", b"\r\n"),
-    "unfinished": b"".join(PARTIAL),
-    "garbage": b"".join(PARTIAL) + b"data: {oops\n\n" + b"".join(HELLO),
-    "error": b"".join(PARTIAL) + event_of({"error": {"message": "no"}}) + DONE,
-    "several choices": b"".join(
-        event_of(chunk_of({"content": text}, index=index))
-        for text, index in [("a", 1), ("ü", 0), ("b\u2028", 1)]
-    ),
-    "done twice": b"".join(HELLO) + DONE + b"data: {oops\n\n",
-    "json": json.dumps(body_of("4 é", finish_reason="stop")).encode(),
-    "blank lines, then json": b"\n\n \n" + json.dumps(body_of("4")).encode(),
-    "nothing": b"",
-}
-
-
-@given(name=st.sampled_from(sorted(BODIES)), cuts=st.lists(st.integers(0, 700)))
-@example(name="whole", cuts=list(range(900)))
-@example(name="comments", cuts=list(range(900)))
-@example(name="garbage", cuts=list(range(900)))
-@example(name="error", cuts=list(range(900)))
-@example(name="done twice", cuts=list(range(900)))
-@example(name="several choices", cuts=list(range(900)))
-@example(name="json", cuts=list(range(900)))
-@example(name="blank lines, then json", cuts=list(range(900)))
-@settings(max_examples=60)
-def test_cuts_of_the_network_do_not_matter(name: str, cuts: list[int]) -> None:
-    """However the network cuts a stream, the same deltas come, and the same end."""
-    body = BODIES[name]
-    assert assembled(*at(body, cuts)) == assembled(body)
+async def test_finished_or_broken_answer_stays_so_when_it_is_closed() -> None:
+    """An open one becomes closed."""
+    finished, broken, closed = answer_of(*HELLO), answer_of(ROLE), answer_of(*HELLO)
+    assert closed.state == "open"
+    while await finished.more():
+        pass
+    with pytest.raises(StreamError):
+        await broken.more()
+    for answer in (finished, broken, closed):
+        await answer.aclose()
+    assert [answer.state for answer in (finished, broken, closed)] == [
+        "finished",
+        "broken",
+        "closed",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -623,33 +593,6 @@ async def test_server_that_ignores_the_wish_for_a_stream() -> None:
     )
     assert stream.completion.raw_bytes == body
     assert stream.completion.timing.time_to_first_token is None
-
-
-def test_each_choice_of_a_whole_answer_is_a_delta() -> None:
-    """With all that it says."""
-    choices = [
-        {"index": 1, "message": {"content": None, "refusal": "no"}},
-        {"index": 0, "message": {"content": "yes", "reasoning": "hm"}},
-    ]
-    body = json.dumps({"choices": choices}).encode()
-    deltas, _, _ = assembled(body, content_type="application/json")
-    assert deltas == [Delta(refusal="no", choice=1), Delta("yes", "hm")]
-
-
-@pytest.mark.parametrize("content_type", ["", "text/plain", "application/json"])
-@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf", b"\n\n", b": hi\n", b"id:1\n"])
-def test_stream_under_a_wrong_content_type(content_type: str, start: bytes) -> None:
-    """Events are events."""
-    deltas, reason, _ = assembled(start + b"".join(HELLO), content_type=content_type)
-    assert [delta.text for delta in deltas] == ["Hel", "lo", ""]
-    assert reason == ""
-
-
-@pytest.mark.parametrize("body", [b"<html>oops", b"", b"data", b"oops: 1\n\n", b"true"])
-def test_neither_a_stream_nor_an_answer(body: bytes) -> None:
-    """It is told as for an answer that was not streamed."""
-    with pytest.raises(limin.ResponseError):
-        assembled(*[body[n : n + 1] for n in range(len(body))], content_type="text/html")
 
 
 async def test_completion_is_the_same_by_streaming() -> None:
