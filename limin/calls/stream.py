@@ -221,11 +221,19 @@ class CompletionStream:
     def __init__(self, begin: Begin) -> None:
         """Make a stream that sends its request by *begin*, and sends nothing yet."""
         self._begin = begin
-        self._is_entered = False
+        self._state: Literal["not entered", "waiting", "entered", "broken"] = "not entered"
         self._answer: StreamedAnswer | None = None
         self._deltas: Iterator[Delta] = iter(())  # Those that are not handed over yet.
         self._texts: dict[int, list[str]] = {}
+        self._n_deltas = 0
         self._stack = AsyncExitStack()
+
+    def __repr__(self) -> str:
+        if self._state == "not entered":
+            return "<limin.CompletionStream: not entered>"
+        deltas = "1 delta" if self._n_deltas == 1 else f"{self._n_deltas} deltas"
+        state = self._state if self._answer is None else self._answer.state
+        return f"<limin.CompletionStream: {deltas}, {state}>"
 
     async def __aenter__(self) -> Self:
         """Send the request, and wait for the first delta.
@@ -233,15 +241,17 @@ class CompletionStream:
         Raises:
             LiminError: If none comes; its `attempts` hold each request.
         """
-        if self._is_entered:
+        if self._state != "not entered":
             problem = "a stream is entered once"
             raise RuntimeError(problem)
-        self._is_entered = True
+        self._state = "waiting"
         try:
             self._answer, deltas = await self._begin()
         except BaseException:
+            self._state = "broken"
             await self._stack.aclose()
             raise
+        self._state = "entered"
         self._stack.push_async_callback(self._answer.aclose)
         self._deltas = iter(deltas)
         return self
@@ -279,6 +289,7 @@ class CompletionStream:
                 raise StopAsyncIteration
             self._deltas = iter(deltas)
         self._texts.setdefault(delta.choice, []).append(delta.text)
+        self._n_deltas += 1
         return delta
 
     @property

@@ -749,6 +749,55 @@ async def test_stream_is_used_as_it_should_be() -> None:
             client.stream_text_completion("hi", **options)
 
 
+async def test_repr_shows_the_state_and_no_text() -> None:
+    """How many deltas were handed over, and whether more can come."""
+    go_on = anyio.Event()
+    steps = [CHUNKED, go_on, chunked(*HELLO[:2]), chunked(*HELLO[2:]) + LAST]
+    async with serve_scripts(steps) as server, Client(server.base_url) as client:
+        stream = client.stream_text_completion("hi")
+        assert repr(stream) == "<limin.CompletionStream: not entered>"
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stream.__aenter__)
+            await anyio.wait_all_tasks_blocked()
+            assert repr(stream) == "<limin.CompletionStream: 0 deltas, waiting>"
+            go_on.set()
+        await anext(stream)
+        assert repr(stream) == "<limin.CompletionStream: 1 delta, open>"
+        await stream.until_done()
+        await stream.__aexit__(None, None, None)
+    assert repr(stream) == "<limin.CompletionStream: 3 deltas, finished>"
+
+
+@pytest.mark.parametrize(
+    ("ending", "state"), [(CLOSE, "2 deltas, broken"), (WAIT, "2 deltas, closed")]
+)
+async def test_repr_of_a_stream_without_an_end(ending: str, state: str) -> None:
+    """An error broke it, or its reader left."""
+    async with (
+        serve_scripts([CHUNKED + chunked(*PARTIAL), ending]) as server,
+        client_of(server.base_url) as client,
+        client.stream_text_completion("hi") as stream,
+    ):
+        await anext(stream)
+        await anext(stream)
+        if ending == CLOSE:
+            with pytest.raises(StreamError):
+                await anext(stream)
+    assert repr(stream) == f"<limin.CompletionStream: {state}>"
+
+
+async def test_repr_of_a_stream_that_never_began() -> None:
+    """The error was raised where it was entered."""
+    async with (
+        serve_scripts([http(b"", "401 No")]) as server,
+        client_of(server.base_url) as client,
+    ):
+        stream = client.stream_text_completion("hi")
+        with pytest.raises(limin.AuthenticationError):
+            await stream.__aenter__()
+    assert repr(stream) == "<limin.CompletionStream: 0 deltas, broken>"
+
+
 async def test_option_that_leaves_out_what_a_server_refuses() -> None:
     """No usage is asked for then, and none is missed."""
     async with serve_scripts([streamed(*PARTIAL, FINISH)]) as server:
