@@ -161,10 +161,15 @@ class StatusError(LiminError):
 
     @property
     def effective_status(self) -> int:
-        """The status that the error body tells, where HTTP told of a success."""
-        told = self.code or ""
-        is_status = len(told) == 3 and told.isdecimal() and told[0] in "45"  # noqa: PLR2004
-        return int(told) if is_status and self.status < 300 else self.status  # noqa: PLR2004
+        """The status in the error body, where HTTP reported a success."""
+        return effective_status(self.status, self.code)
+
+
+def effective_status(status: int, code: str | None) -> int:
+    """Return *status*; if it is a success, the status that the body's *code* is."""
+    code = code or ""
+    is_status = len(code) == 3 and code.isdecimal() and code[0] in "45"  # noqa: PLR2004
+    return int(code) if is_status and status < 300 else status  # noqa: PLR2004
 
 
 class BadRequestError(StatusError):
