@@ -121,14 +121,15 @@ class Assembly:
         return self.is_finished and "usage" in self._fields
 
     def feed(self, data: bytes) -> Update:
-        """Add an event, and return what it adds to the answer.
-
-        Its error is a `StatusError` if the server reports one, and a `ResponseError`
-        if the event is no JSON object, its choices are no list, or there are more
-        choices than anybody requests.
+        """Add an event to the answer.
 
         Args:
             data: The data of the event.
+
+        Returns:
+            Its deltas, and its error: a `StatusError` if the server reports one, and a
+            `ResponseError` if the event is no JSON object, its choices are no list, or
+            there are more choices than anybody requests.
         """
         if isinstance(data, ErrorEvent):
             return Update([], self._status_error(data))
@@ -170,13 +171,14 @@ class Assembly:
         body["choices"] = [choice.body(index) for index, choice in parts]
         response = HttpResponse(200, self._head.headers, msgspec.json.encode(body))
         completion = read_completion(self._context, timing, response)
-        known = {(warning.path, warning.problem) for warning in completion.body_warnings}
+        warnings = completion.body_warnings
+        reported = {(warning.path, warning.problem) for warning in warnings}
         added = [
             warning
             for warning in self._notes.warnings()
-            if (warning.path.replace(".delta", ".message"), warning.problem) not in known
+            if (warning.path.replace(".delta", ".message"), warning.problem) not in reported
         ]
-        return attrs.evolve(completion, body_warnings=(*completion.body_warnings, *added))
+        return attrs.evolve(completion, body_warnings=(*warnings, *added))
 
     def _add_names(self, chunk: schema.Chunk) -> None:
         """Keep the first value of each name; those of Azure's first chunk are empty."""
@@ -277,7 +279,7 @@ class _ChoiceParts:
         self._deltas: list[schema.MessageDelta] = []
         self._thinking: list[str] = []
         self._details: list[msgspec.Raw] = []
-        self._calls: list[schema.MessageDelta] = []  # Deltas with calls of tools.
+        self._calls: list[schema.MessageDelta] = []  # Deltas with tool calls.
         self._log_probs: list[schema.LogProbs] = []
         self._finish_reason: str | None = None
         self._high_surrogate = ""
@@ -350,7 +352,7 @@ class _ChoiceParts:
         return None if reason == _ERROR else normalize_finish_reason(reason)
 
     def _add_calls(self, delta: schema.MessageDelta) -> bytes:
-        """Keep the calls of tools in *delta*, and return them as they came."""
+        """Keep the tool calls in *delta*, and return them as they came."""
         self._calls.append(delta)
         calls = filter(has_value, (delta.tool_calls, delta.function_call))
         return bytes(next(calls, b""))

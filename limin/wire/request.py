@@ -58,7 +58,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
             # The standard library's writer refuses NaN; msgspec's would send null.
             parameters = json.dumps(fields, allow_nan=False, separators=(",", ":"))
         except (TypeError, ValueError, RecursionError) as error:
-            problem = f"extra_body: expected what JSON can hold; {error}"
+            problem = f"extra_body: expected values that JSON can hold; {error}"
             raise ConfigurationError(problem) from None
         head = f'{parameters[:-1]},"messages":'.encode()
         top = fields.get("top_logprobs")

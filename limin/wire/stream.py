@@ -76,9 +76,11 @@ class AnswerReader:
         return self._assembly.is_whole
 
     def feed(self, data: bytes) -> Update:
-        """Read the next bytes, and return what they add to the answer.
+        """Read the next bytes.
 
-        Its error is one of those of `Assembly.feed`, or a `ResponseTooLargeError`.
+        Returns:
+            Their deltas, and their error: one of `Assembly.feed`, or a
+            `ResponseTooLargeError`.
         """
         if not self._are_events:
             self._body += data
@@ -92,13 +94,14 @@ class AnswerReader:
             return Update([], error)
 
     def finish(self, timing: Timing) -> Update:
-        """Read what is left when the body ends, and return what it adds to the answer.
-
-        Its error is one of those of `feed`; or, of a whole answer, one of those of
-        `read_completion`.
+        """Read the rest, at the end of the body.
 
         Args:
             timing: The timing of a whole answer.
+
+        Returns:
+            Its deltas, and its error: one of `feed`, or one of `read_completion` if the
+            answer is whole.
         """
         if self._are_events is None:
             self._read_start(b"", is_all=True)
