@@ -1,4 +1,4 @@
-"""Questions, answers and captures that several test files build on."""
+"""Requests, responses and captures for several test files."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _DATA = Path(__file__).parent / "data"
 
 
 def capture(name: str) -> dict[str, Any]:
-    """The captured exchange in `data/`*name*`.json`."""
+    """Return the captured exchange in `data/`*name*`.json`."""
     return dict(json.loads((_DATA / f"{name}.json").read_text(encoding="utf-8")))
 
 
 def captures() -> list[str]:
-    """The names of all captured exchanges."""
+    """Return the names of all captured exchanges."""
     return sorted(path.stem for path in _DATA.glob("*.json"))
 
 
 def answer(
     body: object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> HttpResponse:
-    """An answer of *body*: bytes and text as they are, any other value as JSON."""
+    """Return a response of *body*: bytes and text as they are, other values as JSON."""
     if isinstance(body, str):
         body = body.encode()
     if not isinstance(body, bytes):
@@ -53,7 +53,7 @@ def read(
     top_log_probs: int | None = None,
     secrets: Collection[str] = (),
 ) -> TextCompletion:
-    """What limin reads in an answer of *body* to the prompt `What is 2 + 2?`."""
+    """Read a response of *body* to the prompt `What is 2 + 2?`."""
     question = ReadingContext(
         conversation=Conversation.from_prompts("What is 2 + 2?"),
         model="asked-model",
@@ -65,7 +65,7 @@ def read(
 
 
 def read_capture(name: str) -> TextCompletion:
-    """What limin reads in the captured exchange *name*, as it was asked for."""
+    """Read the captured exchange *name*, with the options of its request."""
     exchange = capture(name)
     return read(
         exchange["body"],
@@ -77,7 +77,7 @@ def read_capture(name: str) -> TextCompletion:
 
 
 def look_at_everything(body: bytes, top_log_probs: int | None = None) -> None:
-    """Read *body* and look at all that is in it; a `LiminError` is an answer too."""
+    """Read *body* and use every value in it; a `LiminError` is accepted too."""
     try:
         completion = read(body, asks_log_probs=True, top_log_probs=top_log_probs)
     except LiminError as error:
@@ -104,6 +104,6 @@ def _look_at(log_probs: LogProbs) -> None:
 
 
 def body_of(content: object, **choice: object) -> dict[str, Any]:
-    """A body of one choice whose message holds *content*."""
+    """Return a body of one choice whose message has *content*."""
     message = {"role": "assistant", "content": content}
     return {"choices": [{"index": 0, "message": message, **choice}]}

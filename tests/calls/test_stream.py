@@ -1,4 +1,4 @@
-"""Answers as they come: their deltas, their ends, and what is left of them."""
+"""Streamed answers: their deltas, their ends, and the parts of broken ones."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ PARTIAL = (ROLE, text_of("Hel"), text_of("lo"))
 
 
 def client_of(base_url: str, **options: Any) -> Client:
-    """A client that asks once, and is not patient for long."""
+    """Return a client that does not retry, with a timeout of 30 seconds."""
     return Client(base_url, **{"max_retries": 0, "timeout": 30, **options})
 
 
 async def read_to_the_end(base_url: str, **options: Any) -> limin.CompletionStream:
-    """The stream that the server at *base_url* sends, after its end."""
+    """Return the stream of the server at *base_url*, after its end."""
     async with (
         client_of(base_url) as client,
         client.stream_text_completion("hi", **options) as stream,
@@ -64,7 +64,7 @@ async def read_to_the_end(base_url: str, **options: Any) -> limin.CompletionStre
 
 
 async def break_off(base_url: str, **options: Any) -> tuple[str, StreamError]:
-    """What came before the stream of the server at *base_url* broke, and the error."""
+    """Read the stream of the server at *base_url*; return its text, and its error."""
     async with client_of(base_url) as client:
         async with client.stream_text_completion("hi", **options) as stream:
             with pytest.raises(StreamError) as caught:
@@ -76,7 +76,7 @@ async def break_off(base_url: str, **options: Any) -> tuple[str, StreamError]:
 
 
 async def test_deltas_come_and_the_completion_stands_at_the_end() -> None:
-    """Each delta as the server sent it; the text so far; then the whole."""
+    """Each delta is there as the server sent it, with the text so far; then the whole."""
     texts: list[str] = []
     async with (
         serve_scripts([streamed(*HELLO)]) as server,
@@ -114,7 +114,7 @@ async def test_connection_is_used_again_after_the_end() -> None:
 
 
 async def test_server_that_keeps_the_body_open_after_its_end() -> None:
-    """What is done is done: nobody waits for the connection."""
+    """A finished stream does not wait for the connection."""
     async with serve_scripts([CHUNKED + chunked(*HELLO), WAIT]) as server:
         stream = await read_to_the_end(server.base_url)
         assert stream.completion.message == "Hello"
@@ -132,7 +132,7 @@ TOKENS = {
 
 @pytest.mark.parametrize(("server_name", "name"), TOKENS)
 async def test_captured_stream_and_its_whole_twin(server_name: str, name: str) -> None:
-    """What real servers streamed is what they say unstreamed, of which less was asked."""
+    """The streamed answer of a real server is the start of its longer, whole answer."""
     exchange = capture(f"{server_name}-{name}")
     whole = read_capture(f"{server_name}-plain")
     body = HEAD + b"Connection: close\r\n\r\n" + exchange["body"].encode()
@@ -242,7 +242,7 @@ async def test_finished_or_broken_answer_stays_so_when_it_is_closed() -> None:
 async def test_stream_that_breaks_off_keeps_what_came(
     ending: tuple[bytes | str, ...], cause: type[limin.LiminError] | None
 ) -> None:
-    """No end is silent: the text that came is handed over, and kept with the reason."""
+    """No stream ends silently: the text is handed over, and kept in the error."""
     async with serve_scripts([CHUNKED + chunked(*PARTIAL), *ending]) as server:
         text, error = await break_off(server.base_url)
     assert text == "Hello"
@@ -256,7 +256,7 @@ async def test_stream_that_breaks_off_keeps_what_came(
 
 
 async def test_stream_without_a_word_is_broken_too() -> None:
-    """Where nothing of an answer came, entering fails, and the partial one is empty."""
+    """If nothing of an answer came, entering fails, and the partial answer is empty."""
     async with (
         serve_scripts([streamed(ROLE, DONE)]) as server,
         client_of(server.base_url) as client,
@@ -269,7 +269,7 @@ async def test_stream_without_a_word_is_broken_too() -> None:
 
 
 async def test_part_that_cannot_be_read_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even then the stream's own error is told."""
+    """The error of the stream is raised all the same."""
     read = Assembly.completion
 
     def completion(assembly: Assembly, *how: Any) -> limin.TextCompletion:
@@ -289,7 +289,7 @@ async def test_part_that_cannot_be_read_is_empty(monkeypatch: pytest.MonkeyPatch
     "ending", [(CLOSE,), (RESET,), (chunked(DONE), CLOSE), (chunked(DONE), RESET)]
 )
 async def test_whole_answer_may_lose_its_end(ending: tuple[bytes | str, ...]) -> None:
-    """Where all choices are finished and usage is told, nothing can be missing."""
+    """If all choices are finished and the usage is there, nothing can be missing."""
     events = chunked(*PARTIAL, FINISH, USAGE)
     async with serve_scripts([CHUNKED + events, *ending]) as server:
         stream = await read_to_the_end(server.base_url)
@@ -298,7 +298,7 @@ async def test_whole_answer_may_lose_its_end(ending: tuple[bytes | str, ...]) ->
 
 
 async def test_answer_that_says_it_is_done_may_lose_its_end() -> None:
-    """Though no usage came: there is none."""
+    """Even if no usage came."""
     events = chunked(*PARTIAL, FINISH, DONE)
     async with serve_scripts([CHUNKED + events, RESET]) as server:
         stream = await read_to_the_end(server.base_url)
@@ -307,7 +307,7 @@ async def test_answer_that_says_it_is_done_may_lose_its_end() -> None:
 
 
 async def test_end_inside_the_last_word_of_a_whole_answer() -> None:
-    """Nothing of it is missing but the word that says so."""
+    """Only the end of the last event is missing."""
     body = b"".join((*PARTIAL, FINISH, USAGE)) + b"data: [DO"
     async with serve_scripts([HEAD + b"Connection: close\r\n\r\n" + body, CLOSE]) as server:
         stream = await read_to_the_end(server.base_url)
@@ -323,14 +323,14 @@ async def test_last_event_may_lack_its_blank_line() -> None:
 
 
 async def test_choice_that_never_came_is_missed() -> None:
-    """Two were asked for, and the server did not say that it gives but one."""
+    """Two were requested, and the server did not say that it was done."""
     async with serve_scripts([CHUNKED + chunked(*PARTIAL, FINISH, USAGE), CLOSE]) as server:
         _, error = await break_off(server.base_url, extra_body={"n": 2})
     assert error.partial.message == "Hello"
 
 
 async def test_usage_that_is_lost_is_an_error() -> None:
-    """It was asked for, and the server did not say that it has none."""
+    """The usage was requested, and the server did not say that it was done."""
     events = chunked(*PARTIAL, FINISH)
     async with serve_scripts([CHUNKED + events, CLOSE]) as server:
         _, error = await break_off(server.base_url)
@@ -338,7 +338,7 @@ async def test_usage_that_is_lost_is_an_error() -> None:
 
 
 async def test_stream_is_asked_for_again_until_its_first_delta() -> None:
-    """Refusals, garbage and ends before it are attempts; the answer tells of them."""
+    """Refusals, garbage and ends before it are attempts, and the timing has them."""
     refused = http(b'{"error":{"message":"busy"}}', "503 Busy")
     scripts = [
         [refused],
@@ -359,7 +359,7 @@ async def test_stream_is_asked_for_again_until_its_first_delta() -> None:
 
 
 async def test_stream_that_has_begun_is_never_asked_for_again() -> None:
-    """What was handed over cannot be taken back."""
+    """A delta that was handed over cannot be taken back."""
     async with (
         serve_scripts([CHUNKED + chunked(*PARTIAL), CLOSE]) as server,
         client_of(server.base_url, max_retries=4) as client,
@@ -492,7 +492,7 @@ async def test_wait_that_was_cancelled_can_go_on() -> None:
 async def test_wait_that_was_cancelled_ends_the_users_clients_answer(
     package: ModuleType,
 ) -> None:
-    """Which is told, and is not taken for the end."""
+    """It is an error, and is not taken for the end."""
     came = CHUNKED + chunked(*PARTIAL, FINISH)
     async with (
         serve_scripts([came, WAIT]) as server,
@@ -528,7 +528,7 @@ class Endless(httpx.AsyncByteStream):
 
 @pytest.mark.parametrize("closing", [None, httpx.CloseError("no")])
 async def test_transport_that_never_waits_can_be_left(closing: Exception | None) -> None:
-    """And what comes of closing it changes nothing."""
+    """And an error of closing it changes nothing."""
     body = Endless(closing)
     headers = {"content-type": "text/event-stream"}
     transport = httpx.MockTransport(
@@ -596,7 +596,7 @@ async def test_server_that_ignores_the_wish_for_a_stream() -> None:
 
 
 async def test_completion_is_the_same_by_streaming() -> None:
-    """`stream=True` changes how an answer is fetched, and what its timing tells."""
+    """`stream=True` changes how an answer is fetched, and adds times to its timing."""
     async with serve_scripts([streamed(*HELLO)]) as server:
         options: dict[str, Any] = {"base_url": server.base_url, "stream": True}
         one = await limin.generate_text_completion("hi", **options)
@@ -634,7 +634,7 @@ async def test_broken_stream_of_a_completion_is_asked_for_again() -> None:
 
 
 async def test_stream_that_stays_broken_is_that_prompts_error() -> None:
-    """With what came last, and all attempts."""
+    """The error has the last part that came, and all attempts."""
     async with (
         serve_scripts([CHUNKED + chunked(*PARTIAL), CLOSE]) as server,
         client_of(server.base_url, max_retries=2) as client,
@@ -799,7 +799,7 @@ async def test_repr_of_a_stream_that_never_began() -> None:
 
 
 async def test_option_that_leaves_out_what_a_server_refuses() -> None:
-    """No usage is asked for then, and none is missed."""
+    """The request asks for no usage then, and none is missed."""
     async with serve_scripts([streamed(*PARTIAL, FINISH)]) as server:
         stream = await read_to_the_end(
             server.base_url, extra_body={"stream_options": None, "min_p": 0.1}

@@ -39,7 +39,7 @@ def test_large_request_keeps_the_next_one_waiting() -> None:
 
 @pytest.mark.parametrize(("actual", "moment"), [(100, 6.0), (500, 30.0), (900, 54.0)])
 def test_estimate_is_corrected(actual: int, moment: float) -> None:
-    """What the server counted is what counts."""
+    """The tokens that the server counted replace the estimate."""
     pacer = Pacer(tokens_per_minute=1000)
     pacer.reserve(0.0, 500)
     pacer.correct(500, actual)

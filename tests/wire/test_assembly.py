@@ -34,7 +34,7 @@ STREAMS = [name for name in captures() if "-stream" in name]
 
 
 def question_of(name: str | None = None, **asked: Any) -> ReadingContext:
-    """The question of `builders.read`, or with what the exchange *name* asked for."""
+    """Return the context of `builders.read`, or that of the captured exchange *name*."""
     request = capture(name)["request"] if name else {}
     return ReadingContext(
         conversation=Conversation.from_prompts("What is 2 + 2?"),
@@ -46,12 +46,12 @@ def question_of(name: str | None = None, **asked: Any) -> ReadingContext:
 
 
 def data_of(chunk: object) -> bytes:
-    """The data of an event: bytes as they are, other values as JSON."""
+    """Return the data of an event: bytes as they are, other values as JSON."""
     return chunk if isinstance(chunk, bytes) else json.dumps(chunk).encode()
 
 
 def assembly_of(*chunks: object, **asked: Any) -> tuple[Assembly, list[Delta]]:
-    """What *chunks* assemble to: bytes as they are, other values as JSON."""
+    """Return an assembly of *chunks*, and their deltas."""
     assembly = Assembly(question_of(**asked), HttpResponse(200, {}, b""))
     deltas: list[Delta] = []
     for chunk in chunks:
@@ -63,17 +63,17 @@ def assembly_of(*chunks: object, **asked: Any) -> tuple[Assembly, list[Delta]]:
 
 
 def completion_of(*chunks: object, **asked: Any) -> TextCompletion:
-    """The completion that *chunks* assemble to."""
+    """Return the completion of *chunks*."""
     return assembly_of(*chunks, **asked)[0].completion(TIMING)
 
 
 def chunk_of(delta: object = None, **choice: object) -> dict[str, Any]:
-    """A chunk of one choice."""
+    """Return a chunk of one choice."""
     return {"choices": [{"index": 0, "delta": delta or {}, **choice}]}
 
 
 def stream_of(body: dict[str, Any], size: int = 3) -> list[dict[str, Any]]:
-    """A whole answer as the chunks of a stream: *size* characters, one token each."""
+    """Return a whole answer as chunks, each with *size* characters or one token."""
     head = {name: body[name] for name in ("id", "model") if name in body}
     chunks = [
         {**head, "choices": [{"index": place, "delta": {"role": "assistant"}}]}
@@ -96,7 +96,7 @@ def stream_of(body: dict[str, Any], size: int = 3) -> list[dict[str, Any]]:
 
 
 def comparable(completion: TextCompletion) -> TextCompletion:
-    """*completion* without the bytes that it was read from."""
+    """Return *completion* without the bytes that it was read from."""
     return attrs.evolve(completion, raw_bytes=b"")
 
 
@@ -264,7 +264,7 @@ def test_c3_ollama_stream_that_breaks_off_is_not_finished() -> None:
 
 
 def test_nothing_yet_is_an_empty_completion() -> None:
-    """What broke off before its first chunk has one choice, and it is empty."""
+    """A stream that breaks off before its first chunk has one empty choice."""
     assembly, deltas = assembly_of()
     assert deltas == []
     assert not assembly.is_finished
@@ -347,7 +347,7 @@ def test_c9_extra_fields_are_skipped() -> None:
 
 
 def token(text: str) -> dict[str, Any]:
-    """A token as the wire tells it."""
+    """Return an element of `logprobs.content`."""
     return {
         "token": text,
         "logprob": -0.5,
@@ -401,7 +401,7 @@ def test_log_probs_of_a_refusal_and_of_the_old_shape() -> None:
 
 
 def test_log_probs_that_are_no_list_are_mended() -> None:
-    """An element of odd shape is told, and costs no other."""
+    """An element of odd shape has a warning, and no other element is lost."""
     completion = completion_of(
         chunk_of({"content": "a"}, logprobs={"content": [token("a")]}),
         chunk_of({}, logprobs={"content": "a text that is no list of tokens"}),
@@ -494,7 +494,7 @@ def test_event_that_finishes_many_choices_is_read_once_for_all(
 def test_message_or_text_in_the_place_of_a_delta(
     told: dict[str, Any], odd: dict[str, Any]
 ) -> None:
-    """An empty answer would be the worst of all; the first is told of."""
+    """It is read as a delta, and a field with another name has a warning."""
     chunk = {"choices": [{"index": 0, "finish_reason": "stop", **told}], **odd}
     assembly, deltas = assembly_of(chunk)
     assert deltas == [Delta("Hi", finish_reason="stop")]
@@ -515,7 +515,7 @@ def test_more_choices_than_anybody_asks_for(odd: dict[str, Any]) -> None:
 
 
 def test_text_beside_an_error_is_handed_over() -> None:
-    """What the partial completion holds was told."""
+    """Every text of the partial completion was a delta before."""
     chunk = chunk_of({"content": "last words"}, finish_reason="error")
     assembly, _ = assembly_of()
     update = assembly.feed(data_of({**chunk, "error": {"message": "no"}}))
@@ -558,7 +558,7 @@ def test_c12_choices_come_interleaved() -> None:
 
 
 def test_c12_choices_without_an_index_are_counted() -> None:
-    """By their place in the chunk."""
+    """Their position in the chunk counts."""
     chunk = {"choices": [{"delta": {"content": text}} for text in "ab"]}
     assert assembly_of(chunk)[1] == [Delta(text="a"), Delta(text="b", choice=1)]
 
@@ -639,7 +639,7 @@ def test_c13_errors_in_mid_stream_are_raised(shape: str) -> None:
 
 
 def test_c13_error_repeats_no_secret() -> None:
-    """What a server quotes is cleaned before it is raised."""
+    """Secrets that a server quotes are removed."""
     with pytest.raises(StatusError) as caught:
         assembly_of({"error": "bad key sk-123456789"}, secrets=["sk-123456789"])
     assert "sk-123456789" not in str(caught.value)
@@ -647,7 +647,7 @@ def test_c13_error_repeats_no_secret() -> None:
 
 @pytest.mark.parametrize("nothing", [None, {}, [], "", False])
 def test_error_of_nothing_is_none(nothing: object) -> None:
-    """An empty error is none."""
+    """An empty error is no error."""
     chunk = {**chunk_of({"content": "4"}, error=nothing), "error": nothing}
     assert assembly_of(chunk)[1] == [Delta(text="4")]
 
@@ -670,7 +670,7 @@ def test_c15_chunk_that_is_none_is_an_error(data: bytes, problem: str) -> None:
 
 
 def test_chunk_nested_almost_too_deeply(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What can be parsed, but not be written again, is an error as well."""
+    """A chunk that can be parsed, but not be written again, is an error too."""
 
     def dumps(_: object) -> str:
         raise RecursionError
@@ -682,7 +682,7 @@ def test_chunk_nested_almost_too_deeply(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
 def test_reasoning_under_either_name(name: str) -> None:
-    """Both names are read, and told."""
+    """Both names are read, and reported as the source."""
     assembly, deltas = assembly_of(chunk_of({name: "h"}), chunk_of({name: "m"}))
     assert deltas == [Delta(reasoning="h"), Delta(reasoning="m")]
     choice = assembly.completion(TIMING).choices[0]
@@ -699,7 +699,7 @@ def test_reasoning_in_details() -> None:
 
 
 def test_content_in_parts() -> None:
-    """Mistral's lists of parts are mended, and told of once."""
+    """Mistral's lists of parts are mended, with one warning."""
     thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
     parts = [[thinking], [{"type": "text", "text": "4"}]]
     chunks = [chunk_of({"content": part}) for part in parts]
@@ -712,7 +712,7 @@ def test_content_in_parts() -> None:
 
 
 def test_odd_chunk_is_mended_with_a_warning() -> None:
-    """A wrong type is left out, told at its place in the chunk, and counted."""
+    """A value of the wrong type is left out, and a warning counts them."""
     chunk = {"choices": [{"index": 0, "delta": {"content": 5, "refusal": "no"}}], "id": 7}
     assembly, deltas = assembly_of(chunk, chunk)
     assert deltas == [Delta(refusal="no"), Delta(refusal="no")]
@@ -738,7 +738,7 @@ def test_odd_choice_says_nothing(choice: object) -> None:
 
 
 def test_nan_is_kept_in_the_body() -> None:
-    """What JSON forbids and servers send takes the same way as in a whole answer."""
+    """NaN, which JSON forbids, is read as in a whole answer."""
     chunk = b'{"choices":[{"delta":{"content":"a"},"logprobs":{"content":[%b]}}]}'
     entry = b'{"token":"a","logprob":NaN}'
     completion = completion_of(chunk % entry)
@@ -792,7 +792,7 @@ DELTAS = st.dictionaries(
     )
 )
 def test_random_chunks_raise_limins_errors_alone(chunks: list[bytes]) -> None:
-    """Whatever comes, what was read before it can be looked at."""
+    """The part that was read before any garbage can be used."""
     assembly = Assembly(question_of(asks_log_probs=True), HttpResponse(200, {}, b""))
     for chunk, event in zip(chunks, cycle([bytes, bytes, ErrorEvent]), strict=False):
         update = assembly.feed(event(chunk))

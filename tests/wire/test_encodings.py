@@ -103,7 +103,7 @@ def content(
 
 
 def without_id(token: TokenLogProb) -> TokenLogProb:
-    """What OpenAI tells of *token*."""
+    """Return OpenAI's element for *token*."""
     return attrs.evolve(token, token_id=None)
 
 
@@ -184,7 +184,7 @@ def vllm_stream(positions: list[TokenPosition]) -> Encoded:
 
 
 def python_literals(positions: list[TokenPosition]) -> Encoded:
-    """NaN for what is not known."""
+    """NaN stands for unknown numbers."""
 
     def written(token: TokenLogProb) -> dict[str, Any]:
         value = math.nan if token.log_prob is None else token.log_prob
@@ -349,7 +349,7 @@ BODIES = st.fixed_dictionaries(
 
 @given(body=BODIES)
 def test_fast_and_mended_bodies_agree(body: dict[str, Any]) -> None:
-    """What the decoder of the standard shape takes needs no mending."""
+    """A body that the decoder accepts is not changed by mending."""
     told = json.dumps(body).replace("-Infinity", "-1e5").encode()
     mended, warnings = mend_completion(told)
     assert warnings == ()
@@ -461,7 +461,7 @@ ANYTHING = st.recursive(
 def test_anything_may_stand_anywhere(
     replaced: list[tuple[tuple[Any, ...], Any]], top: int | None
 ) -> None:
-    """Whatever stands in the place of a field, limin answers or raises its own error."""
+    """With any value in any field, limin returns a completion or raises its own error."""
     body = copy.deepcopy(FULL)
     for path, value in replaced:
         inside: Any = body

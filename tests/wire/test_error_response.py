@@ -113,7 +113,7 @@ CAPTURED: list[tuple[str, type[StatusError], str, dict[str, str | None]]] = [
 def test_captured_error(
     name: str, kind: type[StatusError], reason: str, fields: dict[str, str | None]
 ) -> None:
-    """What a real server wrote becomes the right exception, in the server's words."""
+    """The error of a real server becomes the right exception, with its message."""
     exchange = capture(name)
     with pytest.raises(StatusError) as caught:
         read(exchange["body"], exchange["status"], headers=dict(exchange["headers"]))
@@ -336,7 +336,7 @@ SNIPPETS: list[tuple[str, int, Any, type[LiminError], str]] = [
     ids=[row[0] for row in SNIPPETS],
 )
 def test_snippet(status: int, body: Any, kind: type[StatusError], reason: str) -> None:
-    """Whatever shape a server gives its error, its words and its class are found."""
+    """The message and the class are found in an error body of any shape."""
     with pytest.raises(StatusError) as caught:
         read(body, status)
     assert type(caught.value) is kind
@@ -345,7 +345,7 @@ def test_snippet(status: int, body: Any, kind: type[StatusError], reason: str) -
 
 
 def test_error_inside_a_choice() -> None:
-    """A choice that is an error is none of the answers, though the status is a success."""
+    """A choice that is an error is raised, even if the status is a success."""
     body = {
         "choices": [
             {
@@ -388,7 +388,7 @@ def test_success_that_is_no_object(body: str) -> None:
     ],
 )
 def test_status_alone(status: int, kind: type[StatusError]) -> None:
-    """Without a word from the server the status says what happened."""
+    """Without a message the status decides."""
     error = status_error(answer("", status))
     assert type(error) is kind
     assert str(error) == f"the server answered {status}"
@@ -410,7 +410,7 @@ def test_status_alone(status: int, kind: type[StatusError]) -> None:
     ],
 )
 def test_words_refine_the_status(status: int, said: str, kind: type[StatusError]) -> None:
-    """What the body says is more exact than the status, except about the key."""
+    """The body is more exact than the status, except about the key."""
     assert type(status_error(answer({"error": {"message": said}}, status))) is kind
 
 
@@ -429,7 +429,7 @@ def test_words_refine_the_status(status: int, said: str, kind: type[StatusError]
 def test_code_stands_for_the_status_of_a_success(
     code: object, kind: type[StatusError]
 ) -> None:
-    """An error body under a success status is what its own code says it is."""
+    """The code of an error body decides if the status is a success."""
     with pytest.raises(StatusError) as caught:
         read({"error": {"message": "no", "code": code}})
     assert type(caught.value) is kind
@@ -458,7 +458,7 @@ def test_code_stands_for_the_status_of_a_success(
     ],
 )
 def test_words(body: Any, reason: str) -> None:
-    """The server's words are found, or else the start of the body is shown."""
+    """The message is found, or else the start of the body is shown."""
     assert status_error(answer(body, 400)).reason == reason
 
 
@@ -491,7 +491,7 @@ def test_hostile_words_are_shown() -> None:
 
 
 def test_request_id_is_in_the_message() -> None:
-    """The server's name for the exchange is what its operators ask for."""
+    """The request id is kept, since operators ask for it."""
     error = status_error(answer({"error": "no"}, 500, {"x-request-id": "req-1"}))
     assert str(error) == "the server answered 500: no (request req-1)"
 

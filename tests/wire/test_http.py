@@ -6,7 +6,7 @@ from limin.wire.http import HttpResponse
 
 @pytest.mark.parametrize("name", ["x-request-id", "apim-request-id", "request-id"])
 def test_request_id(name: str) -> None:
-    """The server's name for the exchange is found under each vendor's header."""
+    """The request id is found under each vendor's header."""
     assert answer("", headers={name: "req-1"}).request_id == "req-1"
 
 
@@ -19,7 +19,7 @@ def test_first_request_id_wins() -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"x-request-id": ""}, {"content-type": "a/b"}])
 def test_no_request_id(headers: dict[str, str]) -> None:
-    """What the server did not name has no name."""
+    """A request without an id has None."""
     assert answer("", headers=headers).request_id is None
 
 

@@ -7,7 +7,7 @@ from limin.values.warnings import ResponseWarning, WarningCode
 
 
 def codes(body: Any, top: int | None = None, *, asked: bool = True) -> set[str]:
-    """The codes of what is odd about *body*."""
+    """Return the codes of the warnings about *body*."""
     completion = read(body, asks_log_probs=asked, top_log_probs=top)
     return {str(warning.code) for warning in completion.warnings}
 
@@ -233,7 +233,7 @@ CASES: list[tuple[str, int | None, Any, Any]] = [
     ids=[f"{row[0]}-{place}" for place, row in enumerate(CASES)],
 )
 def test_code(code: str, top: int | None, odd: Any, near: Any) -> None:
-    """What is odd is told under its code, and what only looks like it is not."""
+    """A problem has a warning with its code; a value that only looks odd has none."""
     assert code in codes(odd, top)
     assert code not in codes(near, top)
 
@@ -244,7 +244,7 @@ def test_every_code_is_tested() -> None:
 
 
 def test_nothing_is_missing_that_was_not_asked_for() -> None:
-    """Who asked for nothing is told of nothing that is absent or few."""
+    """Missing log probabilities have a warning only if they were requested."""
     assert codes(body_of("4"), asked=False) == set()
     assert codes(answer_of("4", token("4", -1, ("4", -1))), asked=False) == set()
 
@@ -287,13 +287,13 @@ def test_refusal_is_compared_with_the_refusal() -> None:
 
 
 def test_halves_of_surrogate_pairs_do_not_stop_the_comparison() -> None:
-    """What UTF-8 cannot carry is compared as it would be shown."""
+    """Characters that UTF-8 cannot carry are compared as they would be shown."""
     assert codes(answer_of("\ud83e", token("\ud83e"))) == set()
     assert codes(answer_of("\ud83e", token("x"))) == {"text-mismatch"}
 
 
 def test_what_is_above_0_is_not_added_up() -> None:
-    """Numbers that are no logarithms are told once, as what they are."""
+    """Numbers that are no logarithms have one warning, and no other."""
     assert codes(answer_of("4", token("4", 9, ("4", 9), ("5", 8))), 2) == {
         "positive-log-prob"
     }
@@ -315,7 +315,7 @@ CAPTURED: dict[str, list[tuple[str, str, int]]] = {
 
 @pytest.mark.parametrize("name", CAPTURED)
 def test_captured_answer(name: str) -> None:
-    """Of a real answer exactly that is told which is true of it."""
+    """A real answer has exactly the warnings that are true of it."""
     found = [
         (str(warning.code), warning.path, warning.count)
         for warning in read_capture(name).warnings

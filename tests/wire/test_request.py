@@ -150,21 +150,21 @@ CIRCULAR["again"] = CIRCULAR
     ids=["nan", "infinity", "set", "bytes", "circle", "key", "object"],
 )
 def test_extra_body_that_json_cannot_hold(value: object) -> None:
-    """What JSON cannot hold is refused before anything is sent, and not shown."""
+    """Values that JSON cannot hold are refused before the request, and not shown."""
     configuration = ModelConfiguration(extra_body={"field": value})
     with pytest.raises(ConfigurationError) as caught:
         RequestEncoder.of(configuration)
-    assert str(caught.value).startswith("extra_body: expected what JSON can hold; ")
+    assert str(caught.value).startswith("extra_body: expected values that JSON can hold; ")
     assert "secret" not in str(caught.value)
 
 
 def test_extra_body_that_is_too_deep() -> None:
-    """Nesting beyond what JSON writers can follow is refused like the rest."""
+    """Values that are nested too deeply are refused too."""
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
     configuration = ModelConfiguration(extra_body={"field": deep})
-    with pytest.raises(ConfigurationError, match="expected what JSON can hold"):
+    with pytest.raises(ConfigurationError, match="expected values that JSON can hold"):
         RequestEncoder.of(configuration)
     while deep:  # Python before 3.12 crashes freeing such a list in one go.
         deep = deep.pop()  # type: ignore[assignment]  # a list of lists
@@ -172,7 +172,7 @@ def test_extra_body_that_is_too_deep() -> None:
 
 @pytest.mark.parametrize("code", [0xD800, 0xDBFF, 0xDC00, 0xDFFF])
 def test_half_a_surrogate_pair(code: int) -> None:
-    """Text that UTF-8 cannot carry is refused by its place, and not shown."""
+    """Text that UTF-8 cannot carry is refused with its position, and not shown."""
     surrogate = chr(code)
     asked = Conversation(
         [Message("system", "fine"), Message("user", f"my secret {surrogate}")]

@@ -1,4 +1,4 @@
-"""How long a server asks to wait, wherever it says so."""
+"""The wait that a server asks for, in its headers or its message."""
 
 import calendar
 
@@ -57,7 +57,7 @@ NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
     ],
 )
 def test_wait_is_found(headers: dict[str, str], words: str, wait: float | None) -> None:
-    """The most exact of what the server says counts."""
+    """The most exact statement of the server counts."""
     found = read_retry_after(headers, words, NOW)
     assert found == (None if wait is None else pytest.approx(wait))
 
@@ -72,7 +72,7 @@ def test_date_is_read_as_the_calendar_says(date: object) -> None:
 
 @given(header=st.text(), words=st.text())
 def test_nonsense_is_no_wait(header: str, words: str) -> None:
-    """Whatever a server writes, the wait is a number that can be waited, or None."""
+    """The wait is None or a finite number of seconds, for any headers and message."""
     names = ("retry-after", "retry-after-ms", "x-ratelimit-reset-requests")
     wait = read_retry_after(dict.fromkeys(names, header), words, NOW)
     assert wait is None or 0.0 <= wait < float("inf")

@@ -199,7 +199,7 @@ def test_last_event_may_lack_its_blank_line() -> None:
 
 
 def test_end_inside_the_last_word_of_a_whole_answer() -> None:
-    """Nothing is missing but the word that says so."""
+    """Only the end of the last event is missing."""
     _, error, reader = read([*PARTIAL, FINISH, USAGE, b"data: [DO"])
     assert (error, reader.is_finished, reader.is_done) == (None, True, False)
 
