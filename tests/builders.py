@@ -54,14 +54,14 @@ def read(
     secrets: Collection[str] = (),
 ) -> TextCompletion:
     """Read a response of *body* to the prompt `What is 2 + 2?`."""
-    question = ReadingContext(
+    context = ReadingContext(
         conversation=Conversation.from_prompts("What is 2 + 2?"),
         model="asked-model",
         asks_log_probs=asks_log_probs,
         top_log_probs=top_log_probs,
         secrets=secrets,
     )
-    return read_completion(question, TIMING, answer(body, status, headers))
+    return read_completion(context, TIMING, answer(body, status, headers))
 
 
 def read_capture(name: str) -> TextCompletion:
@@ -83,8 +83,8 @@ def look_at_everything(body: bytes, top_log_probs: int | None = None) -> None:
     except LiminError as error:
         assert str(error)  # noqa: PT017 (any other exception is what fails)
         return
-    sampled, listed = completion.token_log_probs, completion.full_token_log_probs
-    assert len(sampled or []) == len(listed or [])
+    sampled, alternatives = completion.token_log_probs, completion.full_token_log_probs
+    assert len(sampled or []) == len(alternatives or [])
     assert all(isinstance(choice.message, str) for choice in completion.choices)
     assert all(str(warning) for warning in completion.warnings)
     for choice in completion.choices:

@@ -141,9 +141,9 @@ async def test_captured_stream_and_its_whole_twin(server_name: str, name: str) -
     chunks = [
         line[6:] for line in exchange["body"].split("\n") if line.startswith("data: {")
     ]
-    told = [choice for chunk in chunks for choice in json.loads(chunk)["choices"]]
+    choices = [choice for chunk in chunks for choice in json.loads(chunk)["choices"]]
     assert completion.message == "".join(
-        choice["delta"].get("content") or "" for choice in told
+        choice["delta"].get("content") or "" for choice in choices
     )
     assert completion.message
     assert whole.message.startswith(completion.message)
@@ -394,9 +394,9 @@ async def test_leaving_early_closes_the_connection_at_once(
     events_before_leaving: int,
 ) -> None:
     """So the server stops, wherever the reader was."""
-    came = CHUNKED + chunked(*HELLO[: events_before_leaving + 2])
+    sent = CHUNKED + chunked(*HELLO[: events_before_leaving + 2])
     async with (
-        serve_scripts([came, WAIT]) as server,
+        serve_scripts([sent, WAIT]) as server,
         client_of(server.base_url) as client,
     ):
         async with client.stream_text_completion("hi") as stream:
@@ -410,11 +410,11 @@ async def test_leaving_early_closes_the_connection_at_once(
             await stream.until_done()
 
 
-@pytest.mark.parametrize("came", [b"", CHUNKED, CHUNKED + chunked(ROLE)])
-async def test_cancelled_before_the_first_delta(came: bytes) -> None:
+@pytest.mark.parametrize("sent", [b"", CHUNKED, CHUNKED + chunked(ROLE)])
+async def test_cancelled_before_the_first_delta(sent: bytes) -> None:
     """Nothing is left of it on either side."""
     async with (
-        serve_scripts([came or b"HTTP/1.1", WAIT]) as server,
+        serve_scripts([sent or b"HTTP/1.1", WAIT]) as server,
         client_of(server.base_url) as client,
     ):
         with anyio.move_on_after(0.05):
@@ -444,9 +444,9 @@ async def test_leaving_early_through_the_users_client(
     package: ModuleType, deltas_before_leaving: int
 ) -> None:
     """Its connection is closed at once too, without a warning of its generators."""
-    came = CHUNKED + chunked(*PARTIAL)
+    sent = CHUNKED + chunked(*PARTIAL)
     async with (
-        serve_scripts([came, WAIT]) as server,
+        serve_scripts([sent, WAIT]) as server,
         package.AsyncClient() as http_client,
         client_of(server.base_url, http_client=http_client) as client,
     ):
@@ -493,9 +493,9 @@ async def test_wait_that_was_cancelled_ends_the_users_clients_answer(
     package: ModuleType,
 ) -> None:
     """It is an error, and is not taken for the end."""
-    came = CHUNKED + chunked(*PARTIAL, FINISH)
+    sent = CHUNKED + chunked(*PARTIAL, FINISH)
     async with (
-        serve_scripts([came, WAIT]) as server,
+        serve_scripts([sent, WAIT]) as server,
         package.AsyncClient() as http_client,
         client_of(server.base_url, http_client=http_client) as client,
         client.stream_text_completion("hi") as stream,
@@ -599,13 +599,13 @@ async def test_completion_is_the_same_by_streaming() -> None:
     """`stream=True` changes how an answer is fetched, and adds times to its timing."""
     async with serve_scripts([streamed(*HELLO)]) as server:
         options: dict[str, Any] = {"base_url": server.base_url, "stream": True}
-        one = await limin.generate_text_completion("hi", **options)
-        many = await limin.generate_text_completions(
+        single = await limin.generate_text_completion("hi", **options)
+        batch = await limin.generate_text_completions(
             ["hi"] * 5, show_progress=False, **options
         )
         async with limin.iter_text_completions(["hi"], **options) as results:
             finished = [result async for _, result in results]
-    for completion in [one, *many, *finished]:
+    for completion in [single, *batch, *finished]:
         assert isinstance(completion, limin.TextCompletion)
         assert completion.message == "Hello"
         assert len(completion.timing.delta_times) == 3
@@ -707,8 +707,8 @@ async def test_stream_function_closes_its_client_after_the_end() -> None:
 async def test_text_is_that_of_the_first_choice(indices: list[int], text: str) -> None:
     """As the message of the completion is."""
     events = [
-        event_of(chunk_of({"content": letter}, index=indices[place % 2]))
-        for place, letter in enumerate("abcd")
+        event_of(chunk_of({"content": letter}, index=indices[position % 2]))
+        for position, letter in enumerate("abcd")
     ]
     ends = [event_of(chunk_of({}, index=n, finish_reason="stop")) for n in {*indices}]
     async with serve_scripts([streamed(*events, *ends, USAGE, DONE)]) as server:

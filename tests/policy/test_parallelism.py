@@ -47,7 +47,7 @@ class Server:
         slots: Requests worked on at once, after so many answers.
         cost: How many times slower each of so many at once is than one alone.
         length: Draws the work of a request, which takes so many seconds alone.
-        told: Whether the work is told to the client.
+        counts_tokens: Whether the client learns of the work.
         most: Requests under way beyond which more are refused.
         rate: Requests begun in one second beyond which more are refused.
     """
@@ -55,7 +55,7 @@ class Server:
     slots: Callable[[int], int]
     cost: Callable[[int], float] = lambda _: 1.0
     length: Callable[[random.Random], float] = lambda _: 1.0
-    told: bool = True
+    counts_tokens: bool = True
     most: float = math.inf
     rate: float = math.inf
 
@@ -91,10 +91,10 @@ class Batch:
     limits: list[int] = attrs.field(factory=list)
 
     def run(self, prompts: int) -> Run:
-        asked = 0
+        started = 0
         while len(self.limits) < prompts:
-            while asked < prompts and asked - len(self.limits) < self.policy.limit:
-                asked += 1
+            while started < prompts and started - len(self.limits) < self.policy.limit:
+                started += 1
                 self.send(self.server.length(self.chance))
             self.advance()
         return Run(self.now, self.refusals, self.limits)
@@ -128,8 +128,8 @@ class Batch:
         self.now = now
         if now == answer:
             _, _, started, work = heapq.heappop(self.running)
-            told = work if self.server.told else 1.0
-            self.policy.finished(now, started=started, work=told, overloaded=False)
+            counted = work if self.server.counts_tokens else 1.0
+            self.policy.finished(now, started=started, work=counted, overloaded=False)
             self.limits.append(self.policy.limit)
             return
         _, _, started, work = heapq.heappop(self.later)
@@ -194,7 +194,7 @@ def test_answers_of_many_lengths_do_not_mislead(slots: int, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_doubt_keeps_the_server_busy(seed: int) -> None:
     """Without counted tokens the limit is rather too high than too low."""
-    server = Server(slots=steady(4), length=lengths, told=False)
+    server = Server(slots=steady(4), length=lengths, counts_tokens=False)
     run = play(server, 340, seed=seed)
     assert run.usual >= 4
     assert run.seconds <= 1.1 * best(server, 340, seed)

@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 STREAMS = [name for name in captures() if "-stream" in name]
 
 
-def question_of(name: str | None = None, **asked: Any) -> ReadingContext:
+def context_of(name: str | None = None, **options: Any) -> ReadingContext:
     """Return the context of `builders.read`, or that of the captured exchange *name*."""
     request = capture(name)["request"] if name else {}
     return ReadingContext(
         conversation=Conversation.from_prompts("What is 2 + 2?"),
         model="asked-model",
-        asks_log_probs=asked.get("asks_log_probs", request.get("logprobs", False)),
-        top_log_probs=asked.get("top_log_probs", request.get("top_logprobs")),
-        secrets=asked.get("secrets", ()),
+        asks_log_probs=options.get("asks_log_probs", request.get("logprobs", False)),
+        top_log_probs=options.get("top_log_probs", request.get("top_logprobs")),
+        secrets=options.get("secrets", ()),
     )
 
 
@@ -50,9 +50,9 @@ def data_of(chunk: object) -> bytes:
     return chunk if isinstance(chunk, bytes) else json.dumps(chunk).encode()
 
 
-def assembly_of(*chunks: object, **asked: Any) -> tuple[Assembly, list[Delta]]:
+def assembly_of(*chunks: object, **options: Any) -> tuple[Assembly, list[Delta]]:
     """Return an assembly of *chunks*, and their deltas."""
-    assembly = Assembly(question_of(**asked), HttpResponse(200, {}, b""))
+    assembly = Assembly(context_of(**options), HttpResponse(200, {}, b""))
     deltas: list[Delta] = []
     for chunk in chunks:
         update = assembly.feed(data_of(chunk))
@@ -62,9 +62,9 @@ def assembly_of(*chunks: object, **asked: Any) -> tuple[Assembly, list[Delta]]:
     return assembly, deltas
 
 
-def completion_of(*chunks: object, **asked: Any) -> TextCompletion:
+def completion_of(*chunks: object, **options: Any) -> TextCompletion:
     """Return the completion of *chunks*."""
-    return assembly_of(*chunks, **asked)[0].completion(TIMING)
+    return assembly_of(*chunks, **options)[0].completion(TIMING)
 
 
 def chunk_of(delta: object = None, **choice: object) -> dict[str, Any]:
@@ -76,19 +76,19 @@ def stream_of(body: dict[str, Any], size: int = 3) -> list[dict[str, Any]]:
     """Return a whole answer as chunks, each with *size* characters or one token."""
     head = {name: body[name] for name in ("id", "model") if name in body}
     chunks = [
-        {**head, "choices": [{"index": place, "delta": {"role": "assistant"}}]}
-        for place in range(len(body["choices"]))
+        {**head, "choices": [{"index": position, "delta": {"role": "assistant"}}]}
+        for position in range(len(body["choices"]))
     ]
-    for place, choice in enumerate(body["choices"]):
-        index = choice.get("index", place)
+    for position, choice in enumerate(body["choices"]):
+        index = choice.get("index", position)
         for name, value in choice["message"].items():
             text = value if isinstance(value, str) and name != "role" else ""
             for start in range(0, len(text), size):
                 delta = {name: text[start : start + size]}
                 chunks.append({**head, "choices": [{"index": index, "delta": delta}]})
-        for name, listed in (choice.get("logprobs") or {}).items():
-            for one in listed or ():
-                entry = {"index": index, "delta": {}, "logprobs": {name: [one]}}
+        for name, elements in (choice.get("logprobs") or {}).items():
+            for element in elements or ():
+                entry = {"index": index, "delta": {}, "logprobs": {name: [element]}}
                 chunks.append({**head, "choices": [entry]})
         last = {"index": index, "delta": {}, "finish_reason": choice.get("finish_reason")}
         chunks.append({**head, "choices": [last]})
@@ -114,18 +114,22 @@ def test_streamed_answer_equals_its_whole_twin(name: str, size: int) -> None:
     """A stream is another way to send the same answer, warnings included."""
     exchange = capture(name)
     body = json.loads(exchange["body"])
-    asked = {
+    options = {
         "asks_log_probs": exchange["request"].get("logprobs", False),
         "top_log_probs": exchange["request"].get("top_logprobs"),
     }
-    assembly, deltas = assembly_of(*stream_of(body, size), b"[DONE]", **asked)
-    whole = read(body, **asked)
+    assembly, deltas = assembly_of(*stream_of(body, size), b"[DONE]", **options)
+    whole = read(body, **options)
     streamed = assembly.completion(TIMING)
     assert comparable(streamed) == comparable(whole)
     assert streamed.warnings == whole.warnings
     assert "".join(delta.text for delta in deltas) == whole.message
-    listed = [list(delta.log_probs) for delta in deltas if delta.log_probs is not None]
-    assert [one for told in listed for one in told] == list(whole.log_probs or [])
+    streamed_tokens = [
+        list(delta.log_probs) for delta in deltas if delta.log_probs is not None
+    ]
+    assert [position for positions in streamed_tokens for position in positions] == list(
+        whole.log_probs or []
+    )
     assert assembly.is_finished
     assert assembly.is_done
     assert isinstance(streamed.raw, dict)
@@ -159,8 +163,8 @@ CHOICES = st.builds(
 def test_any_streamed_answer_equals_its_whole_twin(choices: list[Any], size: int) -> None:
     """Whatever is said, thought, refused and counted."""
     body = {"id": "one", "model": "m", "choices": choices, "usage": {"total_tokens": 3}}
-    for place, choice in enumerate(choices):
-        choice["index"] = place
+    for index, choice in enumerate(choices):
+        choice["index"] = index
     streamed = completion_of(*stream_of(body, size), asks_log_probs=True)
     whole = read(body, asks_log_probs=True)
     ours = [attrs.evolve(choice, raw_finish_reason=None) for choice in streamed.choices]
@@ -195,7 +199,7 @@ def through(name: str, size: int) -> tuple[Assembly, list[Delta]]:
     """The captured stream *name*, cut into pieces of *size* bytes."""
     stream = capture(name)["body"].encode()
     decoder = EventDecoder()
-    assembly = Assembly(question_of(name), HttpResponse(200, {"x-request-id": "r"}, b""))
+    assembly = Assembly(context_of(name), HttpResponse(200, {"x-request-id": "r"}, b""))
     pieces = [stream[start : start + size] for start in range(0, len(stream), size)]
     events = [event for piece in pieces for event in decoder.feed(piece)]
     deltas: list[Delta] = []
@@ -230,7 +234,9 @@ def test_captured_streams_tell_what_their_servers_said(name: str) -> None:
     assert (completion.id or "").startswith("chatcmpl-")
     raw: Any = completion.raw
     assert bool(usage) == ("system_fingerprint" in raw)
-    assert WarningCode.TEXT_MISMATCH not in {one.code for one in completion.warnings}
+    assert WarningCode.TEXT_MISMATCH not in {
+        warning.code for warning in completion.warnings
+    }
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -365,8 +371,10 @@ def test_c10_text_and_log_probs_come_apart() -> None:
         chunk_of({}, logprobs={"content": None, "refusal": None}, finish_reason="stop"),
         asks_log_probs=True,
     )
-    told = [None if one.log_probs is None else one.log_probs.text() for one in deltas]
-    assert told == ["ab", "c", None, None]
+    texts = [
+        None if delta.log_probs is None else delta.log_probs.text() for delta in deltas
+    ]
+    assert texts == ["ab", "c", None, None]
     completion = assembly.completion(TIMING)
     assert completion.log_probs is not None
     assert completion.log_probs.text() == completion.message == "abc"
@@ -397,7 +405,7 @@ def test_log_probs_of_a_refusal_and_of_the_old_shape() -> None:
         for text in "ab"
     ]
     completion = completion_of(*old)
-    assert [one.log_prob for one in completion.token_log_probs or ()] == [-1.0, -1.0]
+    assert [token.log_prob for token in completion.token_log_probs or ()] == [-1.0, -1.0]
 
 
 def test_log_probs_that_are_no_list_are_mended() -> None:
@@ -407,7 +415,7 @@ def test_log_probs_that_are_no_list_are_mended() -> None:
         chunk_of({}, logprobs={"content": "a text that is no list of tokens"}),
     )
     assert len(completion.log_probs or ()) == 1
-    assert WarningCode.BODY_MENDED in {one.code for one in completion.warnings}
+    assert WarningCode.BODY_MENDED in {warning.code for warning in completion.warnings}
 
 
 @pytest.mark.parametrize("arguments", [None, '{"a', {"a": 1}])
@@ -489,19 +497,19 @@ def test_event_that_finishes_many_choices_is_read_once_for_all(
 
 @pytest.mark.parametrize("odd", [{}, {"id": 5}])
 @pytest.mark.parametrize(
-    "told", [{"message": {"content": "Hi"}}, {"text": "Hi"}, {"delta": {"content": "Hi"}}]
+    "fields", [{"message": {"content": "Hi"}}, {"text": "Hi"}, {"delta": {"content": "Hi"}}]
 )
 def test_message_or_text_in_the_place_of_a_delta(
-    told: dict[str, Any], odd: dict[str, Any]
+    fields: dict[str, Any], odd: dict[str, Any]
 ) -> None:
     """It is read as a delta, and a field with another name has a warning."""
-    chunk = {"choices": [{"index": 0, "finish_reason": "stop", **told}], **odd}
+    chunk = {"choices": [{"index": 0, "finish_reason": "stop", **fields}], **odd}
     assembly, deltas = assembly_of(chunk)
     assert deltas == [Delta("Hi", finish_reason="stop")]
     completion = assembly.completion(TIMING)
     assert completion.message == "Hi"
     codes = {warning.code for warning in completion.warnings}
-    assert (WarningCode.BODY_MENDED in codes) is ("delta" not in told or bool(odd))
+    assert (WarningCode.BODY_MENDED in codes) is ("delta" not in fields or bool(odd))
 
 
 @pytest.mark.parametrize("odd", [{}, {"id": 5}])
@@ -527,8 +535,8 @@ def test_text_beside_an_error_is_handed_over() -> None:
 @pytest.mark.parametrize("is_done", [False, True])
 def test_choices_that_were_asked_for_are_waited_for(*, is_done: bool) -> None:
     """Unless the server says that it has done."""
-    question = attrs.evolve(question_of(), n_choices=2)
-    assembly = Assembly(question, HttpResponse(200, {}, b""))
+    context = attrs.evolve(context_of(), n_choices=2)
+    assembly = Assembly(context, HttpResponse(200, {}, b""))
     usage = {"completion_tokens": 1}
     chunk = {**chunk_of({"content": "a"}, finish_reason="stop"), "usage": usage}
     assembly.feed(data_of(chunk))
@@ -554,7 +562,7 @@ def test_c12_choices_come_interleaved() -> None:
     assert [delta.choice for delta in deltas] == [1, 0, 1, 0]
     assert assembly.is_finished
     choices = assembly.completion(TIMING).choices
-    assert [(one.index, one.message) for one in choices] == [(0, "aA"), (1, "bB")]
+    assert [(choice.index, choice.message) for choice in choices] == [(0, "aA"), (1, "bB")]
 
 
 def test_c12_choices_without_an_index_are_counted() -> None:
@@ -625,12 +633,12 @@ C13: dict[str, tuple[object, type[StatusError], str]] = {
 @pytest.mark.parametrize("shape", C13)
 def test_c13_errors_in_mid_stream_are_raised(shape: str) -> None:
     """Every shape of error is one, and the text before it is kept."""
-    error, kind, words = C13[shape]
+    error, kind, message = C13[shape]
     assembly, _ = assembly_of(chunk_of({"content": "partial"}))
     data = data_of(error)
     caught = assembly.feed(data).error
     assert isinstance(caught, kind)
-    assert words in str(caught)
+    assert message in str(caught)
     assert caught.status == 200
     assert caught.body == data
     assert type(caught.body) is bytes
@@ -734,7 +742,7 @@ def test_odd_choice_says_nothing(choice: object) -> None:
     assert deltas == [Delta(text="4")]
     completion = assembly.completion(TIMING)
     assert completion.message == "4"
-    assert WarningCode.BODY_MENDED in {one.code for one in completion.warnings}
+    assert WarningCode.BODY_MENDED in {warning.code for warning in completion.warnings}
 
 
 def test_nan_is_kept_in_the_body() -> None:
@@ -793,7 +801,7 @@ DELTAS = st.dictionaries(
 )
 def test_random_chunks_raise_limins_errors_alone(chunks: list[bytes]) -> None:
     """The part that was read before any garbage can be used."""
-    assembly = Assembly(question_of(asks_log_probs=True), HttpResponse(200, {}, b""))
+    assembly = Assembly(context_of(asks_log_probs=True), HttpResponse(200, {}, b""))
     for chunk, event in zip(chunks, cycle([bytes, bytes, ErrorEvent]), strict=False):
         update = assembly.feed(event(chunk))
         assert update.error is None or str(update.error)

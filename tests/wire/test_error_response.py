@@ -396,7 +396,7 @@ def test_status_alone(status: int, kind: type[StatusError]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "kind"),
+    ("status", "message", "kind"),
     [
         (400, "This model's maximum context length is 8192 tokens", ContextLengthError),
         (413, "the prompt is longer than the model's context", ContextLengthError),
@@ -409,9 +409,11 @@ def test_status_alone(status: int, kind: type[StatusError]) -> None:
         (500, "content_filter is down", ServerError),
     ],
 )
-def test_words_refine_the_status(status: int, said: str, kind: type[StatusError]) -> None:
+def test_words_refine_the_status(
+    status: int, message: str, kind: type[StatusError]
+) -> None:
     """The body is more exact than the status, except about the key."""
-    assert type(status_error(answer({"error": {"message": said}}, status))) is kind
+    assert type(status_error(answer({"error": {"message": message}}, status))) is kind
 
 
 @pytest.mark.parametrize(
@@ -472,8 +474,8 @@ def test_fields_of_a_wrapped_error() -> None:
 def test_keys_and_prompts_stay_out() -> None:
     """A server that quotes the key or the prompt does not get them into an error."""
     secrets = ["sk-this-opens-nothing", "my secret plan"]
-    said = " and ".join(secrets)
-    body = {"error": {"message": said, "code": said, "type": said, "param": said}}
+    text = " and ".join(secrets)
+    body = {"error": {"message": text, "code": text, "type": text, "param": text}}
     error = status_error(answer(body, 400), secrets)
     hidden = "*** and ***"
     assert (error.reason, error.code) == (hidden, hidden)

@@ -135,14 +135,14 @@ def test_odd_field_of_a_choice(field: str, value: object, problem: str) -> None:
 
 @pytest.mark.parametrize("field", ["content", "refusal", "reasoning", "reasoning_content"])
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "kind"),
     [(5, "a number"), (True, "a truth value"), ({"text": "4"}, "an object")],
 )
-def test_odd_field_of_a_message(field: str, value: object, found: str) -> None:
+def test_odd_field_of_a_message(field: str, value: object, kind: str) -> None:
     """Text that is no text is left out, and never turned into some."""
     completion, warnings = mended({"choices": [{"message": {field: value}}]})
     assert getattr(completion.choices[0].message, field) is None
-    assert warnings == {f"$.choices[0].message.{field}": f"expected text, found {found}"}
+    assert warnings == {f"$.choices[0].message.{field}": f"expected text, found {kind}"}
 
 
 @pytest.mark.parametrize("field", ["id", "model"])
@@ -290,8 +290,8 @@ def tokens(content: bytes) -> object:
 def test_code_points_in_the_place_of_bytes(values: list[int]) -> None:
     """Clients that send code points instead of bytes are not believed (B8)."""
     content = [{"token": "x", "logprob": -1, "bytes": values}]
-    found = read(body_of("x", logprobs={"content": content})).token_log_probs
-    assert found == [TokenLogProb("x", -1.0)]
+    tokens = read(body_of("x", logprobs={"content": content})).token_log_probs
+    assert tokens == [TokenLogProb("x", -1.0)]
 
 
 @pytest.mark.parametrize("name", [b'"id"', b'"vendor"'])

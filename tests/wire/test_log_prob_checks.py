@@ -6,9 +6,9 @@ from builders import body_of, captures, read, read_capture
 from limin.values.warnings import ResponseWarning, WarningCode
 
 
-def codes(body: Any, top: int | None = None, *, asked: bool = True) -> set[str]:
+def codes(body: Any, top: int | None = None, *, requested: bool = True) -> set[str]:
     """Return the codes of the warnings about *body*."""
-    completion = read(body, asks_log_probs=asked, top_log_probs=top)
+    completion = read(body, asks_log_probs=requested, top_log_probs=top)
     return {str(warning.code) for warning in completion.warnings}
 
 
@@ -16,8 +16,8 @@ def token(
     text: str, log_prob: object = -1.0, *top: tuple[str, object], **more: object
 ) -> dict[str, Any]:
     """One position as servers write it, with the alternatives *top*."""
-    listed = [{"token": name, "logprob": value} for name, value in top]
-    return {"token": text, "logprob": log_prob, "top_logprobs": listed, **more}
+    alternatives = [{"token": name, "logprob": value} for name, value in top]
+    return {"token": text, "logprob": log_prob, "top_logprobs": alternatives, **more}
 
 
 def answer_of(text: str, *content: object) -> dict[str, Any]:
@@ -245,8 +245,8 @@ def test_every_code_is_tested() -> None:
 
 def test_nothing_is_missing_that_was_not_asked_for() -> None:
     """Missing log probabilities have a warning only if they were requested."""
-    assert codes(body_of("4"), asked=False) == set()
-    assert codes(answer_of("4", token("4", -1, ("4", -1))), asked=False) == set()
+    assert codes(body_of("4"), requested=False) == set()
+    assert codes(answer_of("4", token("4", -1, ("4", -1))), requested=False) == set()
 
 
 def test_whole_vocabulary_is_as_many_as_came() -> None:
@@ -281,8 +281,8 @@ def test_refusal_is_compared_with_the_refusal() -> None:
     message = {"content": None, "refusal": "No"}
     logprobs = {"content": None, "refusal": [token("No")]}
     assert codes({"choices": [{"message": message, "logprobs": logprobs}]}, 0) == set()
-    other = {"content": None, "refusal": [token("Never")]}
-    (warning,) = read({"choices": [{"message": message, "logprobs": other}]}).warnings
+    log_probs = {"content": None, "refusal": [token("Never")]}
+    (warning,) = read({"choices": [{"message": message, "logprobs": log_probs}]}).warnings
     assert warning.path == "$.choices[0].logprobs.refusal"
 
 
@@ -316,11 +316,11 @@ CAPTURED: dict[str, list[tuple[str, str, int]]] = {
 @pytest.mark.parametrize("name", CAPTURED)
 def test_captured_answer(name: str) -> None:
     """A real answer has exactly the warnings that are true of it."""
-    found = [
+    warnings = [
         (str(warning.code), warning.path, warning.count)
         for warning in read_capture(name).warnings
     ]
-    assert found == [
+    assert warnings == [
         (code, f"$.choices[0].logprobs{path}", count)
         for code, path, count in CAPTURED[name]
     ]

@@ -546,8 +546,8 @@ def test_no_alternatives_were_asked_for(server: str) -> None:
     completion = read_capture(name)
     assert completion.full_token_log_probs == [[]] * 6
     assert completion.warnings == ()
-    sent = json.loads(capture(name)["body"])["choices"][0]["logprobs"]["content"]
-    assert {len(token["top_logprobs"]) for token in sent} <= {0, 20}
+    elements = json.loads(capture(name)["body"])["choices"][0]["logprobs"]["content"]
+    assert {len(token["top_logprobs"]) for token in elements} <= {0, 20}
 
 
 @pytest.mark.parametrize(
@@ -630,8 +630,8 @@ def test_odd_position(
     item: dict[str, Any], position: Position, problems: list[str]
 ) -> None:
     """An odd value of a token becomes None, has a warning, and is not made up."""
-    found, warnings = read_positions(json.dumps([item]).encode(), "$.here")
-    assert list(found) == [position]
+    positions, warnings = read_positions(json.dumps([item]).encode(), "$.here")
+    assert list(positions) == [position]
     assert [warning.problem for warning in warnings] == problems
     assert {warning.path for warning in warnings} <= {"$.here[0]"}
     assert {warning.code for warning in warnings} <= {WarningCode.BODY_MENDED}
@@ -657,16 +657,22 @@ def test_odd_position(
 )
 def test_no_positions(tokens: bytes, warnings: list[tuple[str, str]]) -> None:
     """A value that is no list of objects has no tokens, and a warning."""
-    found, told = read_positions(tokens, "$.here")
-    assert list(found) == []
-    assert [(warning.path, warning.problem) for warning in told] == warnings
+    positions, notes = read_positions(tokens, "$.here")
+    assert list(positions) == []
+    assert [(warning.path, warning.problem) for warning in notes] == warnings
 
 
 def test_warning_tells_the_first_place_and_how_many() -> None:
     """One warning for each kind, not one for each of ten thousand tokens."""
     tokens = [{"token": "a", "logprob": value} for value in (-1, -9999, -2, -9999, -1e38)]
     positions, warnings = read_positions(json.dumps(tokens).encode(), "$.here")
-    assert [one.logprob for one in positions] == [-1, -INFINITY, -2, -INFINITY, -INFINITY]
+    assert [position.logprob for position in positions] == [
+        -1,
+        -INFINITY,
+        -2,
+        -INFINITY,
+        -INFINITY,
+    ]
     problem = "a number that stands for minus infinity"
     assert warnings == (
         ResponseWarning(WarningCode.LOG_PROB_SENTINEL, "$.here[1]", problem, 3),
@@ -755,8 +761,8 @@ def test_odd_legacy_positions(
     parts: tuple[object, object, object], positions: list[Position]
 ) -> None:
     """Arrays of other kinds or lengths are read as far as they go."""
-    found, warnings = read_legacy_positions(raws(*parts), "$.here")
-    assert list(found) == positions
+    positions_read, warnings = read_legacy_positions(raws(*parts), "$.here")
+    assert list(positions_read) == positions
     assert warnings[0].code == WarningCode.LEGACY_LOG_PROBS
     assert warnings[0].path == "$.here"
 
@@ -797,7 +803,7 @@ def test_prompt_log_probs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "positions"),
+    ("raw", "positions"),
     [
         ("[]", []),
         ("{}", []),
@@ -812,9 +818,9 @@ def test_prompt_log_probs() -> None:
         ),
     ],
 )
-def test_odd_prompt_log_probs(found: str, positions: list[Position | None]) -> None:
+def test_odd_prompt_log_probs(raw: str, positions: list[Position | None]) -> None:
     """A value that is no entry has no text, no number and no id."""
-    assert read_prompt_positions(msgspec.Raw(found.encode())) == positions
+    assert read_prompt_positions(msgspec.Raw(raw.encode())) == positions
 
 
 @pytest.mark.parametrize("absent", [None, [], {}])

@@ -14,9 +14,9 @@ from limin.wire.request import RequestEncoder
 HELLO = Conversation.from_prompts("hello")
 
 
-def encoded(configuration: ModelConfiguration, asked: Conversation = HELLO) -> Any:
+def encoded(configuration: ModelConfiguration, conversation: Conversation = HELLO) -> Any:
     """The body that *configuration* sends, as the server's parser reads it."""
-    return json.loads(RequestEncoder.of(configuration).encode(asked))
+    return json.loads(RequestEncoder.of(configuration).encode(conversation))
 
 
 def test_smallest_request() -> None:
@@ -174,11 +174,11 @@ def test_extra_body_that_is_too_deep() -> None:
 def test_half_a_surrogate_pair(code: int) -> None:
     """Text that UTF-8 cannot carry is refused with its position, and not shown."""
     surrogate = chr(code)
-    asked = Conversation(
+    conversation = Conversation(
         [Message("system", "fine"), Message("user", f"my secret {surrogate}")]
     )
     with pytest.raises(ConversationError) as caught:
-        RequestEncoder.of(ModelConfiguration()).encode(asked)
+        RequestEncoder.of(ModelConfiguration()).encode(conversation)
     assert str(caught.value) == (
         "message 1: expected Unicode text, found half of a surrogate pair "
         f"(U+{code:04X}) at character 10"
@@ -199,9 +199,10 @@ TURNS: st.SearchStrategy[list[Role]] = st.sampled_from(
 @given(roles=TURNS, data=st.data())
 def test_every_conversation_survives(roles: list[Role], data: st.DataObject) -> None:
     """The server reads each message as it was said, whatever characters it holds."""
-    asked = Conversation([Message(role, data.draw(TEXT)) for role in roles])
-    assert encoded(ModelConfiguration(), asked)["messages"] == [
-        {"role": message.role, "content": message.content} for message in asked.messages
+    conversation = Conversation([Message(role, data.draw(TEXT)) for role in roles])
+    assert encoded(ModelConfiguration(), conversation)["messages"] == [
+        {"role": message.role, "content": message.content}
+        for message in conversation.messages
     ]
 
 

@@ -278,8 +278,8 @@ def test_captured_tokens(name: str) -> None:
     expected = TOKENS[name].replace("<|im_end|>", "<im_end>").split("|")
     tokens = read_capture(name).token_log_probs
     assert tokens is not None
-    found = [token.token.replace("<|im_end|>", "<im_end>") for token in tokens]
-    assert found == expected
+    texts = [token.token.replace("<|im_end|>", "<im_end>") for token in tokens]
+    assert texts == expected
     assert all(token.log_prob is not None and token.log_prob < 0 for token in tokens)
 
 
@@ -301,7 +301,7 @@ def test_sampled_token_is_not_the_likeliest(
     assert "".join(token.token for token in sampled) == completion.message
     assert [token.token for token in sampled] == [row[0] for row in expected]
     assert [token.log_prob for token in sampled] == [row[1] for row in expected]
-    assert [[one.token for one in listed] for listed in alternatives] == [
+    assert [[token.token for token in tokens] for tokens in alternatives] == [
         [row[2]] for row in expected
     ]
 
@@ -312,7 +312,7 @@ def test_captured_alternatives() -> None:
         "llama.cpp-b11549-logprobs_top5_greedy"
     ).full_token_log_probs
     assert alternatives is not None
-    assert [len(listed) for listed in alternatives] == [5] * 12
+    assert [len(tokens) for tokens in alternatives] == [5] * 12
     assert alternatives[0] == [
         TokenLogProb("The", -1.5308111906051636, b"The", 504),
         TokenLogProb("2", -2.4108543395996094, b"2", 34),
@@ -719,8 +719,8 @@ SNIPPETS: list[tuple[str, Any, dict[str, Any]]] = [
 def test_snippet(body: Any, says: dict[str, Any]) -> None:
     """The answer is found in a body of any shape."""
     completion = read(body)
-    found = {name: getattr(completion, name) for name in says}
-    assert found == says
+    values = {name: getattr(completion, name) for name in says}
+    assert values == says
     assert completion.warnings == says.get("warnings", ())
 
 
@@ -858,7 +858,7 @@ def test_reasoning_sources() -> None:
         ("parts", "content"),
         (None, None),
     ]
-    found = []
+    reasonings = []
     for name, nothing in [
         ("reasoning", ""),
         ("reasoning_content", ""),
@@ -867,9 +867,9 @@ def test_reasoning_sources() -> None:
         ("role", "assistant"),
     ]:
         (choice,) = read({"choices": [{"message": message}]}).choices
-        found.append((choice.reasoning, choice.reasoning_source))
+        reasonings.append((choice.reasoning, choice.reasoning_source))
         message[name] = nothing
-    assert found == expected
+    assert reasonings == expected
 
 
 @pytest.mark.parametrize(

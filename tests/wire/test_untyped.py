@@ -73,9 +73,9 @@ def test_taken_by_type(value: object) -> None:
 )
 def test_as_number(value: object, number: float | None) -> None:
     """A number may come as text; one that is too large, or no number, is None."""
-    found = untyped.as_number(value)
-    assert found == number
-    assert type(found) is (float if number is not None else type(None))
+    result = untyped.as_number(value)
+    assert result == number
+    assert type(result) is (float if number is not None else type(None))
 
 
 def test_kind() -> None:
