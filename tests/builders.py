@@ -33,7 +33,7 @@ def captures() -> list[str]:
     return sorted(path.stem for path in _DATA.glob("*.json"))
 
 
-def answer(
+def response(
     body: object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> HttpResponse:
     """Return a response of *body*: bytes and text as they are, other values as JSON."""
@@ -61,7 +61,7 @@ def read(
         top_log_probs=top_log_probs,
         secrets=secrets,
     )
-    return read_completion(context, TIMING, answer(body, status, headers))
+    return read_completion(context, TIMING, response(body, status, headers))
 
 
 def read_capture(name: str) -> TextCompletion:

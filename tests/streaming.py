@@ -53,7 +53,7 @@ def chunked(*pieces: bytes) -> bytes:
     return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
 
 
-def answer(*events: bytes) -> bytes:
+def streamed(*events: bytes) -> bytes:
     """Return a whole HTTP response that streams *events*."""
     return CHUNKED + chunked(*events) + LAST
 

@@ -28,9 +28,9 @@ from streaming import (
     chunked,
     event_of,
     serve_scripts,
+    streamed,
     text_of,
 )
-from streaming import answer as streamed
 
 import limin
 from limin import Client, Delta, StreamError, Usage

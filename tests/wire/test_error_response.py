@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from builders import answer, capture, read
+from builders import capture, read, response
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -389,7 +389,7 @@ def test_success_that_is_no_object(body: str) -> None:
 )
 def test_status_alone(status: int, kind: type[StatusError]) -> None:
     """Without a message the status decides."""
-    error = status_error(answer("", status))
+    error = status_error(response("", status))
     assert type(error) is kind
     assert str(error) == f"the server answered {status}"
     assert (error.code, error.error_type, error.param) == (None, None, None)
@@ -413,7 +413,7 @@ def test_words_refine_the_status(
     status: int, message: str, kind: type[StatusError]
 ) -> None:
     """The body is more exact than the status, except about the key."""
-    assert type(status_error(answer({"error": {"message": message}}, status))) is kind
+    assert type(status_error(response({"error": {"message": message}}, status))) is kind
 
 
 @pytest.mark.parametrize(
@@ -461,13 +461,13 @@ def test_code_stands_for_the_status_of_a_success(
 )
 def test_words(body: Any, reason: str) -> None:
     """The message is found, or else the start of the body is shown."""
-    assert status_error(answer(body, 400)).reason == reason
+    assert status_error(response(body, 400)).reason == reason
 
 
 def test_fields_of_a_wrapped_error() -> None:
     """The code is the one beside the words, however deep they are."""
     inside = json.dumps({"error": {"message": "m", "code": 7, "type": "t", "param": "p"}})
-    error = status_error(answer({"code": "outside", "detail": inside}, 400))
+    error = status_error(response({"code": "outside", "detail": inside}, 400))
     assert (error.code, error.error_type, error.param) == ("7", "t", "p")
 
 
@@ -476,7 +476,7 @@ def test_keys_and_prompts_stay_out() -> None:
     secrets = ["sk-this-opens-nothing", "my secret plan"]
     text = " and ".join(secrets)
     body = {"error": {"message": text, "code": text, "type": text, "param": text}}
-    error = status_error(answer(body, 400), secrets)
+    error = status_error(response(body, 400), secrets)
     hidden = "*** and ***"
     assert (error.reason, error.code) == (hidden, hidden)
     assert (error.error_type, error.param) == (hidden, hidden)
@@ -486,7 +486,7 @@ def test_keys_and_prompts_stay_out() -> None:
 def test_hostile_words_are_shown() -> None:
     """Escape sequences in a server's words are seen, and the rest is cut."""
     body = {"error": {"message": "\x1b[2J" + "x" * 300, "code": "\x07"}}
-    error = status_error(answer(body, 400))
+    error = status_error(response(body, 400))
     assert error.reason.startswith("␛[2Jxxx")
     assert len(error.reason) == 200
     assert error.code == "␇"
@@ -494,14 +494,14 @@ def test_hostile_words_are_shown() -> None:
 
 def test_request_id_is_in_the_message() -> None:
     """The request id is kept, since operators ask for it."""
-    error = status_error(answer({"error": "no"}, 500, {"x-request-id": "req-1"}))
+    error = status_error(response({"error": "no"}, 500, {"x-request-id": "req-1"}))
     assert str(error) == "the server answered 500: no (request req-1)"
 
 
 @given(body=st.binary(max_size=200), status=st.integers(100, 599))
 def test_every_error_body_is_read(body: bytes, status: int) -> None:
     """Whatever bytes come, an exception says so, and reading them raises no other."""
-    error = status_error(answer(body, status))
+    error = status_error(response(body, status))
     assert error.status == status
     assert len(error.reason) <= 200
     assert error.body == body
@@ -540,5 +540,5 @@ def test_words_beside_a_wordless_error(error: object) -> None:
 def test_redirect_names_the_host_it_leads_to(location: str | None, host: str) -> None:
     """Who wonders why nothing came knows where to look."""
     headers = {} if location is None else {"location": location}
-    error = status_error(answer("<a>moved</a>", 302, headers=headers))
+    error = status_error(response("<a>moved</a>", 302, headers=headers))
     assert error.reason == f"redirects are not followed, and this one leads to {host}"
