@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack, cast, overload
 
 from limin.batch.results import Results, ask_all, check_batch, completions_or_raise
 from limin.batch.workers import count_items
-from limin.calls.call import Call
+from limin.calls.call import Caller
 from limin.calls.rate_limiter import RateLimiter
 from limin.calls.stream import CompletionStream
 from limin.checkpoint.recorder import RecordedCall
@@ -339,7 +339,7 @@ class Client:
             problem = "unexpected keyword argument: 'stream'"
             raise TypeError(problem)
         asker = self._asker(CompletionOptions(stream=True, **options))
-        return CompletionStream(partial(asker.begin, as_conversation(conversation)))
+        return CompletionStream(partial(asker.stream, as_conversation(conversation)))
 
     def _recorder(self, options: BatchOptions) -> RecordedCall:
         asking = {name: value for name, value in options.items() if name not in _OWN}
@@ -349,7 +349,7 @@ class Client:
             fsync=options.get("fsync", False),
         )
 
-    def _asker(self, options: CompletionOptions) -> Call:
+    def _asker(self, options: CompletionOptions) -> Caller:
         configuration = resolve_configuration(options)
         timeout = options.get("timeout", self._timeout)
         idle_timeout = options.get("idle_timeout", self._idle_timeout)
@@ -359,7 +359,7 @@ class Client:
         check_seconds("idle_timeout", idle_timeout)
         check_integer("max_retries", max_retries, at_least=0)
         check_on_warning(on_warning)
-        return Call(
+        return Caller(
             self._endpoint,
             self._transport,
             RequestEncoder.of(configuration),

@@ -183,9 +183,14 @@ class StatusError(LiminError):
     @property
     def effective_status(self) -> int:
         """The status in the error body if HTTP reported a success, else HTTP's own."""
-        code = self.code or ""
-        is_status = len(code) == 3 and code.isdecimal() and code[0] in "45"  # noqa: PLR2004 (the length of a status)
-        return int(code) if is_status and self.status < 300 else self.status  # noqa: PLR2004 (the end of 2xx)
+        return effective_status(self.status, self.code)
+
+
+def effective_status(status: int, code: str | None) -> int:
+    """Return *status*; if it is a success, the status that the body's *code* is."""
+    code = code or ""
+    is_status = len(code) == 3 and code.isdecimal() and code[0] in "45"  # noqa: PLR2004 (the length of a status)
+    return int(code) if is_status and status < 300 else status  # noqa: PLR2004 (the end of 2xx)
 
 
 class BadRequestError(StatusError):

@@ -75,7 +75,7 @@ class RateLimiter:
             self._here().cool_down.rest(anyio.current_time(), asked)
             self._rest_ends = max(self._rest_ends, time.monotonic() + asked)
 
-    def used(self, estimated: float, usage: Usage | None) -> None:
+    def note_usage(self, estimated: float, usage: Usage | None) -> None:
         """A request of *estimated* tokens took what *usage* tells."""
         if self._counts_tokens and usage is not None:
             total = usage.total_tokens

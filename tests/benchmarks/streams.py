@@ -186,7 +186,7 @@ async def limin_memory(
         decoder, assembly = EventDecoder(), Assembly(question, HttpResponse(200, {}, b""))
         for piece in _pieces(n_tokens, alternatives):
             for event in decoder.feed(piece):
-                assembly.add(event, deltas)
+                deltas += assembly.feed(event).deltas
         texts = [delta.text for delta in deltas if delta.text]
         assert assembly.completion(timing).message == "".join(texts)
         return len(texts)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
-from builders import TIMING, answer, body_of, capture, captures
+from builders import TIMING, body_of, capture, captures, response
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,7 +64,7 @@ def completed(
     )
     headers = {"x-request-id": request_id} if request_id else {}
     body = body_of(f"re: {prompt}") if body is None else body
-    return read_completion(asked, timing, answer(body, headers=headers))
+    return read_completion(asked, timing, response(body, headers=headers))
 
 
 def write(path: Path, *prompts: str) -> bytes:
