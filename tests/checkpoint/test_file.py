@@ -526,7 +526,7 @@ def test_full_disk_leaves_whole_lines(path: Path) -> None:
         "-c",
         FULL,
         str(path),
-        str(Path(__file__).parent.parent),
+        *(str(folder) for folder in Path(__file__).parents[:2]),
     ]
     run = subprocess.run(command, capture_output=True, check=True, text=True)  # noqa: S603 (ours)
     assert run.stdout == f"checkpoint {path}: File too large\n0\n"
