@@ -10,51 +10,23 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, cast
 
 import anyio
 
-from limin.errors import (
-    AuthenticationError,
-    LiminError,
-    NotFoundError,
-    PermissionDeniedError,
-    QuotaError,
-    RequestTimeoutError,
-    StatusError,
-    StreamError,
-)
+from limin.errors import LiminError
+from limin.policy.failures import StopBatch, had_overload, is_fatal, is_overload
 from limin.policy.parallelism import AdaptiveParallelism
-from limin.policy.retry import OVERLOADED, server_error_in
 from limin.values.completion import TextCompletion
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from limin.errors import CheckpointError
 
 Item = TypeVar("Item")
 Source: TypeAlias = Iterable[Item] | AsyncIterable[Item]
 Result: TypeAlias = TextCompletion | LiminError
 Parallel: TypeAlias = int | Literal["auto"]
 
-# What strikes one prompt in this way strikes every prompt.
-_FATAL = (AuthenticationError, PermissionDeniedError, NotFoundError, QuotaError)
-
 
 def count_items(source: object) -> int | None:
     """How many items *source* holds; None if only iterating would tell."""
     return len(source) if isinstance(source, Sized) else None
-
-
-class StopBatch(Exception):  # noqa: N818 (never leaves the batch)
-    """A completion came, and could not be written down.
-
-    Attributes:
-        completion: What came.
-        error: Why it could not be written.
-    """
-
-    def __init__(self, completion: TextCompletion, error: CheckpointError) -> None:
-        """*completion* is lost from the file, for *error*."""
-        super().__init__(completion, error)
-        self.completion, self.error = completion, error
 
 
 class WorkerPool(Generic[Item]):
@@ -152,9 +124,9 @@ class WorkerPool(Generic[Item]):
             return await self._ask(item)
         except StopBatch as unwritten:
             self.stopped_by = self.stopped_by or unwritten.error
-            return unwritten.completion
+            return cast("TextCompletion", unwritten.result)
         except LiminError as error:
-            if isinstance(server_error_in(error), _FATAL):
+            if is_fatal(error):
                 self.stopped_by = self.stopped_by or error
             return error
 
@@ -183,18 +155,8 @@ def _work_of(result: Result) -> float:
 def _was_overloaded(result: Result) -> bool:
     """Whether the server said at any attempt that it has too much to do."""
     if isinstance(result, TextCompletion):
-        return any(_is_overload(attempt.error) for attempt in result.timing.attempts)
-    return _is_overload(result) or any(
-        _is_overload(attempt.error) for attempt in result.attempts
-    )
-
-
-def _is_overload(error: LiminError | None) -> bool:
-    if isinstance(error, StreamError):
-        return _is_overload(error.cause)
-    if isinstance(error, StatusError):
-        return error.effective_status in OVERLOADED
-    return isinstance(error, RequestTimeoutError)
+        return any(is_overload(attempt.error) for attempt in result.timing.attempts)
+    return had_overload(result)
 
 
 def _puller(source: Source[Item]) -> Callable[[], Awaitable[Item]]:

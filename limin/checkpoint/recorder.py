@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from limin.batch.workers import StopBatch
 from limin.checkpoint.file import Checkpoint
 from limin.errors import CheckpointError
+from limin.policy.failures import StopBatch
 from limin.values.conversation import as_conversation
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from limin.errors import (
     StreamError,
     TransportError,
 )
+from limin.policy.failures import server_error_in
 
 if TYPE_CHECKING:
     from limin.errors import LiminError
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 # 408 is a request timeout and 409 a lock timeout in OpenAI's own client; 529
 # means overloaded. Any other 4xx fails the same way the next time.
 _TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
-
-# What a server answers that has too much to do.
-OVERLOADED = frozenset({429, 503})
 
 # What fails the same way the next time, whatever its status.
 _PERMANENT = (CertificateError, ContextLengthError, QuotaError, ResponseTooLargeError)
@@ -66,12 +64,6 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         # 2.0 ** 1024 raises OverflowError; 2.0 ** 64 outgrows any max_delay.
         ceiling = self.first_delay * 2.0 ** min(attempt - 1, 64)
         return chance * min(ceiling, self.max_delay)
-
-
-def server_error_in(error: LiminError) -> StatusError | None:
-    """What the server itself told in *error*, at once or in mid-stream."""
-    told = error.cause if isinstance(error, StreamError) else error
-    return told if isinstance(told, StatusError) else None
 
 
 def _may_pass(error: LiminError) -> bool:
