@@ -253,3 +253,20 @@ class AdaptiveParallelism:
         self._patience = min(2 * self._patience, _LONGEST_PATIENCE)
         self._upwards = not self._upwards
         self._settle(now, self._settled, self._best)
+
+
+class FixedParallelism:
+    """Stays at the number that the user gave.
+
+    Attributes:
+        limit: Requests that may be under way.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Allow *limit* requests."""
+        self.limit = limit
+
+    def finished(
+        self, now: float, *, started: float, work: float, overloaded: bool
+    ) -> None:
+        """Learn nothing; see `AdaptiveParallelism.finished`."""
