@@ -23,8 +23,8 @@ FLOORS = (
     ("limin.wire", "limin.policy"),
     ("limin.transport",),
     ("limin.calls",),
-    ("limin.batch",),
-    ("limin.checkpoint",),
+    ("limin.batch", "limin.checkpoint"),
+    ("limin.parallel",),
     ("limin.client",),
     ("limin.functions",),
     ("limin",),
@@ -56,7 +56,7 @@ LATE_IMPORTS = {
         RENDERING + ".completions",
     ),
     ("limin.values.completion", "TextCompletion.to_pretty_string", RENDERING + ".terminal"),
-    ("limin.client", "_progress", RENDERING + ".progress"),
+    ("limin.parallel", "_open_progress", RENDERING + ".progress"),
     ("limin.values.conversation", "Conversation.to_html", RENDERING + ".html"),
     ("limin.values.conversation", "Conversation._repr_html_", RENDERING + ".html"),
     ("limin.values.completion", "TextCompletion.to_html", RENDERING + ".html"),
@@ -239,6 +239,18 @@ def test_no_cycle() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
+
+
+def test_batch_is_generic() -> None:
+    """A batch knows no completion but as the default of a type variable."""
+    rooms = ("limin.batch", "limin.policy", "limin.errors", "limin.values.checks")
+    beyond = {
+        (one.importer, one.imported, one.for_types)
+        for one in OWN
+        if within(one.importer, "limin.batch")
+        and not any(within(one.imported, target) for target in rooms)
+    }
+    assert beyond == {("limin.batch.results", "limin.values.completion", True)}
 
 
 @pytest.mark.parametrize("library", ["asyncio", "trio", "sniffio"])

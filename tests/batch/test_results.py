@@ -12,10 +12,12 @@ from streaming import ROLE, event_of, text_of
 import limin
 from limin import Client, Conversation
 from limin.batch.workers import unwrap_single
-from limin.rendering.progress import BatchProgress, BatchState
+from limin.rendering.progress import BatchProgress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
+
+    from limin.values.progress import BatchState
 
 
 async def test_answers_come_in_the_order_of_the_prompts() -> None:
@@ -256,8 +258,8 @@ async def test_progress_tells_what_goes_on(monkeypatch: pytest.MonkeyPatch) -> N
     both, first = anyio.Event(), anyio.Event()
 
     class Watched(BatchProgress):
-        def report(self, result: object) -> None:
-            super().report(result)
+        def finished(self, index: int, result: object) -> None:
+            super().finished(index, result)
             assert self._state is not None
             seen.append(self._state())
             first.set()
@@ -279,8 +281,8 @@ async def test_progress_tells_what_goes_on(monkeypatch: pytest.MonkeyPatch) -> N
             max_retries=0,
         )
     assert [state.in_flight for state in seen] == [1, 0]
-    assert seen[0].waits == 0.0
-    assert seen[1].waits > 400.0
+    assert seen[0].resting == 0.0
+    assert seen[1].resting > 400.0
 
 
 async def test_no_progress_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -16,8 +16,9 @@ from samples import completion
 from limin import StatusError
 from limin.errors import LiminError
 from limin.rendering import progress as progress_room
-from limin.rendering.progress import BatchState, PatientConsole
+from limin.rendering.progress import PatientConsole
 from limin.values.completion import Usage
+from limin.values.progress import BatchState
 from limin.values.timing import Attempt, Timing
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ def test_terminal_shows_a_bar() -> None:
     state = BatchState(in_flight=3)
     with BatchProgress(4, console, clock, state=lambda: state) as progress:
         clock.now += 2
-        progress.report(answered(tokens=300, attempts=3))
-        progress.report(failed(StatusError(500, "no"), attempts=2))
+        progress.finished(0, answered(tokens=300, attempts=3))
+        progress.finished(0, failed(StatusError(500, "no"), attempts=2))
         assert progress._bar is not None
         progress._bar.refresh()
     above, under = bar(console)
@@ -103,7 +104,7 @@ def test_terminal_shows_a_bar() -> None:
 def test_bar_says_that_the_server_asks_to_wait() -> None:
     """A batch that stands still says why."""
     console = screen(Screen())
-    state = BatchState(in_flight=0, waits=12.3)
+    state = BatchState(in_flight=0, resting=12.3)
     with BatchProgress(4, console, Clock(), state=lambda: state):
         pass
     assert bar(console)[1].endswith("0 in flight · the server asks to wait 13 s")
@@ -114,7 +115,7 @@ def test_bar_fits_its_terminal(width: int) -> None:
     """On a narrow terminal the bar gives way, and no number does."""
     console, clock = screen(Screen(), width=width), Clock()
     with BatchProgress(2000, console, clock) as progress:
-        progress.report(answered(tokens=300))
+        progress.finished(0, answered(tokens=300))
     above, _ = bar(console)
     assert above.endswith("1/2000")
     assert len(above) <= width
@@ -125,7 +126,7 @@ def test_terminal_shows_a_count_when_the_total_is_not_known() -> None:
     console, clock = screen(Screen()), Clock()
     with BatchProgress(None, console, clock) as progress:
         clock.now += 1
-        progress.report(object())
+        progress.finished(0, object())
     above, under = bar(console)
     assert "1/?" in above
     assert under == "1 s · 1.0/s"
@@ -138,9 +139,9 @@ def test_bar_gives_way_to_a_line_that_sums_up() -> None:
         console, clock = screen(Screen() if terminal else None), Clock()
         with BatchProgress(3, console, clock) as progress:
             clock.now += 2
-            progress.report(answered(tokens=31, attempts=2))
+            progress.finished(0, answered(tokens=31, attempts=2))
             for _ in range(2):
-                progress.report(failed(StatusError(500, "no")))
+                progress.finished(0, failed(StatusError(500, "no")))
         lines.append(shown(console).splitlines()[-1].rpartition("\x1b[2K")[2])
         assert shown(console).count("limin:") == 1
     summary = "limin: 3 done in 2.0 s (1.5/s), 31 tokens (15.5/s), 1 retried, 2 failed"
@@ -152,7 +153,7 @@ def test_batch_that_is_cut_short_says_so() -> None:
     console, clock = screen(), Clock()
     with contextlib.suppress(KeyboardInterrupt), BatchProgress(9, console, clock) as batch:
         clock.now += 4
-        batch.report(answered())
+        batch.finished(0, answered())
         raise KeyboardInterrupt
     assert shown(console) == "limin: 1 of 9 done in 4.0 s (0.2/s)\n"
 
@@ -172,7 +173,7 @@ def test_summary_tells_the_time(seconds: float, words: str) -> None:
     console, clock = screen(), Clock()
     with BatchProgress(100, console, clock) as progress:
         for _ in range(100):
-            progress.report(object())
+            progress.finished(0, object())
         clock.now += seconds
     assert shown(console) == f"limin: 100 done in {words}\n"
 
@@ -180,12 +181,12 @@ def test_summary_tells_the_time(seconds: float, words: str) -> None:
 def test_pipe_gets_a_line_now_and_then() -> None:
     """A log file tells that it goes on, and is not flooded."""
     console, clock = screen(), Clock()
-    state = BatchState(in_flight=8, waits=70)
+    state = BatchState(in_flight=8, resting=70)
     with BatchProgress(100, console, clock, state=lambda: state) as progress:
         for _ in range(50):
             clock.now += 0.5
-            progress.report(answered(tokens=5))
-        progress.report(StatusError(500, "no"))
+            progress.finished(0, answered(tokens=5))
+        progress.finished(0, StatusError(500, "no"))
     pace = "2.0/s, 10.0 tokens/s, 8 in flight"
     failures = "1 failed: StatusError 1"
     wait = "the server asks to wait 1 min 10 s"
@@ -201,7 +202,7 @@ def test_pipe_gets_a_count_when_the_total_is_not_known() -> None:
     console, clock = screen(), Clock()
     with BatchProgress(None, console, clock) as progress:
         clock.now += 10
-        progress.report(object())
+        progress.finished(0, object())
     assert shown(console).splitlines() == [
         "limin: 1 done, 0 failed, 0.1/s",
         "limin: 1 done in 10.0 s (0.1/s)",
@@ -213,7 +214,7 @@ def test_name_of_an_error_is_shown() -> None:
     kind = type("[red]\x1b[2J", (LiminError,), {})
     console = screen()
     with BatchProgress(1, console, Clock()) as progress:
-        progress.report(kind())
+        progress.finished(0, kind())
     assert shown(console).endswith("1 failed: [red]␛[2J 1\n")
 
 
@@ -269,7 +270,7 @@ def test_file_that_takes_nothing_costs_no_batch(
     with BatchProgress(2, screen(file, force_terminal=is_terminal), clock) as progress:
         for _ in range(2):
             clock.now += 20
-            progress.report(answered())
+            progress.finished(0, answered())
     assert progress._tally.done == 2
     file.close()
     with BatchProgress(1, screen(file, force_terminal=is_terminal), clock):
@@ -282,9 +283,9 @@ def test_second_batch_has_no_bar() -> None:
     with BatchProgress(3, console, clock) as first:
         with BatchProgress(8, console, clock) as second:
             clock.now += 2
-            second.report(answered())
+            second.finished(0, answered())
         assert second._bar is None
-        first.report(answered())
+        first.finished(0, answered())
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown(console))
     lines = [line for line in re.split(r"[\r\n]+", plain) if line.startswith("limin")]
     assert lines == [
@@ -340,10 +341,10 @@ def test_completions_from_a_checkpoint_tell_nothing_of_the_speed() -> None:
     batch = progress_room.BatchProgress(48, console, clock, wall_clock=lambda: 1000.0)
     with batch as progress:
         for _ in range(40):
-            progress.report(answered(tokens=10, attempts=3))
+            progress.finished(0, answered(tokens=10, attempts=3))
         clock.now += 10
         now = attrs.evolve(answered().timing, start_time=1001.0)
-        progress.report(attrs.evolve(answered(tokens=10), timing=now))
+        progress.finished(0, attrs.evolve(answered(tokens=10), timing=now))
     pace = "0.1/s, 1.0 tokens/s, 1 min 10 s left, 40 from the checkpoint"
     assert shown(console).splitlines() == [
         f"limin: 41 of 48 done, 0 failed, {pace}",

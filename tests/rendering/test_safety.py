@@ -182,7 +182,7 @@ def test_no_progress_acts(text: str) -> None:
         screen.width = 80
         with BatchProgress(9, screen, lambda: 0.0) as progress:
             for result in (answered, *errors_of(text, answered)):
-                progress.report(result)
+                progress.finished(0, result)
             details = progress._details()
         assert_harmless(printed(details, colour=colour), colour=colour)
         assert isinstance(screen.file, io.StringIO)

@@ -1,0 +1,113 @@
+"""Many completions at once, for the client.
+
+Here a batch meets its progress bar, and completions their checkpoint.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from limin.batch.results import Results, run_batch
+from limin.batch.workers import Work, WorkerPool
+from limin.checkpoint.recorder import RecordedCall
+from limin.errors import LiminError
+from limin.policy.failures import is_overload
+from limin.values.conversation import as_conversation
+from limin.values.progress import BatchState, Effort
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from limin.batch.results import Listener, OnError
+    from limin.batch.workers import Parallel, Source
+    from limin.calls.call import Call
+    from limin.values.completion import TextCompletion
+    from limin.values.configuration import BatchOptions
+    from limin.values.conversation import Conversation
+
+Item = TypeVar("Item")
+R = TypeVar("R")
+
+
+async def ask_all(
+    call: Call,
+    source: Source[str] | Source[Conversation],
+    n_parallel: Parallel,
+    options: BatchOptions,
+    *,
+    system_prompt: str | None = None,
+    show_progress: bool,
+    on_error: OnError,
+) -> list[TextCompletion] | list[TextCompletion | LiminError]:
+    """Ask by *call* about all of *source*; see `Client.generate_text_completions`.
+
+    Raises:
+        BatchError: If any failed, and *on_error* says so.
+        CheckpointError: If the checkpoint cannot be used; nothing was sent.
+    """
+    workers, recording = _workers(call, source, n_parallel, options, system_prompt)
+    with recording:
+        progress = _open_progress(show_progress, workers, partial(_requests_of, call))
+        return await run_batch(workers, progress, on_error)
+
+
+def iter_all(
+    call: Call,
+    source: Source[str | Conversation],
+    n_parallel: Parallel,
+    options: BatchOptions,
+    *,
+    system_prompt: str | None = None,
+) -> Results[TextCompletion]:
+    """Ask by *call* about all of *source*; see `Client.iter_text_completions`."""
+    return Results(*_workers(call, source, n_parallel, options, system_prompt))
+
+
+def _workers(
+    call: Call,
+    source: Source[str] | Source[Conversation] | Source[str | Conversation],
+    n_parallel: Parallel,
+    options: BatchOptions,
+    system_prompt: str | None,
+) -> tuple[
+    WorkerPool[str | Conversation, TextCompletion, LiminError],
+    AbstractContextManager[object],
+]:
+    """Return workers, and the context that they run in."""
+    path, fsync = options.get("checkpoint"), options.get("fsync", False)
+    recorded = None if path is None else RecordedCall(call, path, fsync=fsync)
+    ask = recorded or call.ask
+
+    async def ask_about(item: str | Conversation) -> TextCompletion:
+        return await ask(as_conversation(item, system_prompt))
+
+    workers = WorkerPool(source, ask_about, n_parallel, kept=LiminError, measure=_measure)
+    return workers, recorded or nullcontext()
+
+
+def _measure(completion: TextCompletion) -> Work:
+    effort = Effort.of(completion)
+    return Work(
+        1.0 if effort.tokens is None else float(effort.tokens),
+        overloaded=any(is_overload(attempt.error) for attempt in effort.attempts),
+    )
+
+
+def _requests_of(call: Call) -> BatchState:
+    return BatchState(in_flight=call.flights.now, resting=call.rate_limiter.seconds_of_rest)
+
+
+def _open_progress(
+    show_progress: bool,  # noqa: FBT001 (passed on)
+    workers: WorkerPool[Item, R, LiminError],
+    state: Callable[[], BatchState],
+) -> AbstractContextManager[Listener | None]:
+    """Return the progress bar of *workers*, which asks for their *state*; or nothing."""
+    if not show_progress:
+        return nullcontext()
+    from limin.rendering.progress import BatchProgress  # noqa: PLC0415 (rich loads when shown)
+
+    return BatchProgress(workers.size, state=state)
