@@ -416,6 +416,45 @@ async def take(results: limin.Results, found: list[tuple[int, object]]) -> None:
         found.append((place, result))
 
 
+async def test_repr_shows_the_state_and_no_content() -> None:
+    """Whoever looks at a batch sees how far it is, and no prompt."""
+    answered = anyio.Event()
+
+    async def answer_the_first(request: Request) -> bytes:
+        if request.prompt != "secret 0":
+            await answered.wait()
+        return http(completion(request.prompt))
+
+    prompts = (f"secret {number}" for number in range(4))
+    async with serve(answer_the_first) as server:
+        results = limin.iter_text_completions(prompts, 3, base_url=server.base_url)
+        assert repr(results) == "<limin.Results: 0 finished, 0 under way>"
+        async with results:
+            index, _ = await anext(results)
+            await anyio.wait_all_tasks_blocked()
+            assert index == 0
+            assert repr(results) == "<limin.Results: 1 finished, 3 under way>"
+            answered.set()
+            async for _ in results:
+                pass
+        assert repr(results) == "<limin.Results: 4 finished, 0 under way>"
+
+
+async def test_repr_names_the_error_that_stopped_the_batch() -> None:
+    """Its class, since its sentence may be long."""
+
+    async def refuse(_request: Request) -> bytes:
+        return http(b'{"error":"Unauthorized"}', "401 Unauthorized")
+
+    async with (
+        serve(refuse) as server,
+        limin.iter_text_completions(["a"], 1, base_url=server.base_url) as results,
+    ):
+        await anext(results)
+        state = "1 finished, 0 under way, stopped by AuthenticationError"
+        assert repr(results) == f"<limin.Results: {state}>"
+
+
 async def test_users_exception_comes_after_what_was_finished() -> None:
     """Nothing that was paid for is lost by it."""
 
