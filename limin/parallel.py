@@ -1,4 +1,4 @@
-"""Many completions at once, for the client.
+"""Many at once: completions for the client, and the user's own function for all items.
 
 Here a batch meets its progress bar, and completions their checkpoint.
 """
@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
-from limin.batch.results import Results, run_batch
-from limin.batch.workers import Work, WorkerPool
+from limin.batch.results import Results, check_batch, run_batch
+from limin.batch.workers import Work, WorkerPool, count_items
 from limin.checkpoint.recorder import RecordedCall
-from limin.errors import LiminError
+from limin.errors import ConfigurationError, LiminError
 from limin.policy.failures import is_overload
 from limin.values.conversation import as_conversation
 from limin.values.progress import BatchState, Effort
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
 
     from limin.batch.results import Listener, OnError
@@ -30,6 +30,72 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 R = TypeVar("R")
+
+
+@overload
+async def run_parallel(
+    items: Source[Item],
+    function: Callable[[Item], Awaitable[R]],
+    n_parallel: Parallel = 5,
+    *,
+    show_progress: bool = True,
+    on_error: Literal["raise"] = "raise",
+) -> list[R]: ...
+
+
+@overload
+async def run_parallel(
+    items: Source[Item],
+    function: Callable[[Item], Awaitable[R]],
+    n_parallel: Parallel = 5,
+    *,
+    show_progress: bool = True,
+    on_error: Literal["return"],
+) -> list[R | Exception]: ...
+
+
+async def run_parallel(
+    items: Source[Item],
+    function: Callable[[Item], Awaitable[R]],
+    n_parallel: Parallel = 5,
+    *,
+    show_progress: bool = True,
+    on_error: OnError = "raise",
+) -> list[R] | list[R | Exception]:
+    """Call an async function of your own for each item, and return its results in order.
+
+    A failed item never affects the others: its exception stands in its place. An
+    exception that *function* returns counts as one that it raised. Cancellation and
+    KeyboardInterrupt end everything at once, as everywhere.
+
+    Args:
+        items: Any iterable or async iterable, consumed lazily.
+        function: Called with one item at a time.
+        n_parallel: Items under way at most; `auto` finds the number by the results
+            per second, and lowers it when a `LiminError` says that a server is
+            overloaded.
+        show_progress: Whether a bar on stderr shows the progress.
+        on_error: Whether to raise if any item failed, or to return the exceptions in
+            their places, each as it was raised; both after all others were finished.
+
+    Raises:
+        BatchError: If any item failed; its `results` hold every result and every
+            exception. A `LiminError` that would fail every item, of a wrong key for
+            example, stops the batch early; `NotSentError` stands for the items whose
+            turn did not come.
+        ConfigurationError: If an argument makes no sense; nothing was called.
+        Exception: An exception of the iterator of *items*, as it is, after all that
+            was under way was finished.
+    """
+    check_batch(items, n_parallel, on_error, items="items")
+    if not callable(function):
+        problem = f"function: expected an async function, found a {type(function).__name__}"
+        raise ConfigurationError(problem)
+    if count_items(items) == 0:
+        return []
+    workers = WorkerPool(items, function, n_parallel, kept=Exception)
+    progress = _open_progress(show_progress, workers, partial(_items_under_way, workers))
+    return await run_batch(workers, progress, on_error, noun="item")
 
 
 async def ask_all(
@@ -100,9 +166,13 @@ def _requests_of(call: Call) -> BatchState:
     return BatchState(in_flight=call.flights.now, resting=call.rate_limiter.seconds_of_rest)
 
 
+def _items_under_way(workers: WorkerPool[Item, R, Exception]) -> BatchState:
+    return BatchState(in_flight=workers.under_way)
+
+
 def _open_progress(
     show_progress: bool,  # noqa: FBT001 (passed on)
-    workers: WorkerPool[Item, R, LiminError],
+    workers: WorkerPool[Item, R, LiminError] | WorkerPool[Item, R, Exception],
     state: Callable[[], BatchState],
 ) -> AbstractContextManager[Listener | None]:
     """Return the progress bar of *workers*, which asks for their *state*; or nothing."""

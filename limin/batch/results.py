@@ -85,6 +85,8 @@ async def run_batch(
     workers: WorkerPool[Item, R, E],
     progress: AbstractContextManager[Listener | None],
     on_error: OnError,
+    *,
+    noun: str = "prompt",
 ) -> list[R] | list[R | E]:
     """Run *workers* to the end, and show *progress* meanwhile.
 
@@ -92,6 +94,7 @@ async def run_batch(
         workers: Not started yet.
         progress: Entered for the time of the batch; brings the listener, if any.
         on_error: Whether failures are raised, or returned in their places.
+        noun: The word for an item.
 
     Raises:
         BatchError: If any item failed and *on_error* says so, or a checkpoint
@@ -102,7 +105,7 @@ async def run_batch(
     if on_error == "return" and not isinstance(stopped_by, CheckpointError):
         return results
     if stopped_by is not None or any(isinstance(result, Exception) for result in results):
-        raise BatchError(cast("Any", results), stopped_by)
+        raise BatchError(cast("Any", results), stopped_by, noun)
     return cast("list[R]", results)
 
 

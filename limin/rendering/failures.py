@@ -34,7 +34,7 @@ def failure(error: LiminError) -> Group:
 def _parts(error: LiminError) -> Iterator[RenderableType]:
     if isinstance(error, BatchError):
         failed, total = len(error.errors), len(error.results)
-        yield _head(error, f"{failed} of {total} prompts failed")
+        yield _head(error, f"{failed} of {total} {error.noun}s failed")
         yield from _groups(error)
     elif isinstance(error, AnswerWarningError):
         first, *more = map(str, error.warnings)
@@ -66,10 +66,11 @@ def _groups(error: BatchError) -> Iterator[RenderableType]:
         kinds.setdefault(type(one).__name__, []).append(place)
     rows = _rows()
     for kind, places in sorted(kinds.items(), key=lambda group: -len(group[1])):
-        first = "prompt" if len(places) == 1 else "first at prompt"
-        said = excerpt(str(error.errors[places[0]]))
-        name = (escape_controls(kind), "bold")
-        words = Text.assemble(name, f", {first} {places[0]}\n", (said, "dim"))
+        first = error.noun if len(places) == 1 else f"first at {error.noun}"
+        words = Text.assemble((escape_controls(kind), "bold"), f", {first} {places[0]}")
+        example = error.errors[places[0]]
+        if isinstance(example, LiminError):  # Any other text may hold a prompt.
+            words.append("\n").append(excerpt(str(example)), style="dim")
         rows.add_row(Text(f"{len(places)}\N{MULTIPLICATION SIGN}", style="red"), words)
     if kinds:
         yield rows

@@ -81,6 +81,38 @@ async def many() -> None:
     assert_type(more, list[limin.TextCompletion])
 
 
+async def results(client: limin.Client) -> None:
+    async with client.iter_text_completions(["hello"]) as finished:
+        assert_type(finished, limin.Results)
+        assert_type(finished, limin.Results[limin.TextCompletion])
+        await take(finished)
+
+
+async def take(finished: limin.Results) -> None:
+    async for index, result in finished:
+        assert_type(index, int)
+        assert_type(result, limin.TextCompletion | limin.LiminError)
+
+
+async def length(text: str) -> int:
+    return len(text)
+
+
+async def parallel(client: limin.Client) -> None:
+    lengths = await limin.run_parallel(["hello"], length, "auto")
+    assert_type(lengths, list[int])
+    either = await limin.run_parallel(["hello"], length, 2, on_error="return")
+    assert_type(either, list[int | Exception])
+    completions = await limin.run_parallel(["hello"], client.generate_text_completion)
+    assert_type(completions, list[limin.TextCompletion])
+    try:
+        await limin.run_parallel([1], length)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        await limin.run_parallel(["hello"], len)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    except limin.BatchError as error:
+        assert_type(error.results, Sequence[limin.TextCompletion | limin.LiminError])
+        assert_type(error.errors, dict[int, limin.LiminError])
+
+
 async def wrong() -> None:
     await limin.generate_text_completion("hello", temprature=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await limin.generate_text_completion("hello", max_tokens="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
