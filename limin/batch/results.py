@@ -145,7 +145,7 @@ class Results(Generic[V]):
 
     Each is the index of its item in the source, from 0, and the completion, or the
     error in its place. A slow consumer slows the requests down; leaving the block
-    cancels what is under way. Memory for as many items as are in parallel.
+    cancels the requests under way. It takes memory for as many items as are in parallel.
     """
 
     def __init__(
@@ -156,13 +156,9 @@ class Results(Generic[V]):
         """Hand over the results of *workers*, which run *within* a context."""
         self._workers, self._within = workers, within
         self._stack = AsyncExitStack()
-        self._send, self._receive = anyio.create_memory_object_stream[
-            tuple[int, V | LiminError]
-        ]()
-        self._tasks = anyio.create_task_group()
 
     def __repr__(self) -> str:
-        """The state of the batch, without prompts and answers."""
+        """Show the state of the batch, without prompts and answers."""
         workers = self._workers
         state = f"{workers.finished} finished, {workers.under_way} under way"
         ended_by = workers.broken or workers.stopped_by
@@ -176,8 +172,16 @@ class Results(Generic[V]):
         Raises:
             CheckpointError: If the checkpoint cannot be used.
         """
-        self._stack.enter_context(self._within)
-        await self._stack.enter_async_context(self._tasks)
+        try:
+            self._stack.enter_context(self._within)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        self._tasks = await self._stack.enter_async_context(anyio.create_task_group())
+        # Made here, since a stream that is never closed is a ResourceWarning.
+        self._send, self._receive = anyio.create_memory_object_stream[
+            tuple[int, V | LiminError]
+        ]()
         self._tasks.start_soon(self._run)
         return self
 
@@ -187,7 +191,7 @@ class Results(Generic[V]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        """Cancel what is under way."""
+        """Cancel the requests under way."""
         self._tasks.cancel_scope.cancel()
         self._receive.close()
         try:
