@@ -1,7 +1,7 @@
 """The one-call functions: each opens a client for its call, unless it gets one.
 
-Each does what the method of `Client` with its name does, and only what differs stands
-here.
+Each does the same as the method of `Client` with its name; its docstring holds only the
+differences.
 """
 
 from __future__ import annotations

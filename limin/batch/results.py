@@ -121,13 +121,13 @@ async def ask_all(
         failed every item and so stopped the batch early.
 
     Raises:
-        BaseException: What ended the batch and is no result, as it was raised: by
-            the iterator of the source, for example.
+        BaseException: The exception that ended the batch and is no result, as it
+            was raised: by the iterator of the source, for example.
     """
-    found: dict[int, R | E] = {}
+    results: dict[int, R | E] = {}
 
     async def keep(index: int, result: R | E) -> None:
-        found[index] = result
+        results[index] = result
         if listener is not None:
             listener.finished(index, result)
 
@@ -137,7 +137,7 @@ async def ask_all(
     size = max(workers.taken, workers.size or 0)
     # Workers keep either every exception or every LiminError.
     not_sent = cast("E", NotSentError("the batch stopped early"))
-    return [found.get(index, not_sent) for index in range(size)], workers.stopped_by
+    return [results.get(index, not_sent) for index in range(size)], workers.stopped_by
 
 
 class Results(Generic[V]):

@@ -124,7 +124,7 @@ class WorkerPool(Generic[Item, R, E]):
         """Ask while there is work for this worker.
 
         An exception that is no result, of the user's own iterator for example,
-        ends the batch in good order: what is under way is finished first.
+        ends the batch in good order: items under way are finished first.
         """
         try:
             while not self._ended() and self._workers <= self._parallelism.limit:

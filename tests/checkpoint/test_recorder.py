@@ -1,4 +1,4 @@
-"""A call around a call: what a checkpoint holds is not asked for again."""
+"""A call around a call: completions in a checkpoint are not asked for again."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PROMPTS = ["a", "b", "c"]
 
 
 async def answer(request: Request) -> bytes:
-    """Answers each prompt with itself, in so many tokens."""
+    """Answer each prompt with itself, in 7 tokens."""
     return http(completion(request.prompt, usage={"completion_tokens": 7}))
 
 
 async def test_second_run_asks_only_for_the_rest(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What the first run has finished is read from the file, and the bar counts it."""
+    """Completions of the first run are read from the file, and the bar counts them."""
     path = tmp_path / "run.jsonl"
     async with serve(answer) as server, Client(server.base_url) as client:
         first = await client.generate_text_completions(
@@ -33,8 +33,8 @@ async def test_second_run_asks_only_for_the_rest(
         )
         second = await client.generate_text_completions(PROMPTS, checkpoint=path)
     assert [request.prompt for request in server.requests] == PROMPTS
-    assert [one.message for one in second] == PROMPTS
-    assert [one.raw for one in second[:2]] == [one.raw for one in first]
+    assert [result.message for result in second] == PROMPTS
+    assert [result.raw for result in second[:2]] == [result.raw for result in first]
     assert ", 2 from the checkpoint, 7 tokens (" in capfd.readouterr().err
 
 
