@@ -1,4 +1,4 @@
-"""A function of the user's own for many items: what a batch promises, for anything."""
+"""A function of the user's own for many items: all promises of a batch hold."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 async def double(number: int) -> int:
-    """Twice the number, after a moment."""
+    """Return twice the number, after a moment."""
     await anyio.lowlevel.checkpoint()
     return 2 * number
 
 
 async def refuse_odd(number: int) -> int:
-    """The number itself; odd ones are refused, in words that hold a prompt."""
+    """Return the number; refuse odd ones, by an error whose text holds a prompt."""
     await anyio.lowlevel.checkpoint()
     if number % 2:
         raise ODD[number]
@@ -98,7 +98,7 @@ async def test_async_items_are_consumed_lazily() -> None:
 
 
 async def test_exceptions_are_returned_as_they_were_raised() -> None:
-    """Each stands in its item's place, and costs no other item."""
+    """Each stands in its item's place, and affects no other item."""
     results = await run_parallel(
         range(4), refuse_odd, show_progress=False, on_error="return"
     )
@@ -120,7 +120,7 @@ async def test_batch_error_holds_every_result() -> None:
 
 
 async def test_returned_exception_counts_as_raised() -> None:
-    """A list of results need not be asked how each exception came into it."""
+    """In a list of results it makes no difference how an exception came into it."""
     error = LookupError()
 
     async def give_back(number: int) -> int | LookupError:
@@ -135,7 +135,7 @@ async def test_returned_exception_counts_as_raised() -> None:
 async def test_error_that_would_fail_every_item_stops_early(
     on_error: Literal["raise", "return"],
 ) -> None:
-    """A wrong key is not tried a thousand times; what is under way is finished."""
+    """A wrong key is not tried a thousand times; items under way are finished."""
     refused = anyio.Event()
     wrong_key = limin.AuthenticationError(401, "wrong key")
 
@@ -207,7 +207,7 @@ async def test_completions_may_be_chained_for_each_item() -> None:
 
 
 async def test_refused_key_of_a_client_stops_early() -> None:
-    """The error of one call in the function is known for what it is."""
+    """An error of limin's in the function has its usual effect."""
 
     async def refuse(_request: Request) -> bytes:
         return http(b'{"error":"Unauthorized"}', "401 Unauthorized")
@@ -249,7 +249,7 @@ class Interrupt(BaseException):
 
 
 async def test_interrupt_comes_out_alone() -> None:
-    """What ends the program is no result, and no group of exceptions."""
+    """An exception that ends the program is no result, and comes without a group."""
 
     async def interrupt(number: int) -> NoReturn:
         if number == 3:
@@ -262,7 +262,7 @@ async def test_interrupt_comes_out_alone() -> None:
 
 
 async def test_cancelled_batch_ends_at_once() -> None:
-    """Whoever cancels need not wait for the items under way."""
+    """Cancelling does not wait for the items under way."""
     cancelled = 0
     started = anyio.Event()
 
@@ -292,7 +292,7 @@ async def test_cancelled_batch_ends_at_once() -> None:
 async def test_cancellation_that_the_function_lets_out_ends_the_batch(
     *, sized: bool
 ) -> None:
-    """On asyncio a cancelled task that the function awaits raises it, and it is heard."""
+    """On asyncio a cancelled task that the function awaits raises it; the batch, too."""
     done: list[int] = []
     items = range(100)
     kind = anyio.get_cancelled_exc_class()
@@ -362,7 +362,7 @@ async def test_progress_counts_the_tokens_of_completions(
 
 
 async def test_progress_shows_the_items_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are counted by the workers that are busy."""
+    """They are the workers that are busy."""
     seen: list[BatchState] = []
     both, first = anyio.Event(), anyio.Event()
 

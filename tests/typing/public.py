@@ -1,4 +1,4 @@
-"""What mypy and pyright must infer of the public names."""
+"""The types that mypy and pyright must infer for the public names."""
 
 from collections.abc import Sequence
 from typing import assert_type
@@ -8,7 +8,7 @@ from rich.table import Table
 import limin
 
 
-async def one() -> None:
+async def single() -> None:
     completion = await limin.generate_text_completion("hello", temperature=None, seed=1)
     assert_type(completion, limin.TextCompletion)
     assert_type(completion.message, str)
@@ -70,7 +70,7 @@ async def streamed(client: limin.Client) -> None:
     limin.stream_text_completion("hello", stream=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
-async def many() -> None:
+async def batches() -> None:
     prompts = (str(n) for n in range(3))
     completions = await limin.generate_text_completions(prompts, 2, system_prompt="s")
     assert_type(completions, list[limin.TextCompletion])
