@@ -94,9 +94,13 @@ class WorkerPool(Generic[Item, R, E]):
         self._ask, self._kept, self._measure = ask, kept, measure
         self._next_item = _item_reader(source)
         self._workers = 0
-        self._parallelism = (
-            AdaptiveParallelism() if n_parallel == "auto" else FixedParallelism(n_parallel)
-        )
+        self._parallelism: AdaptiveParallelism | FixedParallelism
+        if n_parallel == "auto":
+            self._parallelism = self._adaptive = AdaptiveParallelism()
+            self._ask_next = self._ask_and_learn
+        else:
+            self._parallelism = FixedParallelism(n_parallel)
+            self._ask_next = self._ask_one
 
     async def run(self, deliver: Callable[[int, R | E], Awaitable[None]]) -> None:
         """Ask until the source is empty, or the batch stops.
@@ -130,7 +134,7 @@ class WorkerPool(Generic[Item, R, E]):
             while not self._ended() and self._workers <= self._parallelism.limit:
                 item = await self._next_item()
                 index, self.taken = self.taken, self.taken + 1
-                await self._deliver(index, await self._ask_one(item))
+                await self._deliver(index, await self._ask_next(item))
         except StopAsyncIteration:
             self.size = self.taken
         except anyio.get_cancelled_exc_class() as cancelled:
@@ -146,30 +150,29 @@ class WorkerPool(Generic[Item, R, E]):
     def _ended(self) -> bool:
         return self.stopped_by is not None or self.broken is not None
 
-    async def _ask_one(self, item: Item) -> R | E:
+    async def _ask_and_learn(self, item: Item) -> R | E:
         started = anyio.current_time()
-        self.under_way += 1
-        try:
-            result = await self._result(item)
-        finally:
-            self.under_way -= 1
-        self.finished += 1
+        result = await self._ask_one(item)
         amount, overloaded = self._work_of(result)
-        self._parallelism.finished(
+        self._adaptive.finished(
             anyio.current_time(), started=started, work=amount, overloaded=overloaded
         )
         if not self._ended():
             self._start_workers()
         return result
 
-    async def _result(self, item: Item) -> R | E:
+    async def _ask_one(self, item: Item) -> R | E:
+        self.under_way += 1
         try:
             result: R | E = await self._ask(item)
         except StopBatch as stop:
             self.stopped_by = self.stopped_by or stop.error
-            return cast("R", stop.result)
+            result = cast("R", stop.result)
         except self._kept as error:
             result = error
+        finally:
+            self.under_way -= 1
+        self.finished += 1
         if isinstance(result, LiminError) and is_fatal(result):
             self.stopped_by = self.stopped_by or result
         return result

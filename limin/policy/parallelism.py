@@ -265,8 +265,3 @@ class FixedParallelism:
     def __init__(self, limit: int) -> None:
         """Allow *limit* requests."""
         self.limit = limit
-
-    def finished(
-        self, now: float, *, started: float, work: float, overloaded: bool
-    ) -> None:
-        """Learn nothing; see `AdaptiveParallelism.finished`."""

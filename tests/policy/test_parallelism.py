@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from limin.policy.parallelism import AdaptiveParallelism, FixedParallelism
+from limin.policy.parallelism import AdaptiveParallelism
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,16 @@ class Policy(Protocol):
     def finished(
         self, now: float, *, started: float, work: float, overloaded: bool
     ) -> None: ...
+
+
+class Fixed:
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+
+    def finished(
+        self, now: float, *, started: float, work: float, overloaded: bool
+    ) -> None:
+        pass
 
 
 @attrs.frozen(kw_only=True)
@@ -132,7 +142,7 @@ class Batch:
 
 
 def play(server: Server, prompts: int, limit: int | None = None, seed: int = 0) -> Run:
-    policy = AdaptiveParallelism() if limit is None else FixedParallelism(limit)
+    policy = AdaptiveParallelism() if limit is None else Fixed(limit)
     return Batch(server, policy, random.Random(seed)).run(prompts)  # noqa: S311 (no secret)
 
 
