@@ -61,6 +61,7 @@ class WorkerPool(Generic[Item, R, E]):
     """Workers that ask about the items of one source.
 
     Attributes:
+        size: Items that the source holds; None as long as it is not known.
         taken: Items taken from the source.
         under_way: Items being asked about.
         finished: Items that have a result.
