@@ -45,6 +45,7 @@ from limin.functions import (
     stream_text_completion,
     stream_text_completion_for_conversation,
 )
+from limin.parallel import run_parallel
 from limin.values.completion import Choice, Delta, TextCompletion, Usage
 from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import Conversation, Message, Role
@@ -120,6 +121,7 @@ __all__ = [
     "generate_text_completions_for_conversations",
     "iter_text_completions",
     "read_checkpoint",
+    "run_parallel",
     "stream_text_completion",
     "stream_text_completion_for_conversation",
 ]

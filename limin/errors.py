@@ -326,43 +326,55 @@ class CheckpointError(LiminError):
 
 @attrs.define(slots=False)
 class BatchError(LiminError):
-    """Some prompts of a batch failed; the completions of the others are here too.
+    """Some items of a batch failed; the results of the others are here too.
 
     Attributes:
-        results: One for each prompt, in the order of the prompts: the completion,
-            or the error in its place.
-        stopped_by: The error that stopped the batch early, because it would have
-            struck every prompt; None if the batch ran to its end.
+        results: One for each item, in the items' order: the completion, or the
+            error in its place. After `run_parallel` a value of the user's function
+            or the exception that it raised, of any class, which type checkers do
+            not know; with `on_error="return"` they do.
+        stopped_by: The error that would have failed every item, and so stopped the
+            batch early; None if the batch ran to its end.
+        noun: The word for an item: `prompt`, or `item` after `run_parallel`.
     """
 
     results: Sequence[TextCompletion | LiminError] = attrs.field(repr=False)
     stopped_by: LiminError | None = None
+    noun: str = attrs.field(default="prompt", repr=False)
 
     @property
     def errors(self) -> dict[int, LiminError]:
-        """The errors by the index of their prompt, from 0."""
+        """Only the errors, by the index of their item, from 0."""
+        # Any exception may be among them, after `run_parallel`.
         return {
             index: result
             for index, result in enumerate(self.results)
-            if isinstance(result, LiminError)
+            if isinstance(result, Exception)
         }
 
     def __str__(self) -> str:
         errors = self.errors
         groups = Counter(type(error).__name__ for error in errors.values())
-        counts = ", ".join(f"{name} {count}" for name, count in groups.most_common())
-        text = f"{len(errors)} of {len(self.results)} prompts failed"
-        text += f" ({counts})" if errors else ""
+        counted = ", ".join(f"{name} {n}" for name, n in groups.most_common())
+        message = f"{len(errors)} of {len(self.results)} {self.noun}s failed"
+        message += f" ({counted})" if errors else ""
         if isinstance(self.stopped_by, CheckpointError):
-            text += f"; stopped early: {self.stopped_by}"
+            message += f"; stopped early: {self.stopped_by}"
         elif self.stopped_by is not None:
-            text += (
-                f"; stopped early, since it would strike every prompt: {self.stopped_by}"
-            )
+            message += "; stopped early, since it would strike every "
+            message += f"{self.noun}: {self.stopped_by}"
         elif errors:
             index, error = next(iter(errors.items()))
-            text += f"; the first, prompt {index}: {error}"
-        return escape_controls(text)
+            message += f"; the first, {self.noun} {index}: {_describe(error)}"
+        return escape_controls(message)
+
+
+def _describe(error: Exception) -> str:
+    """Return the sentence of *error* if it is limin's, or else the name of its class.
+
+    The sentence of any other exception may hold a prompt or a key.
+    """
+    return str(error) if isinstance(error, LiminError) else type(error).__name__
 
 
 def _request_id_note(request_id: str | None) -> str:

@@ -274,6 +274,22 @@ def test_batch_error_without_errors() -> None:
     assert str(error).startswith("0 of 1 prompts failed")
 
 
+def test_batch_error_keeps_foreign_texts_to_itself() -> None:
+    """The text of an exception that is not limin's may hold a prompt; its class may not."""
+    foreign, ours = LookupError("the secret prompt"), ConnectError("no route to host")
+    error = BatchError(["a value", foreign, ours, foreign], None, "item")  # type: ignore[list-item] # of run_parallel
+    assert error.errors == {1: foreign, 2: ours, 3: foreign}
+    assert str(error) == (
+        "3 of 4 items failed (LookupError 2, ConnectError 1); "
+        "the first, item 1: LookupError"
+    )
+    assert "secret" not in repr(error)
+    assert str(BatchError([ours], None, "item")).endswith("item 0: no route to host")
+    stopped = BatchError([ours], AuthenticationError(401, "no"), "item")
+    assert "it would strike every item: the server answered 401" in str(stopped)
+    assert pickle.loads(pickle.dumps(error)).noun == "item"  # noqa: S301 (our own bytes)
+
+
 def test_batch_error_keeps_the_completions() -> None:
     """No finished completion is lost on the way to another process."""
     done = read(body_of("4"))

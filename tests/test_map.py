@@ -23,8 +23,8 @@ FLOORS = (
     ("limin.wire", "limin.policy"),
     ("limin.transport",),
     ("limin.calls",),
-    ("limin.batch",),
-    ("limin.checkpoint",),
+    ("limin.batch", "limin.checkpoint"),
+    ("limin.parallel",),
     ("limin.client",),
     ("limin.functions",),
     ("limin",),
@@ -54,6 +54,7 @@ TYPES_FROM_ABOVE = {
     ("limin.errors", "limin.values.timing"),
     ("limin.errors", "limin.values.warnings"),
     ("limin.values.display", "limin.values.log_probs"),
+    ("limin.values.display", "limin.values.progress"),
 }
 
 # Types of a library outside its own room, only for annotations.
@@ -61,17 +62,6 @@ FOREIGN_TYPES = {
     ("limin.values.display", "rich"),
     ("limin.values.log_probs", "rich"),
 }
-
-# A batch runs any function over any items: it knows errors, and no HTTP or completion.
-# The exceptions are to go.
-BATCH_MAY_IMPORT = ("limin.batch", "limin.policy", "limin.errors", "limin.values.checks")
-BATCH_EXCEPTIONS = {
-    ("limin.batch.workers", "limin.values.completion"),
-    ("limin.batch.results", "limin.values.completion"),
-}
-
-# A checkpoint is a call around a call, with or without a batch. The exception is to go.
-CHECKPOINT_EXCEPTIONS = {("limin.checkpoint.recorder", "limin.batch.workers")}
 
 MOST_MODULES_AT_TOP_LEVEL = 12
 
@@ -245,26 +235,19 @@ def test_top_level_is_small() -> None:
     assert len(modules) <= MOST_MODULES_AT_TOP_LEVEL
 
 
-def test_batch_knows_no_completion() -> None:
-    """A batch imports policies, errors and checks, except as named; no name is stale."""
-    others = {
-        (edge.importer, edge.imported)
+def test_batch_is_generic() -> None:
+    """A batch knows no completion but as the default of a type variable."""
+    rooms = ("limin.batch", "limin.policy", "limin.errors", "limin.values.checks")
+    beyond = {
+        (edge.importer, edge.imported, edge.for_types)
         for edge in OWN
         if within(edge.importer, "limin.batch")
-        and not any(within(edge.imported, target) for target in BATCH_MAY_IMPORT)
+        and not any(within(edge.imported, target) for target in rooms)
     }
-    assert others == BATCH_EXCEPTIONS
-
-
-def test_checkpoint_knows_no_batch() -> None:
-    """A checkpoint imports no batch, except as named; no name is stale."""
-    edges = {
-        (edge.importer, edge.imported)
-        for edge in OWN
-        if within(edge.importer, "limin.checkpoint")
-        and within(edge.imported, "limin.batch")
+    assert beyond == {
+        ("limin.batch.results", "limin.values.completion", True),
+        ("limin.batch.results", "limin.values.progress", True),
     }
-    assert edges == CHECKPOINT_EXCEPTIONS
 
 
 @pytest.mark.parametrize("library", ["asyncio", "trio", "sniffio"])

@@ -60,6 +60,10 @@ class Caller(msgspec.Struct, frozen=True):
     rate_limiter: RateLimiter
     observers: tuple[Observer, ...] = ()
 
+    def observed_by(self, *observers: Observer) -> Caller:
+        """Return a caller that *observers* listen to, beside those that do already."""
+        return msgspec.structs.replace(self, observers=(*self.observers, *observers))
+
     def ask(self, conversation: Conversation) -> Awaitable[TextCompletion]:
         """Return the completion of *conversation*, after as many attempts as needed.
 

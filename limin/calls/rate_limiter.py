@@ -14,8 +14,8 @@ import anyio
 import anyio.lowlevel
 
 from limin.errors import QuotaError
+from limin.policy.failures import OVERLOADED, server_error_in
 from limin.policy.rate_limits import CoolDown, Pacer
-from limin.policy.retry import OVERLOADED, server_error_in
 from limin.values.checks import check_rate
 
 if TYPE_CHECKING:

@@ -271,3 +271,15 @@ class AdaptiveParallelism:
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         self._tries_up = not self._tries_up
         self._settle(now, self._enough, self._best)
+
+
+class FixedParallelism:
+    """Stays at the number that the user gave.
+
+    Attributes:
+        limit: Requests that may be under way.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Allow *limit* requests."""
+        self.limit = limit

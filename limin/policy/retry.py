@@ -19,6 +19,7 @@ from limin.errors import (
     StreamError,
     TransportError,
 )
+from limin.policy.failures import server_error_in
 
 if TYPE_CHECKING:
     from limin.errors import LiminError
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 # 408 is a request timeout and 409 a lock timeout in OpenAI's own client; 529
 # means overloaded. Any other 4xx fails the same way the next time.
 _TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
-
-# Statuses of a server that is overloaded.
-OVERLOADED = frozenset({429, 503})
 
 # Errors that come again the next time, whatever their status.
 _PERMANENT = (CertificateError, ContextLengthError, QuotaError, ResponseTooLargeError)
@@ -70,12 +68,6 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         # 2.0 ** 1024 raises OverflowError; 2.0 ** 64 outgrows any max_delay.
         ceiling = self.first_delay * 2.0 ** min(attempt - 1, 64)
         return chance * min(ceiling, self.max_delay)
-
-
-def server_error_in(error: LiminError) -> StatusError | None:
-    """Return the error that the server reported, at once or in mid-stream, if it did."""
-    cause = error.cause if isinstance(error, StreamError) else error
-    return cause if isinstance(cause, StatusError) else None
 
 
 def _is_transient(error: LiminError) -> bool:

@@ -34,7 +34,7 @@ def failure(error: LiminError) -> Group:
 def _parts(error: LiminError) -> Iterator[RenderableType]:
     if isinstance(error, BatchError):
         failed, total = len(error.errors), len(error.results)
-        yield _headline(error, f"{failed} of {total} prompts failed")
+        yield _headline(error, f"{failed} of {total} {error.noun}s failed")
         yield from _batch_parts(error)
     elif isinstance(error, AnswerWarningError):
         first, *more = map(str, error.warnings)
@@ -62,18 +62,19 @@ def _headline(error: LiminError, message: str) -> Text:
 def _batch_parts(error: BatchError) -> Iterator[RenderableType]:
     """Yield a row for each kind of error, and the error that stopped the batch.
 
-    The most frequent kind is first. A row has the number of the failed prompts, and
-    index and message of the first one.
+    The most frequent kind is first. A row has the number of the failed items, and
+    the index and, if it is limin's own, the message of the first one.
     """
     indexes_by_kind: dict[str, list[int]] = {}
-    for index, prompt_error in error.errors.items():
-        indexes_by_kind.setdefault(type(prompt_error).__name__, []).append(index)
+    for index, item_error in error.errors.items():
+        indexes_by_kind.setdefault(type(item_error).__name__, []).append(index)
     rows = _numbered_rows()
     for kind, indexes in sorted(indexes_by_kind.items(), key=lambda item: -len(item[1])):
-        first = "prompt" if len(indexes) == 1 else "first at prompt"
-        message = excerpt(str(error.errors[indexes[0]]))
-        name = (escape_controls(kind), "bold")
-        text = Text.assemble(name, f", {first} {indexes[0]}\n", (message, "dim"))
+        first = error.noun if len(indexes) == 1 else f"first at {error.noun}"
+        text = Text.assemble((escape_controls(kind), "bold"), f", {first} {indexes[0]}")
+        example = error.errors[indexes[0]]
+        if isinstance(example, LiminError):  # Any other message may hold a prompt.
+            text.append("\n").append(excerpt(str(example)), style="dim")
         rows.add_row(Text(f"{len(indexes)}\N{MULTIPLICATION SIGN}", style="red"), text)
     if indexes_by_kind:
         yield rows

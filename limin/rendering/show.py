@@ -5,7 +5,6 @@ Values reach these functions through `limin.values.display`, and in no other way
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from limin.errors import LiminError
@@ -25,12 +24,14 @@ from limin.values.conversation import Conversation, Message
 from limin.values.log_probs import LogProbs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from rich.console import RenderableType
     from rich.table import Table
 
     from limin.values.display import Palette
+    from limin.values.progress import BatchListener, BatchState
 
 
 def renderable(
@@ -89,26 +90,16 @@ def html_fragment(value: object) -> str:
     return html.fragment(_html(value))
 
 
-@contextmanager
 def batch_progress(
-    total: int | None,
-    *,
-    in_flight: Callable[[], int],
-    seconds_of_rest: Callable[[], float],
-) -> Generator[Callable[[object], None]]:
-    """Show the progress of a batch on stderr, and yield the function that takes results.
+    total: int | None, state: Callable[[], BatchState]
+) -> AbstractContextManager[BatchListener]:
+    """Return a progress bar on stderr, which listens to the results of a batch.
 
     Args:
         total: Number of items; None if it is not known.
-        in_flight: Returns how many requests were sent and are not answered.
-        seconds_of_rest: Returns for how many seconds the server asks to wait.
+        state: Returns how the batch stands.
     """
-
-    def state() -> progress.BatchState:
-        return progress.BatchState(in_flight=in_flight(), waits=seconds_of_rest())
-
-    with progress.BatchProgress(total, state=state) as bar:
-        yield bar.report
+    return progress.BatchProgress(total, state=state)
 
 
 def _html(value: object) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from limin.values.log_probs import LogProbs
+    from limin.values.progress import BatchListener, BatchState
 
 Palette: TypeAlias = Literal["red-green", "viridis"]
 
@@ -45,12 +46,8 @@ class _Rendering(Protocol):
     def html_fragment(self, value: object) -> str: ...
 
     def batch_progress(
-        self,
-        total: int | None,
-        *,
-        in_flight: Callable[[], int],
-        seconds_of_rest: Callable[[], float],
-    ) -> AbstractContextManager[Callable[[object], None]]: ...
+        self, total: int | None, state: Callable[[], BatchState]
+    ) -> AbstractContextManager[BatchListener]: ...
 
 
 def rendering() -> _Rendering:

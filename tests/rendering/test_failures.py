@@ -71,6 +71,15 @@ def test_batch_error_that_ran_to_its_end() -> None:
     ]
 
 
+def test_batch_error_of_items_shows_no_foreign_text() -> None:
+    """Exceptions of the user's own function are shown by their class."""
+    foreign = LookupError("the secret prompt")
+    assert show_lines(BatchError([foreign, "a value", foreign], None, "item")) == [  # type: ignore[list-item] # of run_parallel
+        "BatchError: 2 of 3 items failed",
+        "2\N{MULTIPLICATION SIGN}  LookupError, first at item 0",
+    ]
+
+
 def test_error_with_a_completion_names_it() -> None:
     """An error names the field and the length of its completion, but does not quote it."""
     first, second, announcement = show_lines(warning_error(), 200)

@@ -184,7 +184,7 @@ def test_no_progress_acts(text: str) -> None:
         screen.width = 80
         with BatchProgress(9, screen, lambda: 0.0) as progress:
             for result in (answer, *make_errors(text, answer)):
-                progress.report(result)
+                progress.finished(0, result)
             details = progress._details()
         assert_harmless(print_to_string(details, color=color), color=color)
         assert isinstance(screen.file, io.StringIO)
