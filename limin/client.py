@@ -137,7 +137,7 @@ class Client:
             LiminError: If there is no completion; the subclass says why.
         """
         conversation = as_conversation(user_prompt, system_prompt)
-        return await self._asker(options).ask(conversation)
+        return await self._caller(options).ask(conversation)
 
     async def generate_text_completion_for_conversation(
         self, conversation: Conversation, **options: Unpack[CompletionOptions]
@@ -151,7 +151,7 @@ class Client:
         Raises:
             LiminError: If there is no completion; the subclass says why.
         """
-        return await self._asker(options).ask(as_conversation(conversation))
+        return await self._caller(options).ask(as_conversation(conversation))
 
     @overload
     async def generate_text_completions(
@@ -207,7 +207,7 @@ class Client:
         """
         check_batch(user_prompts, n_parallel, on_error)
         return await ask_all(
-            self._batch_asker(options),
+            self._batch_caller(options),
             user_prompts,
             n_parallel,
             options,
@@ -262,7 +262,7 @@ class Client:
         """
         check_batch(conversations, n_parallel, on_error)
         return await ask_all(
-            self._batch_asker(options),
+            self._batch_caller(options),
             conversations,
             n_parallel,
             options,
@@ -298,7 +298,7 @@ class Client:
         """
         check_batch(prompts_or_conversations, n_parallel)
         return iter_all(
-            self._batch_asker(options),
+            self._batch_caller(options),
             prompts_or_conversations,
             n_parallel,
             options,
@@ -337,14 +337,14 @@ class Client:
         if "stream" in options:
             problem = "unexpected keyword argument: 'stream'"
             raise TypeError(problem)
-        asker = self._asker(CompletionOptions(stream=True, **options))
-        return CompletionStream(partial(asker.stream, as_conversation(conversation)))
+        caller = self._caller(CompletionOptions(stream=True, **options))
+        return CompletionStream(partial(caller.stream, as_conversation(conversation)))
 
-    def _batch_asker(self, options: BatchOptions) -> Caller:
+    def _batch_caller(self, options: BatchOptions) -> Caller:
         call = {name: value for name, value in options.items() if name not in _BATCH_ONLY}
-        return self._asker(cast("CompletionOptions", call))
+        return self._caller(cast("CompletionOptions", call))
 
-    def _asker(self, options: CompletionOptions) -> Caller:
+    def _caller(self, options: CompletionOptions) -> Caller:
         configuration = resolve_configuration(options)
         timeout = options.get("timeout", self._timeout)
         idle_timeout = options.get("idle_timeout", self._idle_timeout)

@@ -55,7 +55,7 @@ class InFlight(Observer):
         return len(self._sent)
 
     @property
-    def n_waiting(self) -> int:
+    def resting(self) -> int:
         """How many calls wait before their next attempt."""
         return len(self._waiting)
 

@@ -137,8 +137,11 @@ class StreamedAnswer:
         update = reader.feed(data) if data else reader.finish(self._attempts.timing())
         self._deltas = update.deltas
         if reader.is_stream:
+            had_token = self._times.has_token
             for delta in update.deltas:
                 self._times.note(seconds, delta)
+            if self._times.has_token and not had_token:
+                self._call.note_first_token()
         if update.error is not None:
             self._fail(update.error)
         elif not data and reader.is_finished:

@@ -34,12 +34,16 @@ from streaming import (
 
 import limin
 from limin import Client, Delta, StreamError, Usage
-from limin.calls.attempts import Attempts
-from limin.calls.stream import Deadlines, StreamedAnswer
+from limin.calls.call import Call, Caller
+from limin.calls.rate_limiter import RateLimiter
+from limin.calls.stream import StreamedAnswer
+from limin.policy.retry import RetryPolicy
+from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import Conversation
+from limin.values.endpoint import Endpoint
 from limin.wire.assembly import Assembly
 from limin.wire.http import HttpResponse
-from limin.wire.response import ReadingContext
+from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -181,17 +185,20 @@ class Pieces:
 
 def answer_of(*pieces: bytes) -> StreamedAnswer:
     """The answer in a body of *pieces*, without a deadline."""
-    attempts = Attempts()
-    attempts.begin()
-    context = ReadingContext(conversation=Conversation.from_prompts("hi"), model="m")
-    return StreamedAnswer(
-        Pieces(*pieces),
-        context,
-        attempts,
-        Deadlines(None, float("inf"), None),
-        on_finish=lambda _: None,
-        on_failure=lambda _: None,
+    caller = Caller(
+        endpoint=Endpoint.resolve("http://model.test/v1"),
+        transport=None,  # type: ignore[arg-type] # nothing is sent
+        encoder=RequestEncoder.of(ModelConfiguration(stream=True)),
+        model="m",
+        timeout=None,
+        idle_timeout=None,
+        retry=RetryPolicy(attempts=1),
+        on_warning="ignore",
+        rate_limiter=RateLimiter(None, None),
     )
+    call = Call(caller, b"", caller.context(Conversation.from_prompts("hi")))
+    call.attempts.begin()
+    return StreamedAnswer(call, Pieces(*pieces))
 
 
 async def test_bytes_after_the_end_are_read_and_dropped() -> None:
