@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Self, Unpack, cast, overload
 
@@ -99,8 +100,16 @@ class Client:
         self._transport = HttpTransport(self._endpoint, limits or Limits(), http_client)
 
     def __repr__(self) -> str:
-        """Name the endpoint's host, and no key."""
-        return f"<limin.Client of {self._endpoint.host}>"
+        """Return the endpoint's host and the client's state, without the key."""
+        transport, rest = self._transport, self._rate_limiter.seconds_of_rest
+        state = [f"{transport.in_flight} in flight"]
+        if transport.idle is not None:
+            state.append(f"{transport.idle} idle")
+        if rest > 0:
+            state.append(f"resting {math.ceil(rest)} s")
+        if transport.is_closed:
+            state = ["closed"]
+        return f"<limin.Client of {self._endpoint.host}: {', '.join(state)}>"
 
     async def __aenter__(self) -> Self:
         """Return the client itself."""

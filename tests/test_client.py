@@ -383,7 +383,7 @@ async def test_client_of_the_user_is_used_and_left_open() -> None:
 def test_repr_names_the_host_alone() -> None:
     """A log that holds the client holds no key."""
     client = Client("http://model.test:8000/v1", KEY, headers={"api-key": KEY})
-    assert repr(client) == "<limin.Client of model.test:8000>"
+    assert repr(client) == "<limin.Client of model.test:8000: 0 in flight, 0 idle>"
 
 
 @pytest.mark.filterwarnings("error")
@@ -396,3 +396,47 @@ async def test_warning_that_is_an_error_loses_no_answer(httpx_mock: HTTPXMock) -
                 "hello", log_probs=True, on_warning="warn"
             )
     assert caught.value.completion.message == "hi"
+
+
+async def test_repr_shows_the_state() -> None:
+    """Requests in flight, idle connections, the pause that the server wants, the end."""
+    shown: list[str] = []
+
+    async def answer(request: Request) -> bytes:
+        shown.append(repr(client).partition(": ")[2])
+        if request.prompt == "busy":
+            return http(b"{}", "429 Too Many Requests", "Retry-After: 90\r\n")
+        return http(completion(request.prompt))
+
+    async with serve(answer) as server:
+        client = Client(server.base_url, max_retries=0)
+        await client.generate_text_completion("a")
+        shown.append(repr(client).partition(": ")[2])
+        with pytest.raises(limin.RateLimitError):
+            await client.generate_text_completion("busy")
+        shown.append(repr(client).partition(": ")[2])
+        await client.aclose()
+        shown.append(repr(client).partition(": ")[2])
+    assert shown == [
+        "1 in flight, 0 idle>",
+        "0 in flight, 1 idle>",
+        "1 in flight, 0 idle>",
+        "0 in flight, 1 idle, resting 90 s>",
+        "closed>",
+    ]
+
+
+async def test_repr_over_a_client_of_the_users() -> None:
+    """Its connections are its own; requests that are cancelled are in flight no more."""
+
+    async def silent(_request: Request) -> bytes:
+        assert repr(client).endswith(": 1 in flight>")
+        scope.cancel()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async with serve(silent) as server, httpx.AsyncClient() as mine:
+        client = Client(server.base_url, http_client=mine)
+        with anyio.CancelScope() as scope:
+            await client.generate_text_completion("a")
+        assert repr(client).endswith(": 0 in flight>")

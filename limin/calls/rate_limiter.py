@@ -1,7 +1,7 @@
-"""The way out of a client: one request at a time asks when it may leave, and waits.
+"""When the requests of one client may be sent: its rate limits, and its pauses.
 
-What decides is `policy.pacing`; here are the clock, the waiting, and the event
-loop that both belong to.
+`policy.rate_limits` decides; here are the clock, the waiting, and the event loop that
+both belong to.
 """
 
 from __future__ import annotations
@@ -22,73 +22,85 @@ if TYPE_CHECKING:
     from limin.errors import LiminError
     from limin.values.completion import Usage
 
-# Of what an overloaded server answers, this alone asks for rest without a word of it.
+# The only status of an overloaded server that asks for a pause without a Retry-After.
 _TOO_MANY = 429
 
 
 class RateLimiter:
-    """Lets the requests of one client through, each when its turn comes."""
+    """Lets the requests of one client go, each when its turn comes.
+
+    If the server is overloaded, all requests of the client pause together and resume
+    gradually.
+    """
 
     def __init__(
         self, requests_per_minute: float | None, tokens_per_minute: float | None
     ) -> None:
-        """A rate_limiter that turns at a pace, and rests when the server wants rest.
+        """Allow so many requests, and so many tokens, in any minute; None for no limit.
 
         Raises:
-            ConfigurationError: If a number is not above 0; None is no limit.
+            ConfigurationError: If a number is not above 0.
         """
         check_rate("requests_per_minute", requests_per_minute)
         check_rate("tokens_per_minute", tokens_per_minute)
-        self._pace = requests_per_minute, tokens_per_minute
+        self._rates = requests_per_minute, tokens_per_minute
         self._counts_tokens = tokens_per_minute is not None
-        self._always = self._pace == (None, None)
+        self._never_waits = self._rates == (None, None)
         self._rest_ends = -math.inf  # By a clock that any thread can read.
         # A clock means nothing to another event loop, trio's least of all.
         self._turns = anyio.lowlevel.RunVar[_Turns](f"turns of {id(self)}")
 
     @property
     def resting_until(self) -> float:
-        """When the server's rest ends, by the clock of the event loop."""
-        return -math.inf if self._always else self._here().cool_down.until
+        """End of the server's pause, by the clock of the event loop."""
+        return -math.inf if self._never_waits else self._turns_here().cool_down.until
 
     @property
     def seconds_of_rest(self) -> float:
-        """Seconds for which the server still wants rest; any thread may ask."""
+        """Seconds for which the server still wants a pause; any thread may ask."""
         return max(self._rest_ends - time.monotonic(), 0.0)
 
     async def wait_turn(self, size: int, max_tokens: int | None) -> float:
-        """Wait for the turn of a request of *size* bytes; the tokens it may take."""
-        if self._always:
+        """Wait until a request of *size* bytes may be sent.
+
+        Return how many tokens it may take, as estimated.
+        """
+        if self._never_waits:
             return 0.0
-        return await self._here().wait(size, max_tokens)
+        return await self._turns_here().wait(size, max_tokens)
 
     def note_failure(self, error: LiminError, wait: float | None) -> None:
-        """A request failed with *error*, and waits *wait* seconds; so may all others."""
-        told = server_error_in(error)
-        if told is None or isinstance(told, QuotaError):
+        """Note a failed request. If the server is overloaded, all requests pause.
+
+        Args:
+            error: Why it failed.
+            wait: Seconds until it is retried; None if it is not.
+        """
+        server_error = server_error_in(error)
+        if server_error is None or isinstance(server_error, QuotaError):
             return
-        asked = told.retry_after
-        if told.effective_status == _TOO_MANY and asked is None:
-            asked = wait
-        if told.effective_status in OVERLOADED and asked is not None:
-            self._always = False
-            self._here().cool_down.rest(anyio.current_time(), asked)
-            self._rest_ends = max(self._rest_ends, time.monotonic() + asked)
+        status, seconds = server_error.effective_status, server_error.retry_after
+        if status == _TOO_MANY and seconds is None:
+            seconds = wait
+        if status in OVERLOADED and seconds is not None:
+            self._never_waits = False
+            self._turns_here().cool_down.rest(anyio.current_time(), seconds)
+            self._rest_ends = max(self._rest_ends, time.monotonic() + seconds)
 
     def note_usage(self, estimated: float, usage: Usage | None) -> None:
-        """A request of *estimated* tokens took what *usage* tells."""
+        """Correct the limit of tokens: a request of *estimated* tokens took *usage*."""
         if self._counts_tokens and usage is not None:
             total = usage.total_tokens
             if total is None:
                 total = (usage.prompt_tokens or 0) + (usage.completion_tokens or 0)
-            self._here().pacer.correct(estimated, total)
+            self._turns_here().pacer.correct(estimated, total)
 
-    def _here(self) -> _Turns:
-        """What is kept for the event loop that runs."""
+    def _turns_here(self) -> _Turns:
+        """Return the turns of the event loop that runs."""
         try:
             return self._turns.get()
         except LookupError:
-            turns = _Turns(Pacer(*self._pace))
+            turns = _Turns(Pacer(*self._rates))
             self._turns.set(turns)
             return turns
 
@@ -107,6 +119,6 @@ class _Turns:
             until = self.cool_down.until
             moment = self.cool_down.reserve(moment)
             await anyio.sleep_until(moment)
-            # The server may have asked for more rest meanwhile.
+            # The server may have asked for a longer pause meanwhile.
             if self.cool_down.until <= max(until, moment):
                 return tokens

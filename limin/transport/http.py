@@ -58,7 +58,14 @@ class HttpClient(Protocol):
 
 
 class HttpTransport:
-    """Posts to one endpoint."""
+    """Posts to one endpoint.
+
+    Attributes:
+        in_flight: Requests that were sent and whose response is not closed.
+        is_closed: Whether `aclose` was called.
+        body_limit: Largest body of a response, in bytes, also after decompression.
+        http_error: The client's root of exceptions.
+    """
 
     def __init__(
         self, endpoint: Endpoint, limits: Limits, http_client: HttpClient | None = None
@@ -68,25 +75,23 @@ class HttpTransport:
         Raises:
             ConfigurationError: If *http_client* is of neither family.
         """
+        self.in_flight = 0
+        self.is_closed = False
+        self.body_limit = limits.body_bytes
         self._requests = _Requests(endpoint)
-        self._limits = limits
         self._given = http_client
         self._package = httpx if http_client is None else _find_package(http_client)
+        self.http_error: type[Exception] = self._package.HTTPError
         self._proxy = find_proxy(endpoint.base_url) if http_client is None else None
         self._pool = AsyncHTTPTransport(limits)
         self._own: OwnClient | None = None
-        self._is_closed = False
         query_filter.hide(httpx.URL(endpoint.completions_url).query, self._package.__name__)
 
     @property
-    def idle(self) -> int:
-        """How many connections of limin's own are idle."""
-        return self._pool.idle
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether `aclose` was called."""
-        return self._is_closed
+    def idle(self) -> int | None:
+        """How many connections are idle; None if they are not limin's own."""
+        is_own = self._given is None and self._proxy is None
+        return self._pool.idle if is_own else None
 
     async def open(
         self, body: bytes, headers: Mapping[str, str] | None = None
@@ -103,27 +108,32 @@ class HttpTransport:
                 that cannot be used.
             RuntimeError: If `aclose` was called.
         """
-        if self._is_closed:
+        if self.is_closed:
             problem = "the client is closed"
             raise RuntimeError(problem)
         client = self._given or self._own or self._make_client()
         request = self._requests.build(client, body, headers)
+        self.in_flight += 1
         try:
             response = await client.send(request, stream=True, follow_redirects=False)
-        except self._package.HTTPError as error:
-            failure = self._translate(error)
+        except self.http_error as error:
+            self.in_flight -= 1
+            failure = self.translate(error)
             raise failure from failure.__cause__
-        try:
-            return _OpenResponse(
-                response, self._limits.body_bytes, self._translate, self._package.HTTPError
-            )
-        except ProtocolError:
-            await response.aclose()
+        except BaseException:
+            self.in_flight -= 1
             raise
+        opened = _OpenResponse(response, self)
+        try:
+            opened.start_decoding()
+        except ProtocolError:
+            await opened.aclose()
+            raise
+        return opened
 
     async def aclose(self) -> None:
         """Close the connections, unless they are the user's."""
-        self._is_closed = True
+        self.is_closed = True
         if self._own is not None:
             await self._own.aclose()
 
@@ -141,7 +151,7 @@ class HttpTransport:
             raise ConfigurationError(problem) from error
         return self._own
 
-    def _translate(self, error: BaseException) -> TransportError:
+    def translate(self, error: BaseException) -> TransportError:
         """Return limin's error for *error* of the client's, with its cause.
 
         If limin's own pool is under the client, its error comes out as it was.
@@ -197,24 +207,24 @@ class _OpenResponse:
     unwinds them from within, once they have handed over the pieces that they hold.
     """
 
-    def __init__(
-        self,
-        response: Any,  # noqa: ANN401 (of either family)
-        limit: int,
-        translate: Callable[[BaseException], TransportError],
-        http_error: type[Exception],
-    ) -> None:
+    def __init__(self, response: Any, transport: HttpTransport) -> None:  # noqa: ANN401 (of either family)
         headers = _read_headers(response.headers.raw)
         self.head = HttpResponse(response.status_code, headers, b"")
-        self._response = response
-        self._translate, self._http_error = translate, http_error
+        self._response, self._transport = response, transport
         self._resumes = "resumes" in response.extensions
         self._pieces: AsyncIterator[bytes] | None = None
-        self._is_ended = self._is_cut = False
+        self._is_ended = self._is_cut = self._is_closed = False
         # A response for tests, or one that an event hook has read, is decoded already.
         self._is_read = response.is_stream_consumed
-        coding = "" if self._is_read else headers.get("content-encoding", "")
-        self._decoder = BodyDecoder(coding, limit=limit)
+
+    def start_decoding(self) -> None:
+        """Prepare to decode the body.
+
+        Raises:
+            ProtocolError: If it is in a coding that was not asked for.
+        """
+        coding = "" if self._is_read else self.head.headers.get("content-encoding", "")
+        self._decoder = BodyDecoder(coding, limit=self._transport.body_limit)
 
     async def receive(self) -> bytes:
         while not self._is_ended:
@@ -251,8 +261,11 @@ class _OpenResponse:
     async def _close(self) -> None:
         """Close the response; what fails in that changes nothing about it."""
         self._is_cut = True
-        with suppress(self._http_error):
-            await self._response.aclose()
+        if not self._is_closed:
+            self._is_closed = True
+            self._transport.in_flight -= 1
+            with suppress(self._transport.http_error):
+                await self._response.aclose()
 
     async def _next(self) -> bytes:
         """Return the next piece of the body; empty at its end."""
@@ -274,9 +287,9 @@ class _OpenResponse:
             self._is_ended = True
             self._decoder.finish()
             return b""
-        except self._http_error as error:
+        except self._transport.http_error as error:
             self._is_cut = True
-            failure = self._translate(error)
+            failure = self._transport.translate(error)
             raise failure from failure.__cause__
         except BaseException:
             self._pieces, self._is_cut = None, not self._resumes
