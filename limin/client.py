@@ -9,7 +9,7 @@ from limin.batch.results import check_batch
 from limin.calls.call import Call
 from limin.calls.rate_limiter import RateLimiter
 from limin.calls.stream import CompletionStream
-from limin.parallel import ask_all, iter_all
+from limin.parallel import complete_all, iter_completions
 from limin.policy.retry import RetryPolicy
 from limin.transport.http import HttpTransport
 from limin.values.checks import checked_retries, checked_seconds
@@ -202,7 +202,7 @@ class Client:
             CheckpointError: If the checkpoint cannot be used; nothing was sent.
         """
         check_batch(user_prompts, n_parallel, on_error)
-        return await ask_all(
+        return await complete_all(
             self._batch_asker(options),
             user_prompts,
             n_parallel,
@@ -257,7 +257,7 @@ class Client:
             CheckpointError: If the checkpoint cannot be used; nothing was sent.
         """
         check_batch(conversations, n_parallel, on_error)
-        return await ask_all(
+        return await complete_all(
             self._batch_asker(options),
             conversations,
             n_parallel,
@@ -293,7 +293,7 @@ class Client:
                 are raised by the `Results`.
         """
         check_batch(prompts_or_conversations, n_parallel)
-        return iter_all(
+        return iter_completions(
             self._batch_asker(options),
             prompts_or_conversations,
             n_parallel,

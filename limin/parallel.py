@@ -98,7 +98,7 @@ async def run_parallel(
     return await run_batch(workers, progress, on_error, noun="item")
 
 
-async def ask_all(
+async def complete_all(
     call: Call,
     source: Source[str] | Source[Conversation],
     n_parallel: Parallel,
@@ -108,7 +108,7 @@ async def ask_all(
     show_progress: bool,
     on_error: OnError,
 ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
-    """Ask by *call* about all of *source*; see `Client.generate_text_completions`.
+    """Return the completions of *source*; see `Client.generate_text_completions`.
 
     Raises:
         BatchError: If any failed, and *on_error* says so.
@@ -120,7 +120,7 @@ async def ask_all(
         return await run_batch(workers, progress, on_error)
 
 
-def iter_all(
+def iter_completions(
     call: Call,
     source: Source[str | Conversation],
     n_parallel: Parallel,
@@ -128,7 +128,7 @@ def iter_all(
     *,
     system_prompt: str | None = None,
 ) -> Results[TextCompletion]:
-    """Ask by *call* about all of *source*; see `Client.iter_text_completions`."""
+    """Return the results of *source* as they finish; see `Client.iter_text_completions`."""
     return Results(*_workers(call, source, n_parallel, options, system_prompt))
 
 
