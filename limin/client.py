@@ -10,7 +10,7 @@ from limin.batch.results import check_batch
 from limin.calls.call import Caller
 from limin.calls.rate_limiter import RateLimiter
 from limin.calls.stream import CompletionStream
-from limin.parallel import ask_all, iter_all
+from limin.parallel import complete_all, iter_completions
 from limin.policy.retry import RetryPolicy
 from limin.values.checks import check_integer, check_seconds
 from limin.values.conversation import as_conversation
@@ -215,7 +215,7 @@ class Client:
             CheckpointError: If the checkpoint cannot be used; nothing was sent.
         """
         check_batch(user_prompts, n_parallel, on_error)
-        return await ask_all(
+        return await complete_all(
             self._batch_caller(options),
             user_prompts,
             n_parallel,
@@ -270,7 +270,7 @@ class Client:
             CheckpointError: If the checkpoint cannot be used; nothing was sent.
         """
         check_batch(conversations, n_parallel, on_error)
-        return await ask_all(
+        return await complete_all(
             self._batch_caller(options),
             conversations,
             n_parallel,
@@ -306,7 +306,7 @@ class Client:
                 are raised by the `Results`.
         """
         check_batch(prompts_or_conversations, n_parallel)
-        return iter_all(
+        return iter_completions(
             self._batch_caller(options),
             prompts_or_conversations,
             n_parallel,

@@ -101,7 +101,7 @@ async def run_parallel(
     return await run_batch(workers, progress, on_error, noun="item")
 
 
-async def ask_all(
+async def complete_all(
     caller: Caller,
     source: Source[str] | Source[Conversation],
     n_parallel: Parallel,
@@ -111,7 +111,7 @@ async def ask_all(
     show_progress: bool,
     on_error: OnError,
 ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
-    """Ask by *caller* about all of *source*; see `Client.generate_text_completions`.
+    """Return the completions of *source*; see `Client.generate_text_completions`.
 
     Raises:
         BatchError: If any failed, and *on_error* says so.
@@ -127,7 +127,7 @@ async def ask_all(
         return await run_batch(workers, progress, on_error)
 
 
-def iter_all(
+def iter_completions(
     caller: Caller,
     source: Source[str | Conversation],
     n_parallel: Parallel,
@@ -135,7 +135,7 @@ def iter_all(
     *,
     system_prompt: str | None = None,
 ) -> Results[TextCompletion]:
-    """Ask by *caller* about all of *source*; see `Client.iter_text_completions`."""
+    """Return the results of *source* as they finish; see `Client.iter_text_completions`."""
     return Results(*_workers(caller, source, n_parallel, options, system_prompt))
 
 

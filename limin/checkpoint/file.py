@@ -162,7 +162,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Iterator[TextCompletion]:
 
     Yields:
         The completions in the order in which they came. Their attempts' errors
-        are plain `LiminError`s that name their classes.
+        are plain `LiminError` objects that name their classes.
 
     Raises:
         CheckpointError: If the file cannot be read, or a line is no line of a

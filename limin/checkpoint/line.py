@@ -103,7 +103,7 @@ class RecordedAnswer(msgspec.Struct, frozen=True):
     Attributes:
         answer: The body as it came, with the request's id as its only header.
         timing: When it was asked for, and how long it took. The attempts' errors are
-            plain `LiminError`s that name their classes.
+            plain `LiminError` objects that name their classes.
         warnings: The warnings that the body does not show any more; None if it
             shows all of them.
     """
