@@ -118,7 +118,7 @@ class StreamedAnswer:
             except LiminError as error:
                 self._fail(error)
             else:
-                if self._read(data):
+                if self._read(data) and not self._deltas:
                     since = anyio.current_time()
         if self._deltas:
             deltas, self._deltas = self._deltas, []
@@ -170,9 +170,8 @@ class StreamedAnswer:
         reader, seconds = self._reader, self._attempts.seconds()
         update = reader.feed(data) if data else reader.finish(self._attempts.timing())
         self._deltas = update.deltas
-        if reader.is_stream:
-            for delta in update.deltas:
-                self._times.note(seconds, delta)
+        for delta in update.deltas:
+            self._times.note(seconds, delta)
         if update.error is not None:
             self._fail(update.error)
         elif not data and reader.is_finished:
