@@ -24,7 +24,7 @@ def test_token_id_of_5000_digits() -> None:
 
 
 def test_prompt_token_id_of_5000_digits() -> None:
-    """Nor there, where ids are keys."""
+    """A prompt's position with such an id has no id, and raises nothing."""
     raw = msgspec.Raw(b'[{"%b":{"logprob":-1}}]' % DIGITS.encode())
     (position,) = read_prompt_positions(raw)
     assert position is not None

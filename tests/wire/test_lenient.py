@@ -237,7 +237,7 @@ def test_odd_details(name: str) -> None:
 
 
 def test_odd_count_in_details() -> None:
-    """The path of an oddity leads all the way down to it."""
+    """The path of a warning leads down to the odd value."""
     usage = {"prompt_tokens_details": {"cached_tokens": "4"}}
     completion = read({**body_of("4"), "usage": usage})
     assert completion.usage == Usage(cached_tokens=4)

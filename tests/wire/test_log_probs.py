@@ -593,11 +593,11 @@ def test_no_alternatives_were_asked_for(server: str) -> None:
         ),
         *(
             (
-                {"token": "a", "logprob": -1, "bytes": known},
+                {"token": "a", "logprob": -1, "bytes": values},
                 Position("a", -1.0, None, None, []),
                 ["expected bytes from 0 to 255, found something else"],
             )
-            for known in ([256], [97, -1], [97.5], [True], ["a"], "a", {}, 97)
+            for values in ([256], [97, -1], [97.5], [True], ["a"], "a", {}, 97)
         ),
         (
             {"token": "a", "logprob": "-1", "bytes": [97]},
@@ -623,6 +623,11 @@ def test_no_alternatives_were_asked_for(server: str) -> None:
             },
             Position("a", -1.0, None, None, [Entry("b", -1.0)]),
             [],
+        ),
+        (
+            {"token": "a", "logprob": -1, "top_logprobs": [{}]},
+            Position("a", -1.0, None, None, [Entry("", None)]),
+            ["expected the text of a token, found nothing"],
         ),
     ],
 )

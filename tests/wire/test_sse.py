@@ -43,7 +43,7 @@ def decode(stream: bytes, size: int = 0, limit: int = 1000) -> list[bytes]:
 
 
 def kinds(events: list[bytes]) -> list[type[bytes]]:
-    """The types of events."""
+    """Return the types of *events*."""
     return [type(event) for event in events]
 
 
