@@ -215,6 +215,10 @@ class CompletionStream:
     first delta. If the server refuses the request, entering raises the error. Leaving
     the block early closes the connection, so that the server stops. One task reads at
     a time.
+
+    Its `repr` shows the number of deltas that were handed over and one of these states:
+    not entered, waiting for the first delta, open, finished, broken by an error, or
+    closed before the end.
     """
 
     def __init__(self, begin: Begin) -> None:

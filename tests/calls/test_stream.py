@@ -377,7 +377,7 @@ async def test_stream_that_has_begun_is_never_asked_for_again() -> None:
         http(b'{"error":{"message":"no such key","code":401}}', "200 OK"),
     ],
 )
-async def test_refusal_is_told_where_the_block_is_entered(answer_bytes: bytes) -> None:
+async def test_error_is_raised_where_the_block_is_entered(answer_bytes: bytes) -> None:
     """The error is the same as for an answer that is not streamed."""
     async with (
         serve_scripts([answer_bytes]) as server,
@@ -647,7 +647,7 @@ async def test_stream_that_stays_broken_is_that_prompts_error() -> None:
 
 
 @pytest.mark.parametrize("on_warning", ["raise", "warn"])
-async def test_warnings_of_a_stream_are_told_at_its_end(on_warning: Any) -> None:
+async def test_warnings_of_a_stream_come_at_its_end(on_warning: Any) -> None:
     """A warning comes after every delta, and the completion is there all the same."""
     odd = event_of(chunk_of({"content": "Hel", "refusal": 5}))
     async with (

@@ -71,7 +71,7 @@ def test_reasoning_tokens_beside_the_other_counts(odd: dict[str, Any]) -> None:
     assert usage.reasoning_tokens == 5
 
 
-def test_every_choice_without_log_probs_is_told() -> None:
+def test_every_choice_without_log_probs_has_a_warning() -> None:
     """Every error counts, not only the first."""
     log_probs = {"content": [{"token": "a", "logprob": -1}]}
     first = {"message": {"content": "a"}, "logprobs": log_probs}

@@ -210,7 +210,7 @@ def through(name: str, size: int) -> tuple[Assembly, list[Delta]]:
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_captured_streams_tell_what_their_servers_said(name: str) -> None:
+def test_captured_streams(name: str) -> None:
     """Text, reason, usage and log probabilities are those of the captures."""
     text, reason, usage, tokens = CAPTURED[name]
     assembly, deltas = through(name, 1000)
@@ -499,7 +499,7 @@ def test_event_that_finishes_many_choices_is_read_once_for_all(
 @pytest.mark.parametrize(
     "fields", [{"message": {"content": "Hi"}}, {"text": "Hi"}, {"delta": {"content": "Hi"}}]
 )
-def test_message_or_text_in_the_place_of_a_delta(
+def test_message_or_text_instead_of_a_delta(
     fields: dict[str, Any], odd: dict[str, Any]
 ) -> None:
     """It is read as a delta, and a field with another name has a warning."""

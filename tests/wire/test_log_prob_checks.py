@@ -254,7 +254,7 @@ def test_whole_vocabulary_is_as_many_as_came() -> None:
     assert codes(answer_of("4", token("4", -1, ("4", -1))), -1) == set()
 
 
-def test_stale_alternatives_are_told_where_they_are_stale() -> None:
+def test_stale_alternatives_have_a_warning_where_they_are_stale() -> None:
     """The path leads to the first of the repeating positions, not the repeated one."""
     completion = read(answer_of("abb", LIKELY, AGAIN, AGAIN))
     assert completion.warnings == (

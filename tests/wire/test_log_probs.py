@@ -667,7 +667,7 @@ def test_no_positions(tokens: bytes, warnings: list[tuple[str, str]]) -> None:
     assert [(warning.path, warning.problem) for warning in notes] == warnings
 
 
-def test_warning_tells_the_first_place_and_how_many() -> None:
+def test_warning_has_the_first_path_and_the_count() -> None:
     """One warning for each kind, not one for each of ten thousand tokens."""
     tokens = [{"token": "a", "logprob": value} for value in (-1, -9999, -2, -9999, -1e38)]
     positions, warnings = read_positions(json.dumps(tokens).encode(), "$.here")
