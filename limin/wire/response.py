@@ -211,11 +211,12 @@ def find_log_probs(
         How to read the list, its JSON path, and whether it spells a refusal.
     """
     unasked = context.asks_log_probs and not context.top_log_probs
-    for tokens, name in ((lists.content, "content"), (lists.refusal, "refusal")):
-        if has_value(tokens):
-            inner = f"{path}.{name}"
-            load = partial(read_positions, tokens, inner, unasked=unasked)
-            return load, inner, name == "refusal"
+    if has_value(lists.content):
+        inner = f"{path}.content"
+        return partial(read_positions, lists.content, inner, unasked=unasked), inner, False
+    if has_value(lists.refusal):
+        inner = f"{path}.refusal"
+        return partial(read_positions, lists.refusal, inner, unasked=unasked), inner, True
     if has_value(lists.tokens):
         parts = (lists.tokens, lists.token_logprobs, lists.top_logprobs)
         return partial(read_legacy_positions, parts, path, unasked=unasked), path, False

@@ -144,6 +144,8 @@ class AnswerReader:
         return start
 
     def _assemble(self, events: Sequence[bytes]) -> Update:
+        if len(events) == 1 and not self._assembly.is_done:
+            return self._assembly.feed(events[0])  # As most servers write them.
         total = Update([], has_data=False)
         for event in events:
             if self._assembly.is_done:

@@ -159,7 +159,7 @@ async def test_captured_stream_and_its_whole_twin(server_name: str, name: str) -
 
 @pytest.mark.parametrize("server_name", ["llama.cpp-b11549", "vllm-0.32.0"])
 async def test_captured_stream_with_log_probs(server_name: str) -> None:
-    """Each token that was sampled, with as many alternatives as were asked for."""
+    """Each sampled token is there, with as many alternatives as were requested."""
     body = capture(f"{server_name}-stream_logprobs")["body"].encode()
     async with serve_scripts([HEAD + b"Connection: close\r\n\r\n" + body, CLOSE]) as server:
         stream = await read_to_the_end(server.base_url, log_probs=True, top_log_probs=3)
@@ -202,7 +202,7 @@ def answer_of(*pieces: bytes) -> StreamedAnswer:
 
 
 async def test_bytes_after_the_end_are_read_and_dropped() -> None:
-    """So that the connection may be used again."""
+    """The rest of the body is dropped, so that the connection may be used again."""
     answer = answer_of(b"".join(HELLO), b"data: {oops\n\n", b"more")
     while await answer.more():
         pass
@@ -305,7 +305,7 @@ async def test_whole_answer_may_lose_its_end(ending: tuple[bytes | str, ...]) ->
 
 
 async def test_answer_that_says_it_is_done_may_lose_its_end() -> None:
-    """Even if no usage came."""
+    """A server that says it is done has no usage to lose."""
     events = chunked(*PARTIAL, FINISH, DONE)
     async with serve_scripts([CHUNKED + events, RESET]) as server:
         stream = await read_to_the_end(server.base_url)
@@ -322,7 +322,7 @@ async def test_end_inside_the_last_word_of_a_whole_answer() -> None:
 
 
 async def test_last_event_may_lack_its_blank_line() -> None:
-    """As proxies and some servers end."""
+    """Proxies and some servers end a stream so."""
     body = b"".join((*PARTIAL, FINISH)).rstrip(b"\n")
     async with serve_scripts([HEAD + b"Connection: close\r\n\r\n" + body, CLOSE]) as server:
         stream = await read_to_the_end(server.base_url)
@@ -384,8 +384,8 @@ async def test_stream_that_has_begun_is_never_asked_for_again() -> None:
         http(b'{"error":{"message":"no such key","code":401}}', "200 OK"),
     ],
 )
-async def test_refusal_is_told_where_the_block_is_entered(answer_bytes: bytes) -> None:
-    """As itself, as it is for an answer that is not streamed."""
+async def test_error_is_raised_where_the_block_is_entered(answer_bytes: bytes) -> None:
+    """The error is the same as for an answer that is not streamed."""
     async with (
         serve_scripts([answer_bytes]) as server,
         client_of(server.base_url) as client,
@@ -400,7 +400,7 @@ async def test_refusal_is_told_where_the_block_is_entered(answer_bytes: bytes) -
 async def test_leaving_early_closes_the_connection_at_once(
     events_before_leaving: int,
 ) -> None:
-    """So the server stops, wherever the reader was."""
+    """The connection is closed at once, so that the server stops."""
     sent = CHUNKED + chunked(*HELLO[: events_before_leaving + 2])
     async with (
         serve_scripts([sent, WAIT]) as server,
@@ -419,7 +419,7 @@ async def test_leaving_early_closes_the_connection_at_once(
 
 @pytest.mark.parametrize("sent", [b"", CHUNKED, CHUNKED + chunked(ROLE)])
 async def test_cancelled_before_the_first_delta(sent: bytes) -> None:
-    """Nothing is left of it on either side."""
+    """Cancelling closes the connection, and hands over no delta."""
     async with (
         serve_scripts([sent or b"HTTP/1.1", WAIT]) as server,
         client_of(server.base_url) as client,
@@ -432,7 +432,7 @@ async def test_cancelled_before_the_first_delta(sent: bytes) -> None:
 
 
 async def test_cancelled_while_it_waits_for_a_delta() -> None:
-    """The block is left, and the connection closed."""
+    """Cancelling leaves the block, and closes the connection."""
     async with (
         serve_scripts([CHUNKED + chunked(*PARTIAL), WAIT]) as server,
         client_of(server.base_url) as client,
@@ -450,7 +450,7 @@ async def test_cancelled_while_it_waits_for_a_delta() -> None:
 async def test_leaving_early_through_the_users_client(
     package: ModuleType, deltas_before_leaving: int
 ) -> None:
-    """Its connection is closed at once too, without a warning of its generators."""
+    """The connection of a given client is closed at once too, without a warning."""
     sent = CHUNKED + chunked(*PARTIAL)
     async with (
         serve_scripts([sent, WAIT]) as server,
@@ -466,7 +466,7 @@ async def test_leaving_early_through_the_users_client(
 
 @pytest.mark.parametrize("package", [httpx, httpx2], ids=lambda it: it.__name__)
 async def test_stream_through_the_users_client(package: ModuleType) -> None:
-    """The same deltas, the same completion, and its connection kept."""
+    """The deltas and the completion are the same, and the connection is kept."""
     async with (
         serve_scripts([streamed(*HELLO)]) as server,
         package.AsyncClient() as http_client,
@@ -479,7 +479,7 @@ async def test_stream_through_the_users_client(package: ModuleType) -> None:
 
 
 async def test_wait_that_was_cancelled_can_go_on() -> None:
-    """Nothing is lost or doubled by it."""
+    """A cancelled wait loses no delta, and doubles none."""
     go_on = anyio.Event()
     steps = [CHUNKED + chunked(*HELLO[:2]), go_on, chunked(*HELLO[2:]) + LAST]
     async with (
@@ -535,7 +535,7 @@ class Endless(httpx.AsyncByteStream):
 
 @pytest.mark.parametrize("closing", [None, httpx.CloseError("no")])
 async def test_transport_that_never_waits_can_be_left(closing: Exception | None) -> None:
-    """And an error of closing it changes nothing."""
+    """The stream can be left, and an error of closing it changes nothing."""
     body = Endless(closing)
     headers = {"content-type": "text/event-stream"}
     transport = httpx.MockTransport(
@@ -557,7 +557,7 @@ async def test_transport_that_never_waits_can_be_left(closing: Exception | None)
 async def test_stream_that_breaks_in_the_users_client(
     package: ModuleType, ending: tuple[bytes | str, ...]
 ) -> None:
-    """Its exceptions stay inside."""
+    """The exceptions of the client become limin's own."""
     async with (
         serve_scripts([CHUNKED + chunked(*PARTIAL), *ending]) as server,
         package.AsyncClient() as http_client,
@@ -654,8 +654,8 @@ async def test_stream_that_stays_broken_is_that_prompts_error() -> None:
 
 
 @pytest.mark.parametrize("on_warning", ["raise", "warn"])
-async def test_warnings_of_a_stream_are_told_at_its_end(on_warning: Any) -> None:
-    """After every delta; the completion is there all the same."""
+async def test_warnings_of_a_stream_come_at_its_end(on_warning: Any) -> None:
+    """A warning comes after every delta, and the completion is there all the same."""
     odd = event_of(chunk_of({"content": "Hel", "refusal": 5}))
     async with (
         serve_scripts([streamed(odd, FINISH, USAGE, DONE)]) as server,
@@ -669,7 +669,7 @@ async def test_warnings_of_a_stream_are_told_at_its_end(on_warning: Any) -> None
 
 
 async def test_stream_function_opens_a_client_for_its_call() -> None:
-    """Which it closes, however the block is left."""
+    """The function closes its own client, however the block is left."""
     async with serve_scripts([CHUNKED + chunked(*PARTIAL), WAIT]) as server:
         async with limin.stream_text_completion(
             "hi", system_prompt="be brief", base_url=server.base_url
@@ -689,7 +689,7 @@ async def test_stream_function_opens_a_client_for_its_call() -> None:
 
 
 async def test_stream_function_closes_its_client_after_the_end() -> None:
-    """Though the connection could have carried more; and if nothing ever began."""
+    """The client is closed, even if its connection could carry more or nothing began."""
     for script in (
         [streamed(*HELLO)],
         [http(b'{"error":{"message":"no such key"}}', "401 No")],
@@ -712,7 +712,7 @@ async def test_stream_function_closes_its_client_after_the_end() -> None:
     ("indices", "text"), [([0, 1], "ac"), ([1, 0], "bd"), ([1, 1], "abcd")]
 )
 async def test_text_is_that_of_the_first_choice(indices: list[int], text: str) -> None:
-    """As the message of the completion is."""
+    """The text is the one of the choice with the lowest index."""
     events = [
         event_of(chunk_of({"content": letter}, index=indices[position % 2]))
         for position, letter in enumerate("abcd")
@@ -724,7 +724,7 @@ async def test_text_is_that_of_the_first_choice(indices: list[int], text: str) -
 
 
 async def test_stream_function_uses_the_client_that_it_is_given() -> None:
-    """And leaves it open."""
+    """The function leaves the client of its caller open."""
     async with (
         serve_scripts([streamed(*HELLO)]) as server,
         Client(server.base_url) as client,
@@ -738,7 +738,7 @@ async def test_stream_function_uses_the_client_that_it_is_given() -> None:
 
 
 async def test_stream_is_used_as_it_should_be() -> None:
-    """Inside its block, and once."""
+    """A stream is read inside its block, and entered once."""
     async with (
         serve_scripts([streamed(*HELLO)]) as server,
         Client(server.base_url) as client,

@@ -75,7 +75,7 @@ class Run:
 
 @attrs.define
 class Batch:
-    """A batch in virtual time; a worker that is refused tries again."""
+    """A batch in virtual time; a worker whose request is refused retries it."""
 
     server: Server
     policy: Policy
@@ -155,7 +155,7 @@ def steady(slots: int) -> Callable[[int], int]:
 
 
 def batching(share: float) -> Callable[[int], float]:
-    """Each further request at once makes all slower by this share."""
+    """Return a cost at which each further request slows all down by *share*."""
     return lambda busy: 1.0 - share + share * max(busy, 1)
 
 
@@ -165,7 +165,7 @@ def lengths(chance: random.Random) -> float:
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 4, 5, 6, 8, 12, 16, 32, 64])
 def test_number_of_slots_is_found(slots: int) -> None:
-    """A server that queues is kept busy, and hardly more is sent than it works on."""
+    """A server with a queue is kept busy, and the queue stays short."""
     server, prompts = Server(slots=steady(slots)), 60 * slots + 100
     run = play(server, prompts)
     assert slots <= run.usual <= 1.3 * slots
@@ -174,7 +174,7 @@ def test_number_of_slots_is_found(slots: int) -> None:
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
 def test_batching_on_a_busy_processor_is_used(share: float) -> None:
-    """Latency that grows is no reason to ask for less, if throughput grows too."""
+    """Growing latency does not lower the limit, if throughput grows too."""
     server = Server(slots=steady(4), cost=batching(share))
     run = play(server, 200)
     assert run.usual <= 4
@@ -212,7 +212,7 @@ def test_server_that_refuses_is_asked_for_less(most: int) -> None:
 
 @pytest.mark.parametrize("rate", [5, 20])
 def test_limit_of_requests_per_second_is_kept(rate: int) -> None:
-    """So many answers of one second are under way at that rate."""
+    """The limit is the number of requests under way at the server's rate."""
     run = play(Server(slots=steady(1000), rate=rate), 1000)
     assert 0.8 * rate <= run.usual <= rate
     assert run.refusals <= 0.05 * 1000
@@ -220,14 +220,14 @@ def test_limit_of_requests_per_second_is_kept(rate: int) -> None:
 
 
 def test_growth_ends_at_the_most() -> None:
-    """A server that takes everything is given everything that is allowed, soon."""
+    """The limit soon reaches the highest one, if the server accepts everything."""
     run = play(Server(slots=steady(10**6)), 3000)
     assert run.limits.index(512) < 600
     assert run.limits[-1] == max(run.limits) == 512
 
 
 def test_server_that_becomes_smaller_is_followed() -> None:
-    """From sixteen slots to four."""
+    """The limit follows a server that shrinks from sixteen slots to four."""
     server = Server(slots=lambda answers: 16 if answers < 800 else 4)
     run = play(server, 1600)
     assert sorted(run.limits[600:800])[100] == 16
@@ -236,7 +236,7 @@ def test_server_that_becomes_smaller_is_followed() -> None:
 
 
 def test_server_that_becomes_larger_is_followed() -> None:
-    """From four slots to sixteen."""
+    """The limit follows a server that grows from four slots to sixteen."""
     server = Server(slots=lambda answers: 4 if answers < 500 else 16)
     run = play(server, 1600)
     assert sorted(run.limits[300:500])[100] == 4
@@ -245,7 +245,7 @@ def test_server_that_becomes_larger_is_followed() -> None:
 
 
 def test_prompts_that_come_slowly_are_no_reason_to_grow() -> None:
-    """Workers that wait for prompts would be more of the same."""
+    """The limit does not grow while workers wait for prompts."""
     policy = AdaptiveParallelism()
     for second in range(1, 2000):
         policy.finished(second, started=second - 1.0, work=1.0, overloaded=False)
@@ -281,7 +281,7 @@ CALLS = st.lists(
 def test_limit_stays_within_bounds(
     calls: list[tuple[float, float, float, bool]], most: int
 ) -> None:
-    """Whatever is reported, one request may be under way, and never more than most."""
+    """The limit is always at least 1 and at most the highest one."""
     policy, now = AdaptiveParallelism(most=most), 0.0
     for waited, seconds, work, overloaded in calls:
         now += waited

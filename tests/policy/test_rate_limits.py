@@ -12,26 +12,26 @@ SECONDS = st.floats(0.0, 1e6)
 
 
 def test_without_a_pace_everything_leaves_at_once() -> None:
-    """Who sets no limit waits for nothing."""
+    """Without a limit requests leave at once."""
     pacer = Pacer()
     assert [pacer.reserve(5.0, 1e9) for _ in range(3)] == [5.0, 5.0, 5.0]
 
 
 def test_requests_leave_evenly() -> None:
-    """Sixty a minute is one each second, also for those that ask at once."""
+    """Sixty a minute is one each second, even if all ask at once."""
     pacer = Pacer(requests_per_minute=60)
     assert [pacer.reserve(10.0, 0) for _ in range(4)] == [10.0, 11.0, 12.0, 13.0]
 
 
 def test_a_pause_is_no_credit() -> None:
-    """Who was silent for an hour does not send an hour's requests at once."""
+    """An idle hour does not let an hour's requests leave at once."""
     pacer = Pacer(requests_per_minute=60)
     pacer.reserve(0.0, 0)
     assert [pacer.reserve(3600.0, 0) for _ in range(2)] == [3600.0, 3601.0]
 
 
 def test_large_request_keeps_the_next_one_waiting() -> None:
-    """Half of a minute's tokens are half a minute."""
+    """A request with half of a minute's tokens keeps the next one waiting half a minute."""
     pacer = Pacer(tokens_per_minute=1000)
     assert pacer.reserve(0.0, 500) == 0.0
     assert pacer.reserve(0.0, 10) == pytest.approx(30.0)
@@ -47,7 +47,7 @@ def test_estimate_is_corrected(actual: int, moment: float) -> None:
 
 
 def test_estimate_learns() -> None:
-    """Answers that are shorter than they may be make the next estimates smaller."""
+    """Answers that are shorter than allowed make later estimates smaller."""
     pacer = Pacer(tokens_per_minute=1000)
     first = pacer.estimate(400, 899)
     assert first == 1000.0
@@ -65,7 +65,7 @@ def test_estimate_learns() -> None:
 def test_no_minute_holds_more(
     requests: float, tokens: float, requests_sent: list[tuple[float, float]]
 ) -> None:
-    """However they come, never early, in their order, and never too many."""
+    """Requests never leave early, keep their order, and are never too many in a minute."""
     pacer, now, moments = Pacer(requests, tokens), 0.0, []
     for pause, size in requests_sent:
         now += pause
@@ -81,7 +81,7 @@ def test_no_minute_holds_more(
 
 @given(st.lists(st.tuples(st.floats(1e-3, 1e6), st.integers(0, 10**9))))
 def test_estimates_stay_sane(answers: list[tuple[float, int]]) -> None:
-    """However absurd the counts, the next estimate is above 0 and finite."""
+    """The next estimate is above 0 and finite, even after absurd counts."""
     pacer = Pacer(tokens_per_minute=1000)
     for estimated, actual in answers:
         pacer.correct(estimated, actual)
@@ -89,7 +89,7 @@ def test_estimates_stay_sane(answers: list[tuple[float, int]]) -> None:
 
 
 def test_nobody_leaves_during_the_rest() -> None:
-    """A wait of one request is the wait of all."""
+    """A pause holds all requests back."""
     cool_down = CoolDown()
     assert cool_down.reserve(1.0) == 1.0
     cool_down.rest(2.0, 10.0)
@@ -97,7 +97,7 @@ def test_nobody_leaves_during_the_rest() -> None:
 
 
 def test_longest_rest_counts() -> None:
-    """A second answer that asks for less does not shorten the first one's wish."""
+    """A shorter pause does not shorten a longer one that is under way."""
     cool_down = CoolDown()
     cool_down.rest(0.0, 10.0)
     cool_down.rest(1.0, 2.0)
@@ -105,7 +105,7 @@ def test_longest_rest_counts() -> None:
 
 
 def test_a_few_at_a_time() -> None:
-    """Four leave at once, then twice as many in all with each half a second."""
+    """After a pause four leave at once, then the total doubles every half second."""
     cool_down = CoolDown()
     cool_down.rest(0.0, 10.0)
     moments = [cool_down.reserve(0.0) for _ in range(64)]
@@ -117,21 +117,21 @@ def test_a_few_at_a_time() -> None:
 
 
 def test_herd_of_a_thousand_is_gone_in_some_seconds() -> None:
-    """The rest costs little more than the server asked for."""
+    """A pause for all costs little more than the server asked for."""
     cool_down = CoolDown()
     cool_down.rest(0.0, 1.0)
     assert max(cool_down.reserve(0.0) for _ in range(1000)) < 6.0
 
 
 def test_afterwards_nobody_waits() -> None:
-    """A minute after the rest everything is as before."""
+    """A minute after a pause requests leave at once again."""
     cool_down = CoolDown()
     cool_down.rest(0.0, 1.0)
     assert [cool_down.reserve(61.0) for _ in range(10_000)] == [61.0] * 10_000
 
 
 def test_absurd_wish_is_bounded() -> None:
-    """A server that asks for a year gets a day."""
+    """A pause is at most a day long."""
     cool_down = CoolDown()
     cool_down.rest(0.0, 1e9)
     assert cool_down.until == 86_400.0
@@ -139,7 +139,7 @@ def test_absurd_wish_is_bounded() -> None:
 
 @given(st.lists(st.tuples(SECONDS, st.none() | SECONDS)))
 def test_never_early(steps: list[tuple[float, float | None]]) -> None:
-    """Whoever leaves does so neither in the past nor during the rest."""
+    """No request leaves in the past or during a pause."""
     cool_down, now = CoolDown(), 0.0
     for pause, wait in steps:
         now += pause

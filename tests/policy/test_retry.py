@@ -30,7 +30,7 @@ from limin.policy.retry import RetryPolicy
 
 
 def broken_by(cause: LiminError | None) -> StreamError:
-    """A stream that *cause* broke."""
+    """Return the error of a stream that *cause* broke."""
     return StreamError("it broke", read(body_of("4")), cause)
 
 
@@ -71,13 +71,13 @@ NEVER = [
 
 @pytest.mark.parametrize("error", AGAIN, ids=repr)
 def test_failure_that_may_pass_is_tried_again(error: LiminError) -> None:
-    """The next time may go well."""
+    """A transient error may not come again."""
     assert RetryPolicy().delay(error, attempt=1, chance=0.5) == 0.25
 
 
 @pytest.mark.parametrize("error", NEVER, ids=repr)
 def test_failure_that_stays_is_not_tried_again(error: LiminError) -> None:
-    """Asking the same wrong question twice cannot help."""
+    """A request that is wrong fails the same way the next time."""
     assert RetryPolicy().delay(error, attempt=1, chance=0.5) is None
 
 
@@ -85,7 +85,7 @@ def test_failure_that_stays_is_not_tried_again(error: LiminError) -> None:
     ("attempt", "longest"), [(1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (8, 60.0), (99, 60.0)]
 )
 def test_patience_doubles_up_to_a_minute(attempt: int, longest: float) -> None:
-    """Exponential, with full jitter: from nothing to the longest."""
+    """The backoff is exponential with full jitter, from 0 to the longest wait."""
     policy = RetryPolicy(attempts=100)
     error = ConnectError("refused")
     assert policy.delay(error, attempt=attempt, chance=0.0) == 0.0
@@ -93,7 +93,7 @@ def test_patience_doubles_up_to_a_minute(attempt: int, longest: float) -> None:
 
 
 def test_attempts_come_to_an_end() -> None:
-    """Five requests by default: the first one and four more."""
+    """By default five requests are sent: the first one and four retries."""
     policy = RetryPolicy()
     delays = [policy.delay(ConnectError("x"), attempt=n, chance=0.5) for n in range(1, 6)]
     assert [delay is None for delay in delays] == [False, False, False, False, True]
@@ -101,7 +101,7 @@ def test_attempts_come_to_an_end() -> None:
 
 
 def test_wait_that_the_server_asks_for_wins() -> None:
-    """Whatever chance says, and however long it is."""
+    """The wait of the server wins over chance, however long it is."""
     error = RateLimitError(429, "later", retry_after=333.0)
     assert RetryPolicy().delay(error, attempt=1, chance=0.0) == 333.0
     assert RetryPolicy().delay(broken_by(error), attempt=1, chance=0.0) == 333.0
@@ -114,7 +114,7 @@ def test_wait_that_the_server_asks_for_wins() -> None:
 )
 @example(attempt=10**9, chance=0.999, attempts=10**9 + 1)
 def test_delay_is_bounded(attempt: int, chance: float, attempts: int) -> None:
-    """Never negative, never beyond the longest, never not a number."""
+    """A wait is never negative, never beyond the longest, and always a number."""
     policy = RetryPolicy(attempts=attempts)
     delay = policy.delay(ConnectError("x"), attempt=attempt, chance=chance)
     assert (delay is None) == (attempt >= attempts)

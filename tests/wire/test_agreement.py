@@ -24,7 +24,7 @@ def test_token_id_of_5000_digits() -> None:
 
 
 def test_prompt_token_id_of_5000_digits() -> None:
-    """Nor there, where ids are keys."""
+    """A prompt's position with such an id has no id, and raises nothing."""
     raw = msgspec.Raw(b'[{"%b":{"logprob":-1}}]' % DIGITS.encode())
     (position,) = read_prompt_positions(raw)
     assert position is not None
@@ -71,7 +71,7 @@ def test_reasoning_tokens_beside_the_other_counts(odd: dict[str, Any]) -> None:
     assert usage.reasoning_tokens == 5
 
 
-def test_every_choice_without_log_probs_is_told() -> None:
+def test_every_choice_without_log_probs_has_a_warning() -> None:
     """Every error counts, not only the first."""
     log_probs = {"content": [{"token": "a", "logprob": -1}]}
     first = {"message": {"content": "a"}, "logprobs": log_probs}

@@ -161,7 +161,7 @@ CHOICES = st.builds(
 
 @given(choices=st.lists(CHOICES, min_size=1, max_size=3), size=st.integers(1, 5))
 def test_any_streamed_answer_equals_its_whole_twin(choices: list[Any], size: int) -> None:
-    """Whatever is said, thought, refused and counted."""
+    """A stream and its whole twin agree in text, reasoning, refusal and usage."""
     body = {"id": "one", "model": "m", "choices": choices, "usage": {"total_tokens": 3}}
     for index, choice in enumerate(choices):
         choice["index"] = index
@@ -210,7 +210,7 @@ def through(name: str, size: int) -> tuple[Assembly, list[Delta]]:
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_captured_streams_tell_what_their_servers_said(name: str) -> None:
+def test_captured_streams(name: str) -> None:
     """Text, reason, usage and log probabilities are those of the captures."""
     text, reason, usage, tokens = CAPTURED[name]
     assembly, deltas = through(name, 1000)
@@ -320,7 +320,7 @@ def test_c5_first_chunk_has_a_role_alone() -> None:
     ],
 )
 def test_c7_usage_comes_anywhere_and_the_last_counts(last: dict[str, Any]) -> None:
-    """Usage on every chunk, null in between, or in the end."""
+    """The usage may come on every chunk, with null in between, or at the end."""
     first = {**chunk_of({"content": "4"}), "usage": {"total_tokens": 5}}
     empty = [{**chunk_of(), "usage": usage} for usage in (None, {})]
     completion = completion_of(first, last, *empty, b'{"usage":{    }}')
@@ -329,7 +329,7 @@ def test_c7_usage_comes_anywhere_and_the_last_counts(last: dict[str, Any]) -> No
 
 
 def test_c8_content_in_the_finish_chunk() -> None:
-    """The last words may come with the reason to stop."""
+    """The last text may come with the finish reason."""
     last = chunk_of({"content": "4"}, finish_reason="eos")
     assembly, deltas = assembly_of(chunk_of({"content": "="}), last)
     assert deltas == [Delta(text="="), Delta(text="4", finish_reason="stop")]
@@ -347,7 +347,7 @@ def test_c8_empty_finish_reason_is_none() -> None:
 
 
 def test_c9_extra_fields_are_skipped() -> None:
-    """Obfuscation, timings and token ids are nothing to stumble over."""
+    """Obfuscation, timings and token ids are skipped."""
     chunk = {**chunk_of({"content": "4"}, token_ids=[1]), "obfuscation": "x", "timings": {}}
     assert assembly_of(chunk)[1] == [Delta(text="4")]
 
@@ -382,7 +382,7 @@ def test_c10_text_and_log_probs_come_apart() -> None:
 
 
 def test_c10_ollama_leaves_log_probs_on_the_reasoning_chunk() -> None:
-    """They are those of the choice, wherever they come."""
+    """The choice has its log probabilities, whichever chunk brings them."""
     completion = completion_of(
         chunk_of({"reasoning": "hm"}, logprobs={"content": [token("hm"), token("4")]}),
         chunk_of({"content": "4"}, finish_reason="stop"),
@@ -423,7 +423,7 @@ def test_log_probs_that_are_no_list_are_mended() -> None:
 def test_c11_tool_calls_are_kept_as_they_came(
     arguments: object, odd: dict[str, Any]
 ) -> None:
-    """Fragments are not understood, and not lost, on both paths."""
+    """Fragments are kept as they came, on both paths."""
     call = {"index": None, "function": {"name": "f", "arguments": arguments}}
     assembly, deltas = assembly_of(
         chunk_of({"tool_calls": [call, call], **odd}),
@@ -444,7 +444,7 @@ def test_c11_tool_calls_are_kept_as_they_came(
 
 
 def test_old_calls_of_functions_are_kept_too() -> None:
-    """Under the name that calls have now."""
+    """The old name is read as the new one."""
     _, (delta,) = assembly_of(chunk_of({"function_call": {"name": "g"}}))
     assert json.loads(delta.tool_calls) == {"name": "g"}
 
@@ -499,7 +499,7 @@ def test_event_that_finishes_many_choices_is_read_once_for_all(
 @pytest.mark.parametrize(
     "fields", [{"message": {"content": "Hi"}}, {"text": "Hi"}, {"delta": {"content": "Hi"}}]
 )
-def test_message_or_text_in_the_place_of_a_delta(
+def test_message_or_text_instead_of_a_delta(
     fields: dict[str, Any], odd: dict[str, Any]
 ) -> None:
     """It is read as a delta, and a field with another name has a warning."""
@@ -514,7 +514,7 @@ def test_message_or_text_in_the_place_of_a_delta(
 
 @pytest.mark.parametrize("odd", [{}, {"id": 5}])
 def test_more_choices_than_anybody_asks_for(odd: dict[str, Any]) -> None:
-    """Each costs more than the bytes that name it: a bomb is refused early."""
+    """A choice costs more than the bytes that name it, so a bomb is refused early."""
     choices = [{"index": n, "delta": {"content": "a"}} for n in range(1025)]
     update = assembly_of()[0].feed(data_of({"choices": choices, **odd}))
     assert isinstance(update.error, ResponseError)
@@ -534,7 +534,7 @@ def test_text_beside_an_error_is_handed_over() -> None:
 
 @pytest.mark.parametrize("is_done", [False, True])
 def test_choices_that_were_asked_for_are_waited_for(*, is_done: bool) -> None:
-    """Unless the server says that it has done."""
+    """Every requested choice has to finish, unless the server says that it is done."""
     context = attrs.evolve(context_of(), n_choices=2)
     assembly = Assembly(context, HttpResponse(200, {}, b""))
     usage = {"completion_tokens": 1}
@@ -632,7 +632,7 @@ C13: dict[str, tuple[object, type[StatusError], str]] = {
 
 @pytest.mark.parametrize("shape", C13)
 def test_c13_errors_in_mid_stream_are_raised(shape: str) -> None:
-    """Every shape of error is one, and the text before it is kept."""
+    """An error of any shape ends the stream, and the text before it is kept."""
     error, kind, message = C13[shape]
     assembly, _ = assembly_of(chunk_of({"content": "partial"}))
     data = data_of(error)
@@ -737,7 +737,7 @@ def test_odd_chunk_is_mended_with_a_warning() -> None:
     "choice", [None, 5, "x", {"delta": "x"}, {"delta": None, "index": -1}]
 )
 def test_odd_choice_says_nothing(choice: object) -> None:
-    """Nor does it break the stream."""
+    """An odd choice adds nothing, and does not break the stream."""
     assembly, deltas = assembly_of({"choices": [choice]}, chunk_of({"content": "4"}))
     assert deltas == [Delta(text="4")]
     completion = assembly.completion(TIMING)

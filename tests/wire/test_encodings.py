@@ -460,7 +460,7 @@ def paths_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     ]
 
 
-PLACES = paths_in(FULL)
+PATHS = paths_in(FULL)
 ANYTHING = st.recursive(
     st.none()
     | st.booleans()
@@ -481,7 +481,7 @@ ANYTHING = st.recursive(
 
 
 @given(
-    replaced=st.lists(st.tuples(st.sampled_from(PLACES), ANYTHING), min_size=1, max_size=3),
+    replaced=st.lists(st.tuples(st.sampled_from(PATHS), ANYTHING), min_size=1, max_size=3),
     top=st.sampled_from([None, -1, 0, 1, 5]),
 )
 def test_anything_may_stand_anywhere(
@@ -501,8 +501,8 @@ def test_anything_may_stand_anywhere(
 
 
 @pytest.mark.parametrize("value", [None, True, -1, 10**400, math.nan, "4", [5], {"x": 5}])
-@pytest.mark.parametrize("path", PLACES, ids=str)
-def test_odd_value_at_each_place(path: tuple[Any, ...], value: object) -> None:
+@pytest.mark.parametrize("path", PATHS, ids=str)
+def test_odd_value_at_each_path(path: tuple[Any, ...], value: object) -> None:
     """The same by plain examples, one field at a time."""
     body = copy.deepcopy(FULL)
     inside: Any = body
@@ -516,7 +516,7 @@ def test_odd_value_at_each_place(path: tuple[Any, ...], value: object) -> None:
 @example(tokens=b'{"token":"\xff","logprob":-1}')
 @example(tokens=b'{"token":"a","logprob":1e999}')
 @example(tokens=b'{"token":"a","logprob":-1e999}')
-def test_bytes_in_the_place_of_positions(tokens: bytes) -> None:
+def test_any_bytes_instead_of_positions(tokens: bytes) -> None:
     """Whatever bytes stand in the list of tokens, limin answers or raises its own error."""
     body = b'{"choices":[{"message":{"content":"a"},"logprobs":{"content":[%b]}}]}' % tokens
     look_at_everything(body, 1)

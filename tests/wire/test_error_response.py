@@ -409,7 +409,7 @@ def test_status_alone(status: int, kind: type[StatusError]) -> None:
         (500, "content_filter is down", ServerError),
     ],
 )
-def test_words_refine_the_status(
+def test_message_refines_the_status(
     status: int, message: str, kind: type[StatusError]
 ) -> None:
     """The body is more exact than the status, except about the key."""
@@ -459,13 +459,13 @@ def test_code_stands_for_the_status_of_a_success(
         ("[" * 70_000, "[" * 199 + "…"),
     ],
 )
-def test_words(body: Any, reason: str) -> None:
+def test_message(body: Any, reason: str) -> None:
     """The message is found, or else the start of the body is shown."""
     assert status_error(response(body, 400)).reason == reason
 
 
 def test_fields_of_a_wrapped_error() -> None:
-    """The code is the one beside the words, however deep they are."""
+    """The code is the one beside the message, however deep it stands."""
     inside = json.dumps({"error": {"message": "m", "code": 7, "type": "t", "param": "p"}})
     error = status_error(response({"code": "outside", "detail": inside}, 400))
     assert (error.code, error.error_type, error.param) == ("7", "t", "p")
@@ -483,8 +483,8 @@ def test_keys_and_prompts_stay_out() -> None:
     assert "secret" not in repr(error) + str(error)
 
 
-def test_hostile_words_are_shown() -> None:
-    """Escape sequences in a server's words are seen, and the rest is cut."""
+def test_hostile_message_is_shown() -> None:
+    """Escape sequences in a message are shown, and a long message is cut."""
     body = {"error": {"message": "\x1b[2J" + "x" * 300, "code": "\x07"}}
     error = status_error(response(body, 400))
     assert error.reason.startswith("␛[2Jxxx")
@@ -507,8 +507,8 @@ def test_every_error_body_is_read(body: bytes, status: int) -> None:
     assert error.body == body
 
 
-def test_error_inside_a_choice_has_its_words() -> None:
-    """D15: the choice's own error gives the words and the class."""
+def test_error_inside_a_choice_has_its_message() -> None:
+    """D15: the choice's own error gives the message and the class."""
     choice = {
         "message": {"content": "partial"},
         "finish_reason": "error",
@@ -521,8 +521,8 @@ def test_error_inside_a_choice_has_its_words() -> None:
 
 
 @pytest.mark.parametrize("error", [True, 500, "", {"message": ""}])
-def test_words_beside_a_wordless_error(error: object) -> None:
-    """An `error` without words does not hide the message beside it."""
+def test_message_beside_an_empty_error(error: object) -> None:
+    """An empty `error` does not hide the message beside it."""
     with pytest.raises(StatusError) as caught:
         read({"error": error, "message": "boom"}, 500)
     assert caught.value.reason == "boom"
@@ -538,7 +538,7 @@ def test_words_beside_a_wordless_error(error: object) -> None:
     ],
 )
 def test_redirect_names_the_host_it_leads_to(location: str | None, host: str) -> None:
-    """Who wonders why nothing came knows where to look."""
+    """The message says where the redirect leads to."""
     headers = {} if location is None else {"location": location}
     error = status_error(response("<a>moved</a>", 302, headers=headers))
     assert error.reason == f"redirects are not followed, and this one leads to {host}"

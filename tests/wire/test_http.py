@@ -11,7 +11,7 @@ def test_request_id(name: str) -> None:
 
 
 def test_first_request_id_wins() -> None:
-    """Of several names the most usual one counts, unless it is empty."""
+    """Of several headers the most usual one counts, unless it is empty."""
     headers = {"request-id": "c", "apim-request-id": "b", "x-request-id": "a"}
     assert response("", headers=headers).request_id == "a"
     assert response("", headers=headers | {"x-request-id": ""}).request_id == "b"

@@ -237,7 +237,7 @@ def test_odd_details(name: str) -> None:
 
 
 def test_odd_count_in_details() -> None:
-    """The path of an oddity leads all the way down to it."""
+    """The path of a warning leads down to the odd value."""
     usage = {"prompt_tokens_details": {"cached_tokens": "4"}}
     completion = read({**body_of("4"), "usage": usage})
     assert completion.usage == Usage(cached_tokens=4)
@@ -246,7 +246,7 @@ def test_odd_count_in_details() -> None:
     ]
 
 
-def test_oddities_are_told_in_order() -> None:
+def test_warnings_come_in_the_order_of_the_body() -> None:
     """A body with several odd fields has a warning for each."""
     completion = read(
         {
@@ -287,7 +287,7 @@ def tokens(content: bytes) -> object:
 
 
 @pytest.mark.parametrize("values", [[300], [-1], [233, 256]])
-def test_code_points_in_the_place_of_bytes(values: list[int]) -> None:
+def test_code_points_instead_of_bytes(values: list[int]) -> None:
     """Clients that send code points instead of bytes are not believed (B8)."""
     content = [{"token": "x", "logprob": -1, "bytes": values}]
     tokens = read(body_of("x", logprobs={"content": content})).token_log_probs

@@ -250,11 +250,11 @@ def test_nothing_is_missing_that_was_not_asked_for() -> None:
 
 
 def test_whole_vocabulary_is_as_many_as_came() -> None:
-    """Of vLLM's -1, its whole vocabulary, no number of alternatives is too few."""
+    """For vLLM's -1, its whole vocabulary, no number of alternatives is too small."""
     assert codes(answer_of("4", token("4", -1, ("4", -1))), -1) == set()
 
 
-def test_stale_alternatives_are_told_where_they_are_stale() -> None:
+def test_stale_alternatives_have_a_warning_where_they_are_stale() -> None:
     """The path leads to the first of the repeating positions, not the repeated one."""
     completion = read(answer_of("abb", LIKELY, AGAIN, AGAIN))
     assert completion.warnings == (
@@ -277,7 +277,7 @@ def test_positions_of_the_second_choice() -> None:
 
 
 def test_refusal_is_compared_with_the_refusal() -> None:
-    """Tokens of a refusal join to it, and the answer is nothing to them."""
+    """Tokens of a refusal are compared with the refusal, not with the answer."""
     message = {"content": None, "refusal": "No"}
     logprobs = {"content": None, "refusal": [token("No")]}
     assert codes({"choices": [{"message": message, "logprobs": logprobs}]}, 0) == set()

@@ -593,11 +593,11 @@ def test_no_alternatives_were_asked_for(server: str) -> None:
         ),
         *(
             (
-                {"token": "a", "logprob": -1, "bytes": known},
+                {"token": "a", "logprob": -1, "bytes": values},
                 Position("a", -1.0, None, None, []),
                 ["expected bytes from 0 to 255, found something else"],
             )
-            for known in ([256], [97, -1], [97.5], [True], ["a"], "a", {}, 97)
+            for values in ([256], [97, -1], [97.5], [True], ["a"], "a", {}, 97)
         ),
         (
             {"token": "a", "logprob": "-1", "bytes": [97]},
@@ -623,6 +623,11 @@ def test_no_alternatives_were_asked_for(server: str) -> None:
             },
             Position("a", -1.0, None, None, [Entry("b", -1.0)]),
             [],
+        ),
+        (
+            {"token": "a", "logprob": -1, "top_logprobs": [{}]},
+            Position("a", -1.0, None, None, [Entry("", None)]),
+            ["expected the text of a token, found nothing"],
         ),
     ],
 )
@@ -662,7 +667,7 @@ def test_no_positions(tokens: bytes, warnings: list[tuple[str, str]]) -> None:
     assert [(warning.path, warning.problem) for warning in notes] == warnings
 
 
-def test_warning_tells_the_first_place_and_how_many() -> None:
+def test_warning_has_the_first_path_and_the_count() -> None:
     """One warning for each kind, not one for each of ten thousand tokens."""
     tokens = [{"token": "a", "logprob": value} for value in (-1, -9999, -2, -9999, -1e38)]
     positions, warnings = read_positions(json.dumps(tokens).encode(), "$.here")

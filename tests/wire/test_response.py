@@ -844,7 +844,7 @@ def test_finish_reason(raw: str | None, reason: str | None) -> None:
 
 
 def test_reasoning_sources() -> None:
-    """Of several reasonings the one under the newest name counts, unless it is empty."""
+    """The reasoning under the newest name counts, unless it is empty."""
     message: dict[str, Any] = {
         "content": [{"thinking": "parts"}, {"text": "4"}],
         "reasoning": "new",
@@ -906,7 +906,7 @@ def test_log_probs_that_nobody_asked_for() -> None:
 
 
 def test_request_id_of_an_answer() -> None:
-    """A completion knows the server's name for its exchange."""
+    """A completion has the request id of its response."""
     headers = {"x-request-id": "req-1"}
     assert read(body_of("4"), headers=headers).request_id == "req-1"
 

@@ -64,7 +64,7 @@ def test_wait_is_found(headers: dict[str, str], message: str, wait: float | None
 
 @given(date=st.datetimes().filter(lambda date: date.year >= 1970))
 def test_date_is_read_as_the_calendar_says(date: object) -> None:
-    """Leap years among them."""
+    """Dates in leap years are read too."""
     text = f"{date:%a, %d %b %Y %H:%M:%S} GMT"
     expected = float(calendar.timegm(date.timetuple()))  # type: ignore[attr-defined]
     assert read_retry_after({"retry-after": text}, "", 0.0) == expected

@@ -43,7 +43,7 @@ def decode(stream: bytes, size: int = 0, limit: int = 1000) -> list[bytes]:
 
 
 def kinds(events: list[bytes]) -> list[type[bytes]]:
-    """The types of events."""
+    """Return the types of *events*."""
     return [type(event) for event in events]
 
 
@@ -156,7 +156,7 @@ def test_c4_events_without_data_are_dropped(empty: bytes, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1])
-def test_c13_field_named_error_is_told_apart(size: int) -> None:
+def test_c13_field_named_error_has_a_type_of_its_own(size: int) -> None:
     """Old llama.cpp servers name the field, and not the object, `error`."""
     events = decode(b'data: 1\n\nerror: {"code":400}\n\ndata: [DONE]\n\n', size)
     assert events == [b"1", b'{"code":400}', b"[DONE]"]

@@ -117,7 +117,7 @@ def test_cuts_of_the_network_do_not_matter(name: str, cuts: list[int]) -> None:
 
 
 def test_events_add_their_deltas_as_they_come() -> None:
-    """And the completion has them all."""
+    """Each event adds its deltas, and the completion has them all."""
     reader = reader_of()
     role, *texts, finish, usage, done = [reader.feed(event).deltas for event in HELLO]
     assert texts == [[Delta("Hel")], [Delta("lo")]]
@@ -150,7 +150,7 @@ def test_answer_that_does_not_stream_comes_when_the_body_ends() -> None:
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/json"])
 @pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf", b"\n\n", b": hi\n", b"id:1\n"])
 def test_stream_under_a_wrong_content_type(content_type: str, start: bytes) -> None:
-    """Events are events."""
+    """Events are read as events under any content type."""
     deltas, error, _ = read([start + b"".join(HELLO)], content_type)
     assert [delta.text for delta in deltas] == ["Hel", "lo", ""]
     assert error is None
@@ -167,7 +167,7 @@ def test_neither_a_stream_nor_an_answer(body: bytes) -> None:
 
 
 def test_error_response_is_no_stream() -> None:
-    """Whatever its content type says."""
+    """The body of an error is read whole, whatever its content type is."""
     body = b'data: {"error":{"message":"busy"}}\n\n'
     deltas, error, reader = read([body], status=503)
     assert deltas == []
@@ -176,7 +176,7 @@ def test_error_response_is_no_stream() -> None:
 
 
 def test_error_comes_after_the_deltas_before_it() -> None:
-    """And nothing is read after it."""
+    """The deltas before an error are returned with it, and nothing is read after it."""
     failure = event_of({"error": {"message": "no"}})
     update = reader_of().feed(text_of("a") + failure + text_of("b"))
     assert update.deltas == [Delta("a")]
@@ -192,7 +192,7 @@ def test_stream_that_just_ends_is_not_finished() -> None:
 
 
 def test_last_event_may_lack_its_blank_line() -> None:
-    """As proxies and some servers end."""
+    """Proxies and some servers end a stream so."""
     deltas, error, reader = read([b"".join((*PARTIAL, FINISH)).rstrip(b"\n")])
     assert deltas[-1] == Delta(finish_reason="stop")
     assert (error, reader.is_finished) == (None, True)

@@ -43,7 +43,7 @@ VALUES = [None, True, 3, 2.5, "text", ["list"], {"an": "object"}]
 
 @pytest.mark.parametrize("value", VALUES)
 def test_taken_by_type(value: object) -> None:
-    """A value comes back as the type that is wanted, or not at all."""
+    """A value is returned if it has the requested type, else None is."""
     assert untyped.as_object(value) == (value if isinstance(value, dict) else None)
     assert untyped.as_list(value) == (value if isinstance(value, list) else None)
     assert untyped.as_text(value) == (value if isinstance(value, str) else None)
