@@ -1,4 +1,4 @@
-"""Takes the pictures of the documentation: rich's own exports of real output.
+"""Write the pictures of the documentation: rich's own exports of real output.
 
 `nox -s screenshots` runs it, on the embedded model.
 """
@@ -39,12 +39,12 @@ THEME = TerminalTheme(
     ],
 )
 
-# The fonts that rich names come from elsewhere; a reader's own monospace font will do.
+# rich names fonts on another server; the monospace font of the reader is enough.
 FOREIGN_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
 async def main() -> None:
-    """Ask the model, and write what a terminal shows of its answers."""
+    """Ask the model, and write a picture of each kind of output."""
     IMAGES.mkdir(exist_ok=True)
     async with local_endpoint() as endpoint, Client(endpoint.base_url) as client:
         await log_probabilities(client, endpoint.model)
@@ -53,7 +53,7 @@ async def main() -> None:
 
 
 async def log_probabilities(client: Client, model: str) -> None:
-    """An answer whose tokens are coloured, and its least probable ones."""
+    """Write an answer with coloured tokens, and a table of the least probable ones."""
     completion = await client.generate_text_completion(
         "Why is the sky blue?",
         model=model,
@@ -65,12 +65,12 @@ async def log_probabilities(client: Client, model: str) -> None:
     )
     if completion.log_probs is not None:
         table = completion.log_probs.to_table(lowest=6)
-        take("log-probabilities", Group(completion, Text(), table))
+        write_picture("log-probabilities", Group(completion, Text(), table))
 
 
 async def conversation(client: Client, model: str) -> None:
-    """A conversation with its roles."""
-    said = Conversation(
+    """Write a conversation with its roles."""
+    messages = Conversation(
         [
             Message("system", "You are a helpful assistant."),
             Message("user", "What is the capital of France?"),
@@ -79,14 +79,14 @@ async def conversation(client: Client, model: str) -> None:
         ]
     )
     completion = await client.generate_text_completion_for_conversation(
-        said, model=model, temperature=0, max_tokens=16
+        messages, model=model, temperature=0, max_tokens=16
     )
-    said.add_message(completion.to_message())
-    take("conversation", said)
+    messages.add_message(completion.to_message())
+    write_picture("conversation", messages)
 
 
 async def batch(client: Client, model: str) -> None:
-    """What is known of a batch some of whose prompts do not fit."""
+    """Write the error of a batch in which two prompts are too long."""
     prompts = [f"What is {n} + {n}?" for n in range(6)]
     prompts[2] = prompts[4] = "word " * 3000
     try:
@@ -94,11 +94,11 @@ async def batch(client: Client, model: str) -> None:
             prompts, model=model, max_tokens=8, show_progress=False
         )
     except BatchError as error:
-        take("batch-error", error)
+        write_picture("batch-error", error)
 
 
-def take(name: str, shown: RenderableType) -> None:
-    """Write what a terminal shows of *shown* as the picture *name*."""
+def write_picture(name: str, value: RenderableType) -> None:
+    """Write *value*, as a terminal shows it, to the picture *name*."""
     console = Console(
         file=StringIO(),
         record=True,
@@ -106,7 +106,7 @@ def take(name: str, shown: RenderableType) -> None:
         force_terminal=True,
         color_system="truecolor",
     )
-    console.print(shown)
+    console.print(value)
     picture = console.export_svg(title="limin", theme=THEME, unique_id=name)
     path = IMAGES / f"{name}.svg"
     path.write_text(FOREIGN_FONTS.sub("", picture), encoding="utf-8")

@@ -1,5 +1,7 @@
 """Conversations to any OpenAI-compatible endpoint, and typed completions back."""
 
+from typing import TYPE_CHECKING
+
 from limin.batch.results import Results
 from limin.calls.stream import CompletionStream
 from limin.checkpoint.file import read_checkpoint
@@ -43,22 +45,23 @@ from limin.functions import (
     stream_text_completion,
     stream_text_completion_for_conversation,
 )
+from limin.parallel import run_parallel
 from limin.values.completion import Choice, Delta, TextCompletion, Usage
-from limin.values.configuration import (
-    BatchOptions,
-    CompletionOptions,
-    ModelConfiguration,
-    StreamOptions,
-)
+from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import Conversation, Message, Role
 from limin.values.endpoint import Limits
 from limin.values.log_probs import LogProbs, PromptLogProbs
+from limin.values.options import BatchOptions, CompletionOptions, StreamOptions
 from limin.values.timing import Attempt, Latency, Timing
 from limin.values.tokens import TextPiece, TokenLogProb, TokenPosition
 from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
 
+if TYPE_CHECKING:
+    from limin.transport.async_http import AsyncHTTPTransport
+
 __all__ = [
     "AnswerWarningError",
+    "AsyncHTTPTransport",
     "Attempt",
     "AuthenticationError",
     "BadRequestError",
@@ -118,6 +121,17 @@ __all__ = [
     "generate_text_completions_for_conversations",
     "iter_text_completions",
     "read_checkpoint",
+    "run_parallel",
     "stream_text_completion",
     "stream_text_completion_for_conversation",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Return the transport, which needs httpx: `import limin` does without it."""
+    if name == "AsyncHTTPTransport":
+        from limin.transport.async_http import AsyncHTTPTransport  # noqa: PLC0415 (loads httpx)
+
+        return AsyncHTTPTransport
+    problem = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(problem)

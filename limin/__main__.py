@@ -1,4 +1,4 @@
-"""The program limin, as `python -m limin`."""
+"""The program limin: `python -m limin`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m limin")
     commands = parser.add_subparsers(required=True)
     for name, command in _COMMANDS.items():
-        found = commands.add_parser(
+        subparser = commands.add_parser(
             name, help=command.SUMMARY, description=command.DESCRIPTION
         )
-        command.add_arguments(found)
-        found.set_defaults(run=command.run)
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
     options = parser.parse_args(arguments)
     try:
         options.run(options)

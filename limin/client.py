@@ -1,44 +1,41 @@
-"""The client: one endpoint, its connections, and all that can be asked of it."""
+"""The client: one endpoint, its connections, and every way to ask it."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Self, Unpack, cast, overload
 
-from limin.batch.results import Results, ask_all, check_batch, completions_or_raise
-from limin.batch.workers import count_items
-from limin.calls.call import Call
+from limin.batch.results import check_batch
+from limin.calls.call import Caller
 from limin.calls.rate_limiter import RateLimiter
 from limin.calls.stream import CompletionStream
-from limin.checkpoint.recorder import RecordedCall
-from limin.errors import CheckpointError
+from limin.parallel import ask_all, iter_all
 from limin.policy.retry import RetryPolicy
-from limin.transport.http import HttpTransport
-from limin.values.checks import checked_retries, checked_seconds
-from limin.values.configuration import (
-    BatchOptions,
-    CompletionOptions,
-    checked_on_warning,
-    resolve_configuration,
-)
+from limin.values.checks import check_integer, check_seconds
 from limin.values.conversation import as_conversation
 from limin.values.endpoint import Endpoint, Limits
+from limin.values.options import (
+    BatchOptions,
+    CompletionOptions,
+    check_on_warning,
+    resolve_configuration,
+)
 from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
 
-    from limin.batch.results import OnError
+    from limin.batch.results import OnError, Results
     from limin.batch.workers import Parallel, Source
     from limin.errors import LiminError
-    from limin.transport.foreign import HttpClient
+    from limin.transport.http import HttpClient
     from limin.values.completion import TextCompletion
-    from limin.values.configuration import StreamOptions
     from limin.values.conversation import Conversation
+    from limin.values.options import StreamOptions
 
-_OWN = BatchOptions.__annotations__.keys() - CompletionOptions.__annotations__.keys()
+# The options of a batch that are none of a call.
+_BATCH_ONLY = BatchOptions.__annotations__.keys() - CompletionOptions.__annotations__.keys()
 
 
 class Client:
@@ -61,25 +58,24 @@ class Client:
         tokens_per_minute: float | None = None,
         http_client: HttpClient | None = None,
     ) -> None:
-        """A client for one endpoint; nothing is sent yet.
+        """Make a client for one endpoint; nothing is sent yet.
 
         Args:
-            base_url: URL up to and without `/chat/completions`; else
-                `OPENAI_BASE_URL`, else OpenAI's.
-            api_key: Sent as a bearer token to whatever server *base_url* names;
-                else `OPENAI_API_KEY` is, to that server too. An empty one sends no
-                Authorization header.
+            base_url: URL without `/chat/completions`; by default
+                `OPENAI_BASE_URL`, then OpenAI's.
+            api_key: Bearer token for the server of *base_url*, whichever that is; by
+                default `OPENAI_API_KEY`. An empty one sends no Authorization header.
             headers: More headers for each request; they win over limin's.
-            timeout: Seconds for the whole of one completion; None for no limit.
-            idle_timeout: Seconds that a stream may bring no whole event once its
-                first token came; None for no limit.
-            max_retries: How often a request that failed for a passing reason is
-                sent again.
-            limits: What a server may cost at most.
-            requests_per_minute: How many requests may leave in any minute, those
-                that are sent again included; they leave evenly. None for no limit.
-            tokens_per_minute: The same for tokens of questions and answers: as
-                estimated before, and corrected by what the server counted.
+            timeout: Seconds for one completion, retries included; None for no limit.
+            idle_timeout: Longest gap between two events of a stream, in seconds,
+                counted from the first token; None for no limit.
+            max_retries: How often a transient failure is retried at most.
+            limits: Limits of size and number for one server.
+            requests_per_minute: Requests in any minute at most, retries included;
+                they leave evenly. None for no limit.
+            tokens_per_minute: Tokens of prompts and answers in any minute at most:
+                estimated before, and corrected by the server's count. None for no
+                limit.
             http_client: An `httpx.AsyncClient` or an `httpx2.AsyncClient` to use,
                 and to leave open. Of *limits* only `body_bytes` applies to it, and
                 its own are 5 seconds without data and 100 connections unless it was
@@ -87,22 +83,27 @@ class Client:
                 `limits=httpx.Limits(max_connections=None)`.
 
         Raises:
-            ConfigurationError: If an argument makes no sense, or OpenAI's own
-                server is meant and there is no key.
+            ConfigurationError: If an argument makes no sense, or the server is
+                OpenAI's and there is no key.
         """
         self._endpoint = Endpoint.resolve(base_url, api_key, headers)
-        self._timeout = checked_seconds("timeout", timeout)
-        self._idle_timeout = checked_seconds("idle_timeout", idle_timeout)
-        self._max_retries = checked_retries(max_retries)
+        check_seconds("timeout", timeout)
+        check_seconds("idle_timeout", idle_timeout)
+        check_integer("max_retries", max_retries, at_least=0)
+        self._timeout, self._idle_timeout = timeout, idle_timeout
+        self._max_retries = max_retries
         self._rate_limiter = RateLimiter(requests_per_minute, tokens_per_minute)
+        # Here httpx is loaded: `import limin` does without it.
+        from limin.transport.http import HttpTransport  # noqa: PLC0415 (loads httpx)
+
         self._transport = HttpTransport(self._endpoint, limits or Limits(), http_client)
 
     def __repr__(self) -> str:
-        """The endpoint's host; no key."""
+        """Name the endpoint's host, and no key."""
         return f"<limin.Client of {self._endpoint.host}>"
 
     async def __aenter__(self) -> Self:
-        """The client itself."""
+        """Return the client itself."""
         return self
 
     async def __aexit__(
@@ -125,11 +126,11 @@ class Client:
         system_prompt: str | None = None,
         **options: Unpack[CompletionOptions],
     ) -> TextCompletion:
-        """The completion of one prompt.
+        """Return the completion of one prompt.
 
         Args:
-            user_prompt: What the user says.
-            system_prompt: What the system says before.
+            user_prompt: The user's message.
+            system_prompt: The system's message before it; None for none.
             **options: See `CompletionOptions`.
 
         Raises:
@@ -141,10 +142,10 @@ class Client:
     async def generate_text_completion_for_conversation(
         self, conversation: Conversation, **options: Unpack[CompletionOptions]
     ) -> TextCompletion:
-        """The completion of a conversation.
+        """Return the completion of a conversation.
 
         Args:
-            conversation: What was said so far.
+            conversation: The messages so far.
             **options: See `CompletionOptions`.
 
         Raises:
@@ -186,34 +187,34 @@ class Client:
         on_error: OnError = "raise",
         **options: Unpack[BatchOptions],
     ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
-        """The completions of many prompts, in the prompts' order.
+        """Return the completions of many prompts, in the prompts' order.
 
         Args:
             user_prompts: Prompts, consumed lazily.
             n_parallel: Requests under way at most; `auto` finds the number that
-                the server takes best.
-            system_prompt: What the system says before each of them.
-            show_progress: Whether a bar on stderr tells how far it is.
-            on_error: What to do if any prompt failed, after all others were
-                finished: raise, or return the errors in their places.
+                suits the server best.
+            system_prompt: The system's message before each prompt; None for none.
+            show_progress: Whether a bar on stderr shows the progress.
+            on_error: Whether to raise if any prompt failed, or to return the errors
+                in their places; both after all others were finished.
             **options: See `BatchOptions`.
 
         Raises:
             BatchError: If any prompt failed; it holds every completion and every
-                error. One that would strike every prompt stops the batch early,
+                error. An error that would fail every prompt stops the batch early,
                 and so does a checkpoint that cannot be written, whatever *on_error*.
             CheckpointError: If the checkpoint cannot be used; nothing was sent.
         """
         check_batch(user_prompts, n_parallel, on_error)
-        with self._recorder(options) as recorder:
-            return await _batch(
-                recorder,
-                user_prompts,
-                n_parallel,
-                system_prompt=system_prompt,
-                show_progress=show_progress,
-                on_error=on_error,
-            )
+        return await ask_all(
+            self._batch_asker(options),
+            user_prompts,
+            n_parallel,
+            options,
+            system_prompt=system_prompt,
+            show_progress=show_progress,
+            on_error=on_error,
+        )
 
     @overload
     async def generate_text_completions_for_conversations(
@@ -246,32 +247,28 @@ class Client:
         on_error: OnError = "raise",
         **options: Unpack[BatchOptions],
     ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
-        """The completions of many conversations, in their order.
+        """Return the completions of many conversations, in their order.
 
         Args:
             conversations: Conversations, consumed lazily.
-            n_parallel: Requests under way at most; `auto` finds the number that
-                the server takes best.
-            show_progress: Whether a bar on stderr tells how far it is.
-            on_error: What to do if any failed, after all others were finished:
-                raise, or return the errors in their places.
+            n_parallel: See `generate_text_completions`; the rest, too.
+            show_progress: Whether a bar on stderr shows the progress.
+            on_error: Whether to raise or to return errors.
             **options: See `BatchOptions`.
 
         Raises:
-            BatchError: If any conversation failed; it holds every completion and
-                every error. One that would strike every one stops the batch early,
-                and so does a checkpoint that cannot be written, whatever *on_error*.
+            BatchError: If any conversation failed; see `generate_text_completions`.
             CheckpointError: If the checkpoint cannot be used; nothing was sent.
         """
         check_batch(conversations, n_parallel, on_error)
-        with self._recorder(options) as recorder:
-            return await _batch(
-                recorder,
-                conversations,
-                n_parallel,
-                show_progress=show_progress,
-                on_error=on_error,
-            )
+        return await ask_all(
+            self._batch_asker(options),
+            conversations,
+            n_parallel,
+            options,
+            show_progress=show_progress,
+            on_error=on_error,
+        )
 
     def iter_text_completions(
         self,
@@ -281,24 +278,32 @@ class Client:
         system_prompt: str | None = None,
         **options: Unpack[BatchOptions],
     ) -> Results:
-        """The results of many questions as they finish.
+        """Hand over the results of many prompts or conversations as they finish.
 
         `async with client.iter_text_completions(...) as results`, and in it
-        `async for place, result in results`: the place of the question from 0,
-        and its completion or error.
+        `async for index, result in results`: the index in the source, from 0, and
+        the completion or the error.
 
         Args:
-            prompts_or_conversations: Questions, consumed lazily: no more than
-                are under way, and no faster than the results are taken.
+            prompts_or_conversations: Consumed lazily: no more than are under way,
+                and no faster than the results are taken.
             n_parallel: Requests under way at most; `auto` finds the number that
-                the server takes best.
-            system_prompt: What the system says before each prompt.
+                suits the server best.
+            system_prompt: The system's message before each prompt; None for none.
             **options: See `BatchOptions`.
+
+        Raises:
+            ConfigurationError: If an argument makes no sense. Errors of the batch
+                are raised by the `Results`.
         """
         check_batch(prompts_or_conversations, n_parallel)
-        recorder = self._recorder(options)
-        ask = partial(recorder.ask, system_prompt=system_prompt)
-        return Results(prompts_or_conversations, ask, n_parallel, recorder)
+        return iter_all(
+            self._batch_asker(options),
+            prompts_or_conversations,
+            n_parallel,
+            options,
+            system_prompt=system_prompt,
+        )
 
     def stream_text_completion(
         self,
@@ -307,14 +312,14 @@ class Client:
         system_prompt: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> CompletionStream:
-        """The completion of one prompt as it comes.
+        """Stream the completion of one prompt.
 
         `async with client.stream_text_completion(...) as stream`, and in it
         `async for delta in stream`; then `stream.completion`.
 
         Args:
-            user_prompt: What the user says.
-            system_prompt: What the system says before.
+            user_prompt: The user's message.
+            system_prompt: The system's message before it; None for none.
             **options: See `StreamOptions`.
         """
         conversation = as_conversation(user_prompt, system_prompt)
@@ -323,34 +328,33 @@ class Client:
     def stream_text_completion_for_conversation(
         self, conversation: Conversation, **options: Unpack[StreamOptions]
     ) -> CompletionStream:
-        """The completion of a conversation as it comes; see `stream_text_completion`.
+        """Stream the completion of a conversation; see `stream_text_completion`.
 
         Args:
-            conversation: What was said so far.
+            conversation: The messages so far.
             **options: See `StreamOptions`.
         """
         if "stream" in options:
             problem = "unexpected keyword argument: 'stream'"
             raise TypeError(problem)
         asker = self._asker(CompletionOptions(stream=True, **options))
-        return CompletionStream(partial(asker.begin, as_conversation(conversation)))
+        return CompletionStream(partial(asker.stream, as_conversation(conversation)))
 
-    def _recorder(self, options: BatchOptions) -> RecordedCall:
-        asking = {name: value for name, value in options.items() if name not in _OWN}
-        return RecordedCall(
-            self._asker(cast("CompletionOptions", asking)),
-            options.get("checkpoint"),
-            fsync=options.get("fsync", False),
-        )
+    def _batch_asker(self, options: BatchOptions) -> Caller:
+        call = {name: value for name, value in options.items() if name not in _BATCH_ONLY}
+        return self._asker(cast("CompletionOptions", call))
 
-    def _asker(self, options: CompletionOptions) -> Call:
+    def _asker(self, options: CompletionOptions) -> Caller:
         configuration = resolve_configuration(options)
-        timeout = checked_seconds("timeout", options.get("timeout", self._timeout))
-        idle_timeout = checked_seconds(
-            "idle_timeout", options.get("idle_timeout", self._idle_timeout)
-        )
-        max_retries = checked_retries(options.get("max_retries", self._max_retries))
-        return Call(
+        timeout = options.get("timeout", self._timeout)
+        idle_timeout = options.get("idle_timeout", self._idle_timeout)
+        max_retries = options.get("max_retries", self._max_retries)
+        on_warning = options.get("on_warning", "ignore")
+        check_seconds("timeout", timeout)
+        check_seconds("idle_timeout", idle_timeout)
+        check_integer("max_retries", max_retries, at_least=0)
+        check_on_warning(on_warning)
+        return Caller(
             self._endpoint,
             self._transport,
             RequestEncoder.of(configuration),
@@ -358,46 +362,6 @@ class Client:
             timeout,
             idle_timeout,
             RetryPolicy(attempts=1 + max_retries),
-            checked_on_warning(options.get("on_warning", "ignore")),
+            on_warning,
             self._rate_limiter,
         )
-
-
-async def _batch(
-    recorder: RecordedCall,
-    source: Source[str | Conversation],
-    n_parallel: Parallel,
-    *,
-    system_prompt: str | None = None,
-    show_progress: bool,
-    on_error: OnError,
-) -> list[TextCompletion] | list[TextCompletion | LiminError]:
-    ask = partial(recorder.ask, system_prompt=system_prompt)
-    shown = (
-        _progress(recorder, count_items(source)) if show_progress else nullcontext(_ignore)
-    )
-    with shown as report:
-        results, stopped_by = await ask_all(
-            source, ask, n_parallel=n_parallel, report=report
-        )
-    if on_error == "return" and not isinstance(stopped_by, CheckpointError):
-        return results
-    return completions_or_raise(results, stopped_by)
-
-
-@contextmanager
-def _progress(
-    recorder: RecordedCall, total: int | None
-) -> Generator[Callable[[object], None]]:
-    """What shows the progress of a batch, and is told of each of its results."""
-    from limin.rendering.progress import BatchProgress, BatchState  # noqa: PLC0415 (rich loads when shown)
-
-    def state() -> BatchState:
-        return BatchState(in_flight=recorder.in_flight, waits=recorder.rest)
-
-    with BatchProgress(total, state=state) as progress:
-        yield progress.report
-
-
-def _ignore(_result: object) -> None:
-    """Report to nobody."""

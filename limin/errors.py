@@ -1,9 +1,37 @@
 """Every exception that limin raises on purpose, and their tree.
 
-Fields say what happened; `str` says it in one sentence, in which nothing acts on
-the screen. No message and no repr holds a key or a prompt, unless it is shorter than
-8 characters: what a server wrote is cleaned of both before it comes here. The fields
-`body`, `partial`, `results` and `completion` may hold prompts.
+Fields say what happened; `str` says it in one sentence, without control characters.
+No message and no repr holds a key or a prompt of 8 characters or more: text of a server
+is cleaned of both before it comes here. The fields `body`, `partial`, `results` and
+`completion` may hold prompts.
+
+The tree::
+
+    LiminError
+        ConfigurationError              a wrong argument; also a ValueError
+        ConversationError               a wrong conversation; also a ValueError
+        TransportError                  no complete HTTP response
+            ConnectError                no connection
+                CertificateError        a certificate that is not trusted
+            ProtocolError               bytes that are not HTTP
+                ResponseTooLargeError   more than Limits allow
+            RequestTimeoutError         a limit of time passed
+        StatusError                     the server refused
+            BadRequestError             400, 413, 422, ...
+                ContextLengthError      the prompt is too long
+                ContentFilterError      the prompt is refused
+            AuthenticationError         401
+            PermissionDeniedError       403
+            NotFoundError               404
+            RateLimitError              429
+                QuotaError              429 that waiting does not cure
+            ServerError                 5xx
+        ResponseError                   a success that is no usable completion
+        AnswerWarningError              an odd answer, with on_warning="raise"
+        StreamError                     a stream that broke off
+        NotSentError                    a prompt of a batch that stopped early
+        CheckpointError                 a checkpoint that cannot be used
+        BatchError                      some prompts of a batch failed
 """
 
 from __future__ import annotations
@@ -13,24 +41,23 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from limin.values.display import Displayed
 from limin.values.safe_text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from rich.console import Console, ConsoleOptions, RenderResult
 
     from limin.values.completion import TextCompletion
     from limin.values.timing import Attempt
     from limin.values.warnings import ResponseWarning
 
 
-class LiminError(Exception):
-    """The root of all that limin raises on purpose.
+class LiminError(Exception, Displayed):
+    """The root of every error that limin raises on purpose.
 
     Attributes:
-        attempts: The requests that were sent before it was raised, each with its
-            own error; none if nothing was sent.
+        attempts: The requests that were sent before the error was raised, each with
+            its own error; empty if nothing was sent.
     """
 
     attempts: tuple[Attempt, ...] = ()
@@ -38,21 +65,15 @@ class LiminError(Exception):
     def __str__(self) -> str:
         return escape_controls(super().__str__())
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """What `rich.print` shows: its kind, its sentence, and its attempts."""
-        from limin.rendering import failures  # noqa: PLC0415 (rich loads when asked)
-
-        yield failures.failure(self)
-
 
 @attrs.define(slots=False)
 class ConfigurationError(LiminError, ValueError):
-    """An argument, or the environment, does not make sense.
+    """A wrong argument, or a wrong variable of the environment.
 
     Raised before anything is sent.
 
     Attributes:
-        problem: What was expected, what was found, and where.
+        problem: Name, expectation and value, in one sentence.
     """
 
     problem: str
@@ -63,12 +84,12 @@ class ConfigurationError(LiminError, ValueError):
 
 @attrs.define(slots=False)
 class ConversationError(LiminError, ValueError):
-    """A conversation that no server would take.
+    """A conversation that no server would accept.
 
     Raised before anything is sent.
 
     Attributes:
-        problem: What was expected, what was found, and at which message.
+        problem: Index of the message, expectation and value, in one sentence.
     """
 
     problem: str
@@ -79,10 +100,10 @@ class ConversationError(LiminError, ValueError):
 
 @attrs.define(slots=False)
 class TransportError(LiminError):
-    """No complete HTTP answer came.
+    """No complete HTTP response arrived.
 
     Attributes:
-        reason: What happened, as the network told it.
+        reason: The failure, as the network reported it.
     """
 
     reason: str
@@ -96,11 +117,11 @@ class ConnectError(TransportError):
 
 
 class CertificateError(ConnectError):
-    """The server's certificate is not to be trusted, or is another server's."""
+    """The server's certificate is not trusted, or belongs to another server."""
 
 
 class ProtocolError(TransportError):
-    """The server's bytes are not HTTP, or stopped in the middle."""
+    """The server's bytes are not HTTP, or end in the middle of a response."""
 
 
 @attrs.define(slots=False)
@@ -116,10 +137,10 @@ class ResponseTooLargeError(ProtocolError):
 
 @attrs.define(slots=False)
 class RequestTimeoutError(TransportError):
-    """The deadline of the completion, or a limit of the connection, passed.
+    """The deadline of the completion, or a time limit of the connection, passed.
 
     Attributes:
-        timeout: The limit that passed, in seconds; None if it is not known.
+        timeout: The limit that passed, in seconds; None if not known.
     """
 
     timeout: float | None = None
@@ -127,18 +148,18 @@ class RequestTimeoutError(TransportError):
 
 @attrs.define(slots=False)
 class StatusError(LiminError):
-    """The server refused: a 3xx, 4xx or 5xx status, or an error body.
+    """The server answered with an error: a 3xx, 4xx or 5xx status, or an error body.
 
     Attributes:
         status: HTTP status code; a 2xx if the error came in the body of a success.
-        reason: The server's own words, at most 200 characters.
-        request_id: The server's name for the exchange (`x-request-id`).
+        reason: The server's own message, at most 200 characters.
+        request_id: Id of the request, as the server assigned it (`x-request-id`).
         code: `error.code` of the body, as text.
         error_type: `error.type` of the body.
         param: `error.param` of the body.
-        body: The body as it came; it may quote the prompt.
-        retry_after: Seconds that the server asks to wait; None if it did not say.
-        should_retry: What `x-should-retry` says; None if it did not say.
+        body: The body of the response, unchanged; it may quote the prompt.
+        retry_after: Seconds that the server asks to wait; None if not sent.
+        should_retry: Value of the header `x-should-retry`; None if not sent.
     """
 
     status: int
@@ -152,27 +173,32 @@ class StatusError(LiminError):
     should_retry: bool | None = None
 
     def __str__(self) -> str:
-        words = f"the server answered {self.status}"
+        text = f"the server answered {self.status}"
         if self.reason:
-            words += f": {self.reason}"
+            text += f": {self.reason}"
         if self.retry_after is not None:
-            words += f" (asks to wait {self.retry_after:g} seconds)"
-        return escape_controls(words + _request_id_note(self.request_id))
+            text += f" (asks to wait {self.retry_after:g} seconds)"
+        return escape_controls(text + _request_id_note(self.request_id))
 
     @property
     def effective_status(self) -> int:
-        """The status that the error body tells, where HTTP told of a success."""
-        told = self.code or ""
-        is_status = len(told) == 3 and told.isdecimal() and told[0] in "45"  # noqa: PLR2004
-        return int(told) if is_status and self.status < 300 else self.status  # noqa: PLR2004
+        """The status in the error body if HTTP reported a success, else HTTP's own."""
+        return effective_status(self.status, self.code)
+
+
+def effective_status(status: int, code: str | None) -> int:
+    """Return *status*; if it is a success, the status that the body's *code* is."""
+    code = code or ""
+    is_status = len(code) == 3 and code.isdecimal() and code[0] in "45"  # noqa: PLR2004 (the length of a status)
+    return int(code) if is_status and status < 300 else status  # noqa: PLR2004 (the end of 2xx)
 
 
 class BadRequestError(StatusError):
-    """The request is wrong (400, 413, 422, ...); of these only 408 and 409 are retried."""
+    """The request is wrong (400, 413, 422, ...); only 408 and 409 are retried."""
 
 
 class ContextLengthError(BadRequestError):
-    """Prompt and answer do not fit into the model's context."""
+    """Prompt and answer together exceed the model's context length."""
 
 
 class ContentFilterError(BadRequestError):
@@ -205,15 +231,15 @@ class ServerError(StatusError):
 
 @attrs.define(slots=False)
 class ResponseError(LiminError):
-    """A success status, but not an answer that can be used.
+    """A success status, but no usable completion in the body.
 
     Attributes:
-        problem: What was expected and not found.
-        path: JSON path of what was missing; `$` for the body itself.
+        problem: The expectation that the body does not meet.
+        path: JSON path of the missing or wrong value; `$` for the body itself.
         reason: The start of the body, at most 200 characters.
         status: HTTP status code.
-        request_id: The server's name for the exchange (`x-request-id`).
-        body: The body as it came; it may quote the prompt.
+        request_id: Id of the request, as the server assigned it (`x-request-id`).
+        body: The body of the response, unchanged; it may quote the prompt.
     """
 
     problem: str
@@ -224,19 +250,19 @@ class ResponseError(LiminError):
     body: bytes = attrs.field(default=b"", repr=False)
 
     def __str__(self) -> str:
-        words = f"{self.problem} at `{self.path}` of the server's answer"
+        text = f"{self.problem} at `{self.path}` of the server's answer"
         if self.reason:
-            words += f", which begins: {self.reason}"
-        return escape_controls(words + _request_id_note(self.request_id))
+            text += f", which begins: {self.reason}"
+        return escape_controls(text + _request_id_note(self.request_id))
 
 
 @attrs.define(slots=False)
 class AnswerWarningError(LiminError):
-    """Something was odd about an answer, and `on_warning="raise"` was asked for.
+    """A completion has warnings, and `on_warning="raise"` was set.
 
     Attributes:
-        warnings: What was odd; at least one.
-        completion: The answer, which could be used all the same.
+        warnings: The warnings, at least one.
+        completion: The completion, which is usable all the same.
     """
 
     warnings: tuple[ResponseWarning, ...]
@@ -249,15 +275,15 @@ class AnswerWarningError(LiminError):
 
 @attrs.define(slots=False)
 class StreamError(LiminError):
-    """A stream ended, or broke, or turned to garbage, before its answer was whole.
+    """A stream ended, broke, or turned into garbage before its answer was complete.
 
     Attributes:
-        reason: What happened.
-        partial: The answer so far; its one choice is empty if nothing of it came.
-        cause: The error that broke it, which `__cause__` is too: a
-            `TransportError`, a `StatusError` that the server told in mid-stream, or
-            a `ResponseError` at what is no chunk; None if the stream just ended,
-            without a finish reason.
+        reason: Why the stream broke off.
+        partial: The answer so far; its only choice is empty if no part of it came.
+        cause: The error that broke the stream, also in `__cause__`: a
+            `TransportError`, a `StatusError` that the server sent in mid-stream, or
+            a `ResponseError` for data that is no chunk; None if the stream just
+            ended, without a finish reason.
     """
 
     reason: str
@@ -270,7 +296,7 @@ class StreamError(LiminError):
 
 @attrs.define(slots=False)
 class NotSentError(LiminError):
-    """The batch stopped before this prompt's turn came.
+    """The batch stopped before this prompt was sent.
 
     Attributes:
         reason: Why the batch stopped.
@@ -284,11 +310,11 @@ class NotSentError(LiminError):
 
 @attrs.define(slots=False)
 class CheckpointError(LiminError):
-    """A checkpoint that cannot be read, or not be written to; it is left as it was.
+    """A checkpoint that cannot be read or cannot be written; it is left unchanged.
 
     Attributes:
-        problem: What was expected and what was found, or what the system says.
-        path: The file.
+        problem: Expectation and value, or the message of the operating system.
+        path: Path of the file.
     """
 
     problem: str
@@ -300,43 +326,55 @@ class CheckpointError(LiminError):
 
 @attrs.define(slots=False)
 class BatchError(LiminError):
-    """Some prompts of a batch failed; the others' completions are here too.
+    """Some items of a batch failed; the results of the others are here too.
 
     Attributes:
-        results: One for each prompt, in the prompts' order: the completion,
-            or the error in its place.
-        stopped_by: The error that would have struck every prompt, and so
-            stopped the batch early; None if the batch ran to its end.
+        results: One for each item, in the items' order: the completion, or the
+            error in its place. After `run_parallel` a value of the user's function
+            or the exception that it raised, of any class, which type checkers do
+            not know; with `on_error="return"` they do.
+        stopped_by: The error that would have failed every item, and so stopped the
+            batch early; None if the batch ran to its end.
+        noun: The word for an item: `prompt`, or `item` after `run_parallel`.
     """
 
     results: Sequence[TextCompletion | LiminError] = attrs.field(repr=False)
     stopped_by: LiminError | None = None
+    noun: str = attrs.field(default="prompt", repr=False)
 
     @property
     def errors(self) -> dict[int, LiminError]:
-        """The errors alone, by the place of their prompt, from 0."""
+        """Only the errors, by the index of their item, from 0."""
+        # Any exception may be among them, after `run_parallel`.
         return {
-            place: result
-            for place, result in enumerate(self.results)
-            if isinstance(result, LiminError)
+            index: result
+            for index, result in enumerate(self.results)
+            if isinstance(result, Exception)
         }
 
     def __str__(self) -> str:
         errors = self.errors
         groups = Counter(type(error).__name__ for error in errors.values())
         counted = ", ".join(f"{name} {n}" for name, n in groups.most_common())
-        words = f"{len(errors)} of {len(self.results)} prompts failed"
-        words += f" ({counted})" if errors else ""
+        message = f"{len(errors)} of {len(self.results)} {self.noun}s failed"
+        message += f" ({counted})" if errors else ""
         if isinstance(self.stopped_by, CheckpointError):
-            words += f"; stopped early: {self.stopped_by}"
+            message += f"; stopped early: {self.stopped_by}"
         elif self.stopped_by is not None:
-            words += (
-                f"; stopped early, since it would strike every prompt: {self.stopped_by}"
-            )
+            message += "; stopped early, since it would strike every "
+            message += f"{self.noun}: {self.stopped_by}"
         elif errors:
-            place, error = next(iter(errors.items()))
-            words += f"; the first, prompt {place}: {error}"
-        return escape_controls(words)
+            index, error = next(iter(errors.items()))
+            message += f"; the first, {self.noun} {index}: {_describe(error)}"
+        return escape_controls(message)
+
+
+def _describe(error: Exception) -> str:
+    """Return the sentence of *error* if it is limin's, or else the name of its class.
+
+    The sentence of any other exception may hold a prompt or a key.
+    """
+    return str(error) if isinstance(error, LiminError) else type(error).__name__
 
 
 def _request_id_note(request_id: str | None) -> str:

@@ -1,16 +1,20 @@
-"""The one-call functions: each opens a client for its call, unless given one."""
+"""The one-call functions: each opens a client for its call, unless it gets one.
+
+Each does the same as the method of `Client` with its name; its docstring holds only the
+differences.
+"""
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal, Unpack, cast, overload
 
 from limin.batch.results import check_batch
 from limin.batch.workers import count_items
 from limin.client import Client
 from limin.errors import ConfigurationError
-from limin.values.configuration import BatchOptions, CompletionOptions, StreamOptions
 from limin.values.conversation import as_conversation
+from limin.values.options import BatchOptions, CompletionOptions, StreamOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -27,8 +31,8 @@ class FunctionStreamOptions(StreamOptions, total=False):
     """The options of the stream functions; see `StreamOptions`, and `Client`.
 
     Attributes:
-        client: A client to use, and to leave open; it brings its own endpoint. None
-            for one that is opened for the call.
+        client: A client to use and to leave open, with an endpoint of its own. None
+            opens one for the call.
         api_key: The key, for calls without a client; see `Client`.
         base_url: The endpoint, for calls without a client; see `Client`.
     """
@@ -39,7 +43,7 @@ class FunctionStreamOptions(StreamOptions, total=False):
 
 
 class FunctionOptions(FunctionStreamOptions, CompletionOptions, total=False):
-    """The options of the one-call functions; the same and those of `CompletionOptions`."""
+    """The options of the one-call functions; see `FunctionStreamOptions`, too."""
 
 
 class FunctionBatchOptions(BatchOptions, FunctionOptions, total=False):
@@ -55,15 +59,15 @@ async def generate_text_completion(
     system_prompt: str | None = None,
     **options: Unpack[FunctionOptions],
 ) -> TextCompletion:
-    """The completion of one prompt.
+    """Return the completion of one prompt; see `Client.generate_text_completion`.
 
     Args:
-        user_prompt: What the user says.
-        system_prompt: What the system says before.
+        user_prompt: The user's message.
+        system_prompt: The system's message before it; None for none.
         **options: See `FunctionOptions`.
 
     Raises:
-        LiminError: If there is no completion; the subclass says why.
+        LiminError: If there is no completion.
     """
     async with _client(options) as (client, rest):
         return await client.generate_text_completion(
@@ -74,14 +78,12 @@ async def generate_text_completion(
 async def generate_text_completion_for_conversation(
     conversation: Conversation, **options: Unpack[FunctionOptions]
 ) -> TextCompletion:
-    """The completion of a conversation.
+    """Return the completion of a conversation.
 
-    Args:
-        conversation: What was said so far.
-        **options: See `FunctionOptions`.
+    See `Client.generate_text_completion_for_conversation`, and `FunctionOptions`.
 
     Raises:
-        LiminError: If there is no completion; the subclass says why.
+        LiminError: If there is no completion.
     """
     async with _client(options) as (client, rest):
         return await client.generate_text_completion_for_conversation(conversation, **rest)
@@ -120,22 +122,13 @@ async def generate_text_completions(
     on_error: OnError = "raise",
     **options: Unpack[FunctionBatchOptions],
 ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
-    """The completions of many prompts, in the prompts' order, over one client.
+    """Return the completions of many prompts, in the prompts' order, over one client.
 
-    Args:
-        user_prompts: Prompts, consumed lazily.
-        n_parallel: Requests under way at most; `auto` finds the number that the
-            server takes best.
-        system_prompt: What the system says before each of them.
-        show_progress: Whether a bar on stderr tells how far it is.
-        on_error: What to do if any prompt failed, after all others were finished:
-            raise, or return the errors in their places.
-        **options: See `FunctionBatchOptions`.
+    The arguments are those of `Client.generate_text_completions`, and the options those
+    of `FunctionBatchOptions`. No prompts need no endpoint and no key.
 
     Raises:
-        BatchError: If any prompt failed; it holds every completion and every
-            error. One that would strike every prompt stops the batch early, and so
-            does a checkpoint that cannot be written, whatever *on_error*.
+        BatchError: If any prompt failed; it holds every completion and every error.
         CheckpointError: If the checkpoint cannot be used; nothing was sent.
     """
     check_batch(user_prompts, n_parallel, on_error)
@@ -182,21 +175,14 @@ async def generate_text_completions_for_conversations(
     on_error: OnError = "raise",
     **options: Unpack[FunctionBatchOptions],
 ) -> list[TextCompletion] | list[TextCompletion | LiminError]:
-    """The completions of many conversations, in their order, over one client.
+    """Return the completions of many conversations, in their order, over one client.
 
-    Args:
-        conversations: Conversations, consumed lazily.
-        n_parallel: Requests under way at most; `auto` finds the number that the
-            server takes best.
-        show_progress: Whether a bar on stderr tells how far it is.
-        on_error: What to do if any failed, after all others were finished: raise,
-            or return the errors in their places.
-        **options: See `FunctionBatchOptions`.
+    The arguments are those of `Client.generate_text_completions_for_conversations`, and
+    the options those of `FunctionBatchOptions`.
 
     Raises:
-        BatchError: If any conversation failed; it holds every completion and
-            every error. One that would strike every one stops the batch early, and
-            so does a checkpoint that cannot be written, whatever *on_error*.
+        BatchError: If any conversation failed; it holds every completion and every
+            error.
         CheckpointError: If the checkpoint cannot be used; nothing was sent.
     """
     check_batch(conversations, n_parallel, on_error)
@@ -219,26 +205,20 @@ def iter_text_completions(
     system_prompt: str | None = None,
     **options: Unpack[FunctionBatchOptions],
 ) -> Results:
-    """The results of many questions as they finish, over one client.
+    """Hand over the results of many prompts or conversations as they finish.
 
     `async with iter_text_completions(...) as results`, and in it
-    `async for place, result in results`: the place of the question from 0, and
-    its completion or error.
+    `async for index, result in results`. The arguments are those of
+    `Client.iter_text_completions`, and the options those of `FunctionBatchOptions`.
 
-    Args:
-        prompts_or_conversations: Questions, consumed lazily: no more than are
-            under way, and no faster than the results are taken.
-        n_parallel: Requests under way at most; `auto` finds the number that the
-            server takes best.
-        system_prompt: What the system says before each prompt.
-        **options: See `FunctionBatchOptions`.
+    Raises:
+        ConfigurationError: If an argument makes no sense.
     """
-    given, rest = _split(options)
-    client = given or Client(options.get("base_url"), options.get("api_key"))
+    client, is_own, rest = _find_client(options)
     results = client.iter_text_completions(
         prompts_or_conversations, n_parallel, system_prompt=system_prompt, **rest
     )
-    return results if given is not None else results.closing(client.aclose)
+    return results.closing(client.aclose) if is_own else results
 
 
 def stream_text_completion(
@@ -247,14 +227,14 @@ def stream_text_completion(
     system_prompt: str | None = None,
     **options: Unpack[FunctionStreamOptions],
 ) -> CompletionStream:
-    """The completion of one prompt as it comes.
+    """Stream the completion of one prompt.
 
     `async with stream_text_completion(...) as stream`, and in it
     `async for delta in stream`; then `stream.completion`.
 
     Args:
-        user_prompt: What the user says.
-        system_prompt: What the system says before.
+        user_prompt: The user's message.
+        system_prompt: The system's message before it; None for none.
         **options: See `FunctionStreamOptions`.
     """
     conversation = as_conversation(user_prompt, system_prompt)
@@ -264,43 +244,40 @@ def stream_text_completion(
 def stream_text_completion_for_conversation(
     conversation: Conversation, **options: Unpack[FunctionStreamOptions]
 ) -> CompletionStream:
-    """The completion of a conversation as it comes; see `stream_text_completion`.
+    """Stream the completion of a conversation; see `stream_text_completion`.
 
     Args:
-        conversation: What was said so far.
+        conversation: The messages so far.
         **options: See `FunctionStreamOptions`.
     """
-    given, rest = _split(options)
-    client = given or Client(options.get("base_url"), options.get("api_key"))
+    client, is_own, rest = _find_client(options)
     stream = client.stream_text_completion_for_conversation(
         conversation, **cast("StreamOptions", rest)
     )
-    return stream if given is not None else stream.closing(client.aclose)
+    return stream.closing(client.aclose) if is_own else stream
 
 
-def _split(options: FunctionStreamOptions) -> tuple[Client | None, CompletionOptions]:
-    """The client that *options* name, and the options for its call.
+def _find_client(options: FunctionStreamOptions) -> tuple[Client, bool, CompletionOptions]:
+    """Return a client, whether it was made for this call, and the options of the call.
 
     Raises:
-        ConfigurationError: If they name a client and an endpoint.
+        ConfigurationError: If *options* name a client and an endpoint.
     """
     client = options.get("client")
-    own = (options.get("base_url"), options.get("api_key"))
-    if client is not None and own != (None, None):
+    base_url, api_key = options.get("base_url"), options.get("api_key")
+    if client is not None and (base_url, api_key) != (None, None):
         problem = "client: expected no base_url or api_key beside it, found one"
         raise ConfigurationError(problem)
     rest = {name: value for name, value in options.items() if name not in _OWN}
-    return client, cast("CompletionOptions", rest)
+    is_own = client is None
+    return client or Client(base_url, api_key), is_own, cast("CompletionOptions", rest)
 
 
 @asynccontextmanager
 async def _client(
     options: FunctionOptions,
 ) -> AsyncGenerator[tuple[Client, CompletionOptions]]:
-    """The client that *options* name or describe, and the options for its call."""
-    given, rest = _split(options)
-    if given is not None:
-        yield given, rest
-        return
-    async with Client(options.get("base_url"), options.get("api_key")) as client:
+    """Open a client if *options* name none; yield it, and the options of the call."""
+    client, is_own, rest = _find_client(options)
+    async with client if is_own else nullcontext():
         yield client, rest

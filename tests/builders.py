@@ -1,4 +1,4 @@
-"""Questions, answers and captures that several test files build on."""
+"""Requests, responses and captures for several test files."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _DATA = Path(__file__).parent / "data"
 
 
 def capture(name: str) -> dict[str, Any]:
-    """The captured exchange in `data/`*name*`.json`."""
+    """Return the captured exchange in `data/`*name*`.json`."""
     return dict(json.loads((_DATA / f"{name}.json").read_text(encoding="utf-8")))
 
 
 def captures() -> list[str]:
-    """The names of all captured exchanges."""
+    """Return the names of all captured exchanges."""
     return sorted(path.stem for path in _DATA.glob("*.json"))
 
 
-def answer(
+def response(
     body: object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> HttpResponse:
-    """An answer of *body*: bytes and text as they are, any other value as JSON."""
+    """Return a response of *body*: bytes and text as they are, other values as JSON."""
     if isinstance(body, str):
         body = body.encode()
     if not isinstance(body, bytes):
@@ -53,19 +53,19 @@ def read(
     top_log_probs: int | None = None,
     secrets: Collection[str] = (),
 ) -> TextCompletion:
-    """What limin reads in an answer of *body* to the prompt `What is 2 + 2?`."""
-    question = ReadingContext(
+    """Read a response of *body* to the prompt `What is 2 + 2?`."""
+    context = ReadingContext(
         conversation=Conversation.from_prompts("What is 2 + 2?"),
         model="asked-model",
         asks_log_probs=asks_log_probs,
         top_log_probs=top_log_probs,
         secrets=secrets,
     )
-    return read_completion(question, TIMING, answer(body, status, headers))
+    return read_completion(context, TIMING, response(body, status, headers))
 
 
 def read_capture(name: str) -> TextCompletion:
-    """What limin reads in the captured exchange *name*, as it was asked for."""
+    """Read the captured exchange *name*, with the options of its request."""
     exchange = capture(name)
     return read(
         exchange["body"],
@@ -77,14 +77,14 @@ def read_capture(name: str) -> TextCompletion:
 
 
 def look_at_everything(body: bytes, top_log_probs: int | None = None) -> None:
-    """Read *body* and look at all that is in it; a `LiminError` is an answer too."""
+    """Read *body* and use every value in it; a `LiminError` is accepted too."""
     try:
         completion = read(body, asks_log_probs=True, top_log_probs=top_log_probs)
     except LiminError as error:
         assert str(error)  # noqa: PT017 (any other exception is what fails)
         return
-    sampled, listed = completion.token_log_probs, completion.full_token_log_probs
-    assert len(sampled or []) == len(listed or [])
+    sampled, alternatives = completion.token_log_probs, completion.full_token_log_probs
+    assert len(sampled or []) == len(alternatives or [])
     assert all(isinstance(choice.message, str) for choice in completion.choices)
     assert all(str(warning) for warning in completion.warnings)
     for choice in completion.choices:
@@ -104,6 +104,6 @@ def _look_at(log_probs: LogProbs) -> None:
 
 
 def body_of(content: object, **choice: object) -> dict[str, Any]:
-    """A body of one choice whose message holds *content*."""
+    """Return a body of one choice whose message has *content*."""
     message = {"role": "assistant", "content": content}
     return {"choices": [{"index": 0, "message": message, **choice}]}

@@ -1,4 +1,4 @@
-"""What the tests of rendering show: one of each kind, with all that can be in it."""
+"""Samples for the tests of rendering: one value of each kind, with all its parts."""
 
 from __future__ import annotations
 
@@ -35,23 +35,25 @@ _WARNING = ResponseWarning(
 
 
 def position(
-    token: str | bytes, prob: float | None, *others: tuple[str | bytes, float]
+    token: str | bytes, prob: float | None, *alternatives: tuple[str | bytes, float]
 ) -> Position:
-    """One position; a token of bytes ends inside a character."""
+    """Return one position; a token of bytes ends inside a character."""
 
-    def entry(words: str | bytes, prob: float | None) -> Entry:
+    def entry(text: str | bytes, prob: float | None) -> Entry:
         log_prob = None if prob is None else math.log(prob)
-        if isinstance(words, bytes):
-            return Entry("\ufffd", log_prob, list(words))
-        return Entry(words, log_prob, list(words.encode()))
+        if isinstance(text, bytes):
+            return Entry("\ufffd", log_prob, list(text))
+        return Entry(text, log_prob, list(text.encode()))
 
     own = entry(token, prob)
-    listed = [own, *(entry(*other) for other in others)]
-    return Position(own.token, own.logprob, own.bytes, None, listed if others else None)
+    entries = [own, *(entry(*alternative) for alternative in alternatives)]
+    return Position(
+        own.token, own.logprob, own.bytes, None, entries if alternatives else None
+    )
 
 
 def tokens() -> tuple[Position, ...]:
-    """White space, wide and combining characters, a character in three tokens."""
+    """Return white space, wide and combining characters, a character in three tokens."""
     return (
         position("The", 0.93, ("Its", 0.03), ("In", 0.02)),
         position(" capital", 0.9989, (" city", 0.0006), (" answer", 0.0002)),
@@ -71,12 +73,12 @@ def tokens() -> tuple[Position, ...]:
 
 
 def log_probs() -> LogProbs:
-    """The log probabilities of `tokens`."""
+    """Return the log probabilities of `tokens`."""
     return LogProbs(lambda: (tokens(), ()))
 
 
 def conversation() -> Conversation:
-    """A conversation with every role, long lines, wide characters and a break."""
+    """Return a conversation with four roles, long lines and wide characters."""
     return Conversation(
         [
             Message("system", "You are a helpful assistant. You answer briefly."),
@@ -94,7 +96,7 @@ def conversation() -> Conversation:
 
 
 def completion() -> TextCompletion:
-    """A completion with reasoning, coloured tokens and a warning."""
+    """Return a completion with reasoning, coloured tokens and a warning."""
     choice = Choice(
         message=log_probs().text(),
         finish_reason="stop",
@@ -117,7 +119,7 @@ def completion() -> TextCompletion:
 
 
 def choices() -> TextCompletion:
-    """Three answers, one of which is a refusal, and nothing told of tokens."""
+    """Return three answers without log probabilities, one of them a refusal."""
     return TextCompletion(
         conversation=Conversation.from_prompts("hi"),
         model="llama-3",
@@ -143,21 +145,21 @@ ATTEMPTS = (
 
 
 def error() -> LiminError:
-    """An error after three attempts."""
-    failed = RateLimitError(
+    """Return an error after three attempts."""
+    result = RateLimitError(
         429, "Rate limit reached for gpt-4o", request_id="req_8a1f", retry_after=12
     )
-    failed.attempts = ATTEMPTS
-    return failed
+    result.attempts = ATTEMPTS
+    return result
 
 
 def warning_error() -> LiminError:
-    """An answer that was refused for its warnings."""
+    """Return an answer that was refused because of its warnings."""
     return AnswerWarningError((_WARNING, _WARNING), completion())
 
 
 def batch_error() -> LiminError:
-    """A batch of which a part failed, in two ways, and that stopped."""
+    """Return a batch that stopped early, with two kinds of errors."""
     limit, server = error(), ServerError(500, "internal error " * 12)
     results = [completion(), limit, server, *[completion()] * 9, limit, limit]
     return BatchError(results, stopped_by=ConnectError("connection refused"))

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def chunk_of(delta: object = None, **choice: object) -> dict[str, Any]:
-    """A chunk of one choice."""
+    """Return a chunk of one choice."""
     return {"choices": [{"index": 0, "delta": delta or {}, **choice}]}
 
 
 def event_of(data: object, field: str = "data") -> bytes:
-    """The event of *data*: bytes and text as they are, any other value as JSON."""
+    """Return the event of *data*: bytes and text as they are, other values as JSON."""
     if isinstance(data, bytes):
         data = data.decode()
     text = data if isinstance(data, str) else json.dumps(data)
@@ -31,7 +31,7 @@ def event_of(data: object, field: str = "data") -> bytes:
 
 
 def text_of(text: str) -> bytes:
-    """The event that adds *text* to the answer."""
+    """Return the event that adds *text* to the answer."""
     return event_of(chunk_of({"content": text}))
 
 
@@ -49,12 +49,12 @@ LAST = b"0\r\n\r\n"
 
 
 def chunked(*pieces: bytes) -> bytes:
-    """*pieces* as HTTP's chunks, without the last, empty one."""
+    """Return *pieces* as HTTP's chunks, without the last, empty one."""
     return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
 
 
-def answer(*events: bytes) -> bytes:
-    """A whole HTTP answer that streams *events*."""
+def streamed(*events: bytes) -> bytes:
+    """Return a whole HTTP response that streams *events*."""
     return CHUNKED + chunked(*events) + LAST
 
 
@@ -64,7 +64,7 @@ CLOSE, RESET, WAIT = "close", "reset", "wait for the client to leave"
 
 @attrs.define
 class StreamingServer:
-    """What the server saw so far.
+    """A running server, and the requests that it got.
 
     Attributes:
         bodies: Of the requests.
@@ -84,7 +84,7 @@ class StreamingServer:
 async def serve_scripts(
     *scripts: Sequence[bytes | str | anyio.Event],
 ) -> AsyncGenerator[StreamingServer]:
-    """A server that answers its requests by *scripts*, the last one ever after.
+    """Run a server that answers its requests by *scripts*; the last one repeats.
 
     Each step of a script is bytes to send, an event to wait for, or one of the steps
     above.

@@ -1,4 +1,4 @@
-"""One question, one answer: what a user of `Client` sees."""
+"""One prompt, one completion, as a user of `Client` sees them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_no_key_sends_no_authorization(httpx_mock: HTTPXMock) -> None:
 
 
 async def test_headers_of_the_user_are_sent_and_win(httpx_mock: HTTPXMock) -> None:
-    """Azure's `api-key`, say, or another kind of authorization."""
+    """Azure's `api-key`, for example, or another kind of authorization."""
     httpx_mock.add_response(content=completion("hi"))
     headers = {"api-key": KEY, "Authorization": "Basic abc"}
     async with Client(URL, "other", headers=headers) as client:
@@ -66,7 +66,7 @@ async def test_headers_of_the_user_are_sent_and_win(httpx_mock: HTTPXMock) -> No
 
 
 async def test_system_prompt_comes_first(httpx_mock: HTTPXMock) -> None:
-    """The system's words stand before the user's."""
+    """The system's message stands before the user's."""
     httpx_mock.add_response(content=completion("hi"))
     async with Client(URL) as client:
         answer = await client.generate_text_completion("hello", system_prompt="Be kind.")
@@ -77,7 +77,7 @@ async def test_system_prompt_comes_first(httpx_mock: HTTPXMock) -> None:
 
 
 async def test_conversation_as_it_was_asked_is_kept(httpx_mock: HTTPXMock) -> None:
-    """Going on with a conversation does not change what was asked before."""
+    """A conversation that goes on does not change the completions that it has."""
     httpx_mock.add_response(content=completion("hi"))
     conversation = Conversation.from_prompts("hello")
     async with Client(URL) as client:
@@ -88,7 +88,7 @@ async def test_conversation_as_it_was_asked_is_kept(httpx_mock: HTTPXMock) -> No
 
 
 async def test_explicit_argument_wins_over_configuration(httpx_mock: HTTPXMock) -> None:
-    """None among them: it leaves the field out."""
+    """An explicit None wins, too: it leaves the field out."""
     httpx_mock.add_response(content=completion("hi"))
     configuration = ModelConfiguration(model="m", temperature=0.1, max_tokens=5, seed=7)
     async with Client(URL) as client:
@@ -114,7 +114,7 @@ async def test_extra_body_is_merged_over_the_rest(httpx_mock: HTTPXMock) -> None
 
 
 async def test_missing_log_probs_are_a_warning(httpx_mock: HTTPXMock) -> None:
-    """Asked for and not given: None, and the completion says so."""
+    """Log probabilities that did not come are None, and the completion says so."""
     httpx_mock.add_response(content=completion("hi"))
     async with Client(URL) as client:
         answer = await client.generate_text_completion("hello", log_probs=True)
@@ -124,11 +124,11 @@ async def test_missing_log_probs_are_a_warning(httpx_mock: HTTPXMock) -> None:
 
 
 ODD = completion("hi", id=7)  # an id that is no text
-ODD_WORDS = "log probabilities were asked for, and none came"
+ODD_MESSAGE = "log probabilities were asked for, and none came"
 
 
 async def test_warnings_are_recorded_in_silence(httpx_mock: HTTPXMock) -> None:
-    """By default, and with "ignore", the completion alone tells what was odd."""
+    """By default, and with "ignore", only the completion holds the warnings."""
     httpx_mock.add_response(content=completion("hi"), is_reusable=True)
     async with Client(URL) as client:
         silent = await client.generate_text_completion("hello", log_probs=True)
@@ -143,18 +143,20 @@ async def test_warnings_are_recorded_in_silence(httpx_mock: HTTPXMock) -> None:
 
 
 async def test_warnings_are_issued(httpx_mock: HTTPXMock) -> None:
-    """With "warn" each is a warning of Python's, and the answer comes back."""
+    """With "warn" each is a warning of Python's, and the completion comes back."""
     httpx_mock.add_response(content=ODD)
     async with Client(URL) as client:
-        with pytest.warns(limin.LiminWarning) as heard:
+        with pytest.warns(limin.LiminWarning) as caught:
             answer = await client.generate_text_completion(
                 "hello", log_probs=True, on_warning="warn"
             )
     assert answer.message == "hi"
     assert len(answer.warnings) == 2
-    assert [str(one.message) for one in heard] == [str(one) for one in answer.warnings]
-    assert f"{ODD_WORDS} (at `$.choices[0].logprobs`; log-probs-missing)" in [
-        str(one.message) for one in heard
+    assert [str(warning.message) for warning in caught] == [
+        str(warning) for warning in answer.warnings
+    ]
+    assert f"{ODD_MESSAGE} (at `$.choices[0].logprobs`; log-probs-missing)" in [
+        str(warning.message) for warning in caught
     ]
 
 
@@ -187,7 +189,7 @@ async def test_nothing_odd_is_nothing_heard(
 
 @pytest.mark.parametrize("on_warning", ["error", None, True])
 async def test_nothing_is_sent_if_on_warning_makes_no_sense(on_warning: Any) -> None:
-    """A wrong word is told before anything is sent."""
+    """A wrong option is refused before anything is sent."""
     async with Client(URL) as client:
         with pytest.raises(limin.ConfigurationError, match="on_warning: expected ignore"):
             await client.generate_text_completion("hello", on_warning=on_warning)
@@ -213,7 +215,7 @@ async def test_odd_answer_in_a_batch_costs_no_other(httpx_mock: HTTPXMock) -> No
 async def test_option_of_the_function_reaches_the_client(
     httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The function of the module knows the option too."""
+    """The function of the module has the option, too."""
     monkeypatch.setenv("OPENAI_BASE_URL", URL)
     httpx_mock.add_response(content=ODD)
     with pytest.raises(limin.AnswerWarningError, match="body-mended"):
@@ -236,7 +238,7 @@ LISTED: dict[str, Any] = {
 async def test_alternatives_that_were_not_asked_for_are_left_out(
     httpx_mock: HTTPXMock, options: dict[str, Any]
 ) -> None:
-    """What llama.cpp sends unasked is in the raw body, and nowhere else."""
+    """Alternatives that llama.cpp sends unasked are only in the raw body."""
     body = body_of("hi", logprobs={"content": [LISTED]})
     httpx_mock.add_response(json=body)
     async with Client(URL) as client:
@@ -251,7 +253,7 @@ async def test_alternatives_that_were_not_asked_for_are_left_out(
 
 
 async def test_alternatives_that_were_asked_for_are_kept(httpx_mock: HTTPXMock) -> None:
-    """As many as came, and a warning if these are fewer."""
+    """All that came are kept, and a warning says if they are fewer."""
     httpx_mock.add_response(json=body_of("hi", logprobs={"content": [LISTED]}))
     async with Client(URL) as client:
         answer = await client.generate_text_completion(
@@ -267,9 +269,9 @@ async def test_alternatives_that_were_asked_for_are_kept(httpx_mock: HTTPXMock) 
 
 
 async def test_log_probs_of_the_prompt(httpx_mock: HTTPXMock) -> None:
-    """What vLLM gives for `prompt_logprobs` is kept, its first place empty."""
-    found = [None, {"7": {"logprob": -2.5, "rank": 4, "decoded_token": "llo"}}]
-    httpx_mock.add_response(content=completion("hi", prompt_logprobs=found))
+    """VLLM's answer to `prompt_logprobs` is kept, and its first position is empty."""
+    positions = [None, {"7": {"logprob": -2.5, "rank": 4, "decoded_token": "llo"}}]
+    httpx_mock.add_response(content=completion("hi", prompt_logprobs=positions))
     async with Client(URL) as client:
         answer = await client.generate_text_completion(
             "hello", extra_body={"prompt_logprobs": 0}
@@ -285,7 +287,7 @@ async def test_log_probs_of_the_prompt(httpx_mock: HTTPXMock) -> None:
 
 
 async def test_deadline_ends_a_silent_server() -> None:
-    """The error says how long was waited."""
+    """The error says how long limin waited."""
 
     async def silent(_request: Request) -> bytes:
         await anyio.sleep_forever()
@@ -307,7 +309,7 @@ async def test_no_deadline_when_none_is_wanted() -> None:
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "5", True])
 def test_timeout_that_makes_no_sense(timeout: float) -> None:
-    """A wrong deadline is told before anything is sent."""
+    """A wrong deadline is refused before anything is sent."""
     with pytest.raises(limin.ConfigurationError, match="timeout: expected seconds above 0"):
         Client(URL, timeout=timeout)
 
@@ -320,7 +322,7 @@ async def test_unknown_option_is_a_type_error() -> None:
 
 
 async def test_connection_refused_is_a_connect_error() -> None:
-    """Nobody listens: the error is one of limin's."""
+    """If nobody listens, the error is one of limin's."""
     async with serve() as server:
         pass
     async with Client(server.base_url) as client:
@@ -329,22 +331,22 @@ async def test_connection_refused_is_a_connect_error() -> None:
 
 
 async def test_server_that_hangs_up_is_a_transport_error() -> None:
-    """No answer at all is told as what it is."""
+    """A connection closed without a response has an error of its own kind."""
 
     async def hang_up(_request: Request) -> None:
-        """Close without a word."""
+        """Close without a response."""
 
     async with serve(hang_up) as server, Client(server.base_url) as client:
         with pytest.raises(limin.TransportError):
             await client.generate_text_completion("hello")
 
 
-async def test_refusal_of_the_server_says_its_words() -> None:
-    """Status, words and request id, and neither the key nor the prompt."""
-    words = {"error": {"message": f"bad key {KEY} for: Tell me my secret", "code": "no"}}
+async def test_error_of_the_server_repeats_its_message() -> None:
+    """The error has the status, message and request id, and neither key nor prompt."""
+    body = {"error": {"message": f"bad key {KEY} for: Tell me my secret", "code": "no"}}
 
     async def refuse(_request: Request) -> bytes:
-        return http(json.dumps(words).encode(), "401 Unauthorized", "X-Request-Id: r7\r\n")
+        return http(json.dumps(body).encode(), "401 Unauthorized", "X-Request-Id: r7\r\n")
 
     async with serve(refuse) as server, Client(server.base_url, KEY) as client:
         with pytest.raises(limin.AuthenticationError) as caught:
@@ -357,7 +359,7 @@ async def test_refusal_of_the_server_says_its_words() -> None:
 
 
 async def test_redirect_is_not_followed() -> None:
-    """Another place is not asked, least of all with the key."""
+    """No other server is asked, least of all with the key."""
 
     async def elsewhere(_request: Request) -> bytes:
         return http(b"", "307 Temporary Redirect", "Location: http://127.0.0.1:1/\r\n")
@@ -370,7 +372,7 @@ async def test_redirect_is_not_followed() -> None:
 
 
 async def test_client_of_the_user_is_used_and_left_open() -> None:
-    """Whoever brings a client closes it."""
+    """A client of the user's is the user's to close."""
     async with serve() as server, httpx.AsyncClient(headers={"x-mine": "1"}) as mine:
         async with Client(server.base_url, http_client=mine) as client:
             await client.generate_text_completion("hello")

@@ -34,6 +34,7 @@ from limin.errors import (
     StreamError,
     TransportError,
 )
+from limin.values.display import Displayed
 from limin.values.safe_text import escape_controls
 from limin.values.timing import Attempt
 from limin.values.warnings import ResponseWarning, WarningCode
@@ -98,7 +99,7 @@ EXAMPLES: list[LiminError] = [
 
 
 def fields_of(error: LiminError) -> dict[str, object]:
-    """What *error* says by its fields, errors inside by theirs."""
+    """The fields of *error* as text, errors inside by theirs."""
     return {
         name: repr(getattr(error, name))
         for name in attrs.fields_dict(type(error))
@@ -115,11 +116,25 @@ def test_tree() -> None:
         if isinstance(value, type) and issubclass(value, Exception)
     }
     assert defined == {LiminError, *PARENTS}
-    assert LiminError.__bases__ == (Exception,)
+    assert LiminError.__bases__ == (Exception, Displayed)
+
+
+def test_drawn_tree() -> None:
+    """The tree in the docstring is the tree of the classes."""
+    _, _, drawing = (errors.__doc__ or "").partition("The tree::")
+    above: list[type] = []
+    drawn: dict[type, type] = {}
+    for line in filter(None, map(str.rstrip, drawing.splitlines())):
+        depth = (len(line) - len(line.lstrip())) // 4 - 1
+        kind = getattr(errors, line.split()[0])
+        above[depth:] = [kind]
+        drawn[kind] = above[depth - 1] if depth else Exception
+    bases = {kind: bases[0] for kind, bases in PARENTS.items()}
+    assert drawn == {LiminError: Exception, **bases}
 
 
 def test_every_error_is_public() -> None:
-    """Whoever wants to catch an error can import it from `limin`."""
+    """Each error can be imported from `limin` to be caught."""
     for kind in (LiminError, *PARENTS):
         assert getattr(limin, kind.__name__) is kind
         assert kind.__name__ in limin.__all__
@@ -136,26 +151,26 @@ def test_mistakes_of_the_caller_are_value_errors(kind: type[LiminError]) -> None
 @pytest.mark.parametrize(
     "error", [e for e in EXAMPLES if attrs.has(type(e))], ids=lambda e: type(e).__name__
 )
-@pytest.mark.parametrize("copied", ["copy", "deepcopy", "pickle"])
-def test_copied_error_keeps_its_fields(error: LiminError, copied: str) -> None:
-    """An error that comes from another process says all that it said there."""
+@pytest.mark.parametrize("way", ["copy", "deepcopy", "pickle"])
+def test_copied_error_keeps_its_fields(error: LiminError, way: str) -> None:
+    """An error from another process has all the fields that it had there."""
     error = copy.copy(error)  # It is not ours to change.
     error.attempts = (Attempt(start_time=1000.0, duration=2.5),)
-    if copied == "copy":
-        other = copy.copy(error)
-    elif copied == "deepcopy":
-        other = copy.deepcopy(error)
+    if way == "copy":
+        copied = copy.copy(error)
+    elif way == "deepcopy":
+        copied = copy.deepcopy(error)
     else:
-        other = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own bytes)
-    assert type(other) is type(error)
-    assert other is not error
-    assert [attempt.duration for attempt in other.attempts] == [2.5]
-    assert fields_of(other) == fields_of(error)
-    assert (str(other), repr(other)) == (str(error), repr(error))
+        copied = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own bytes)
+    assert type(copied) is type(error)
+    assert copied is not error
+    assert [attempt.duration for attempt in copied.attempts] == [2.5]
+    assert fields_of(copied) == fields_of(error)
+    assert (str(copied), repr(copied)) == (str(error), repr(error))
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "text"),
     [
         (ConfigurationError("this"), "this"),
         (ConversationError("that"), "that"),
@@ -208,9 +223,9 @@ def test_copied_error_keeps_its_fields(error: LiminError, copied: str) -> None:
         (NotSentError("the key is wrong"), "not sent: the key is wrong"),
     ],
 )
-def test_error_says_what_happened(error: LiminError, words: str) -> None:
-    """One sentence says it all, and says nothing that is not known."""
-    assert str(error) == words
+def test_error_says_what_happened(error: LiminError, text: str) -> None:
+    """One sentence holds all that is known, and no more."""
+    assert str(error) == text
 
 
 @pytest.mark.parametrize(
@@ -253,30 +268,46 @@ def test_batch_error_says_why_it_stopped() -> None:
 
 
 def test_batch_error_without_errors() -> None:
-    """A batch of which no prompt failed still has something to say."""
+    """A batch without a failed prompt has a message, too."""
     error = BatchError([read(body_of("4"))])
     assert error.errors == {}
     assert str(error).startswith("0 of 1 prompts failed")
+
+
+def test_batch_error_keeps_foreign_texts_to_itself() -> None:
+    """The text of an exception that is not limin's may hold a prompt; its class may not."""
+    foreign, ours = LookupError("the secret prompt"), ConnectError("no route to host")
+    error = BatchError(["a value", foreign, ours, foreign], None, "item")  # type: ignore[list-item] # of run_parallel
+    assert error.errors == {1: foreign, 2: ours, 3: foreign}
+    assert str(error) == (
+        "3 of 4 items failed (LookupError 2, ConnectError 1); "
+        "the first, item 1: LookupError"
+    )
+    assert "secret" not in repr(error)
+    assert str(BatchError([ours], None, "item")).endswith("item 0: no route to host")
+    stopped = BatchError([ours], AuthenticationError(401, "no"), "item")
+    assert "it would strike every item: the server answered 401" in str(stopped)
+    assert pickle.loads(pickle.dumps(error)).noun == "item"  # noqa: S301 (our own bytes)
 
 
 def test_batch_error_keeps_the_completions() -> None:
     """No finished completion is lost on the way to another process."""
     done = read(body_of("4"))
     error = BatchError([done, ConnectError("no route to host")])
-    other = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own bytes)
-    assert other.results[0] == done
-    assert str(other.results[1]) == "no route to host"
+    restored = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own bytes)
+    assert restored.results[0] == done
+    assert str(restored.results[1]) == "no route to host"
     assert "4" not in repr(error)
 
 
 def test_answer_warning_error_keeps_the_completion() -> None:
-    """The answer that was odd is there all the same, also in another process."""
+    """The completion with warnings is kept, also in another process."""
     done = read(body_of("a secret answer"))
     error = AnswerWarningError((MENDED, MISSING), done)
-    other = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own bytes)
+    restored = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own bytes)
     assert error.completion is done
-    assert other.completion == done
-    assert other.warnings == error.warnings == (MENDED, MISSING)
+    assert restored.completion == done
+    assert restored.warnings == error.warnings == (MENDED, MISSING)
     assert "secret" not in repr(error) + str(error)
 
 
@@ -308,11 +339,11 @@ def test_answer_warning_error_takes_its_place_in_a_batch() -> None:
     ],
 )
 def test_sentence_does_not_act(error: LiminError) -> None:
-    """Whoever prints an error obeys nobody outside."""
+    """No error prints a control character from outside."""
     assert escape_controls(str(error)) == str(error)
 
 
 def test_warning_does_not_act() -> None:
-    """Nor does whoever prints a warning."""
+    """No warning prints a control character from outside."""
     warning = ResponseWarning(WarningCode.BODY_MENDED, "$.\x1b", "found \x1b[2J\u202e")
     assert str(warning) == "found ␛[2J⟨U+202E⟩ (at `$.␛`; body-mended)"

@@ -31,7 +31,7 @@ SECONDS = 6.0
 HTML = b"<html><head><title>Bad Gateway</title></head><body>nginx</body></html>"
 WHOLE = http(completion("x" * 500))
 
-# What the server sends, and whether it closes then.
+# The bytes of the server, and whether it closes the connection afterwards.
 ANSWERS = {
     "closed before the answer": (b"", True),
     "cut off in the head": (WHOLE[:20], True),
@@ -53,7 +53,7 @@ STALL = "stall"
 # connection, and that is no attempt of its own.
 SILENT_DEATHS = {"closed before the answer", "reset before the answer"}
 
-# What each looks like from the other side.
+# The error that the client sees for each fault.
 ERRORS: dict[str | None, type[limin.LiminError] | None] = {
     None: None,
     "reset before the answer": limin.TransportError,
@@ -89,7 +89,7 @@ TOO_MANY = ["429", "429 with a wait", "429 with no wait"]
 
 
 def plan(seed: int) -> list[list[str]]:
-    """The faults that each prompt meets, in their order, before it gets its answer."""
+    """Draw the faults that each prompt meets, in order, before it gets its answer."""
     chance = random.Random(seed)  # noqa: S311 (no secret)
     faults = []
     for _ in range(PROMPTS):
@@ -100,18 +100,18 @@ def plan(seed: int) -> list[list[str]]:
         if chance.random() < 0.02:
             mine.append(chance.choice(LASTING))
         faults.append(mine)
-    for place in chance.sample(range(PROMPTS // 2), 8):
-        before = [fault for fault in faults[place] if fault in PASSING]
-        faults[place] = [*before[:2], STALL]
-    for place in chance.sample(range(PROMPTS - 50, PROMPTS), 6):
-        faults[place].insert(0, chance.choice(TOO_MANY))
+    for index in chance.sample(range(PROMPTS // 2), 8):
+        before = [fault for fault in faults[index] if fault in PASSING]
+        faults[index] = [*before[:2], STALL]
+    for index in chance.sample(range(PROMPTS - 50, PROMPTS), 6):
+        faults[index].insert(0, chance.choice(TOO_MANY))
     faults[-9] = ["429"] * 9
     return faults
 
 
 @attrs.frozen
 class Served:
-    """One request, and what became of it; no fault is a completion."""
+    """One request, and the fault that it met; None is a completion."""
 
     fault: str | None
     kept: bool
@@ -119,13 +119,13 @@ class Served:
 
     @property
     def is_sent_again(self) -> bool:
-        """Whether the transport sends it once more by itself."""
+        """Whether the transport itself sends it once more."""
         return self.kept and self.fault in SILENT_DEATHS
 
 
 @attrs.define
 class FaultyServer:
-    """Serves each prompt the faults of the plan; its log, by prompt."""
+    """Serves the faults of the plan to each prompt, and keeps a log by prompt."""
 
     faults: list[list[str]]
     log: list[list[Served]]
@@ -157,7 +157,7 @@ class FaultyServer:
 
 
 async def _read_prompt(stream: socket.socket) -> int | None:
-    """The number of the next prompt; None if the client closed."""
+    """Read the number of the next prompt; None if the client closed."""
     data = b""
     while True:
         await anyio.wait_readable(stream)
@@ -168,10 +168,10 @@ async def _read_prompt(stream: socket.socket) -> int | None:
         if not more:
             return None
         data += more
-        head, found, body = data.partition(b"\r\n\r\n")
+        head, separator, body = data.partition(b"\r\n\r\n")
         lines = head.lower().split(b"\r\n")
         sizes = [int(line[15:]) for line in lines if line.startswith(b"content-length:")]
-        if found and len(body) == sizes[0]:
+        if separator and len(body) == sizes[0]:
             return int(json.loads(body)["messages"][-1]["content"])
 
 
@@ -182,7 +182,7 @@ def _close_by_reset(stream: socket.socket) -> None:
 
 @asynccontextmanager
 async def serve_faults(faults: list[list[str]]) -> AsyncGenerator[FaultyServer]:
-    """A server of *faults*; at the end it waits for the client to close everything."""
+    """Serve *faults*; at the end wait for the client to close every connection."""
     server = FaultyServer(faults, [[] for _ in faults])
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         listener.setblocking(False)  # noqa: FBT003 (a method of Python's own)
@@ -204,8 +204,8 @@ async def serve_faults(faults: list[list[str]]) -> AsyncGenerator[FaultyServer]:
         assert not connections.cancel_scope.cancelled_caught, "a connection stayed open"
 
 
-def told(result: Result) -> list[type[limin.LiminError] | None]:
-    """How each attempt ended."""
+def errors_of_attempts(result: Result) -> list[type[limin.LiminError] | None]:
+    """Return the class of each attempt's error; None for success."""
     if isinstance(result, limin.TextCompletion):
         attempts = result.timing.attempts
     else:
@@ -214,16 +214,16 @@ def told(result: Result) -> list[type[limin.LiminError] | None]:
 
 
 def outcome(result: Result) -> str | type[limin.LiminError]:
-    """The text of a completion, or the class of an error."""
+    """Return the text of a completion, or the class of an error."""
     return result.message if isinstance(result, limin.TextCompletion) else type(result)
 
 
 def summary(results: Sequence[Result], server: FaultyServer) -> str:
-    """What was served, and what came of it."""
+    """Sum up the faults and the results."""
     served = Counter(
-        one.fault for log in server.log for one in log if one.fault is not None
+        request.fault for log in server.log for request in log if request.fault
     )
-    again = sum(one.is_sent_again for log in server.log for one in log)
+    again = sum(request.is_sent_again for log in server.log for request in log)
     names = Counter(type(result).__name__ for result in results)
     good = names.pop("TextCompletion")
     return (
@@ -238,8 +238,8 @@ def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {n}" for name, n in counts.most_common())
 
 
-async def test_every_prompt_gets_what_the_server_last_told_it() -> None:
-    """Whatever fails, each result stands in its place and tells of each request."""
+async def test_every_prompt_gets_the_last_answer_of_the_server() -> None:
+    """Whatever fails, each result has its index and lists each request."""
     prompts = [str(n) for n in range(PROMPTS)]
     async with (
         serve_faults(plan(SEED)) as server,
@@ -250,20 +250,20 @@ async def test_every_prompt_gets_what_the_server_last_told_it() -> None:
         )
     print("\n" + summary(results, server))  # noqa: T201 (pytest -s shows it)
     assert len(results) == PROMPTS
-    for place, (result, log) in enumerate(zip(results, server.log, strict=True)):
+    for index, (result, log) in enumerate(zip(results, server.log, strict=True)):
         last = log[-1]
-        text = f"answer {place} of request {last.number}"
+        text = f"answer {index} of request {last.number}"
         assert outcome(result) == (ERRORS[last.fault] if last.fault else text)
-        attempts = [ERRORS[one.fault] for one in log if not one.is_sent_again]
-        assert told(result) == attempts, (place, log)
+        attempts = [ERRORS[request.fault] for request in log if not request.is_sent_again]
+        assert errors_of_attempts(result) == attempts, (index, log)
         assert len(attempts) <= 1 + RETRIES
-    served = {one.fault for log in server.log for one in log}
+    served = {request.fault for log in server.log for request in log}
     assert served == set(ERRORS), "the plan must hold every fault"
-    assert any(one.is_sent_again for log in server.log for one in log)
+    assert any(request.is_sent_again for log in server.log for request in log)
 
 
 async def test_no_prompt_is_given_up_before_its_time() -> None:
-    """With as many retries as there are passing faults, every prompt is answered."""
+    """With as many retries as there are transient faults, every prompt is answered."""
     faults = [mine[:RETRIES] for mine in plan(SEED + 1)[: PROMPTS // 4]]
     faults = [[fault for fault in mine if fault in PASSING] for mine in faults]
     async with (

@@ -1,4 +1,4 @@
-"""The one-call functions: a client for the call, or the one that is given."""
+"""The one-call functions: a client for the call, or the user's own."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_environment_names_the_endpoint(
 async def test_arguments_win_over_the_environment(
     httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is written in the call is what is meant."""
+    """Arguments of the call win."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-from-the-environment")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://env.test/v1")
     httpx_mock.add_response(json=ANSWER)
@@ -57,17 +57,18 @@ async def test_given_client_is_used_and_left_open() -> None:
     """Two calls over one client use one connection."""
     conversation = Conversation.from_prompts("a")
     async with serve() as server, Client(server.base_url) as client:
-        one = await limin.generate_text_completion("a", client=client)
-        two = await limin.generate_text_completion_for_conversation(
+        first = await limin.generate_text_completion("a", client=client)
+        second = await limin.generate_text_completion_for_conversation(
             conversation, client=client
         )
-        many = await limin.generate_text_completions(
+        prompts = await limin.generate_text_completions(
             ["a"], client=client, show_progress=False
         )
-        more = await limin.generate_text_completions_for_conversations(
+        conversations = await limin.generate_text_completions_for_conversations(
             [conversation], client=client, show_progress=False
         )
-    assert [one.message, two.message, many[0].message, more[0].message] == ["a"] * 4
+    completions = [first, second, *prompts, *conversations]
+    assert [completion.message for completion in completions] == ["a"] * 4
     assert server.connections == 1
 
 

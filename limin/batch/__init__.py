@@ -1,1 +1,1 @@
-"""Many items at once: who asks, and in which order the results come."""
+"""Many items at once: the workers that ask, and the order of their results."""

@@ -1,131 +1,160 @@
-"""Many questions: their results in order or as they finish, failures as values."""
+"""The results of a batch: in order or as they finish, failures as values."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias, get_args
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    Self,
+    TypeAlias,
+    cast,
+    get_args,
+)
 
 import anyio
 
-from limin.batch.workers import (
-    Item,
-    Parallel,
-    Result,
-    Source,
-    WorkerPool,
-    count_items,
-    unwrap_single,
+from limin.batch.workers import E, Item, R, WorkerPool, unwrap_single
+from limin.errors import (
+    BatchError,
+    CheckpointError,
+    ConfigurationError,
+    LiminError,
+    NotSentError,
 )
-from limin.errors import BatchError, ConfigurationError, LiminError, NotSentError
-from limin.values.checks import is_count
-from limin.values.completion import TextCompletion
+from limin.values.checks import check_argument, check_choice, describe_type, is_integer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
     from types import TracebackType
+
+    from typing_extensions import TypeVar
+
+    from limin.values.completion import TextCompletion
+    from limin.values.progress import BatchListener
+
+    # `Results` without an argument, in a user's annotation, is of completions.
+    V = TypeVar("V", default=TextCompletion)
+else:
+    from typing import TypeVar
+
+    V = TypeVar("V")
 
 OnError: TypeAlias = Literal["raise", "return"]
 
 
-def check_batch(source: object, n_parallel: object, on_error: object = "raise") -> None:
-    """Refuse arguments that no batch can be made of.
+def check_batch(
+    source: object,
+    n_parallel: object,
+    on_error: object = "raise",
+    *,
+    items: str = "prompts or conversations",
+) -> None:
+    """Refuse arguments that make no batch.
 
     Raises:
         ConfigurationError: If *source* is one text or cannot be iterated, or
             *n_parallel* is neither a number of at least 1 nor `auto`, or there is
             no such *on_error*.
     """
-    one = isinstance(source, (str, bytes))
-    if one or not isinstance(source, (Iterable, AsyncIterable)):
-        found = type(source).__name__
-        problem = f"expected an iterable of prompts or conversations, found a {found}"
+    is_text = isinstance(source, (str, bytes))
+    if is_text or not isinstance(source, (Iterable, AsyncIterable)):
+        problem = f"expected an iterable of {items}, found {describe_type(source)}"
         raise ConfigurationError(problem)
-    if n_parallel != "auto" and not is_count(n_parallel, 1):
-        expected = "an integer of at least 1, or 'auto'"
-        problem = f"n_parallel: expected {expected}, found {n_parallel!r}"
-        raise ConfigurationError(problem)
-    if on_error not in get_args(OnError):
-        problem = f"on_error: expected {' or '.join(get_args(OnError))}, found another"
-        raise ConfigurationError(problem)
+    fits = n_parallel == "auto" or is_integer(n_parallel, 1)
+    expected = "an integer of at least 1, or 'auto'"
+    check_argument("n_parallel", n_parallel, expected, fits=fits)
+    check_choice("on_error", on_error, get_args(OnError))
+
+
+async def run_batch(
+    workers: WorkerPool[Item, R, E],
+    progress: AbstractContextManager[BatchListener | None],
+    on_error: OnError,
+    *,
+    noun: str = "prompt",
+) -> list[R] | list[R | E]:
+    """Run *workers* to the end, and show *progress* meanwhile.
+
+    Args:
+        workers: Not started yet.
+        progress: Entered for the time of the batch; brings the listener, if any.
+        on_error: Whether failures are raised, or returned in their places.
+        noun: The word for an item.
+
+    Raises:
+        BatchError: If any item failed and *on_error* says so, or a checkpoint
+            cannot be written.
+    """
+    with progress as listener:
+        results, stopped_by = await ask_all(workers, listener)
+    if on_error == "return" and not isinstance(stopped_by, CheckpointError):
+        return results
+    if stopped_by is not None or any(isinstance(result, Exception) for result in results):
+        raise BatchError(cast("Any", results), stopped_by, noun)
+    return cast("list[R]", results)
 
 
 async def ask_all(
-    source: Source[Item],
-    ask: Callable[[Item], Awaitable[TextCompletion]],
-    *,
-    n_parallel: Parallel,
-    report: Callable[[Result], None],
-) -> tuple[list[Result], LiminError | None]:
-    """Ask for each item of *source*, *n_parallel* at a time; results in its order.
+    workers: WorkerPool[Item, R, E], listener: BatchListener | None = None
+) -> tuple[list[R | E], LiminError | None]:
+    """Run *workers*, and collect the results in the order of their source.
 
-    A sliding window: as soon as one answer is there, the next request leaves.
-
-    Args:
-        source: Consumed as workers become free, and no further.
-        ask: Asks one question.
-        n_parallel: Requests under way at most; `auto` finds the number by itself.
-        report: Told of every result as it comes.
+    The window slides: as soon as one result is there, the next item is taken.
 
     Returns:
-        A completion or an error for each item, and the error that would have
-        struck every item and so stopped the batch early.
+        A result or an exception for each item, and the error that would have
+        failed every item and so stopped the batch early.
 
     Raises:
-        Exception: What the iterator of *source* raised, as it is.
+        BaseException: The exception that ended the batch and is no result, as it
+            was raised: by the iterator of the source, for example.
     """
-    found: dict[int, Result] = {}
+    results: dict[int, R | E] = {}
 
-    async def keep(place: int, result: Result) -> None:
-        found[place] = result
-        report(result)
+    async def keep(index: int, result: R | E) -> None:
+        results[index] = result
+        if listener is not None:
+            listener.finished(index, result)
 
-    workers = WorkerPool(source, ask, keep, n_parallel)
-    await workers.run()
+    await workers.run(keep)
     if workers.broken is not None:
         raise workers.broken
-    size = count_items(source)
-    not_sent = NotSentError("the batch stopped early")
-    places = range(len(found) if size is None else size)
-    return [found.get(place, not_sent) for place in places], workers.stopped_by
+    size = max(workers.taken, workers.size or 0)
+    # Workers keep either every exception or every LiminError.
+    not_sent = cast("E", NotSentError("the batch stopped early"))
+    return [results.get(index, not_sent) for index in range(size)], workers.stopped_by
 
 
-def completions_or_raise(
-    results: Sequence[Result], stopped_by: LiminError | None
-) -> list[TextCompletion]:
-    """The completions, if every result is one and is where it should be.
-
-    Raises:
-        BatchError: If any is an error, or the batch stopped; it holds them all.
-    """
-    completions = [one for one in results if isinstance(one, TextCompletion)]
-    if len(completions) < len(results) or stopped_by is not None:
-        raise BatchError(results, stopped_by)
-    return completions
-
-
-class Results:
+class Results(Generic[V]):
     """The results of a batch as they finish: `async with`, then `async for`.
 
-    Each is the place of its item in the source, from 0, and the completion or
-    the error in its place. A slow consumer slows the requests down; leaving the
-    block cancels what is under way. Memory for as many items as are in parallel.
+    Each is the index of its item in the source, from 0, and the completion, or the
+    error in its place. A slow consumer slows the requests down; leaving the block
+    cancels the requests under way. It takes memory for as many items as are in parallel.
     """
 
     def __init__(
         self,
-        source: Source[Item],
-        ask: Callable[[Item], Awaitable[TextCompletion]],
-        n_parallel: Parallel,
+        workers: WorkerPool[Any, V, LiminError],
         within: AbstractContextManager[object],
     ) -> None:
-        """Results of asking for each item of *source*, *within* a context."""
-        self._within = within
+        """Hand over the results of *workers*, which run *within* a context."""
+        self._workers, self._within = workers, within
         self._stack = AsyncExitStack()
-        self._send, self._receive = anyio.create_memory_object_stream[tuple[int, Result]]()
-        self._workers = WorkerPool(source, ask, self._hand_over, n_parallel)
-        self._tasks = anyio.create_task_group()
+
+    def __repr__(self) -> str:
+        """Show the state of the batch, without prompts and answers."""
+        workers = self._workers
+        state = f"{workers.finished} finished, {workers.under_way} under way"
+        ended_by = workers.broken or workers.stopped_by
+        if ended_by is not None:
+            state += f", stopped by {type(ended_by).__name__}"
+        return f"<limin.Results: {state}>"
 
     async def __aenter__(self) -> Self:
         """Start asking.
@@ -133,8 +162,16 @@ class Results:
         Raises:
             CheckpointError: If the checkpoint cannot be used.
         """
-        self._stack.enter_context(self._within)
-        await self._stack.enter_async_context(self._tasks)
+        try:
+            self._stack.enter_context(self._within)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        self._tasks = await self._stack.enter_async_context(anyio.create_task_group())
+        # Made here, since a stream that is never closed is a ResourceWarning.
+        self._send, self._receive = anyio.create_memory_object_stream[
+            tuple[int, V | LiminError]
+        ]()
         self._tasks.start_soon(self._run)
         return self
 
@@ -144,46 +181,46 @@ class Results:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        """Cancel what is under way."""
+        """Cancel the requests under way."""
         self._tasks.cancel_scope.cancel()
         self._receive.close()
         try:
             return await self._stack.__aexit__(kind, error, traceback)
         except BaseExceptionGroup as group:
-            found = unwrap_single(group)
-            if found is error:
+            inner = unwrap_single(group)
+            if inner is error:
                 return False
-            raise found from None
+            raise inner from None
 
     def closing(self, close: Callable[[], Awaitable[None]]) -> Self:
-        """The results themselves, which call *close* when the block is left."""
+        """Return the results themselves, which call *close* when the block is left."""
         self._stack.push_async_callback(close)
         return self
 
     def __aiter__(self) -> Self:
-        """The results, once."""
+        """Return the results themselves; they can be iterated once."""
         return self
 
-    async def __anext__(self) -> tuple[int, Result]:
-        """The next result that finishes.
+    async def __anext__(self) -> tuple[int, V | LiminError]:
+        """Wait for the next result that finishes.
 
         Raises:
-            LiminError: At the end, if an error that would strike every item has
+            LiminError: At the end, if an error that would fail every item has
                 stopped the batch early.
-            Exception: What the user's own iterator raised, as it is, after what
-                was under way was handed over.
+            Exception: The exception of the user's own iterator, as it is, after
+                everything that was under way was handed over.
         """
         try:
             return await self._receive.receive()
         except anyio.EndOfStream:
-            ended = self._workers.broken or self._workers.stopped_by
-            if ended is not None:
-                raise ended from None
+            ended_by = self._workers.broken or self._workers.stopped_by
+            if ended_by is not None:
+                raise ended_by from None
             raise StopAsyncIteration from None
 
     async def _run(self) -> None:
         async with self._send:
-            await self._workers.run()
+            await self._workers.run(self._hand_over)
 
-    async def _hand_over(self, place: int, result: Result) -> None:
-        await self._send.send((place, result))
+    async def _hand_over(self, index: int, result: V | LiminError) -> None:
+        await self._send.send((index, result))

@@ -1,98 +1,115 @@
-"""The workers of a batch: how many there are, what they pull, when they stop.
+"""The workers of a batch: how many there are, which item is next, when they stop.
 
-Know nothing of HTTP: they are given the function that asks.
+They know nothing of HTTP and completions: the function that asks is given to them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterable, Iterable, Sized
-from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, cast
+from typing import (
+    TYPE_CHECKING,
+    Generic,
+    Literal,
+    NamedTuple,
+    TypeAlias,
+    TypeVar,
+    cast,
+)
 
 import anyio
 
-from limin.errors import (
-    AuthenticationError,
-    LiminError,
-    NotFoundError,
-    PermissionDeniedError,
-    QuotaError,
-    RequestTimeoutError,
-    StatusError,
-    StreamError,
-)
-from limin.policy.parallelism import AdaptiveParallelism
-from limin.policy.retry import OVERLOADED, server_error_in
-from limin.values.completion import TextCompletion
+from limin.errors import LiminError
+from limin.policy.failures import StopBatch, had_overload, is_fatal
+from limin.policy.parallelism import AdaptiveParallelism, FixedParallelism
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from limin.errors import CheckpointError
-
 Item = TypeVar("Item")
+R = TypeVar("R")  # A result.
+E = TypeVar("E", bound=Exception)  # An exception that stands in a result's place.
 Source: TypeAlias = Iterable[Item] | AsyncIterable[Item]
-Result: TypeAlias = TextCompletion | LiminError
 Parallel: TypeAlias = int | Literal["auto"]
 
-# What strikes one prompt in this way strikes every prompt.
-_FATAL = (AuthenticationError, PermissionDeniedError, NotFoundError, QuotaError)
+_END = object()
+
+
+class Work(NamedTuple):
+    """The work that a server did for one result.
+
+    Attributes:
+        amount: Tokens, or 1 if they are not known; 0 for an error.
+        overloaded: Whether the server had too much to do at any attempt.
+    """
+
+    amount: float
+    overloaded: bool = False
+
+
+def count_one(_result: object) -> Work:
+    """Return one unit of work, whatever the result."""
+    return Work(1.0)
 
 
 def count_items(source: object) -> int | None:
-    """How many items *source* holds; None if only iterating would tell."""
+    """Return how many items *source* holds; None if only iterating would show it."""
     return len(source) if isinstance(source, Sized) else None
 
 
-class StopBatch(Exception):  # noqa: N818 (never leaves the batch)
-    """A completion came, and could not be written down.
+class WorkerPool(Generic[Item, R, E]):
+    """Workers that ask about the items of one source.
 
     Attributes:
-        completion: What came.
-        error: Why it could not be written.
-    """
-
-    def __init__(self, completion: TextCompletion, error: CheckpointError) -> None:
-        """*completion* is lost from the file, for *error*."""
-        super().__init__(completion, error)
-        self.completion, self.error = completion, error
-
-
-class WorkerPool(Generic[Item]):
-    """Workers that ask for the items of one source.
-
-    Attributes:
-        broken: What ended the batch and is none of limin's errors.
-        stopped_by: The error that would strike every item.
+        size: Items that the source holds; None as long as it is not known.
+        taken: Items taken from the source.
+        under_way: Items being asked about.
+        finished: Items that have a result.
+        stopped_by: The error that would fail every item; None if there was none.
+        broken: The exception that ended the batch and is no result; None if there
+            was none.
     """
 
     def __init__(
         self,
         source: Source[Item],
-        ask: Callable[[Item], Awaitable[TextCompletion]],
-        deliver: Callable[[int, Result], Awaitable[None]],
+        ask: Callable[[Item], Awaitable[R]],
         n_parallel: Parallel,
+        *,
+        kept: type[E],
+        measure: Callable[[R], Work] = count_one,
     ) -> None:
-        """Workers for *source*.
+        """Prepare workers for *source*; `run` starts them.
 
         Args:
             source: Consumed as workers become free, and no further.
-            ask: Asks one question.
-            deliver: Given the place of each item and its result.
-            n_parallel: Requests under way at most; `auto` finds the number.
+            ask: Asks about one item.
+            n_parallel: Items under way at most; `auto` finds the number.
+            kept: Exceptions of *ask* that are results; any other ends the batch.
+            measure: Measures a result, for `auto`.
         """
-        self.broken: Exception | None = None
+        self.taken = self.under_way = self.finished = 0
         self.stopped_by: LiminError | None = None
-        self._ask = ask
-        self._deliver = deliver
-        self._pull = _puller(source)
-        self._size = count_items(source)
-        self._asked = 0
+        self.broken: BaseException | None = None
+        self.size = count_items(source)
+        self._ask, self._kept, self._measure = ask, kept, measure
+        self._next_item = _item_reader(source)
         self._workers = 0
-        self._parallel = n_parallel
-        self._adaptive = AdaptiveParallelism() if n_parallel == "auto" else None
+        self._parallelism: AdaptiveParallelism | FixedParallelism
+        if n_parallel == "auto":
+            self._parallelism = self._adaptive = AdaptiveParallelism()
+            self._ask_next = self._ask_and_learn
+        else:
+            self._parallelism = FixedParallelism(n_parallel)
+            self._ask_next = self._ask_one
 
-    async def run(self) -> None:
-        """Ask until the source is empty, or the batch stops."""
+    async def run(self, deliver: Callable[[int, R | E], Awaitable[None]]) -> None:
+        """Ask until the source is empty, or the batch stops.
+
+        Args:
+            deliver: Called with the index of each item and its result.
+        """
+        self._deliver = deliver
         try:
             async with anyio.create_task_group() as self._tasks:
                 self._start_workers()
@@ -100,32 +117,33 @@ class WorkerPool(Generic[Item]):
             raise unwrap_single(group) from None
 
     def _start_workers(self) -> None:
-        """Start as many workers as there should be, and as there is work for."""
-        limit = self._limit()
-        if self._size is not None:
-            limit = min(limit, self._size - self._asked + self._workers)
+        """Start as many workers as are allowed, and as there is work for."""
+        limit = self._parallelism.limit
+        if self.size is not None:
+            limit = min(limit, self.size - self.taken + self._workers)
         while self._workers < limit:
             self._workers += 1
             self._tasks.start_soon(self._work)
 
-    def _limit(self) -> int:
-        if self._adaptive is not None:
-            return self._adaptive.limit
-        return self._parallel if isinstance(self._parallel, int) else 1
-
     async def _work(self) -> None:
-        """One worker: ask while there is work for it.
+        """Ask while there is work for this worker.
 
-        An exception that is none of limin's, the user's own iterator's say,
-        ends the batch in good order: what is under way is finished first.
+        An exception that is no result, of the user's own iterator for example,
+        ends the batch in good order: items under way are finished first.
         """
         try:
-            while not self._ended() and self._workers <= self._limit():
-                item = await self._pull()
-                place, self._asked = self._asked, self._asked + 1
-                await self._deliver(place, await self._ask_one(item))
+            while not self._ended() and self._workers <= self._parallelism.limit:
+                item = await self._next_item()
+                index, self.taken = self.taken, self.taken + 1
+                await self._deliver(index, await self._ask_next(item))
         except StopAsyncIteration:
-            self._size = self._asked
+            self.size = self.taken
+        except anyio.get_cancelled_exc_class() as cancelled:
+            if anyio.current_effective_deadline() == -math.inf:
+                raise
+            # Not the batch was cancelled, but a task of the user's that *ask* awaits;
+            # asyncio's task groups would end this worker without a word.
+            self.broken = cancelled
         except Exception as error:  # noqa: BLE001 (raised again when all is finished)
             self.broken = error
         self._workers -= 1
@@ -133,36 +151,45 @@ class WorkerPool(Generic[Item]):
     def _ended(self) -> bool:
         return self.stopped_by is not None or self.broken is not None
 
-    async def _ask_one(self, item: Item) -> Result:
+    async def _ask_and_learn(self, item: Item) -> R | E:
         started = anyio.current_time()
-        result = await self._result(item)
-        if self._adaptive is not None:
-            self._adaptive.finished(
-                anyio.current_time(),
-                started=started,
-                work=_work_of(result),
-                overloaded=_was_overloaded(result),
-            )
-            if not self._ended():
-                self._start_workers()
+        result = await self._ask_one(item)
+        amount, overloaded = self._work_of(result)
+        self._adaptive.finished(
+            anyio.current_time(), started=started, work=amount, overloaded=overloaded
+        )
+        if not self._ended():
+            self._start_workers()
         return result
 
-    async def _result(self, item: Item) -> Result:
+    async def _ask_one(self, item: Item) -> R | E:
+        self.under_way += 1
         try:
-            return await self._ask(item)
-        except StopBatch as unwritten:
-            self.stopped_by = self.stopped_by or unwritten.error
-            return unwritten.completion
-        except LiminError as error:
-            if isinstance(server_error_in(error), _FATAL):
-                self.stopped_by = self.stopped_by or error
-            return error
+            result: R | E = await self._ask(item)
+        except StopBatch as stop:
+            self.stopped_by = self.stopped_by or stop.error
+            result = cast("R", stop.result)
+        except self._kept as error:
+            result = error
+        finally:
+            self.under_way -= 1
+        self.finished += 1
+        if isinstance(result, LiminError) and is_fatal(result):
+            self.stopped_by = self.stopped_by or result
+        return result
+
+    def _work_of(self, result: R | E) -> Work:
+        if isinstance(result, LiminError):
+            return Work(0.0, had_overload(result))
+        if isinstance(result, Exception):
+            return count_one(result)
+        return self._measure(result)
 
 
 def unwrap_single(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one exception in *group*, Ctrl-C's say; *group* itself if there are more.
+    """Return the one exception in *group*, or *group* itself if there are more.
 
-    Which tasks there are inside is nothing that a caller should see.
+    Callers should not see which tasks there are inside.
     """
     inner, *others = group.exceptions
     if others:
@@ -172,46 +199,22 @@ def unwrap_single(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return unwrap_single(cast("BaseExceptionGroup[BaseException]", inner))
 
 
-def _work_of(result: Result) -> float:
-    """How much a request brought: tokens, or one answer if they are not told."""
-    if not isinstance(result, TextCompletion):
-        return 0.0
-    counted = None if result.usage is None else result.usage.completion_tokens
-    return 1.0 if counted is None else float(counted)
-
-
-def _was_overloaded(result: Result) -> bool:
-    """Whether the server said at any attempt that it has too much to do."""
-    if isinstance(result, TextCompletion):
-        return any(_is_overload(attempt.error) for attempt in result.timing.attempts)
-    return _is_overload(result) or any(
-        _is_overload(attempt.error) for attempt in result.attempts
-    )
-
-
-def _is_overload(error: LiminError | None) -> bool:
-    if isinstance(error, StreamError):
-        return _is_overload(error.cause)
-    if isinstance(error, StatusError):
-        return error.effective_status in OVERLOADED
-    return isinstance(error, RequestTimeoutError)
-
-
-def _puller(source: Source[Item]) -> Callable[[], Awaitable[Item]]:
-    """What brings the next item of *source*, to one worker at a time."""
+def _item_reader(source: Source[Item]) -> Callable[[], Awaitable[Item]]:
+    """Return a function that reads the next item of *source*, for one worker at a time."""
     if isinstance(source, AsyncIterable):
-        iterator, turn = aiter(source), anyio.Lock()
+        async_items, turn = aiter(source), anyio.Lock()
 
-        async def pull() -> Item:
+        async def read_when_it_comes() -> Item:
             async with turn:
-                return await anext(iterator)
+                return await anext(async_items)
 
-        return pull
+        return read_when_it_comes
     items = iter(source)
 
-    async def pull_at_once() -> Item:
-        for item in items:
-            return item
-        raise StopAsyncIteration
+    async def read() -> Item:
+        item = next(items, _END)
+        if item is _END:
+            raise StopAsyncIteration
+        return cast("Item", item)
 
-    return pull_at_once
+    return read

@@ -1,4 +1,4 @@
-"""The requests of one completion, and their clocks."""
+"""The attempts of one call, their clocks, and the error when their time is over."""
 
 from __future__ import annotations
 
@@ -7,64 +7,69 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from limin.errors import RequestTimeoutError
 from limin.values.timing import Attempt, Timing
 
 if TYPE_CHECKING:
     from limin.errors import LiminError
 
 
+def timeout_error(timeout: float | None) -> RequestTimeoutError:
+    """Return the error of a deadline of *timeout* seconds that passed."""
+    reason = f"no complete answer within {timeout:g} seconds"
+    return RequestTimeoutError(reason, timeout)
+
+
 class Attempts:
-    """The requests of one completion so far.
+    """The requests of one call so far.
 
     Attributes:
-        failed: Those that failed.
-        tokens: How many tokens the one under way may take, as was estimated.
+        failed: The attempts that failed.
     """
 
     def __init__(self) -> None:
-        """None was sent."""
+        """Start before the first attempt."""
         self.failed: list[Attempt] = []
-        self.tokens = 0.0
         self._first: tuple[float, float] | None = None
 
     @property
     def last_error(self) -> LiminError | None:
-        """Why the last request failed; None if none did."""
+        """Why the last attempt failed; None if none did."""
         return self.failed[-1].error if self.failed else None
 
     def begin(self) -> None:
-        """A request leaves."""
+        """Start the clock of the next attempt."""
         self._start = time.time(), time.perf_counter()
         self._first = self._first or self._start
 
     def fail(self, error: LiminError, wait: float) -> None:
-        """It failed, and the next one leaves after *wait* seconds."""
-        self.failed.append(self._ended(time.perf_counter(), error, wait))
+        """Record that the attempt failed; the next one follows in *wait* seconds."""
+        self.failed.append(self._end(time.perf_counter(), error, wait))
 
     def ended_by(self, error: LiminError) -> tuple[Attempt, ...]:
-        """All of them, of which *error* has just ended the last."""
-        return *self.failed, self._ended(time.perf_counter(), error)
+        """Return all attempts; *error* has just ended the last one."""
+        return *self.failed, self._end(time.perf_counter(), error)
 
-    def waited(self, seconds: float) -> None:
-        """So long it was in truth until the next one left."""
+    def record_wait(self, seconds: float) -> None:
+        """Record how long the wait before the next attempt really was."""
         self.failed[-1] = attrs.evolve(self.failed[-1], waited=seconds)
 
     def seconds(self) -> float:
-        """How long the request is under way."""
+        """Return how long the attempt under way has taken so far."""
         return time.perf_counter() - self._start[1]
 
     def timing(self) -> Timing:
-        """That of all of them, of which the last has just succeeded."""
+        """Return the timing of all attempts; the last one has just succeeded."""
         start_time, start = self._first or self._start
         now = time.perf_counter()
         return Timing(
             start_time=start_time,
             end_time=time.time(),
             duration=now - start,
-            attempts=(*self.failed, self._ended(now)),
+            attempts=(*self.failed, self._end(now)),
         )
 
-    def _ended(
+    def _end(
         self, now: float, error: LiminError | None = None, waited: float = 0.0
     ) -> Attempt:
         start_time, start = self._start

@@ -1,50 +1,53 @@
-"""One question, one answer: the deadline, and the attempts under it."""
+"""One conversation, one completion: the deadline, and the attempts under it."""
 
 from __future__ import annotations
 
 import math
 import random
 import warnings
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import msgspec
 
-from limin.calls.attempts import Attempts
-from limin.calls.stream import Deadlines, StreamedAnswer, timeout_error
-from limin.errors import (
-    AnswerWarningError,
-    LiminError,
-)
+from limin.calls.attempts import Attempts, timeout_error
+from limin.calls.stream import StreamedAnswer
+from limin.errors import AnswerWarningError, LiminError
 from limin.values.warnings import LiminWarning
 from limin.wire.response import ReadingContext, read_completion
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from limin.calls.observer import Observer
     from limin.calls.rate_limiter import RateLimiter
     from limin.policy.retry import RetryPolicy
     from limin.transport.http import HttpTransport
     from limin.values.completion import Delta, TextCompletion
-    from limin.values.configuration import OnWarning
     from limin.values.conversation import Conversation
     from limin.values.endpoint import Endpoint
+    from limin.values.options import OnWarning
     from limin.wire.http import OpenResponse
     from limin.wire.request import RequestEncoder
 
-
-_Got = TypeVar("_Got")
-
-
-class InFlight(msgspec.Struct):
-    """How many requests were sent and are not answered."""
-
-    now: int = 0
+_Result = TypeVar("_Result")
 
 
-class Call(msgspec.Struct, frozen=True):
-    """Asks with one configuration: what a batch makes once, and uses for each."""
+class Caller(msgspec.Struct, frozen=True):
+    """Makes calls with one configuration: a batch has one, and uses it for each item.
+
+    Attributes:
+        endpoint: The server.
+        transport: The way to it.
+        encoder: Encodes the requests.
+        model: Name of the model.
+        timeout: Seconds for a whole call; None for no limit.
+        idle_timeout: Seconds that a stream may bring no event; None for no limit.
+        retry: When to send a failed request again.
+        on_warning: What to do about warnings.
+        rate_limiter: Says when a request may be sent.
+        observers: The listeners to the calls.
+    """
 
     endpoint: Endpoint
     transport: HttpTransport
@@ -55,122 +58,41 @@ class Call(msgspec.Struct, frozen=True):
     retry: RetryPolicy
     on_warning: OnWarning
     rate_limiter: RateLimiter
-    flights: InFlight = msgspec.field(default_factory=InFlight)
+    observers: tuple[Observer, ...] = ()
+
+    def observed_by(self, *observers: Observer) -> Caller:
+        """Return a caller that *observers* listen to, beside those that do already."""
+        return msgspec.structs.replace(self, observers=(*self.observers, *observers))
 
     def ask(self, conversation: Conversation) -> Awaitable[TextCompletion]:
-        """The completion of *conversation*, after as many attempts as it takes.
+        """Return the completion of *conversation*, after as many attempts as needed.
 
         Raises:
-            LiminError: If there is none; its `attempts` tell of each request.
+            LiminError: If there is none; its `attempts` hold each request.
         """
-        return self.send(self.encoder.encode(conversation), self.question(conversation))
+        return self.send(self.encoder.encode(conversation), self.context(conversation))
 
-    def send(self, body: bytes, question: ReadingContext) -> Awaitable[TextCompletion]:
-        """The completion that *question* gets by sending *body*; see `ask`.
+    def send(self, body: bytes, context: ReadingContext) -> Awaitable[TextCompletion]:
+        """Send *body*, and return the completion read in *context*; see `ask`.
 
         Raises:
-            LiminError: If there is none; its `attempts` tell of each request.
+            LiminError: If there is none; its `attempts` hold each request.
         """
-        fetch = self._fetch_by_stream if self.encoder.streams else self._fetch
-        return self._with_retries(body, question, fetch)
+        return Call(self, body, context).ask()
 
-    def begin(
+    def stream(
         self, conversation: Conversation
     ) -> Awaitable[tuple[StreamedAnswer, list[Delta]]]:
-        """The answer to *conversation* as it comes, and its first deltas.
+        """Return the answer to *conversation* while it comes, and its first deltas.
 
         Raises:
-            LiminError: If none came; its `attempts` tell of each request.
+            LiminError: If none came; its `attempts` hold each request.
         """
-        body, question = self.encoder.encode(conversation), self.question(conversation)
-        return self._with_retries(body, question, self._open)
+        body, context = self.encoder.encode(conversation), self.context(conversation)
+        return Call(self, body, context).stream()
 
-    async def _with_retries(
-        self,
-        body: bytes,
-        question: ReadingContext,
-        fetch: Callable[[bytes, ReadingContext, Attempts, float], Awaitable[_Got]],
-    ) -> _Got:
-        """What *fetch* gets, after as many attempts as it takes."""
-        tried = Attempts()
-        tried.tokens = await self._wait_turn(body)
-        deadline = math.inf
-        if self.timeout is not None:
-            deadline = anyio.current_time() + self.timeout
-        while True:
-            tried.begin()
-            self.flights.now += 1
-            try:
-                return await fetch(body, question, tried, deadline)
-            except LiminError as error:
-                wait = self._wait(error, len(tried.failed) + 1, deadline)
-                tried.fail(error, wait or 0.0)
-                if wait is None:
-                    error.attempts = tuple(tried.failed)
-                    raise
-            finally:
-                self.flights.now -= 1
-            await self._wait_for_retry(wait, body, tried, deadline)
-
-    async def _wait_for_retry(
-        self, wait: float, body: bytes, tried: Attempts, deadline: float
-    ) -> None:
-        """Wait until the next attempt may leave."""
-        before = anyio.current_time()
-        with anyio.CancelScope(deadline=deadline):
-            await anyio.sleep(wait)
-            tried.tokens = await self._wait_turn(body)
-            tried.waited(anyio.current_time() - before)
-            return
-        late = timeout_error(self.timeout)
-        late.attempts = tuple(tried.failed)
-        raise late from tried.last_error
-
-    async def _fetch(
-        self, body: bytes, question: ReadingContext, tried: Attempts, deadline: float
-    ) -> TextCompletion:
-        with anyio.CancelScope(deadline=deadline):
-            answer = await self.transport.post(body)
-            completion = read_completion(question, tried.timing(), answer)
-            self._finish(tried, completion)
-            return completion
-        raise timeout_error(self.timeout) from tried.last_error
-
-    async def _fetch_by_stream(
-        self, body: bytes, question: ReadingContext, tried: Attempts, deadline: float
-    ) -> TextCompletion:
-        answer, _ = await self._open(body, question, tried, deadline)
-        try:
-            while await answer.more():
-                pass
-        finally:
-            await answer.aclose()
-        return answer.completion
-
-    async def _open(
-        self, body: bytes, question: ReadingContext, tried: Attempts, deadline: float
-    ) -> tuple[StreamedAnswer, list[Delta]]:
-        incoming: OpenResponse | None = None
-        with anyio.CancelScope(deadline=deadline):
-            incoming = await self.transport.open(body)
-        if incoming is None:
-            raise timeout_error(self.timeout) from tried.last_error
-        answer = StreamedAnswer(
-            incoming,
-            question,
-            tried,
-            Deadlines(self.timeout, deadline, self.idle_timeout),
-            on_finish=partial(self._finish, tried),
-            on_failure=partial(self.rate_limiter.note_failure, wait=None),
-        )
-        try:
-            return answer, await answer.more()
-        except BaseException:
-            await answer.aclose()
-            raise
-
-    def question(self, conversation: Conversation) -> ReadingContext:
-        """What the answer to *conversation* is read against."""
+    def context(self, conversation: Conversation) -> ReadingContext:
+        """Return what is needed beside a response to *conversation* to read it."""
         prompts = [message.content for message in conversation.messages]
         return ReadingContext(
             conversation=conversation,
@@ -181,32 +103,201 @@ class Call(msgspec.Struct, frozen=True):
             secrets=(*self.endpoint.secrets(), *prompts),
         )
 
-    async def _wait_turn(self, body: bytes) -> float:
-        """Wait until *body* may leave; the tokens that it may take."""
-        return await self.rate_limiter.wait_turn(len(body), self.encoder.max_tokens)
 
-    def _wait(self, error: LiminError, attempt: int, deadline: float) -> float | None:
-        """Seconds to wait before the next attempt; None if there is none.
+class Call:
+    """One conversation on its way to a completion.
 
-        A wait that outlasts the deadline is not begun, be it this request's own
-        or the rest that the server wants from all.
+    Attributes:
+        context: The conversation, and what else its response is read in.
+        attempts: The requests that were sent.
+        timeout: Seconds for the whole call; None for no limit.
+        deadline: When they are over, by the clock of the event loop.
+        idle_timeout: Seconds that a stream may bring no event; None for no limit.
+    """
+
+    __slots__ = (
+        "_body",
+        "_caller",
+        "_is_finished",
+        "_is_handed_over",
+        "_tokens",
+        "attempts",
+        "context",
+        "deadline",
+    )
+
+    def __init__(self, caller: Caller, body: bytes, context: ReadingContext) -> None:
+        """Send *body* as *caller* does, and read the response in *context*."""
+        self._caller, self._body, self.context = caller, body, context
+        self.attempts = Attempts()
+        self.deadline = math.inf
+        self._tokens = 0.0  # Of the attempt under way, as estimated.
+        self._is_handed_over = self._is_finished = False
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds for the whole call; None for no limit."""
+        return self._caller.timeout
+
+    @property
+    def idle_timeout(self) -> float | None:
+        """Seconds that a stream may bring no event; None for no limit."""
+        return self._caller.idle_timeout
+
+    def ask(self) -> Awaitable[TextCompletion]:
+        """Return the completion."""
+        streams = self._caller.encoder.streams
+        return self._with_retries(self._fetch_by_stream if streams else self._fetch)
+
+    async def stream(self) -> tuple[StreamedAnswer, list[Delta]]:
+        """Return the answer while it comes, and its first deltas."""
+        answer = await self._with_retries(self._begin_stream)
+        self._is_handed_over = True
+        return answer
+
+    def finish(self, completion: TextCompletion) -> None:
+        """Update the rate limiter, and report warnings as `on_warning` says.
+
+        Raises:
+            AnswerWarningError: If there are warnings, and these are to be raised.
         """
-        chance = random.random()  # noqa: S311 (no secret)
-        wait = self.retry.delay(error, attempt=attempt, chance=chance)
-        self.rate_limiter.note_failure(error, wait)
+        self._caller.rate_limiter.note_usage(self._tokens, completion.usage)
+        try:
+            self._report_warnings(completion)
+        except AnswerWarningError as error:
+            if self._is_handed_over:
+                self._notify_finished(error)
+            raise
+        self._notify_finished(completion)
+
+    def note_failure(self, error: LiminError) -> None:
+        """Tell the rate limiter, and the observers if nothing more follows, of *error*."""
+        self._caller.rate_limiter.note_failure(error, None)
+        if self._is_handed_over:
+            self._notify_finished(error)
+
+    def note_first_token(self) -> None:
+        """Tell the observers that the first token came."""
+        for observer in self._caller.observers:
+            observer.first_token(self)
+
+    def leave(self) -> None:
+        """Tell the observers that nobody reads the stream any more."""
+        if self._is_handed_over:
+            self._notify_finished(None)
+
+    async def _with_retries(self, fetch: Callable[[], Awaitable[_Result]]) -> _Result:
+        """Return the result of *fetch*, after as many attempts as needed."""
+        caller, attempts = self._caller, self.attempts
+        for observer in caller.observers:
+            observer.begun(self)
+        try:
+            await self._wait_turn()
+            if caller.timeout is not None:
+                self.deadline = anyio.current_time() + caller.timeout
+            while True:
+                attempts.begin()
+                try:
+                    return await fetch()
+                except LiminError as error:
+                    wait = self._seconds_before_retry(error)
+                    attempts.fail(error, wait or 0.0)
+                    if wait is None:
+                        error.attempts = tuple(attempts.failed)
+                        raise
+                    for observer in caller.observers:
+                        observer.waiting(self, wait, error)
+                await self._wait_for_retry(wait)
+        except BaseException as error:
+            self._notify_finished(error)
+            raise
+
+    async def _wait_turn(self) -> None:
+        """Wait until the rate limiter lets the request go."""
+        self._tokens = await self._caller.rate_limiter.wait_turn(
+            len(self._body), self._caller.encoder.max_tokens
+        )
+
+    async def _wait_for_retry(self, seconds: float) -> None:
+        """Wait until the next attempt may be made, *seconds* at least."""
+        before = anyio.current_time()
+        with anyio.CancelScope(deadline=self.deadline):
+            await anyio.sleep(seconds)
+            await self._wait_turn()
+            self.attempts.record_wait(anyio.current_time() - before)
+            return
+        error = timeout_error(self.timeout)
+        error.attempts = tuple(self.attempts.failed)
+        raise error from self.attempts.last_error
+
+    def _seconds_before_retry(self, error: LiminError) -> float | None:
+        """Return the wait before the next attempt, in seconds; None if there is none.
+
+        A wait that outlasts the deadline is not begun, whether it is this call's own
+        backoff or the pause that the server wants of all calls.
+        """
+        caller, chance = self._caller, random.random()  # noqa: S311 (no secret)
+        attempt = len(self.attempts.failed) + 1
+        wait = caller.retry.delay(error, attempt=attempt, chance=chance)
+        caller.rate_limiter.note_failure(error, wait)
         if wait is None:
             return None
-        moment = max(anyio.current_time() + wait, self.rate_limiter.resting_until)
-        return wait if moment < deadline else None
+        moment = max(anyio.current_time() + wait, caller.rate_limiter.resting_until)
+        return wait if moment < self.deadline else None
 
-    def _finish(self, tried: Attempts, completion: TextCompletion) -> None:
-        """Note what *completion* took, and tell what is odd about it as one should."""
-        self.rate_limiter.used(tried.tokens, completion.usage)
-        found = () if self.on_warning == "ignore" else completion.warnings
-        if found and self.on_warning == "raise":
-            raise AnswerWarningError(found, completion)
+    async def _open(self) -> OpenResponse:
+        """Send the request, and return the response, whose body still comes."""
+        observers = self._caller.observers
+        if not observers:
+            return await self._caller.transport.open(self._body)
+        headers: dict[str, str] = {}
+        for observer in observers:
+            observer.attempt(self, headers)
+        return await self._caller.transport.open(self._body, headers)
+
+    async def _fetch(self) -> TextCompletion:
+        with anyio.CancelScope(deadline=self.deadline):
+            response = await (await self._open()).read()
+            completion = read_completion(self.context, self.attempts.timing(), response)
+            self.finish(completion)
+            return completion
+        raise timeout_error(self.timeout) from self.attempts.last_error
+
+    async def _fetch_by_stream(self) -> TextCompletion:
+        answer, _ = await self._begin_stream()
         try:
-            for one in found:
-                warnings.warn(str(one), LiminWarning, stacklevel=2)
+            while await answer.more():
+                pass
+        finally:
+            await answer.aclose()
+        return answer.completion
+
+    async def _begin_stream(self) -> tuple[StreamedAnswer, list[Delta]]:
+        response: OpenResponse | None = None
+        with anyio.CancelScope(deadline=self.deadline):
+            response = await self._open()
+        if response is None:
+            raise timeout_error(self.timeout) from self.attempts.last_error
+        answer = StreamedAnswer(self, response)
+        try:
+            return answer, await answer.more()
+        except BaseException:
+            await answer.aclose()
+            raise
+
+    def _report_warnings(self, completion: TextCompletion) -> None:
+        on_warning = self._caller.on_warning
+        problems = () if on_warning == "ignore" else completion.warnings
+        if problems and on_warning == "raise":
+            raise AnswerWarningError(problems, completion)
+        try:
+            for problem in problems:
+                warnings.warn(str(problem), LiminWarning, stacklevel=2)
         except LiminWarning as error:  # Warnings are errors here: no answer is lost.
-            raise AnswerWarningError(found, completion) from error
+            raise AnswerWarningError(problems, completion) from error
+
+    def _notify_finished(self, result: TextCompletion | BaseException | None) -> None:
+        if not self._is_finished:
+            self._is_finished = True
+            for observer in self._caller.observers:
+                observer.finished(self, result)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from limin.errors import ConfigurationError, QuotaError
+from limin.errors import QuotaError
+from limin.policy.failures import OVERLOADED, server_error_in
 from limin.policy.rate_limits import CoolDown, Pacer
-from limin.policy.retry import OVERLOADED, server_error_in
-from limin.values.checks import is_above_zero
+from limin.values.checks import check_rate
 
 if TYPE_CHECKING:
     from limin.errors import LiminError
@@ -37,8 +37,8 @@ class RateLimiter:
         Raises:
             ConfigurationError: If a number is not above 0; None is no limit.
         """
-        _check_pace("requests_per_minute", requests_per_minute)
-        _check_pace("tokens_per_minute", tokens_per_minute)
+        check_rate("requests_per_minute", requests_per_minute)
+        check_rate("tokens_per_minute", tokens_per_minute)
         self._pace = requests_per_minute, tokens_per_minute
         self._counts_tokens = tokens_per_minute is not None
         self._always = self._pace == (None, None)
@@ -75,7 +75,7 @@ class RateLimiter:
             self._here().cool_down.rest(anyio.current_time(), asked)
             self._rest_ends = max(self._rest_ends, time.monotonic() + asked)
 
-    def used(self, estimated: float, usage: Usage | None) -> None:
+    def note_usage(self, estimated: float, usage: Usage | None) -> None:
         """A request of *estimated* tokens took what *usage* tells."""
         if self._counts_tokens and usage is not None:
             total = usage.total_tokens
@@ -110,9 +110,3 @@ class _Turns:
             # The server may have asked for more rest meanwhile.
             if self.cool_down.until <= max(until, moment):
                 return tokens
-
-
-def _check_pace(name: str, found: object) -> None:
-    if found is not None and not is_above_zero(found):
-        problem = f"{name}: expected a number above 0 or None, found {found!r}"
-        raise ConfigurationError(problem)

@@ -1,7 +1,7 @@
-"""Finished completions on disk, one JSON line each: what a broken-off run goes on from.
+"""Finished completions on disk, one JSON line each, so that a run can be resumed.
 
-Who asks decides what is asked again; here it is only remembered. What a line holds
-is told by `record`.
+This module only remembers them; the caller decides what is asked again. The fields of
+a line stand in `checkpoint.line`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from limin.checkpoint.line import (
     decode_line,
     digest,
     encode_line,
-    read_completion_in,
-    recorded,
+    read_line,
+    restore_completion,
 )
 from limin.errors import CheckpointError, LiminError
 
@@ -27,7 +27,7 @@ if sys.platform == "win32":  # pragma: no cover (Windows)
     _BINARY = os.O_BINARY
 
     def _lock(file: BinaryIO) -> None:
-        file.seek(1 << 40)  # The lock bars readers too: a byte beyond every line.
+        file.seek(1 << 40)  # The lock keeps readers out too: a byte beyond every line.
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except PermissionError as error:
@@ -39,7 +39,7 @@ else:
     _BINARY = 0
 
     def _lock(file: BinaryIO) -> None:
-        file.seek(0)  # A pipe, which would be read for ever, cannot.
+        file.seek(0)  # A pipe cannot, and would be read without end.
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from limin.values.completion import TextCompletion
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | _BINARY
-_OWNER_ALONE = 0o600  # Prompts are in the file.
+_OWNER_ONLY = 0o600  # Prompts are in the file.
 
 
 class Checkpoint:
@@ -61,31 +61,31 @@ class Checkpoint:
         self._path, self._file, self._fsync = path, file, fsync
         self._untaken: dict[bytes, list[int]] = {}
         end = 0
-        for start, end, line in _read(file, path):  # noqa: B007 (the last end is used)
+        for start, end, line in _read_lines(file, path):  # noqa: B007 (the last end is used)
             self._untaken.setdefault(bytes.fromhex(line.request), []).append(start)
-        for places in self._untaken.values():
-            places.reverse()  # The first is taken from the end.
+        for offsets in self._untaken.values():
+            offsets.reverse()  # The first is taken from the end.
         if os.fstat(file.fileno()).st_size > end:
             os.ftruncate(file.fileno(), end)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, fsync: bool = False) -> Checkpoint:
-        """The checkpoint at *path*, made if there is none, locked until it is closed.
+        """Open the checkpoint at *path*, made if there is none, and lock it.
 
-        A last line that was torn is cut off. Of the others only the places are
+        A last line that was torn is cut off. Only the offsets of the others are
         kept in memory.
 
         Args:
-            path: The file, readable by its owner alone if it is made.
-            fsync: Wait after each line until the disk has it.
+            path: The file; if it is made, only its owner can read it.
+            fsync: Whether to wait after each line until the disk has it.
 
         Raises:
             CheckpointError: If the file cannot be opened, is in use by another
                 run, or is no checkpoint; then it is left as it was.
         """
         name = os.fspath(path)
-        with _explained(name):
-            file = os.fdopen(os.open(name, _FLAGS, _OWNER_ALONE), "rb")
+        with _explain_os_errors(name):
+            file = os.fdopen(os.open(name, _FLAGS, _OWNER_ONLY), "rb")
             try:
                 _lock(file)
                 return cls(name, file, fsync=fsync)
@@ -94,39 +94,38 @@ class Checkpoint:
                 raise
 
     def take(self, request: bytes) -> RecordedAnswer | None:
-        """The next line recorded for *request*, and not taken yet; None if there is none.
+        """Take the next line recorded for *request*; None if there is none left.
 
-        Equal requests are told apart by their count alone. Lines that this very
-        object added are not among them.
+        Equal requests take different lines, in the order of the file. Lines that
+        this object added are not taken.
 
         Args:
             request: The body that would be sent.
 
         Raises:
-            CheckpointError: If the line can be read no more.
+            CheckpointError: If the line cannot be read any more.
         """
-        places = self._untaken.get(digest(request))
-        if not places:
+        offsets = self._untaken.get(digest(request))
+        if not offsets:
             return None
-        place = places.pop()
-        with _explained(self._path):
-            self._file.seek(place)
-            written = self._file.readline()
-        line = _decoded(written, self._path, f"at byte {place}")
-        return recorded(line)
+        offset = offsets.pop()
+        with _explain_os_errors(self._path):
+            self._file.seek(offset)
+            data = self._file.readline()
+        return read_line(_decode(data, self._path, f"at byte {offset}"))
 
     def add(self, request: bytes, completion: TextCompletion) -> None:
-        """Write down that *completion* is the answer to *request*.
+        """Write *completion*, the answer to *request*, as a line.
 
         Args:
             request: The body that was sent, as `RequestEncoder` made it.
-            completion: What came.
+            completion: The answer to it.
 
         Raises:
             CheckpointError: If it cannot be written; no part of the line stays.
         """
         line = encode_line(request, completion) + b"\n"
-        with _explained(self._path):
+        with _explain_os_errors(self._path):
             self._append(line)
 
     def _append(self, line: bytes) -> None:
@@ -143,7 +142,7 @@ class Checkpoint:
             raise
 
     def close(self) -> None:
-        """Close the file, and let others open it."""
+        """Close and unlock the file."""
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -154,7 +153,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Iterator[TextCompletion]:
-    """The completions in the checkpoint at *path*, read from it one by one.
+    """Read the completions in the checkpoint at *path* one by one.
 
     A run may be writing to it meanwhile. A last line that was torn is left out.
 
@@ -163,17 +162,17 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Iterator[TextCompletion]:
 
     Yields:
         The completions in the order in which they came. Their attempts' errors
-        are plain ones of `LiminError` that say which class they were of.
+        are plain `LiminError`s that name their classes.
 
     Raises:
         CheckpointError: If the file cannot be read, or a line is no line of a
             checkpoint; while iterating, not when called.
     """
     name = os.fspath(path)
-    with _explained(name), open(name, "rb") as file:  # noqa: PTH123 (a path may be text)
-        for number, (_, _, line) in enumerate(_read(file, name), 1):
+    with _explain_os_errors(name), open(name, "rb") as file:  # noqa: PTH123 (a path may be text)
+        for number, (_, _, line) in enumerate(_read_lines(file, name), 1):
             try:
-                completion = read_completion_in(line)
+                completion = restore_completion(line)
             except LiminError as error:
                 problem = f"line {number}: expected a completion, found none"
                 raise CheckpointError(problem, name) from error
@@ -181,7 +180,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Iterator[TextCompletion]:
 
 
 @contextmanager
-def _explained(path: str) -> Generator[None]:
+def _explain_os_errors(path: str) -> Generator[None]:
     try:
         yield
     except OSError as error:
@@ -190,27 +189,27 @@ def _explained(path: str) -> Generator[None]:
         raise CheckpointError(problem, path) from error
 
 
-def _read(file: BinaryIO, path: str) -> Iterator[tuple[int, int, Line]]:
-    """Where each whole line starts, where it ends, and what it holds."""
+def _read_lines(file: BinaryIO, path: str) -> Iterator[tuple[int, int, Line]]:
+    """Yield the start, the end and the content of each whole line."""
     start = 0
-    for number, written in enumerate(file, 1):
+    for number, data in enumerate(file, 1):
         where = f"line {number}"
-        if not written.endswith(b"\n"):
-            if not (written.startswith(MARK) or MARK.startswith(written)):
-                raise _foreign(path, where)
+        if not data.endswith(b"\n"):
+            if not (data.startswith(MARK) or MARK.startswith(data)):
+                raise _foreign_line(path, where)
             return
-        line = _decoded(written, path, where)
-        yield start, start + len(written), line
-        start += len(written)
+        line = _decode(data, path, where)
+        yield start, start + len(data), line
+        start += len(data)
 
 
-def _decoded(written: bytes, path: str, where: str) -> Line:
-    line = decode_line(written)
+def _decode(data: bytes, path: str, where: str) -> Line:
+    line = decode_line(data)
     if line is None:
-        raise _foreign(path, where)
+        raise _foreign_line(path, where)
     return line
 
 
-def _foreign(path: str, where: str) -> CheckpointError:
+def _foreign_line(path: str, where: str) -> CheckpointError:
     problem = f"{where}: expected a line of a checkpoint of version 1, found another"
     return CheckpointError(problem, path)

@@ -1,7 +1,7 @@
 """One finished completion as a line of JSON, and back: the format of checkpoints.
 
-The fields of a line, version 1 of the format, are those of `Line`. No key ever comes
-here.
+The fields of a line, version 1 of the format, are those of `Line`. None of them
+holds a key.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from limin.wire.response import ReadingContext, read_completion
 if TYPE_CHECKING:
     from limin.values.completion import TextCompletion
 
-# msgspec's own error is a ValueError in its later versions alone.
+# msgspec's own error is a ValueError only in its later versions.
 _UNREADABLE = (ValueError, msgspec.DecodeError)
 
-# How every line begins.
+# The first bytes of every line.
 MARK = b'{"limin_checkpoint":1,'
 
-# How an answer is fetched does not make it the answer to another question.
+# The way of fetching an answer does not make it the answer to another question.
 _FETCHING = ("stream", "stream_options")
 
 
 class _Attempt(msgspec.Struct, gc=False):
-    """One of `attempts`; the error is its class, a colon, and its words."""
+    """One of `attempts`; the error is its class, a colon, and its sentence."""
 
     start_time: float
     duration: float
@@ -44,7 +44,7 @@ class _Attempt(msgspec.Struct, gc=False):
 
 
 class _Streamed(msgspec.Struct, gc=False, omit_defaults=True):
-    """What a stream has shown; see `Timing`.
+    """The times that only a stream has; see `Timing`.
 
     The warnings are those of its chunks, which its body does not show any more.
     """
@@ -63,20 +63,20 @@ _TIMES = frozenset(_Streamed.__struct_fields__) - {"warnings"}
 
 
 class Line(msgspec.Struct, gc=False, omit_defaults=True):
-    """A line of the file, its newline apart; fields not named here are ignored.
+    """A line of the file without its newline; fields not named here are ignored.
 
     Attributes:
         limin_checkpoint: Version of the format.
         request: SHA-256 of the request's JSON with sorted keys, in hex digits,
             without how the answer was fetched. The endpoint's URL is no part of
             it, since local servers change their ports.
-        messages: What was asked.
+        messages: The messages of the request.
         parameters: The other fields of the request, as they were sent.
-        start_time, end_time, duration, attempts: Those of `Timing`.
-        request_id: The server's name for the exchange; null if it gave none.
+        start_time, end_time, duration, attempts: Fields of `Timing`.
+        request_id: Id of the exchange, as the server assigned it; null without one.
         body: The answer's body as it came; null if it is no UTF-8.
-        body_base64: The body then.
-        streamed: What else its `Timing` tells; null for an answer that came whole.
+        body_base64: The body if it is no UTF-8.
+        streamed: The other fields of `Timing`; null for an answer that came whole.
     """
 
     limin_checkpoint: Literal[1]
@@ -98,72 +98,73 @@ _line_decoder = msgspec.json.Decoder(Line)
 
 
 class RecordedAnswer(msgspec.Struct, frozen=True):
-    """What a line tells of a request: its answer, and the time that it took.
+    """The answer to a request as a line holds it, and the time that it took.
 
     Attributes:
-        answer: The body as it came, with the request's name for its headers.
-        timing: When, and how long. The attempts' errors are plain `LiminError`s
-            that say which class they were of.
-        warnings: What was odd about the body, if it does not show it any more.
+        answer: The body as it came, with the request's id as its only header.
+        timing: When it was asked for, and how long it took. The attempts' errors are
+            plain `LiminError`s that name their classes.
+        warnings: The warnings that the body does not show any more; None if it
+            shows all of them.
     """
 
     answer: HttpResponse
     timing: Timing
     warnings: tuple[ResponseWarning, ...] | None = None
 
-    def completion(self, question: ReadingContext) -> TextCompletion:
-        """The completion that the line holds.
+    def completion(self, context: ReadingContext) -> TextCompletion:
+        """Read the completion that the line holds.
 
         Raises:
             LiminError: If it holds none.
         """
-        found = read_completion(question, self.timing, self.answer)
+        completion = read_completion(context, self.timing, self.answer)
         if self.warnings is None:
-            return found
-        return attrs.evolve(found, body_warnings=self.warnings)
+            return completion
+        return attrs.evolve(completion, body_warnings=self.warnings)
 
 
 def encode_line(request: bytes, completion: TextCompletion) -> bytes:
-    """The line, without its newline, that *completion* is the answer to *request*."""
-    return _encoder.encode(_line(request, completion))
+    """Write *completion*, the answer to *request*, as a line without its newline."""
+    return _encoder.encode(_make_line(request, completion))
 
 
-def decode_line(written: bytes) -> Line | None:
-    """The line that was *written*; None if it is none of this version."""
+def decode_line(data: bytes) -> Line | None:
+    """Read *data* as a line; None if it is no line of this version."""
     try:
-        return _line_decoder.decode(written)
+        return _line_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
 def digest(request: bytes) -> bytes:
-    """SHA-256 of the canonical JSON of *request*."""
-    from hashlib import sha256  # noqa: PLC0415 (loads OpenSSL, which checkpoints alone need)
+    """Return the SHA-256 of the canonical JSON of *request*."""
+    from hashlib import sha256  # noqa: PLC0415 (loads OpenSSL, which only checkpoints need)
 
     try:
-        asked = _asked(msgspec.json.decode(request, type=dict[str, object]))
-        canonical = msgspec.json.encode(asked, order="sorted")
-    except _UNREADABLE:  # Half a surrogate pair in `extra_body`, say.
-        asked = _asked(json.loads(request))
-        canonical = json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()
+        fields = _without_fetching(msgspec.json.decode(request, type=dict[str, object]))
+        canonical = msgspec.json.encode(fields, order="sorted")
+    except _UNREADABLE:  # Half a surrogate pair in `extra_body`, for example.
+        fields = _without_fetching(json.loads(request))
+        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
     return sha256(canonical).digest()
 
 
-def _asked(fields: dict[str, object]) -> dict[str, object]:
+def _without_fetching(fields: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in fields.items() if name not in _FETCHING}
 
 
-def _parameters(request: bytes) -> dict[str, msgspec.Raw]:
-    """The fields of *request* as they were sent, but for half surrogates."""
+def _read_parameters(request: bytes) -> dict[str, msgspec.Raw]:
+    """Return the fields of *request* as they were sent, except for half surrogates."""
     try:
         return msgspec.json.decode(request, type=dict[str, msgspec.Raw])
     except _UNREADABLE:
         text = json.dumps(json.loads(request), ensure_ascii=False)
-        return _parameters(text.encode(errors="replace"))
+        return _read_parameters(text.encode(errors="replace"))
 
 
-def _line(request: bytes, completion: TextCompletion) -> Line:
-    parameters = _parameters(request)
+def _make_line(request: bytes, completion: TextCompletion) -> Line:
+    parameters = _read_parameters(request)
     messages = msgspec.json.decode(
         parameters.pop("messages"), type=list[schema.RequestMessage]
     )
@@ -181,36 +182,41 @@ def _line(request: bytes, completion: TextCompletion) -> Line:
         end_time=timing.end_time,
         duration=timing.duration,
         attempts=[
-            _Attempt(one.start_time, one.duration, one.waited, _words(one.error))
-            for one in timing.attempts
+            _Attempt(
+                attempt.start_time,
+                attempt.duration,
+                attempt.waited,
+                _describe(attempt.error),
+            )
+            for attempt in timing.attempts
         ],
         request_id=completion.request_id,
         body=body,
         body_base64=body_base64,
-        streamed=_streamed(completion),
+        streamed=_times_of_stream(completion),
     )
 
 
-def _streamed(completion: TextCompletion) -> _Streamed | None:
+def _times_of_stream(completion: TextCompletion) -> _Streamed | None:
     if completion.timing.time_to_first_byte is None:
         return None
     times = {name: getattr(completion.timing, name) for name in _TIMES}
     return _Streamed(warnings=completion.body_warnings or None, **times)
 
 
-def _words(error: LiminError | None) -> str | None:
-    return (
-        None if error is None else f"{type(error).__name__}: {escape_controls(str(error))}"
-    )
+def _describe(error: LiminError | None) -> str | None:
+    if error is None:
+        return None
+    return f"{type(error).__name__}: {escape_controls(str(error))}"
 
 
-def _answer(line: Line) -> HttpResponse:
+def _read_answer(line: Line) -> HttpResponse:
     headers = {"x-request-id": line.request_id} if line.request_id else {}
     body = line.body_base64 if line.body is None else line.body.encode()
     return HttpResponse(200, headers, body or b"")
 
 
-def _timing(line: Line) -> Timing:
+def _read_timing(line: Line) -> Timing:
     streamed = line.streamed or _Streamed()
     return Timing(
         start_time=line.start_time,
@@ -218,39 +224,39 @@ def _timing(line: Line) -> Timing:
         duration=line.duration,
         attempts=tuple(
             Attempt(
-                start_time=one.start_time,
-                duration=one.duration,
-                waited=one.waited,
-                error=None if one.error is None else LiminError(one.error),
+                start_time=attempt.start_time,
+                duration=attempt.duration,
+                waited=attempt.waited,
+                error=None if attempt.error is None else LiminError(attempt.error),
             )
-            for one in line.attempts
+            for attempt in line.attempts
         ),
         **{name: getattr(streamed, name) for name in _TIMES},
     )
 
 
-def read_completion_in(line: Line) -> TextCompletion:
-    """The completion in *line*, by which alone it was asked for.
+def restore_completion(line: Line) -> TextCompletion:
+    """Read the completion in *line*; nothing else is known about its request.
 
     Raises:
         LiminError: If there is none.
     """
-    model, asks, top = (
+    model, asks_log_probs, top_log_probs = (
         json.loads(bytes(line.parameters.get(name, b"null")))
         for name in ("model", "logprobs", "top_logprobs")
     )
-    messages = [Message(one.role, one.content) for one in line.messages]  # type: ignore[arg-type] # Message checks its role
-    question = ReadingContext(
+    messages = [Message(message.role, message.content) for message in line.messages]  # type: ignore[arg-type] # Message checks its role
+    context = ReadingContext(
         conversation=Conversation(messages),
         model=str(model),
-        asks_log_probs=bool(asks),
-        top_log_probs=top if type(top) is int else None,
+        asks_log_probs=bool(asks_log_probs),
+        top_log_probs=top_log_probs if type(top_log_probs) is int else None,
         secrets=[message.content for message in messages],
     )
-    return recorded(line).completion(question)
+    return read_line(line).completion(context)
 
 
-def recorded(line: Line) -> RecordedAnswer:
-    """What *line* tells of its request."""
+def read_line(line: Line) -> RecordedAnswer:
+    """Return the answer that *line* holds."""
     warnings = None if line.streamed is None else line.streamed.warnings
-    return RecordedAnswer(_answer(line), _timing(line), warnings)
+    return RecordedAnswer(_read_answer(line), _read_timing(line), warnings)

@@ -1,77 +1,59 @@
-"""A call around a call: asks only for what a checkpoint does not hold."""
+"""A call around a call: asks only for completions that a checkpoint does not hold."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from limin.batch.workers import StopBatch
 from limin.checkpoint.file import Checkpoint
 from limin.errors import CheckpointError
-from limin.values.conversation import as_conversation
+from limin.policy.failures import StopBatch
 
 if TYPE_CHECKING:
     import os
 
-    from limin.calls.call import Call
+    from limin.calls.call import Caller
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
 
 
 class RecordedCall:
-    """Asks what a checkpoint does not hold yet, and writes down what comes."""
+    """Asks for completions as the caller inside does, and remembers them.
+
+    The checkpoint is open in a `with` block, in which the call is used.
+    """
 
     def __init__(
-        self, asker: Call, path: str | os.PathLike[str] | None, *, fsync: bool
+        self, caller: Caller, path: str | os.PathLike[str], *, fsync: bool
     ) -> None:
-        """Ask through *asker*, with the checkpoint at *path*; None for none."""
-        self._asker = asker
-        self._path = path
-        self._fsync = fsync
-        self._checkpoint: Checkpoint | None = None
+        """Put *caller* behind the checkpoint at *path*; nothing is opened yet."""
+        self._caller, self._path, self._fsync = caller, path, fsync
 
     def __enter__(self) -> Self:
         """Open the checkpoint.
 
         Raises:
-            CheckpointError: If it cannot be read or written, or is another run's.
+            CheckpointError: If it cannot be read or written, or another run uses it.
         """
-        if self._path is not None:
-            self._checkpoint = Checkpoint.open(self._path, fsync=self._fsync)
+        self._checkpoint = Checkpoint.open(self._path, fsync=self._fsync)
         return self
 
     def __exit__(self, *_reason: object) -> None:
-        """Close it."""
-        if self._checkpoint is not None:
-            self._checkpoint.close()
+        """Close the checkpoint."""
+        self._checkpoint.close()
 
-    @property
-    def in_flight(self) -> int:
-        """How many requests were sent and are not answered."""
-        return self._asker.flights.now
-
-    @property
-    def rest(self) -> float:
-        """Seconds for which the server still wants rest."""
-        return self._asker.rate_limiter.seconds_of_rest
-
-    async def ask(
-        self, asked: str | Conversation, system_prompt: str | None = None
-    ) -> TextCompletion:
-        """The completion of what is *asked*, from the checkpoint or the server.
+    async def __call__(self, conversation: Conversation) -> TextCompletion:
+        """Return the completion of *conversation*, from the checkpoint or the server.
 
         Raises:
             LiminError: If there is none.
-            StopBatch: If it came, and could not be written down.
+            StopBatch: If the completion came and could not be written.
         """
-        conversation = as_conversation(asked, system_prompt)
-        checkpoint, asker = self._checkpoint, self._asker
-        if checkpoint is None:
-            return await asker.ask(conversation)
-        body, question = asker.encoder.encode(conversation), asker.question(conversation)
-        known = checkpoint.take(body)
-        if known is not None:
-            return known.completion(question)
-        completion = await asker.send(body, question)
+        caller, checkpoint = self._caller, self._checkpoint
+        body, context = caller.encoder.encode(conversation), caller.context(conversation)
+        recorded = checkpoint.take(body)
+        if recorded is not None:
+            return recorded.completion(context)
+        completion = await caller.send(body, context)
         try:
             checkpoint.add(body, completion)
         except CheckpointError as error:

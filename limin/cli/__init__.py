@@ -1,1 +1,1 @@
-"""The program limin: one module a command."""
+"""The program limin: one module for each command."""

@@ -1,4 +1,4 @@
-"""`limin demo`: the main job on a real model, to look at."""
+"""`limin demo`: the main job on a real model, shown on the terminal."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ DESCRIPTION = (
 
 _SYSTEM = "You are a helpful assistant. You answer in one short sentence."
 _COUNTRIES = ("France", "Germany", "Italy", "Spain", "Japan", "Egypt", "Peru", "Kenya")
-_LISTED = 5
+_MOST_POSITIONS = 5
 
-# The progress bar goes to stderr: what is said before it must be seen before it.
+# The progress bar goes to stderr, so stdout is flushed to keep the order.
 _show = partial(print, flush=True)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to *parser*."""
-    parser.add_argument("--base-url", help="URL up to and without /chat/completions")
+    parser.add_argument("--base-url", help="URL without /chat/completions at its end")
     parser.add_argument("--model", help="name of the model there")
 
 
@@ -59,12 +59,13 @@ async def _demo(base_url: str | None, model: str | None) -> None:
             base_url, model = local.base_url, model or local.model
         client = await stack.enter_async_context(Client(base_url))
         sampling = ModelConfiguration(temperature=0, max_tokens=32)
-        named = sampling if model is None else attrs.evolve(sampling, model=model)
-        for step in (_one, _stream, _eight, _conversation, _log_probs):
-            await step(client, named)
+        if model is not None:
+            sampling = attrs.evolve(sampling, model=model)
+        for step in (_completion, _stream, _batch, _conversation, _log_probs):
+            await step(client, sampling)
 
 
-async def _one(client: Client, configuration: ModelConfiguration) -> None:
+async def _completion(client: Client, configuration: ModelConfiguration) -> None:
     _title(f"One completion, of {configuration.model}")
     completion = await client.generate_text_completion(
         "What is the capital of France?",
@@ -77,7 +78,7 @@ async def _one(client: Client, configuration: ModelConfiguration) -> None:
 async def _stream(client: Client, configuration: ModelConfiguration) -> None:
     _title("A stream")
     async with client.stream_text_completion(
-        "Name three colours.", model_configuration=configuration
+        "Name three colors.", model_configuration=configuration
     ) as stream:
         async for delta in stream:
             _show(escape_controls(delta.text), end="")
@@ -86,7 +87,7 @@ async def _stream(client: Client, configuration: ModelConfiguration) -> None:
     _show(f"then {timing.tokens_per_second or 0:.0f} tokens a second")
 
 
-async def _eight(client: Client, configuration: ModelConfiguration) -> None:
+async def _batch(client: Client, configuration: ModelConfiguration) -> None:
     _title("Eight prompts, four at a time")
     completions = await client.generate_text_completions(
         [f"What is the capital of {country}?" for country in _COUNTRIES],
@@ -95,8 +96,8 @@ async def _eight(client: Client, configuration: ModelConfiguration) -> None:
         model_configuration=configuration,
     )
     for country, completion in zip(_COUNTRIES, completions, strict=True):
-        words = escape_controls(" ".join(completion.message.split()))
-        _show(f"{country:8} {completion.duration:5.2f} s  {words[:60]}")
+        message = escape_controls(" ".join(completion.message.split()))
+        _show(f"{country:8} {completion.duration:5.2f} s  {message[:60]}")
     start = min(completion.start_time for completion in completions)
     end = max(completion.end_time for completion in completions)
     _show_speed(completions, end - start)
@@ -135,16 +136,16 @@ async def _log_probs(client: Client, configuration: ModelConfiguration) -> None:
         completion.full_token_log_probs or [],
         strict=True,
     )
-    for sampled, likely in list(positions)[:_LISTED]:
-        listed = (f"{escape_controls(one.token)!r} {one.prob or 0:.2f}" for one in likely)
-        _show(
-            f"sampled {escape_controls(sampled.token)!r}; most likely {', '.join(listed)}"
+    for sampled, likely in list(positions)[:_MOST_POSITIONS]:
+        alternatives = ", ".join(
+            f"{escape_controls(token.token)!r} {token.prob or 0:.2f}" for token in likely
         )
+        _show(f"sampled {escape_controls(sampled.token)!r}; most likely {alternatives}")
 
 
 def _show_speed(completions: Sequence[TextCompletion], seconds: float) -> None:
-    counted = [completion.usage for completion in completions]
-    tokens = sum(usage.completion_tokens or 0 for usage in counted if usage is not None)
+    usages = [completion.usage for completion in completions]
+    tokens = sum(usage.completion_tokens or 0 for usage in usages if usage is not None)
     _show(f"{tokens} tokens in {seconds:.2f} s: {tokens / seconds:.0f} tokens a second")
 
 

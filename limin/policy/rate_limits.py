@@ -1,4 +1,4 @@
-"""When the next request may leave: the user's own pace, and the server's wish.
+"""When the next request may leave: the user's own limits, and the server's.
 
 Decisions only: the caller waits, and brings the time, in seconds of one clock.
 """
@@ -9,27 +9,27 @@ import math
 
 _MINUTE = 60.0
 
-# After a wait so many requests leave at once, and twice as many in all with each
-# further step: a herd would only be sent away again.
+# Requests that leave at once after a pause; their number doubles with each further
+# step. A herd would only be refused again.
 _FIRST = 4
 _SECONDS_TO_DOUBLE = 0.5
 
-# English takes four bytes a token, other languages fewer; what is learnt from the
-# answers is worth a tenth each, and bounded, since one answer may be absurd.
+# English takes four bytes a token, other languages fewer. Each answer corrects the ratio
+# by a tenth, within bounds, since one answer may be absurd.
 _BYTES_PER_TOKEN = 4.0
 _WEIGHT = 0.1
-_LEAST, _MOST = 0.01, 100.0
+_LEAST_RATIO, _LARGEST_RATIO = 0.01, 100.0
 
-# A server that asks for more has its clock wrong, or means harm.
-_LONGEST = 86_400.0
+# A server that asks for a longer pause has its clock wrong, or means harm.
+_LONGEST_PAUSE = 86_400.0
 
 
 class Pacer:
-    """Spaces requests so that no minute holds more of them than the user said.
+    """Spaces requests so that no minute has more of them than the user allows.
 
-    Requests leave evenly, not in bursts, since servers measure their minutes in
-    parts. A request of many tokens keeps the next one waiting for longer; what
-    was estimated is corrected when the server has told.
+    Requests leave evenly, not in bursts, since servers measure parts of a minute. After
+    a request of many tokens the next one waits longer. Its tokens are estimated, and
+    corrected when the server has counted them.
     """
 
     def __init__(
@@ -37,23 +37,23 @@ class Pacer:
         requests_per_minute: float | None = None,
         tokens_per_minute: float | None = None,
     ) -> None:
-        """A pace of so many requests and so many tokens; None for no limit."""
-        self._seconds_per_request = _share(requests_per_minute)
-        self._seconds_per_token = _share(tokens_per_minute)
+        """Allow so many requests and so many tokens; None for no limit."""
+        self._seconds_per_request = _seconds_each(requests_per_minute)
+        self._seconds_per_token = _seconds_each(tokens_per_minute)
         self._next_request = self._next_tokens = -math.inf
         self._ratio = 1.0
 
     def estimate(self, size: int, max_tokens: int | None) -> float:
-        """Tokens that a question of *size* bytes and its answer will be, above 0.
+        """Estimate the tokens of a request of *size* bytes and its answer; above 0.
 
-        As the answers before have taught, once there are some.
+        The estimate follows the counts of earlier answers.
         """
         return self._ratio * (1.0 + size / _BYTES_PER_TOKEN + (max_tokens or 0))
 
     def reserve(self, now: float, tokens: float) -> float:
-        """The moment at which a request of about *tokens* tokens may leave.
+        """Reserve the moment at which a request of about *tokens* tokens may leave.
 
-        Its place is taken: the next one's moment is later. Never before *now*.
+        It is never before *now*. The next request gets a later one.
         """
         moment = max(now, self._next_request, self._next_tokens)
         self._next_request = moment + self._seconds_per_request
@@ -61,42 +61,42 @@ class Pacer:
         return moment
 
     def correct(self, estimated: float, actual: float) -> None:
-        """A request of *estimated* tokens turned out to be of *actual* ones."""
+        """Learn that a request of *estimated* tokens had *actual* ones."""
         self._next_tokens += self._seconds_per_token * (actual - estimated)
-        learnt = self._ratio * (1.0 + _WEIGHT * (actual / estimated - 1.0))
-        self._ratio = min(max(learnt, _LEAST), _MOST)
+        ratio = self._ratio * (1.0 + _WEIGHT * (actual / estimated - 1.0))
+        self._ratio = min(max(ratio, _LEAST_RATIO), _LARGEST_RATIO)
 
 
 class CoolDown:
-    """Keeps all requests back while the server wants rest, then lets in a few at a time.
+    """Holds all requests back while the server is overloaded; resumes gradually.
 
     Attributes:
-        until: When the rest ends; minus infinity before the first one.
+        until: When the pause ends; minus infinity before the first one.
     """
 
     def __init__(self) -> None:
-        """No rest yet."""
+        """Start without a pause."""
         self.until = -math.inf
-        self._let_in = 0
+        self._n_reserved = 0  # Requests since the last pause began.
 
     def rest(self, now: float, wait: float) -> None:
-        """The server asks to wait *wait* seconds from *now*; a longer rest stays."""
-        until = now + min(wait, _LONGEST)
+        """Pause for *wait* seconds from *now*, unless a longer pause is under way."""
+        until = now + min(wait, _LONGEST_PAUSE)
         if until > self.until:
             self.until = until
-            self._let_in = 0
+            self._n_reserved = 0
 
     def reserve(self, now: float) -> float:
-        """The moment at which a request may leave; its place is taken. Never before *now*.
+        """Reserve the moment at which a request may leave; never before *now*.
 
-        Until the end of the rest nobody leaves; then the number that has left
-        doubles with each half a second, so that thousands are on their way again
+        No request leaves before the end of the pause. Then the number of requests that
+        have left doubles every half second, so that thousands are under way again
         within some seconds.
         """
-        self._let_in += 1
-        doublings = math.log2(max(self._let_in / _FIRST, 1.0))
+        self._n_reserved += 1
+        doublings = math.log2(max(self._n_reserved / _FIRST, 1.0))
         return max(self.until + doublings * _SECONDS_TO_DOUBLE, now)
 
 
-def _share(per_minute: float | None) -> float:
+def _seconds_each(per_minute: float | None) -> float:
     return 0.0 if per_minute is None else _MINUTE / per_minute

@@ -1,4 +1,4 @@
-"""When to send a failed request again, and how long to wait first.
+"""When to retry a failed request, and how long to wait first.
 
 Decisions only: the caller sleeps, and brings the random number.
 """
@@ -19,6 +19,7 @@ from limin.errors import (
     StreamError,
     TransportError,
 )
+from limin.policy.failures import server_error_in
 
 if TYPE_CHECKING:
     from limin.errors import LiminError
@@ -27,15 +28,12 @@ if TYPE_CHECKING:
 # means overloaded. Any other 4xx fails the same way the next time.
 _TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 
-# What a server answers that has too much to do.
-OVERLOADED = frozenset({429, 503})
-
-# What fails the same way the next time, whatever its status.
+# Errors that come again the next time, whatever their status.
 _PERMANENT = (CertificateError, ContextLengthError, QuotaError, ResponseTooLargeError)
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How often and how patiently to try again.
+    """How often to retry, and how long to wait.
 
     Backoff is exponential with full jitter:
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
@@ -52,35 +50,35 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     max_delay: float = 60.0
 
     def delay(self, error: LiminError, *, attempt: int, chance: float) -> float | None:
-        """Seconds to wait after *attempt* failed with *error*; None to give up.
+        """Return the seconds to wait before the next attempt; None to give up.
 
-        Attempts count from 1. *chance* is a random number in [0, 1). The wait
-        that the server asks for wins; whether there is time for it, the caller
-        knows.
+        The wait that the server asks for wins. The caller decides whether there is time
+        for it.
+
+        Args:
+            error: The error of the last attempt.
+            attempt: Its number, from 1.
+            chance: A random number in [0, 1).
         """
-        if attempt >= self.attempts or not _may_pass(error):
+        if attempt >= self.attempts or not _is_transient(error):
             return None
-        told = server_error_in(error)
-        if told is not None and told.retry_after is not None:
-            return told.retry_after
+        server_error = server_error_in(error)
+        if server_error is not None and server_error.retry_after is not None:
+            return server_error.retry_after
         # 2.0 ** 1024 raises OverflowError; 2.0 ** 64 outgrows any max_delay.
         ceiling = self.first_delay * 2.0 ** min(attempt - 1, 64)
         return chance * min(ceiling, self.max_delay)
 
 
-def server_error_in(error: LiminError) -> StatusError | None:
-    """What the server itself told in *error*, at once or in mid-stream."""
-    told = error.cause if isinstance(error, StreamError) else error
-    return told if isinstance(told, StatusError) else None
-
-
-def _may_pass(error: LiminError) -> bool:
-    """Whether the same request may succeed the next time."""
+def _is_transient(error: LiminError) -> bool:
+    """Return whether the same request may succeed the next time."""
     if isinstance(error, StreamError):
-        # A server that had begun to answer may do so to the end the next time,
-        # however it broke off: by silence or by garbage, too.
-        told = server_error_in(error)
-        return not isinstance(error.cause, _PERMANENT) if told is None else _may_pass(told)
+        # A server that had begun to answer may answer to the end the next time,
+        # however it broke off, even by silence or by garbage.
+        server_error = server_error_in(error)
+        if server_error is None:
+            return not isinstance(error.cause, _PERMANENT)
+        error = server_error
     if isinstance(error, StatusError) and error.should_retry is not None:
         return error.should_retry
     if isinstance(error, _PERMANENT):

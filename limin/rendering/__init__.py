@@ -1,1 +1,1 @@
-"""For the eye: terminal, HTML and progress. The only importer of rich."""
+"""Values as a person sees them: terminal, HTML, progress. Only here is rich imported."""

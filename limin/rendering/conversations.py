@@ -1,4 +1,4 @@
-"""Conversations: a rule in the role's colour over the text of each message."""
+"""Conversations for a terminal: each message under a rule in the colour of its role."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ROLE_STYLES: dict[Role, str] = {
 
 
 def conversation(messages: Iterable[Message]) -> Group:
-    """The messages in their order, each under a rule with its role's name."""
+    """Return *messages* in their order, each under a rule with the name of its role."""
     lines: list[RenderableType] = []
     for message in messages:
         style = _ROLE_STYLES[message.role]

@@ -1,4 +1,4 @@
-"""Errors: what happened, which attempts were made, and which prompts failed."""
+"""Errors for a terminal: kind and message, the attempts, and the failed prompts."""
 
 from __future__ import annotations
 
@@ -19,80 +19,85 @@ if TYPE_CHECKING:
 
     from limin.values.timing import Attempt
 
-# Where errors keep what came of an answer, and the words that say so.
-_KEPT = {
+# Fields in which an error may hold a completion, and the text that announces it.
+_COMPLETION_FIELDS = {
     "completion": "the answer came all the same",
     "partial": "a part of the answer came",
 }
 
 
 def failure(error: LiminError) -> Group:
-    """The kind of *error*, its sentence, and what else it knows."""
+    """Return the kind of *error*, its message, and the facts in its fields."""
     return Group(*_parts(error))
 
 
 def _parts(error: LiminError) -> Iterator[RenderableType]:
     if isinstance(error, BatchError):
         failed, total = len(error.errors), len(error.results)
-        yield _head(error, f"{failed} of {total} prompts failed")
-        yield from _groups(error)
+        yield _headline(error, f"{failed} of {total} {error.noun}s failed")
+        yield from _batch_parts(error)
     elif isinstance(error, AnswerWarningError):
         first, *more = map(str, error.warnings)
-        yield _head(error, first)
-        for words in more:
-            yield Text(f"and {words}")
+        yield _headline(error, first)
+        for warning in more:
+            yield Text(f"and {warning}")
     else:
-        yield _head(error, str(error))
-    for field, words in _KEPT.items():
-        kept = getattr(error, field, None)
-        if isinstance(kept, TextCompletion):
-            size = f"{len(kept.message)} characters"
-            yield Text(f"{words}: {size}, in `{field}`", style="dim")
+        yield _headline(error, str(error))
+    for field, announcement in _COMPLETION_FIELDS.items():
+        completion = getattr(error, field, None)
+        if isinstance(completion, TextCompletion):
+            size = f"{len(completion.message)} characters"
+            yield Text(f"{announcement}: {size}, in `{field}`", style="dim")
     if error.attempts:
         number = len(error.attempts)
         yield Text(f"{number} attempt{'' if number == 1 else 's'}:", style="dim")
-        yield _attempts(error.attempts)
+        yield _attempt_rows(error.attempts)
 
 
-def _head(error: LiminError, sentence: str) -> Text:
+def _headline(error: LiminError, message: str) -> Text:
     name = (escape_controls(type(error).__name__), "bold red")
-    return Text.assemble(name, ": ", escape_controls(sentence)) if sentence else Text(*name)
+    return Text.assemble(name, ": ", escape_controls(message)) if message else Text(*name)
 
 
-def _groups(error: BatchError) -> Iterator[RenderableType]:
-    """How often each kind of error struck, and where and how it did first."""
-    kinds: dict[str, list[int]] = {}
-    for place, one in error.errors.items():
-        kinds.setdefault(type(one).__name__, []).append(place)
-    rows = _rows()
-    for kind, places in sorted(kinds.items(), key=lambda group: -len(group[1])):
-        first = "prompt" if len(places) == 1 else "first at prompt"
-        said = excerpt(str(error.errors[places[0]]))
-        name = (escape_controls(kind), "bold")
-        words = Text.assemble(name, f", {first} {places[0]}\n", (said, "dim"))
-        rows.add_row(Text(f"{len(places)}\N{MULTIPLICATION SIGN}", style="red"), words)
-    if kinds:
+def _batch_parts(error: BatchError) -> Iterator[RenderableType]:
+    """Yield a row for each kind of error, and the error that stopped the batch.
+
+    The most frequent kind is first. A row has the number of the failed items, and
+    the index and, if it is limin's own, the message of the first one.
+    """
+    indexes_by_kind: dict[str, list[int]] = {}
+    for index, item_error in error.errors.items():
+        indexes_by_kind.setdefault(type(item_error).__name__, []).append(index)
+    rows = _numbered_rows()
+    for kind, indexes in sorted(indexes_by_kind.items(), key=lambda item: -len(item[1])):
+        first = error.noun if len(indexes) == 1 else f"first at {error.noun}"
+        text = Text.assemble((escape_controls(kind), "bold"), f", {first} {indexes[0]}")
+        example = error.errors[indexes[0]]
+        if isinstance(example, LiminError):  # Any other message may hold a prompt.
+            text.append("\n").append(excerpt(str(example)), style="dim")
+        rows.add_row(Text(f"{len(indexes)}\N{MULTIPLICATION SIGN}", style="red"), text)
+    if indexes_by_kind:
         yield rows
     if error.stopped_by is not None:
-        cause = _head(error.stopped_by, str(error.stopped_by))
+        cause = _headline(error.stopped_by, str(error.stopped_by))
         yield Text.assemble("stopped early by ", cause)
 
 
-def _attempts(attempts: Sequence[Attempt]) -> Table:
-    """How long each request took, how it failed, and how long the wait after it was."""
-    rows = _rows()
+def _attempt_rows(attempts: Sequence[Attempt]) -> Table:
+    """Return result and duration of each attempt, and the wait after it."""
+    rows = _numbered_rows()
     for number, attempt in enumerate(attempts, start=1):
-        words = "answered"
+        result = "answered"
         if attempt.error is not None:
-            words = f"{type(attempt.error).__name__}: {attempt.error}"
+            result = f"{type(attempt.error).__name__}: {attempt.error}"
         wait = f", then waited {attempt.waited:.2f} s" if attempt.waited else ""
-        line = Text(f"{excerpt(words)} ({attempt.duration:.2f} s{wait})", style="dim")
+        line = Text(f"{excerpt(result)} ({attempt.duration:.2f} s{wait})", style="dim")
         rows.add_row(Text(str(number), style="dim"), line)
     return rows
 
 
-def _rows() -> Table:
-    """A number, and what it is of, under the head of an error."""
+def _numbered_rows() -> Table:
+    """Return an empty table of numbers and texts."""
     rows = Table.grid(padding=(0, 0, 0, 2))
     rows.add_column(justify="right", no_wrap=True)
     rows.add_column()

@@ -1,4 +1,4 @@
-"""How far a batch is: a bar on a terminal and in a notebook, lines elsewhere."""
+"""The progress of a batch: a bar on a terminal and in a notebook, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from limin.errors import LiminError
-from limin.values.completion import TextCompletion
+from limin.values.progress import Effort
 from limin.values.safe_text import excerpt
 
 if TYPE_CHECKING:
@@ -30,37 +29,26 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-# Log files want to know that it goes on, not each step of it.
+    from limin.values.progress import BatchState
+
+# A log file should show that the batch goes on, and not each step of it.
 _SECONDS_BETWEEN_LINES = 10.0
 
-# A stream that is full, closed, or of an encoding that lacks a character is not worth
-# a batch.
+# A file that is full, closed, or of an encoding that lacks a character must not end a
+# batch.
 _BROKEN = (OSError, ValueError)
 
 _MINUTE, _HOUR = 60, 3600
 _MANY, _FEW = 100, 0.1
 
 
-@attrs.frozen(kw_only=True)
-class BatchState:
-    """What goes on in a batch at this moment.
-
-    Attributes:
-        in_flight: Requests that were sent and are not answered.
-        waits: Seconds for which the server asks to wait; 0 if it does not.
-    """
-
-    in_flight: int
-    waits: float = 0.0
-
-
 @attrs.define
 class _Tally:
-    """What came of a batch so far.
+    """The results of a batch so far, counted.
 
     Attributes:
         began: When the batch began, in Unix seconds: a completion that was asked for
-            before is from a checkpoint, and tells nothing of how fast it goes.
+            before is from a checkpoint, and says nothing about the speed.
     """
 
     total: int | None
@@ -73,15 +61,14 @@ class _Tally:
 
     def add(self, result: object) -> None:
         self.done += 1
-        if isinstance(result, LiminError):
+        if isinstance(result, Exception):
             self.failures[excerpt(type(result).__name__)] += 1
-            self.retried += max(len(result.attempts) - 1, 0)
-        elif isinstance(result, TextCompletion) and result.start_time < self.began:
+        effort = Effort.of(result)
+        if effort.is_recalled(self.began):
             self.recalled += 1
-        elif isinstance(result, TextCompletion):
-            self.retried += max(len(result.timing.attempts) - 1, 0)
-            counted = result.usage and result.usage.completion_tokens
-            self.tokens += counted or 0
+        else:
+            self.retried += effort.retries
+            self.tokens += effort.tokens or 0
 
     @property
     def asked(self) -> int:
@@ -96,7 +83,7 @@ class _Tally:
         return self.failures.total()
 
     def seconds_left(self, seconds: float) -> float | None:
-        """How long the rest takes, if it goes on as in the *seconds* so far."""
+        """Estimate the time for the rest, at the speed of the *seconds* so far."""
         if self.total is None or not self.asked or self.done >= self.total:
             return None
         return seconds * (self.total - self.done) / self.asked
@@ -105,9 +92,10 @@ class _Tally:
 class BatchProgress:
     """Shows the progress of one batch on stderr, so that stdout can be piped.
 
-    On a terminal and in a notebook a bar; elsewhere, and for a second batch at the same
-    time, a line every ten seconds, when results come. At the end one line that sums up,
-    everywhere. What cannot be written is not, and the batch goes on.
+    It is the listener of the batch: `finished` is called with each result. On a terminal
+    and in a notebook it is a bar; elsewhere, and for a second batch at the same time, a
+    line every ten seconds, when results come. At the end one line sums up, everywhere.
+    If a line cannot be written, the batch goes on without it.
     """
 
     def __init__(
@@ -119,14 +107,15 @@ class BatchProgress:
         wall_clock: Callable[[], float] = time.time,
         state: Callable[[], BatchState] | None = None,
     ) -> None:
-        """Progress of *total* prompts; None shows a count alone.
+        """Prepare to show the progress of *total* items.
 
         Args:
-            total: How many results will come.
-            console: Where it is shown.
-            clock: Seconds, by a clock that never jumps.
-            wall_clock: Unix seconds.
-            state: What goes on; a thread that redraws the bar calls it.
+            total: Number of results that will come; None shows only a count.
+            console: The console to write to; stderr by default.
+            clock: Returns seconds of a clock that never jumps.
+            wall_clock: Returns Unix seconds.
+            state: Returns the state of the batch; called by a thread that redraws the
+                bar. None shows none.
         """
         self._tally = _Tally(total)
         self._console = console or PatientConsole(stderr=True)
@@ -155,15 +144,15 @@ class BatchProgress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Put a line that sums up in the place of the bar."""
+        """Replace the bar by a line that sums up."""
         if self._bar is not None:
             _SHOWN.remove(self._bar)
             with suppress(*_BROKEN):
                 self._bar.stop()
         self._write(_summary(self._tally, self._seconds()))
 
-    def report(self, result: object) -> None:
-        """Count one result: a completion, or the error in its place."""
+    def finished(self, index: int, result: object) -> None:  # noqa: ARG002 (a listener's)
+        """Count the *result* of one item: a value, or the exception in its place."""
         self._tally.add(result)
         if self._bar is not None:
             with suppress(*_BROKEN):
@@ -188,10 +177,10 @@ class BatchProgress:
         yield from _wait(now)
 
     def _details(self) -> Text:
-        """The line under the bar."""
+        """Return the line under the bar."""
         seconds, now = self._seconds(), self._now()
-        words = [_span(seconds), *_pace(self._tally, seconds, now)]
-        text = Text(" · ".join(words), style="dim")
+        parts = [_format_span(seconds), *_pace(self._tally, seconds, now)]
+        text = Text(" · ".join(parts), style="dim")
         if self._tally.failed:
             text.append(" · ").append(f"{self._tally.failed} failed", style="not dim red")
         for wait in _wait(now):
@@ -201,8 +190,8 @@ class BatchProgress:
     def _now(self) -> BatchState | None:
         return None if self._state is None else self._state()
 
-    def _write(self, words: str) -> None:
-        line = f"limin: {words}"
+    def _write(self, message: str) -> None:
+        line = f"limin: {message}"
         with suppress(*_BROKEN):
             if _SHOWN and _SHOWN[0].console.file is self._console.file:
                 _SHOWN[0].console.print(Text(line))  # Above the bar of another batch.
@@ -214,7 +203,7 @@ class PatientConsole(Console):
     """A console that does not end the program when nobody reads it any more."""
 
     def on_broken_pipe(self) -> None:
-        """Nothing; rich would exit."""
+        """Do nothing; rich would exit."""
 
 
 class _Bar(Progress):
@@ -231,12 +220,12 @@ class _Bar(Progress):
             console=console,
             get_time=clock,
             transient=True,
-            # What the program prints belongs above the bar on a screen alone.
+            # The program's own output belongs above the bar, but only on a screen.
             redirect_stdout=_is_screen(sys.stdout),
         )
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """What rich draws, several times a second."""
+        """Yield the parts that rich draws, several times a second."""
         yield self.make_tasks_table(self.tasks)
         yield self._details()
 
@@ -246,9 +235,9 @@ _SHOWN: list[_Bar] = []
 
 
 def _redraws(console: Console) -> bool:
-    """Whether *console* can show a bar; rich needs ipywidgets in a notebook.
+    """Return whether *console* can show a bar; rich needs ipywidgets in a notebook.
 
-    Colours that are forced upon a pipe or a log file make no screen of it.
+    Forced colors do not make a screen of a pipe or a log file.
     """
     if console.is_jupyter:
         return importlib.util.find_spec("ipywidgets") is not None
@@ -262,15 +251,15 @@ def _is_screen(file: IO[str] | None) -> bool:
 
 
 def _pace(tally: _Tally, seconds: float, now: BatchState | None) -> Iterable[str]:
-    """How fast it goes, what goes on, and how long it will."""
-    yield f"{_rate(tally.asked / seconds)}/s"
+    """Yield the speed, the work under way, and the time that is left."""
+    yield f"{_format_rate(tally.asked / seconds)}/s"
     if tally.tokens:
-        yield f"{_rate(tally.tokens / seconds)} tokens/s"
+        yield f"{_format_rate(tally.tokens / seconds)} tokens/s"
     if now is not None:
         yield f"{now.in_flight} in flight"
     left = tally.seconds_left(seconds)
     if left is not None:
-        yield f"{_span(left)} left"
+        yield f"{_format_span(left)} left"
     if tally.retried:
         yield f"{tally.retried} retried"
     if tally.recalled:
@@ -278,36 +267,36 @@ def _pace(tally: _Tally, seconds: float, now: BatchState | None) -> Iterable[str
 
 
 def _wait(now: BatchState | None) -> Iterable[str]:
-    if now is not None and now.waits > 0:
-        yield f"the server asks to wait {_span(math.ceil(now.waits))}"
+    if now is not None and now.resting > 0:
+        yield f"the server asks to wait {_format_span(math.ceil(now.resting))}"
 
 
 def _summary(tally: _Tally, seconds: float) -> str:
-    """How many, how long, how fast, and how they failed."""
+    """Return the numbers, the time, the speed, and the kinds of failure."""
     cut_short = tally.total is not None and tally.done < tally.total
     of = f" of {tally.total}" if cut_short else ""
-    took = f"{seconds:.1f} s" if seconds < _MINUTE else _span(seconds)
-    words = [f"{tally.done}{of} done in {took} ({_rate(tally.asked / seconds)}/s)"]
+    took = f"{seconds:.1f} s" if seconds < _MINUTE else _format_span(seconds)
+    parts = [f"{tally.done}{of} done in {took} ({_format_rate(tally.asked / seconds)}/s)"]
     if tally.recalled:
-        words.append(f"{tally.recalled} from the checkpoint")
+        parts.append(f"{tally.recalled} from the checkpoint")
     if tally.tokens:
-        words.append(f"{tally.tokens} tokens ({_rate(tally.tokens / seconds)}/s)")
+        parts.append(f"{tally.tokens} tokens ({_format_rate(tally.tokens / seconds)}/s)")
     if tally.retried:
-        words.append(f"{tally.retried} retried")
+        parts.append(f"{tally.retried} retried")
     if tally.failed:
         kinds = ", ".join(f"{kind} {n}" for kind, n in tally.failures.most_common())
-        words.append(f"{tally.failed} failed: {kinds}")
-    return ", ".join(words)
+        parts.append(f"{tally.failed} failed: {kinds}")
+    return ", ".join(parts)
 
 
-def _rate(a_second: float) -> str:
+def _format_rate(a_second: float) -> str:
     if a_second >= _MANY:
         return f"{a_second:.0f}"
     return f"{a_second:.1f}" if a_second >= _FEW else f"{a_second:.1g}"
 
 
-def _span(seconds: float) -> str:
-    """*seconds* in the two largest units that it has."""
+def _format_span(seconds: float) -> str:
+    """Return *seconds* in the two largest units that apply."""
     whole = round(seconds)
     if whole < _MINUTE:
         return f"{whole} s"

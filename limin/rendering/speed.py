@@ -1,4 +1,4 @@
-"""How fast an answer came."""
+"""The speed of an answer in tokens per second."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from limin.values.completion import TextCompletion
 
-_FAST = 10  # From which a fraction of one says nothing.
+_SMALLEST_WITHOUT_DECIMALS = 10
 
 
-def tokens_per_second(answered: TextCompletion) -> str | None:
-    """Tokens a second, while decoding if a stream has shown that; None if not known.
+def format_speed(completion: TextCompletion) -> str | None:
+    """Return the speed, such as `62 tokens/s`; None if it is unknown.
 
-    Else over the last attempt alone: waits between attempts are none of the server's
-    speed.
+    A stream shows the speed of decoding. Otherwise the tokens are divided by the
+    duration of the last attempt: waits between attempts are not the server's.
     """
-    timing = answered.timing
+    timing = completion.timing
     speed = timing.tokens_per_second
     if speed is None:
-        tokens = None if answered.usage is None else answered.usage.completion_tokens
+        tokens = None if completion.usage is None else completion.usage.completion_tokens
         seconds = timing.attempts[-1].duration if timing.attempts else timing.duration
         if not tokens or seconds <= 0:
             return None
         speed = tokens / seconds
-    return f"{speed:.{0 if speed >= _FAST else 1}f}"
+    decimals = 0 if speed >= _SMALLEST_WITHOUT_DECIMALS else 1
+    return f"{speed:.{decimals}f} tokens/s"

@@ -1,4 +1,4 @@
-"""How the tokens of an answer spell it: which of them, and how likely together."""
+"""Which tokens spell an answer, and how probable they are together."""
 
 from __future__ import annotations
 
@@ -10,51 +10,44 @@ if TYPE_CHECKING:
 
     from limin.values.tokens import TextPiece, TokenLogProb
 
-# A text of one letter occurs at each place; nobody looks at all of them.
-_TRIES = 1000
+# An answer of one letter may occur at every position of a long text.
+_MOST_OCCURRENCES = 1000
 
 
 def joint_prob(tokens: Iterable[TokenLogProb]) -> float | None:
-    """Probability of all *tokens*, one after the other; None if one is not known.
+    """Return the probability of all *tokens* in a row; None if one is unknown.
 
-    A character that is split over several tokens is as likely as all of them
-    together: none of them alone is the model's choice of it.
+    A character that is split over several tokens is as probable as all of them
+    together: no single token is the model's choice of the character.
     """
-    told = [token.log_prob for token in tokens]
-    known = [one for one in told if one is not None and not math.isnan(one)]
-    if len(known) < len(told):
+    log_probs = [token.log_prob for token in tokens]
+    numbers = [value for value in log_probs if value is not None and not math.isnan(value)]
+    if len(numbers) < len(log_probs):
         return None
-    # Above 0 there is no logarithm of a probability.
-    return math.exp(min(sum(known), 0.0))
-
-
-def half_character(token: TokenLogProb) -> str | None:
-    """The bytes of *token*, `⟨F0 9F⟩`, if it ends inside a character; else None."""
-    try:
-        (token.token_bytes or b"").decode()
-    except UnicodeDecodeError as error:
-        return f"⟨{error.object.hex(' ').upper()}⟩"
-    return None
+    # A value above 0 is no logarithm of a probability.
+    return math.exp(min(sum(numbers), 0.0))
 
 
 def find_span(message: str, pieces: Sequence[TextPiece]) -> tuple[int, int] | None:
-    """Where *message* begins and ends in the text of *pieces*; None if nowhere.
+    """Return where *message* starts and ends in the text of *pieces*; None if nowhere.
 
-    Tokens of reasoning stand before it, and of an end after it, in which a short
-    message may occur as well: so it begins and ends where pieces do, if it can, but
-    for white space that a server has stripped. The last such place counts.
+    A short message may also occur in reasoning before the answer, or in an end token
+    after it. Therefore the span starts and ends where pieces do, except for white space
+    that a server has stripped; the last such span counts. If there is none, the last
+    occurrence counts. At most 1000 occurrences are tried.
     """
     text = "".join(piece.text for piece in pieces)
-    starts, ends, place = set[int](), set[int](), 0
+    starts, ends, offset = set[int](), set[int](), 0
     for piece in pieces:
-        end = place + len(piece.text)
-        starts |= {place, end - len(piece.text.lstrip())}
-        ends |= {end, place + len(piece.text.rstrip())}
-        place = end
-    last = found = text.rfind(message) if message else -1
-    for _ in range(_TRIES):
-        if found < 0 or (found in starts and found + len(message) in ends):
+        end = offset + len(piece.text)
+        starts |= {offset, end - len(piece.text.lstrip())}
+        ends |= {end, offset + len(piece.text.rstrip())}
+        offset = end
+    last = start = text.rfind(message) if message else -1
+    for _ in range(_MOST_OCCURRENCES):
+        if start < 0 or (start in starts and start + len(message) in ends):
             break
-        found = text.rfind(message, 0, found + len(message) - 1)
-    start = found if found in starts and found + len(message) in ends else last
+        start = text.rfind(message, 0, start + len(message) - 1)
+    if start not in starts or start + len(message) not in ends:
+        start = last
     return None if start < 0 else (start, start + len(message))

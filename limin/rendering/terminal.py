@@ -1,4 +1,4 @@
-"""From what rich renders to a string, with colours or without."""
+"""Everything that rich can render, as a string with or without colours."""
 
 from __future__ import annotations
 
@@ -9,49 +9,47 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from limin.errors import ConfigurationError
+from limin.values.checks import check_argument
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
 def to_string(renderable: RenderableType, *, width: int | None, color: bool | None) -> str:
-    """*renderable* as a terminal shows it, without the newline at its end.
+    """Return *renderable* as a terminal shows it, without the final newline.
 
     Args:
-        renderable: What to render.
-        width: Columns at which it wraps; None for no wrapping.
-        color: Whether it holds the escape sequences of colours; None asks the
+        renderable: Any value that rich can render.
+        width: Columns at which lines wrap; None for no wrapping.
+        color: Whether the string holds escape sequences of colours; None asks the
             environment and the terminal.
 
     Raises:
-        ConfigurationError: If there is not even one column.
+        ConfigurationError: If *width* is below 1.
     """
-    if width is not None and width < 1:
-        problem = f"width: expected at least 1, found {width}"
-        raise ConfigurationError(problem)
-    coloured = _wants_colour() if color is None else color
+    check_argument("width", width, "at least 1", fits=width is None or width >= 1)
+    is_colored = _wants_color() if color is None else color
     file = io.StringIO()
-    # An environment of its own: COLUMNS and the like are for screens. But whoever asks
-    # for the terminal's own colours gets those that it has.
-    asks = color is None and not os.environ.get("FORCE_COLOR")
-    screen = {name: os.environ.get(name, "") for name in ("TERM", "COLORTERM")}
+    # COLUMNS and similar variables are meant for screens, so this console does not see
+    # them. Only with color=None it may ask how many colours the terminal has.
+    asks_terminal = color is None and not os.environ.get("FORCE_COLOR")
+    terminal = {name: os.environ.get(name, "") for name in ("TERM", "COLORTERM")}
     console = Console(
         file=file,
         width=sys.maxsize if width is None else width,
-        color_system=("auto" if asks else "truecolor") if coloured else None,
-        force_terminal=coloured,
+        color_system=("auto" if asks_terminal else "truecolor") if is_colored else None,
+        force_terminal=is_colored,
         force_jupyter=False,
         legacy_windows=False,
-        _environ=screen if asks else {},
+        _environ=terminal if asks_terminal else {},
     )
     console.print(renderable, soft_wrap=width is None, end="")
     text = file.getvalue()
     return text if width is None else text.removesuffix("\n")
 
 
-def _wants_colour() -> bool:
-    """What the user wants, and else what stdout can show.
+def _wants_color() -> bool:
+    """Return whether the user wants colours, or else whether stdout can show them.
 
     Source: https://no-color.org, https://force-color.org
     """
@@ -59,6 +57,6 @@ def _wants_colour() -> bool:
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
-    # Without a console Python has no stdout at all, as under pythonw.exe.
+    # A program without a console has no stdout at all, for example under pythonw.exe.
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
     return is_terminal and os.environ.get("TERM") != "dumb"

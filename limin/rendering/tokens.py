@@ -1,105 +1,96 @@
-"""Tokens as text: each in the colour of its probability."""
+"""Tokens for a terminal: text in the colours of its probabilities."""
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING
 
 from rich.color import Color
 from rich.style import Style
 from rich.text import Text
 
-from limin.rendering.palette import check_palette, colours
-from limin.rendering.spelling import find_span, half_character, joint_prob
+from limin.rendering.number_formats import format_bracketed
+from limin.rendering.palette import check_palette
+from limin.rendering.spelling import find_span, joint_prob
+from limin.rendering.symbols import mark_lines_and_tabs
+from limin.rendering.terminal_colors import colors
 from limin.values.safe_text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from limin.rendering.palette import RGB, Palette
+    from limin.rendering.terminal_colors import RGB
+    from limin.values.display import Palette
     from limin.values.log_probs import LogProbs
     from limin.values.tokens import TextPiece, TokenLogProb
 
-_NEWLINE = "⏎"
-# A tab goes to the next stop all the same, so that columns stay columns.
-_IN_TEXT = str.maketrans({"\n": f"{_NEWLINE}\n", "\t": "⇥\t"})
-_IN_NAME = str.maketrans({"\n": _NEWLINE, "\t": "⇥", " ": "·"})
 
-
-def coloured(log_probs: LogProbs, palette: Palette, *, show_probabilities: bool) -> Text:
-    """The tokens' text, each in its colour, line breaks and tabs marked.
+def colored(log_probs: LogProbs, palette: Palette, *, show_probabilities: bool) -> Text:
+    """Return the text of all tokens in their colours, with marked line breaks and tabs.
 
     Args:
-        log_probs: What was sampled.
-        palette: Its colours.
-        show_probabilities: Put `[0.97]` behind each piece, or `[?]` if not known.
+        log_probs: Tokens with their probabilities.
+        palette: Name of the colours.
+        show_probabilities: Put `[0.97]` behind each piece, or `[?]` if its
+            probability is unknown.
+
+    Raises:
+        ConfigurationError: If there is no such palette.
     """
-    check_palette(palette)  # There may be no token that needs it.
+    check_palette(palette)  # Without a token no colour would be looked up.
     text, sampled = Text(), log_probs.sampled
     for piece in log_probs.pieces():
         tokens = sampled[piece.first : piece.last + 1]
         prob = joint_prob(tokens)
-        words = escape_controls(_piece_text(piece, tokens)).translate(_IN_TEXT)
-        # The probability stands on the line of its token, also if that ends it.
-        end = "\n" if show_probabilities and words.endswith("\n") else ""
-        text.append(words.removesuffix(end), style=token_style(prob, palette))
+        marked = mark_lines_and_tabs(escape_controls(_text_to_show(piece, tokens)))
+        # The probability stands before a final line break, on the line of its token.
+        end = "\n" if show_probabilities and marked.endswith("\n") else ""
+        text.append(marked.removesuffix(end), style=token_style(prob, palette))
         if show_probabilities:
-            text.append("[?]" if prob is None else f"[{prob:.2f}]", style="dim")
+            text.append(format_bracketed(prob), style="dim")
         text.append(end)
     return text
 
 
-def coloured_answer(message: str, log_probs: LogProbs, palette: Palette) -> Text | None:
-    """*message* in the colours of its tokens; None if they do not spell it."""
+def colored_answer(message: str, log_probs: LogProbs, palette: Palette) -> Text | None:
+    """Return *message* in the colours of its tokens; None if they do not spell it."""
     pieces, sampled = log_probs.pieces(), log_probs.sampled
     span = find_span(message, pieces)
     if span is None:
         return None
-    (start, end), text, place = span, Text(), 0
+    (start, end), text, offset = span, Text(), 0
     for piece in pieces:
-        part = piece.text[max(start - place, 0) : max(end - place, 0)]
+        part = piece.text[max(start - offset, 0) : max(end - offset, 0)]
         prob = joint_prob(sampled[piece.first : piece.last + 1])
         text.append(escape_controls(part), style=token_style(prob, palette))
-        place += len(piece.text)
+        offset += len(piece.text)
     return text
 
 
 def token_style(prob: float | None, palette: Palette) -> Style:
-    """Text in the colours of *prob*; dim if it is not known."""
-    shown = colours(prob, palette)
-    if shown.foreground is None:
+    """Return the style of text of probability *prob*; dim if it is unknown."""
+    pair = colors(prob, palette)
+    if pair.foreground is None:
         return Style(dim=True)
-    return Style(color=_color(shown.foreground), bgcolor=_color(shown.background))
+    return Style(color=_rich_color(pair.foreground), bgcolor=_rich_color(pair.background))
 
 
 def bar_style(prob: float | None, palette: Palette) -> Style:
-    """The colour of *prob* if every screen shows it; a background's need not be seen."""
-    shown = colours(prob, palette)
-    return Style() if shown.background else Style(color=_color(shown.foreground))
+    """Return the style of a bar, whose background is the terminal's own.
 
-
-def token_name(token: TokenLogProb) -> str:
-    """*token* as a word of a table, its white space seen.
-
-    A token that ends inside a character is told by its bytes, `⟨F0 9F⟩`.
+    Colours that need a background of their own are left out.
     """
-    known = token.token_bytes
-    words = token.token if known is None else known.decode("utf-8", "replace")
-    return half_character(token) or seen(words)
+    pair = colors(prob, palette)
+    return Style() if pair.background else Style(color=_rich_color(pair.foreground))
 
 
-def seen(words: str) -> str:
-    """*words* on one line, nothing of which is invisible, and `∅` for none."""
-    # A combining character needs one to combine with, else it takes the frame's.
-    base = "◌" if words and unicodedata.category(words[0]).startswith("M") else ""
-    return (base + escape_controls(words)).translate(_IN_NAME) or "∅"
+def _text_to_show(piece: TextPiece, tokens: Sequence[TokenLogProb]) -> str:
+    """Return the text of *piece*, with half a surrogate pair if its token has one.
+
+    Only the text of a token can hold half a pair; its bytes and the piece cannot.
+    """
+    has_bytes = piece.is_joined or tokens[0].token_bytes is not None
+    return piece.text if has_bytes else tokens[0].token
 
 
-def _piece_text(piece: TextPiece, tokens: Sequence[TokenLogProb]) -> str:
-    """The text of *piece*; a half surrogate is seen only in a token without bytes."""
-    is_told = piece.is_joined or tokens[0].token_bytes is not None
-    return piece.text if is_told else tokens[0].token
-
-
-def _color(colour: RGB | None) -> Color | None:
-    return None if colour is None else Color.from_rgb(*colour)
+def _rich_color(color: RGB | None) -> Color | None:
+    return None if color is None else Color.from_rgb(*color)

@@ -1,9 +1,9 @@
 """One socket to one server: opened, written to, read from, closed.
 
-The sockets are non-blocking ones of our own, and the event loop only tells when
-they are ready. So no loop holds bytes that we have not seen: what a server says
-unasked lies in the kernel, where `is_quiet` finds it. Closing takes no waiting,
-and a socket that rests belongs to no loop.
+The sockets are limin's own and do not block; the event loop only says when they are
+ready. So no loop holds bytes that limin has not seen: bytes that answer no request lie
+in the kernel, where `is_quiet` finds them. Closing takes no waiting, and an idle socket
+belongs to no loop.
 """
 
 from __future__ import annotations
@@ -31,25 +31,42 @@ _SECONDS_BETWEEN_ATTEMPTS = 0.25
 
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
-_Given = TypeVar("_Given")
-_Got = TypeVar("_Got")
+_Argument = TypeVar("_Argument")
+_Result = TypeVar("_Result")
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """A server: the only one that a connection, and what is sent on it, is for.
+    """The server that a connection is for.
 
     Attributes:
         host: Name or address.
         port: TCP port.
-        context: How to speak TLS; None for plain HTTP.
+        is_secure: Whether TLS is spoken.
     """
 
     host: str
     port: int
-    context: ssl.SSLContext | None = None
+    is_secure: bool = False
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
+
+
+class RequestBytes:
+    """The bytes of a request, which hold a key: the repr shows only how many they are.
+
+    Tools that report errors show the repr of each local variable of a traceback.
+    """
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        """Hold *data*."""
+        self.data = data
+
+    def __repr__(self) -> str:
+        """Return the size."""
+        return f"<{len(self.data)} bytes of a request>"
 
 
 class Connection:
@@ -58,37 +75,37 @@ class Connection:
     __slots__ = ("_socket",)
 
     def __init__(self, opened: socket.socket) -> None:
-        """A connection over *opened*, which is connected and does not block."""
+        """Use *opened*, a connected socket that does not block."""
         self._socket = opened
 
-    async def send(self, data: bytes, heard: Callable[[bytes], bool]) -> bool:
-        """Send *data*; whether all of it was sent.
+    async def send(self, request: RequestBytes, stops: Callable[[bytes], bool]) -> bool:
+        """Send *request*, and return whether it was sent completely.
 
-        A server may answer before it has read everything, and then read no
-        more. So what comes while the socket takes nothing goes to *heard*,
-        which says whether to stop sending; it hears nothing if the server closed.
+        A server may respond before it has read everything, and then read no more. So
+        bytes that come while the socket takes none go to *stops*, which returns
+        whether to stop sending; it gets no bytes if the server closed.
 
         Raises:
             OSError: If the connection is broken.
         """
-        opened, sent = self._socket, 0
+        opened, sent, size = self._socket, 0, len(request.data)
         while True:
             try:
-                sent += opened.send(memoryview(data)[sent:] if sent else data)
+                sent += opened.send(memoryview(request.data)[sent:])
             except (BlockingIOError, ssl.SSLWantWriteError):
                 await _wait_for_either(opened)
-                said = self._said()
-                if said is not None and heard(said):
+                received = self._receive_now()
+                if received is not None and stops(received):
                     return False
             except ssl.SSLWantReadError:
                 await anyio.wait_readable(opened)
-            if sent == len(data):
+            if sent == size:
                 return True
 
     async def receive(self) -> bytes:
-        """The next bytes, as many as are there; none if the server closed.
+        """Return the next bytes, as many as are there; empty if the server closed.
 
-        Always gives way to other tasks, unless TLS holds a decrypted rest.
+        Always gives way to other tasks, unless TLS holds decrypted bytes.
 
         Raises:
             OSError: If the connection is broken.
@@ -99,9 +116,9 @@ class Connection:
         return await _when_ready(opened.recv, _CHUNK, opened)
 
     def is_quiet(self) -> bool:
-        """Whether the connection is open, and nothing came that was not asked for."""
+        """Return whether the connection is open, and no byte came."""
         try:
-            return self._said() is None
+            return self._receive_now() is None
         except OSError:
             return False
 
@@ -109,43 +126,47 @@ class Connection:
         """Close at once."""
         self._socket.close()
 
-    def _said(self) -> bytes | None:
-        """What came, without waiting: nothing if the server closed; None if silent."""
+    def _receive_now(self) -> bytes | None:
+        """Return the bytes that are there: empty if the server closed, None if none."""
         try:
             return self._socket.recv(_CHUNK)
         except _NOT_NOW:
             return None
 
 
-async def connect(origin: Origin, *, seconds: float) -> Connection:
-    """A new connection, over TLS if *origin* wants it.
+async def connect(
+    origin: Origin, context: ssl.SSLContext | None = None, *, seconds: float
+) -> Connection:
+    """Return a new connection.
 
     Args:
         origin: The server.
+        context: How to speak TLS; None for plain HTTP.
         seconds: For name, connection and handshake together.
 
     Raises:
-        ConnectError: If there is none within *seconds*.
+        ConnectError: If there is no connection within *seconds*; its cause is a
+            `TimeoutError` if they are over.
     """
     with anyio.move_on_after(seconds):
         try:
             opened = await _open(await _resolve(origin))
-            if origin.context is None:
+            if context is None:
                 return Connection(opened)
-            return Connection(await _shake_hands(opened, origin.host, origin.context))
+            return Connection(await _shake_hands(opened, origin.host, context))
         except ssl.SSLCertVerificationError as error:
             reason = f"no connection to {origin}: {error.verify_message}"
             raise CertificateError(reason) from error
         except (OSError, UnicodeError) as error:
-            words = getattr(error, "strerror", None) or str(error)
-            reason = f"no connection to {origin}: {words}"
+            message = getattr(error, "strerror", None) or str(error)
+            reason = f"no connection to {origin}: {message}"
             raise ConnectError(reason) from error
     reason = f"no connection to {origin} within {seconds:g} seconds"
-    raise ConnectError(reason)
+    raise ConnectError(reason) from TimeoutError()
 
 
 async def _wait_for_either(opened: socket.socket) -> None:
-    """Wait until *opened* takes bytes, or has some."""
+    """Wait until *opened* can be written to or read from."""
     async with anyio.create_task_group() as tasks:
 
         async def wait_for(ready: Callable[[socket.socket], Awaitable[None]]) -> None:
@@ -157,15 +178,15 @@ async def _wait_for_either(opened: socket.socket) -> None:
 
 
 async def _when_ready(
-    call: Callable[[_Given], _Got], given: _Given, opened: socket.socket
-) -> _Got:
-    """What *call* of *given* returns, once *opened* has bytes for it.
+    call: Callable[[_Argument], _Result], argument: _Argument, opened: socket.socket
+) -> _Result:
+    """Return `call(argument)`, once *opened* has bytes for it.
 
     TLS may have to write in order to read.
     """
     while True:
         try:
-            return call(given)
+            return call(argument)
         except (BlockingIOError, ssl.SSLWantReadError):
             await anyio.wait_readable(opened)
         except ssl.SSLWantWriteError:
@@ -173,27 +194,31 @@ async def _when_ready(
 
 
 async def _resolve(origin: Origin) -> Sequence[Address]:
-    """The addresses of *origin*, families in turn, the resolver's first choice first."""
-    asked = (origin.host, origin.port)
+    """Return the addresses of *origin*, the resolver's first choice first.
+
+    The address families take turns.
+    """
+    target = (origin.host, origin.port)
     addresses: list[Address]
     try:
-        # No thread for what needs no name server.
+        # An address needs no name server, and so no thread.
         numeric = socket.AI_NUMERICHOST
-        found = socket.getaddrinfo(*asked, type=socket.SOCK_STREAM, flags=numeric)
-        addresses = [(one[0], one[4]) for one in found]
+        infos = socket.getaddrinfo(*target, type=socket.SOCK_STREAM, flags=numeric)
+        addresses = [(info[0], info[4]) for info in infos]
     except socket.gaierror:
-        named = await anyio.getaddrinfo(*asked, type=socket.SOCK_STREAM)
-        addresses = [(one[0], one[4]) for one in named]
-    first = [one for one in addresses if one[0] == addresses[0][0]]
-    other = [one for one in addresses if one[0] != addresses[0][0]]
-    in_turn = chain.from_iterable(zip_longest(first, other))
-    return [one for one in in_turn if one is not None]
+        looked_up = await anyio.getaddrinfo(*target, type=socket.SOCK_STREAM)
+        addresses = [(info[0], info[4]) for info in looked_up]
+    preferred = addresses[0][0]
+    first = [address for address in addresses if address[0] == preferred]
+    second = [address for address in addresses if address[0] != preferred]
+    in_turn = chain.from_iterable(zip_longest(first, second))
+    return [address for address in in_turn if address is not None]
 
 
 async def _open(addresses: Sequence[Address]) -> socket.socket:
-    """A socket that is connected to the first of *addresses* that answers.
+    """Return a socket that is connected to the first of *addresses* to answer.
 
-    Each address gets a start before the next one is tried beside it (RFC 8305).
+    Each address gets a head start before the next one is tried beside it (RFC 8305).
     """
     if len(addresses) == 1:
         return await _attempt(addresses[0])
@@ -214,7 +239,7 @@ async def _open(addresses: Sequence[Address]) -> socket.socket:
 
 
 class _Race:
-    """Attempts to connect, of which one wins."""
+    """Attempts to connect; the first connection wins."""
 
     def __init__(self) -> None:
         self.winner: socket.socket | None = None
@@ -240,7 +265,7 @@ class _Race:
 
 
 async def _attempt(address: Address) -> socket.socket:
-    family, where = address
+    family, target = address
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
         opened.setblocking(False)  # noqa: FBT003 (a method of Python's own)
@@ -249,7 +274,7 @@ async def _attempt(address: Address) -> socket.socket:
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         try:
-            opened.connect(where)
+            opened.connect(target)
         except BlockingIOError:
             await anyio.wait_writable(opened)
         _raise_failure(opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))

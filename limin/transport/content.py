@@ -1,4 +1,4 @@
-"""Compressed bodies, inflated piece by piece and never beyond a bound."""
+"""Compressed bodies, decompressed piece by piece and never beyond a limit."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import zlib
 
 from limin.errors import ProtocolError, ResponseTooLargeError
 
-# What requests say they take: what the standard library can inflate.
+# The codings that the standard library can decompress.
 ACCEPTED = "gzip, deflate"
 
-# RFC 9110, 8.4.1.3: a gzip of old.
+# RFC 9110, 8.4.1.3: x-gzip is an old name of gzip.
 _GZIP = frozenset({"gzip", "x-gzip"})
 _IDENTITY = frozenset({"", "identity"})
+_CODINGS = _GZIP | _IDENTITY | {"deflate"}
 
-# zlib's own numbers for what it should expect.
+# Formats as zlib numbers them.
 _GZIP_BITS = zlib.MAX_WBITS | 16
 _ZLIB_BITS = zlib.MAX_WBITS
 _RAW_BITS = -zlib.MAX_WBITS
@@ -21,97 +22,81 @@ _RAW_BITS = -zlib.MAX_WBITS
 _ZLIB_HEADER = 2
 
 
-class Body:
-    """The body of one answer as it grows, bounded before and after inflating.
-
-    Attributes:
-        received: Bytes that came, still compressed.
-    """
+class BodyDecoder:
+    """Decodes the body of one response, bounded before and after decompression."""
 
     def __init__(self, coding: str, *, limit: int) -> None:
-        """A body under the content coding *coding*, of at most *limit* bytes.
+        """Decode a body under the content coding *coding*, of at most *limit* bytes.
 
         Raises:
-            ProtocolError: If it is one that no request said it takes.
+            ProtocolError: If the request did not offer to take this coding.
         """
         coding = coding.strip().lower()
-        if coding not in _GZIP | _IDENTITY | {"deflate"}:
+        if coding not in _CODINGS:
             reason = f"the body is compressed in a way that was not asked for: {coding!a}"
             raise ProtocolError(reason)
-        self.received = 0
-        self._gzip = coding in _GZIP
-        self._deflate = coding == "deflate"
+        self._is_gzip = coding in _GZIP
+        self._is_compressed = coding not in _IDENTITY
         self._limit = limit
-        self._size = 0
-        self._pieces: list[bytes] = []
+        self._received = self._size = 0
         self._held = b""
-        # One member of a gzip at a time, and whether one is under way.
-        self._inflater = zlib.decompressobj()
-        self._inflating = False
+        # A gzip has one or more members; one is decompressed at a time.
+        self._inflater: zlib._Decompress | None = None
 
-    def add(self, data: bytes) -> None:
-        """Append the next bytes that came.
+    def decode(self, data: bytes) -> bytes:
+        """Return the decoded bytes of the next *data*; may be empty.
 
         Raises:
             ResponseTooLargeError: If the body outgrows its limit.
-            ProtocolError: If it is not what its coding says.
+            ProtocolError: If the body is not in its coding.
         """
-        self.received += len(data)
-        self._bound(self.received)
-        if self._gzip or self._deflate:
-            self._inflate(data)
-        else:
-            self._pieces.append(data)
+        self._received += len(data)
+        self._bound(self._received)
+        return self._inflate(data) if self._is_compressed else data
 
-    def take(self) -> bytes:
-        """What came since the last call, inflated; may be nothing."""
-        data = b"".join(self._pieces)
-        self._pieces.clear()
-        return data
-
-    def finish(self) -> bytes:
-        """What was not taken of the body, inflated.
+    def finish(self) -> None:
+        """Check that the body is complete.
 
         Raises:
-            ProtocolError: If the compressed body broke off.
+            ProtocolError: If a compressed body broke off.
         """
-        if self._held or self._inflating:
+        if self._held or self._inflater is not None:
             reason = "the compressed body broke off"
             raise ProtocolError(reason)
-        return b"".join(self._pieces)
 
-    def _inflate(self, data: bytes) -> None:
-        data = self._held + data
-        self._held = b""
+    def _inflate(self, data: bytes) -> bytes:
+        data, self._held = self._held + data, b""
+        pieces: list[bytes] = []
         try:
             while data:
-                if not self._inflating:
-                    if self._deflate and len(data) < _ZLIB_HEADER:
+                inflater = self._inflater
+                if inflater is None:
+                    if not self._is_gzip and len(data) < _ZLIB_HEADER:
                         self._held = data
-                        return
-                    self._inflater = zlib.decompressobj(self._bits(data))
-                    self._inflating = True
+                        break
+                    inflater = zlib.decompressobj(self._window_bits(data))
                 room = self._limit - self._size + 1
-                piece = self._inflater.decompress(data, room)
+                piece = inflater.decompress(data, room)
                 self._size += len(piece)
                 self._bound(self._size)
-                self._pieces.append(piece)
-                self._inflating = not self._inflater.eof
-                data = self._inflater.unconsumed_tail or self._inflater.unused_data
+                pieces.append(piece)
+                self._inflater = None if inflater.eof else inflater
+                data = inflater.unconsumed_tail or inflater.unused_data
         except zlib.error as error:
             reason = f"the body is not compressed as it says: {error}"
             raise ProtocolError(reason) from error
+        return b"".join(pieces)
 
-    def _bits(self, start: bytes) -> int:
-        """What zlib should expect, of a body that starts so.
+    def _window_bits(self, start: bytes) -> int:
+        """Return the format of a body with this *start*, as zlib numbers it.
 
         Deflate is zlib's format (RFC 9110, 8.4.1.2), but some servers send the
-        bare stream; the first two bytes tell (RFC 1950, 2.2).
+        bare stream; the first two bytes show which (RFC 1950, 2.2).
         """
-        if self._gzip:
+        if self._is_gzip:
             return _GZIP_BITS
-        wrapped = start[0] & 0x0F == zlib.DEFLATED and (start[0] << 8 | start[1]) % 31 == 0
-        return _ZLIB_BITS if wrapped else _RAW_BITS
+        is_zlib = start[0] & 0x0F == zlib.DEFLATED and (start[0] << 8 | start[1]) % 31 == 0
+        return _ZLIB_BITS if is_zlib else _RAW_BITS
 
     def _bound(self, size: int) -> None:
         if size > self._limit:

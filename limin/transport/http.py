@@ -1,37 +1,60 @@
-"""The way out: one POST to the client's endpoint, and its answer, whole or coming.
+"""The one way out: posts JSON through an `httpx.AsyncClient`, and opens the response.
 
-Directly over connections of our own, or through an HTTP client: the user's, or
-httpx's own where a proxy of the environment applies, or where somebody has
-replaced httpx's transport to answer in its place, as tests do.
+The client is limin's own, or the user's, of httpx or of httpx2. Bodies are bounded and
+decoded here, and the client's exceptions become `TransportError`s.
 """
 
 from __future__ import annotations
 
-import importlib
 import sys
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
 
+import anyio
 import anyio.lowlevel
+import httpx
 
-from limin.errors import ConfigurationError
-from limin.transport.connection import Origin
-from limin.transport.content import ACCEPTED
-from limin.transport.foreign import ForeignClient
-from limin.transport.pool import Pool
-from limin.values.endpoint import proxy_may_apply
+from limin.errors import (
+    ConfigurationError,
+    ConnectError,
+    ProtocolError,
+    RequestTimeoutError,
+    TransportError,
+)
+from limin.transport import query_filter
+from limin.transport.async_http import AsyncHTTPTransport, ProxiedTransport
+from limin.transport.content import ACCEPTED, BodyDecoder
+from limin.transport.own_client import OwnClient
+from limin.transport.proxies import find_proxy
+from limin.values.safe_text import excerpt
+from limin.wire.http import HttpResponse
 
 if TYPE_CHECKING:
-    import ssl
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from types import ModuleType
 
-    from limin.transport.foreign import HttpClient
     from limin.values.endpoint import Endpoint, Limits
-    from limin.wire.http import HttpResponse, OpenResponse
+    from limin.wire.http import OpenResponse
 
-_PORTS = {"http": 80, "https": 443}
+# httpx2 is pydantic's continuation of httpx, with the same names.
+_PACKAGES = ("httpx", "httpx2")
 
-# Whose code answers httpx's requests, if nobody has replaced it.
-_HTTPX_OWN = "httpx._transports.default"
+# Pieces that one read from a socket can hold: chunks of a few bytes each.
+_MOST_HELD = 20_000
+
+
+class HttpClient(Protocol):
+    """The part of an `httpx.AsyncClient`, or an `httpx2.AsyncClient`, that limin uses."""
+
+    @property
+    def build_request(self) -> Callable[..., Any]:
+        """Makes a request, with the client's own headers."""
+        ...
+
+    @property
+    def send(self) -> Callable[..., Awaitable[Any]]:
+        """Sends a request."""
+        ...
 
 
 class HttpTransport:
@@ -40,141 +63,243 @@ class HttpTransport:
     def __init__(
         self, endpoint: Endpoint, limits: Limits, http_client: HttpClient | None = None
     ) -> None:
-        """Post to *endpoint*, through *http_client* if it is given."""
-        self._endpoint = endpoint
+        """Post to *endpoint*, through *http_client* if it is not None.
+
+        Raises:
+            ConfigurationError: If *http_client* is of neither family.
+        """
+        self._requests = _Requests(endpoint)
         self._limits = limits
-        self._pool = Pool(self._origin, limits)
-        self._head = _head(endpoint)
-        self._context: ssl.SSLContext | None = None
-        self._closed = False
-        self._given: ForeignClient | None = None
-        self._own: tuple[object, ForeignClient] | None = None
-        if http_client is not None:
-            self._given = ForeignClient(http_client, endpoint, limits)
-        self._proxied = http_client is None and _is_proxied(endpoint)
+        self._given = http_client
+        self._package = httpx if http_client is None else _find_package(http_client)
+        self._proxy = find_proxy(endpoint.base_url) if http_client is None else None
+        self._pool = AsyncHTTPTransport(limits)
+        self._own: OwnClient | None = None
+        self._is_closed = False
+        query_filter.hide(httpx.URL(endpoint.completions_url).query, self._package.__name__)
 
-    async def post(self, body: bytes) -> HttpResponse:
-        """Send *body* and read the answer.
+    @property
+    def idle(self) -> int:
+        """How many connections of limin's own are idle."""
+        return self._pool.idle
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `aclose` was called."""
+        return self._is_closed
+
+    async def open(
+        self, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> OpenResponse:
+        """Send *body*, and read the head of the response; a redirect is a response, too.
+
+        Args:
+            body: The JSON of the request.
+            headers: More headers, of this request only; they win over the others.
 
         Raises:
-            TransportError: If no complete answer came.
+            TransportError: If no head of a response came.
             ConfigurationError: If the environment names a proxy or certificates
                 that cannot be used.
+            RuntimeError: If `aclose` was called.
         """
-        foreign = self._foreign()
-        if foreign is not None:
-            return await foreign.post(body)
-        return await self._pool.exchange(self._request(body))
-
-    async def open(self, body: bytes) -> OpenResponse:
-        """Send *body* and read the head of the answer; see `post`.
-
-        Raises:
-            TransportError: If no head of an answer came.
-            ConfigurationError: If the environment names a proxy or certificates
-                that cannot be used.
-        """
-        foreign = self._foreign()
-        if foreign is not None:
-            return await foreign.open(body)
-        return await self._pool.open(self._request(body))
+        if self._is_closed:
+            problem = "the client is closed"
+            raise RuntimeError(problem)
+        client = self._given or self._own or self._make_client()
+        request = self._requests.build(client, body, headers)
+        try:
+            response = await client.send(request, stream=True, follow_redirects=False)
+        except self._package.HTTPError as error:
+            failure = self._translate(error)
+            raise failure from failure.__cause__
+        try:
+            return _OpenResponse(
+                response, self._limits.body_bytes, self._translate, self._package.HTTPError
+            )
+        except ProtocolError:
+            await response.aclose()
+            raise
 
     async def aclose(self) -> None:
         """Close the connections, unless they are the user's."""
-        self._closed = True
-        self._pool.close()
+        self._is_closed = True
         if self._own is not None:
-            await self._own[1].aclose()
+            await self._own.aclose()
 
-    def _foreign(self) -> ForeignClient | None:
-        """The HTTP client that requests go through; None for our own connections."""
-        if self._closed:
-            problem = "the client is closed"
-            raise RuntimeError(problem)
-        if self._given is not None:
-            return self._given
-        return self._own_client() if self._proxied or _is_replaced() else None
-
-    def _request(self, body: bytes) -> bytes:
-        return b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
-
-    def _own_client(self) -> ForeignClient:
-        """A client of httpx's for this event loop: one of another loop is of no use."""
-        loop = anyio.lowlevel.current_token().native_token
-        if self._own is None or self._own[0] is not loop:
-            self._own = loop, ForeignClient(self._new(), self._endpoint, self._limits)
-        return self._own[1]
-
-    def _new(self) -> HttpClient:
-        httpx = _httpx()
-        unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        timeout = httpx.Timeout(None, connect=self._limits.connect_seconds)
+    def _make_client(self) -> OwnClient:
+        if self._proxy is None:
+            self._own = OwnClient(self._pool)
+            return self._own
         try:
-            client: HttpClient = httpx.AsyncClient(limits=unlimited, timeout=timeout)
+            self._own = OwnClient(ProxiedTransport(self._proxy))
+        except ConfigurationError:
+            raise
         except (ValueError, ImportError, httpx.InvalidURL) as error:
-            # Its words may quote the proxy's URL, and that a password.
+            # Its message may quote the proxy's URL, and so a password.
             problem = "the environment names a proxy that cannot be used"
             raise ConfigurationError(problem) from error
-        except OSError as error:
-            raise _certificates_error(error) from error
-        return client
+        return self._own
 
-    def _origin(self) -> Origin:
-        """The endpoint's server; a TLS context takes long to make, so one is kept."""
-        parts = urlsplit(self._endpoint.base_url)
-        if parts.scheme == "https" and self._context is None:
-            try:
-                context: ssl.SSLContext = _httpx().create_ssl_context()
-            except OSError as error:
-                raise _certificates_error(error) from error
-            context.set_alpn_protocols(["http/1.1"])
-            self._context = context
-        port = parts.port or _PORTS[parts.scheme]
-        return Origin(parts.hostname or "", port, self._context)
+    def _translate(self, error: BaseException) -> TransportError:
+        """Return limin's error for *error* of the client's, with its cause.
 
-
-def _certificates_error(error: OSError) -> ConfigurationError:
-    words = error.strerror or type(error).__name__
-    return ConfigurationError(
-        f"SSL_CERT_FILE or SSL_CERT_DIR: expected certificates, found none: {words}"
-    )
-
-
-def _head(endpoint: Endpoint) -> bytes:
-    """The start of every request, up to the value of its Content-Length."""
-    parts = urlsplit(endpoint.completions_url)
-    target = parts.path + (f"?{parts.query}" if parts.query else "")
-    headers = {"host": parts.netloc, "accept-encoding": ACCEPTED, "user-agent": "limin"}
-    headers |= endpoint.request_headers()
-    lines = [f"POST {target} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "content-length: "]).encode("ascii")
+        If limin's own pool is under the client, its error comes out as it was.
+        """
+        cause = error.__cause__
+        while cause is not None:
+            if isinstance(cause, TransportError):
+                return cause
+            cause = cause.__cause__
+        package, message = self._package, excerpt(str(error)) or type(error).__name__
+        if isinstance(error, package.ProxyError):
+            failure: TransportError = ConnectError(f"no connection by the proxy: {message}")
+        elif isinstance(error, (package.ConnectError, package.ConnectTimeout)):
+            way = "" if self._proxy is None else " to the proxy"
+            failure = ConnectError(f"no connection{way}: {message}")
+        elif isinstance(error, package.TimeoutException):
+            failure = RequestTimeoutError(f"the HTTP client's own limit passed: {message}")
+        elif isinstance(error, (package.RemoteProtocolError, package.DecodingError)):
+            failure = ProtocolError(f"the answer broke off or is no HTTP: {message}")
+        else:
+            failure = TransportError(f"the connection failed: {message}")
+        failure.__cause__ = error
+        return failure
 
 
-def _is_replaced() -> bool:
-    """Whether somebody answers in the place of httpx's transport.
+class _Requests:
+    """Makes the requests to one endpoint; holds a key, and so has a silent repr."""
 
-    pytest-httpx and its like replace this method for the time of a test. Whoever
-    does so means every request, and ours go that way then.
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._url = endpoint.completions_url
+        self._headers = {"accept-encoding": ACCEPTED} | endpoint.request_headers()
+        self._make: Callable[[bytes], httpx.Request] | None = None
+
+    def build(
+        self, client: HttpClient, body: bytes, headers: Mapping[str, str] | None
+    ) -> Any:  # noqa: ANN401 (of either family)
+        """Return the request that posts *body*; limin's own client parses nothing anew."""
+        if headers or not isinstance(client, OwnClient):
+            return client.build_request(
+                "POST", self._url, headers=self._headers | dict(headers or {}), content=body
+            )
+        if self._make is None:
+            self._make = client.prepare("POST", self._url, self._headers)
+        return self._make(body)
+
+
+class _OpenResponse:
+    """A client's response whose body is read piece by piece; see `OpenResponse`.
+
+    httpx iterates over bodies by generators. A wait that is cancelled ends a generator:
+    over limin's own pool another one goes on where it was, elsewhere the body is lost.
+    Left in the middle, they would be closed by the garbage collector; a cancellation
+    unwinds them from within, once they have handed over the pieces that they hold.
     """
-    httpx = sys.modules.get("httpx")
-    if httpx is None:
-        return False
-    module: str = httpx.AsyncHTTPTransport.handle_async_request.__module__
-    return module != _HTTPX_OWN
+
+    def __init__(
+        self,
+        response: Any,  # noqa: ANN401 (of either family)
+        limit: int,
+        translate: Callable[[BaseException], TransportError],
+        http_error: type[Exception],
+    ) -> None:
+        headers = _read_headers(response.headers.raw)
+        self.head = HttpResponse(response.status_code, headers, b"")
+        self._response = response
+        self._translate, self._http_error = translate, http_error
+        self._resumes = "resumes" in response.extensions
+        self._pieces: AsyncIterator[bytes] | None = None
+        self._is_ended = self._is_cut = False
+        # A response for tests, or one that an event hook has read, is decoded already.
+        self._is_read = response.is_stream_consumed
+        coding = "" if self._is_read else headers.get("content-encoding", "")
+        self._decoder = BodyDecoder(coding, limit=limit)
+
+    async def receive(self) -> bytes:
+        while not self._is_ended:
+            if data := self._decoder.decode(await self._next()):
+                return data
+        return b""
+
+    async def read(self) -> HttpResponse:
+        body: bytes | bytearray = b""
+        try:
+            while not self._is_ended:
+                data = self._decoder.decode(await self._next())
+                if not body:
+                    body = data
+                elif data:
+                    body = body if isinstance(body, bytearray) else bytearray(body)
+                    body += data
+        finally:
+            await self.aclose()
+        return HttpResponse(self.head.status, self.head.headers, bytes(body))
+
+    async def aclose(self) -> None:
+        if self._is_ended or self._is_cut or self._pieces is None:
+            await self._close()
+            return
+        try:
+            with anyio.CancelScope() as scope, suppress(Exception):
+                scope.cancel()
+                for _ in range(_MOST_HELD):
+                    await anext(self._pieces)
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        """Close the response; what fails in that changes nothing about it."""
+        self._is_cut = True
+        with suppress(self._http_error):
+            await self._response.aclose()
+
+    async def _next(self) -> bytes:
+        """Return the next piece of the body; empty at its end."""
+        if self._is_cut:
+            reason = "the HTTP client has ended the answer, since a wait was cancelled"
+            raise TransportError(reason)
+        if self._is_read:
+            self._is_ended = True
+            content: bytes = self._response.content
+            return content
+        if self._pieces is None:
+            self._pieces = aiter(self._response.stream)
+        if not self._resumes:
+            # A transport for tests may never let another task have its turn.
+            await anyio.lowlevel.checkpoint()
+        try:
+            return await anext(self._pieces)
+        except StopAsyncIteration:
+            self._is_ended = True
+            self._decoder.finish()
+            return b""
+        except self._http_error as error:
+            self._is_cut = True
+            failure = self._translate(error)
+            raise failure from failure.__cause__
+        except BaseException:
+            self._pieces, self._is_cut = None, not self._resumes
+            raise
 
 
-def _is_proxied(endpoint: Endpoint) -> bool:
-    """Whether the environment names a proxy for *endpoint*; httpx then decides."""
-    if not proxy_may_apply():
-        return False
-    request = importlib.import_module("urllib.request")
-    parts = urlsplit(endpoint.base_url)
-    proxies = request.getproxies()
-    named = parts.scheme in proxies or "all" in proxies
-    return named and not request.proxy_bypass(parts.hostname or "")
+def _read_headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the headers by their names in lower case; of one name, joined by commas."""
+    headers: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
 
 
-def _httpx() -> Any:  # noqa: ANN401 (a module)
-    """httpx, whose import adds a fifth to limin's; plain HTTP does without it."""
-    return importlib.import_module("httpx")
+def _find_package(client: HttpClient) -> ModuleType:
+    """Return the package that *client*, or a class that it inherits from, is of."""
+    for base in type(client).__mro__:
+        name = base.__module__.partition(".")[0]
+        if name in _PACKAGES and base.__name__ == "AsyncClient":
+            return sys.modules[name]
+    problem = (
+        "http_client: expected an httpx.AsyncClient or an httpx2.AsyncClient, "
+        f"found a {type(client).__name__}"
+    )
+    raise ConfigurationError(problem)

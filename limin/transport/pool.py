@@ -1,8 +1,8 @@
-"""The connections of one client to its origin, and one exchange over one of them.
+"""Connections that are kept from request to request, and one exchange over one of them.
 
-Idle connections wait in a list, last in, first out: the busy ones stay warm and
-the others age. There is no limit and no queue, since whoever asks decides how
-much to ask at once; so a request costs the same however many are under way.
+Idle connections wait in lists, one for each origin, last in, first out: the busy ones
+stay warm and the others age. There is no limit and no queue, since whoever asks decides
+how much to ask at once. So a request costs the same however many are under way.
 """
 
 from __future__ import annotations
@@ -14,250 +14,342 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+import anyio
 import anyio.lowlevel
+import msgspec
 
-from limin.errors import TransportError
-from limin.transport.connection import Connection, connect
+from limin.errors import RequestTimeoutError, TransportError
+from limin.transport.connection import connect
 from limin.transport.reader import ResponseReader
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable
 
-    from limin.transport.connection import Origin
+    from limin.transport.connection import Connection, Origin, RequestBytes
     from limin.values.endpoint import Limits
-    from limin.wire.http import HttpResponse, OpenResponse
 
-_Got = TypeVar("_Got")
+_Result = TypeVar("_Result")
 
 # Servers close idle connections after 5 s (llama.cpp, uvicorn) to some minutes;
 # a closed one costs a file descriptor until it is found.
 _SECONDS_IDLE = 60.0
 
 
-class _PooledConnection:
-    """A connection, its reader, and since when it rests (monotonic seconds)."""
+class Timeouts(msgspec.Struct, frozen=True):
+    """Seconds that one step of an exchange may take; None for no limit.
 
-    def __init__(self, connection: Connection, reader: ResponseReader) -> None:
-        self.connection, self.reader = connection, reader
+    Attributes:
+        connect: For the name, the connection and the TLS handshake together.
+        read: For the next bytes of the response.
+        write: For the whole request.
+    """
+
+    connect: float | None = None
+    read: float | None = None
+    write: float | None = None
+
+
+NO_TIMEOUTS = Timeouts()
+
+
+class _PooledConnection:
+    """A connection with its reader, and since when it is idle (monotonic seconds)."""
+
+    __slots__ = ("connection", "idle_since", "origin", "reader")
+
+    def __init__(
+        self, connection: Connection, reader: ResponseReader, origin: Origin
+    ) -> None:
+        self.connection, self.reader, self.origin = connection, reader, origin
         self.idle_since = 0.0
 
 
 class _IdleConnections:
-    """The event loop and the process that idle connections belong to."""
+    """The idle connections of one event loop in one process."""
 
     def __init__(self, process: int, loop: object) -> None:
         self.process, self.loop = process, loop
-        self.idle: deque[_PooledConnection] = deque()
+        self._by_origin: dict[Origin, deque[_PooledConnection]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_origin.values()))
+
+    def take(self, origin: Origin) -> _PooledConnection | None:
+        """Return the last idle connection to *origin* that is still open and silent."""
+        idle = self._by_origin.get(origin)
+        while idle:
+            pooled = idle.pop()
+            if pooled.connection.is_quiet():
+                return pooled
+            pooled.connection.close()
+        return None
+
+    def put_back(self, pooled: _PooledConnection) -> None:
+        """Keep *pooled*, and close the longest idle one if it is idle for too long."""
+        idle = self._by_origin.get(pooled.origin)
+        if idle is None:
+            idle = self._by_origin[pooled.origin] = deque()
+        pooled.idle_since = time.monotonic()
+        idle.append(pooled)
+        if pooled.idle_since - idle[0].idle_since > _SECONDS_IDLE:
+            idle.popleft().connection.close()
 
     def close(self) -> None:
-        while self.idle:
-            self.idle.pop().connection.close()
+        """Close them all."""
+        for idle in self._by_origin.values():
+            while idle:
+                idle.pop().connection.close()
 
 
-class Pool:
-    """Exchanges with one origin, over connections that are kept."""
+class ConnectionPool:
+    """Exchanges with any number of origins, over connections that are kept."""
 
-    def __init__(self, origin: Callable[[], Origin], limits: Limits) -> None:
-        """A pool without connections; *origin* is asked when one is needed."""
-        self._origin = origin
+    def __init__(self, limits: Limits, tls_context: Callable[[], ssl.SSLContext]) -> None:
+        """Start without connections.
+
+        Args:
+            limits: What a server may cost at most.
+            tls_context: Returns the context for TLS, when a connection needs it.
+        """
         self._limits = limits
-        self._closed = False
-        self._homes: dict[int, _IdleConnections] = {}
+        self._tls_context = tls_context
+        self._is_closed = False
+        self._active = 0
+        self._idle: dict[int, _IdleConnections] = {}
 
-    def exchange(self, request: bytes) -> Awaitable[HttpResponse]:
-        """Send *request*, and read the answer.
+    def __repr__(self) -> str:
+        """Return how many connections are in use, and how many are idle."""
+        state = "closed, " if self._is_closed else ""
+        return f"<limin.ConnectionPool: {state}{self._active} active, {self.idle} idle>"
 
-        A kept connection may have died since it was last used: if it breaks
-        before the first byte of the answer, the request goes once more, on a new
-        one.
+    @property
+    def active(self) -> int:
+        """How many connections carry an exchange."""
+        return self._active
+
+    @property
+    def idle(self) -> int:
+        """How many connections are idle."""
+        return sum(map(len, self._idle.values()))
+
+    async def open(
+        self,
+        origin: Origin,
+        request: RequestBytes,
+        timeouts: Timeouts = NO_TIMEOUTS,
+        *,
+        has_body: bool = True,
+    ) -> PooledResponse:
+        """Send *request*, and read the head of the response.
+
+        A kept connection may have died since it was last used: if it breaks before
+        the first byte of the response, the request is sent once more, on a new one.
+
+        Args:
+            origin: The server.
+            request: Its bytes.
+            timeouts: How long each step may take.
+            has_body: Whether the response may have a body.
 
         Raises:
-            TransportError: If no complete answer came.
+            TransportError: If no head of a response came.
         """
-        return self._over_a_connection(request, self._exchange)
-
-    def open(self, request: bytes) -> Awaitable[OpenResponse]:
-        """Send *request*, and read the head of the answer; see `exchange`.
-
-        Raises:
-            TransportError: If no head of an answer came.
-        """
-        return self._over_a_connection(request, self._begin)
+        idle = self._idle_here()
+        pooled = idle.take(origin)
+        if pooled is not None:
+            response = self._response(pooled, idle, timeouts)
+            try:
+                await response.begin(request, has_body=has_body)
+            except RequestTimeoutError:
+                raise
+            except TransportError:
+                if pooled.reader.has_started:
+                    raise
+            else:
+                return response
+        pooled = await self._connect(origin, timeouts.connect)
+        response = self._response(pooled, idle, timeouts)
+        await response.begin(request, has_body=has_body)
+        return response
 
     def close(self) -> None:
-        """Close the idle connections, and each other one after its exchange."""
-        self._closed = True
-        for home in self._homes.values():
-            home.close()
+        """Close the idle connections at once, and each other one after its exchange."""
+        self._is_closed = True
+        for idle in self._idle.values():
+            idle.close()
 
-    def _home(self) -> _IdleConnections:
-        """The home of this event loop.
+    def _idle_here(self) -> _IdleConnections:
+        """Return the idle connections of this event loop.
 
         A thread runs one loop at a time, so the loop that ran before in this
         thread has ended, or was the parent process's before a fork. Its idle
         connections are closed, which a parent does not notice, and never used.
         """
         process, loop = os.getpid(), anyio.lowlevel.current_token().native_token
-        home = self._homes.get(thread := threading.get_ident())
-        if home is None or home.loop is not loop or home.process != process:
-            if home is not None:
-                home.close()
-            home = self._homes[thread] = _IdleConnections(process, loop)
-        return home
+        idle = self._idle.get(thread := threading.get_ident())
+        if idle is None or idle.loop is not loop or idle.process != process:
+            if idle is not None:
+                idle.close()
+            idle = self._idle[thread] = _IdleConnections(process, loop)
+        return idle
 
-    def _take(self, home: _IdleConnections) -> _PooledConnection | None:
-        """The last idle connection that is still open and silent."""
-        while home.idle:
-            line = home.idle.pop()
-            if line.connection.is_quiet():
-                return line
-            line.connection.close()
-        return None
-
-    def _put_back(self, home: _IdleConnections, line: _PooledConnection) -> None:
-        """Let *line* rest, and close the one that rested longest if it is too long."""
-        line.idle_since = time.monotonic()
-        home.idle.append(line)
-        if line.idle_since - home.idle[0].idle_since > _SECONDS_IDLE:
-            home.idle.popleft().connection.close()
-
-    async def _over_a_connection(
-        self,
-        request: bytes,
-        talk: Callable[[_PooledConnection, _IdleConnections, bytes], Awaitable[_Got]],
-    ) -> _Got:
-        """What *talk* gets for *request* over a kept connection, or else a new one."""
-        home = self._home()
-        line = self._take(home)
-        if line is not None:
-            try:
-                return await talk(line, home, request)
-            except TransportError:
-                if line.reader.started:
-                    raise
-        connection = await connect(self._origin(), seconds=self._limits.connect_seconds)
-        return await talk(
-            _PooledConnection(connection, ResponseReader(self._limits)), home, request
+    async def _connect(self, origin: Origin, seconds: float | None) -> _PooledConnection:
+        limit = self._limits.connect_seconds
+        connection = await connect(
+            origin,
+            self._tls_context() if origin.is_secure else None,
+            seconds=limit if seconds is None else min(seconds, limit),
         )
+        return _PooledConnection(connection, ResponseReader(self._limits), origin)
 
-    async def _exchange(
-        self, line: _PooledConnection, home: _IdleConnections, request: bytes
-    ) -> HttpResponse:
-        reader, kept = line.reader, False
-        try:
-            sent = await _ask(line, request, whole=True)
-            answer = reader.answer()
-            kept = sent and reader.reusable
-        finally:
-            self._release(home, line, kept=kept)
-        return answer
-
-    async def _begin(
-        self, line: _PooledConnection, home: _IdleConnections, request: bytes
-    ) -> OpenResponse:
-        sent, failure = False, None
-        try:
-            sent = await _ask(line, request, whole=False)
-        except BaseException as error:
-            if not isinstance(error, TransportError) or not line.reader.answering:
-                self._release(home, line, kept=False)
-                raise
-            failure = error
-        release = partial(self._release, home, line)
-        return _OpenResponse(line, release, sent=sent, failure=failure)
+    def _response(
+        self, pooled: _PooledConnection, idle: _IdleConnections, timeouts: Timeouts
+    ) -> PooledResponse:
+        self._active += 1
+        return PooledResponse(pooled, timeouts, partial(self._release, pooled, idle))
 
     def _release(
-        self, home: _IdleConnections, line: _PooledConnection, *, kept: bool
+        self, pooled: _PooledConnection, idle: _IdleConnections, *, keep: bool
     ) -> None:
-        if kept and not self._closed:
-            self._put_back(home, line)
+        self._active -= 1
+        if keep and not self._is_closed:
+            idle.put_back(pooled)
         else:
-            line.connection.close()
+            pooled.connection.close()
 
 
-class _OpenResponse:
-    """The body of an answer that comes over a line, until it is released.
+class PooledResponse:
+    """A response that comes over a pooled connection, until that is released.
 
-    What came before a failure is handed over first, be it in the same packet.
+    The connection is put back as soon as the response is complete, and closed if it is
+    left before. Bytes that came before a failure are handed over before the failure,
+    even if one packet brought both.
+
+    Attributes:
+        status: Status code.
+        reason: Reason phrase; empty if there is none.
+        headers: Names and values as they came.
     """
 
     def __init__(
-        self,
-        line: _PooledConnection,
-        release: Callable[..., None],
-        *,
-        sent: bool = False,
-        failure: TransportError | None = None,
+        self, pooled: _PooledConnection, timeouts: Timeouts, release: Callable[..., None]
     ) -> None:
-        self._line, self._release = line, release
-        self._sent, self._failure = sent, failure
-        self._released = False
-        self.head = line.reader.head()
+        """Read from *pooled*; at the end, call *release* with whether to *keep* it."""
+        self._pooled, self._timeouts, self._release = pooled, timeouts, release
+        self._is_sent = self._is_released = False
+        self._failure: TransportError | None = None
+        self._send_failure: OSError | None = None
+        self._data = b""  # Of the body, not handed over yet.
+        self.status, self.reason = 0, b""
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    async def begin(self, request: RequestBytes, *, has_body: bool) -> None:
+        """Send *request*, and read the head of the response.
+
+        A server may refuse a request before it has read it, and close the connection:
+        its response is read all the same.
+
+        Raises:
+            TransportError: If no head of a response came; the connection is closed then.
+        """
+        reader = self._pooled.reader
+        reader.begin(has_body=has_body)
+        try:
+            await self._send(request)
+            while not (reader.has_head or self._failure):
+                await self._read_more()
+        except BaseException:
+            self.close()
+            raise
+        if self._failure is not None and not reader.has_head:
+            self.close()
+            raise self._failure
+        self.status, self.reason = reader.status, reader.reason
+        self.headers = reader.headers
 
     async def receive(self) -> bytes:
-        if self._released:
-            return b""
-        reader = self._line.reader
-        while not (piece := reader.take()) and not reader.complete:
+        """Return the next bytes of the body; empty at its end.
+
+        Raises:
+            TransportError: If the body breaks off.
+        """
+        while not (self._data or self._is_released):
             if self._failure is not None:
                 raise self._failure
             await self._read_more()
-        if not piece:
-            self._leave(kept=self._sent and reader.reusable)
-        return piece
+        data, self._data = self._data, b""
+        return data
 
-    async def aclose(self) -> None:
-        self._leave(kept=False)
+    def close(self) -> None:
+        """Close the connection, unless the response is complete."""
+        self._data = b""
+        self._leave(keep=False)
 
-    async def _read_more(self) -> None:
+    async def _send(self, request: RequestBytes) -> None:
+        """Send *request*, or as much of it as the server reads before it responds.
+
+        What breaks it is kept for later: there may be a response all the same.
+        """
+        reader, connection = self._pooled.reader, self._pooled.connection
+
+        def stops(data: bytes) -> bool:
+            if data:
+                reader.feed(data)
+            return not data or reader.has_head
+
+        step, seconds = connection.send(request, stops), self._timeouts.write
+        if seconds is not None:
+            step = _within(seconds, step, "the request was not sent")
         try:
-            _take(self._line.reader, await self._line.connection.receive())
+            self._is_sent = await step
         except TransportError as error:
             self._failure = error
         except OSError as error:
-            self._failure = _broken(error)
-            self._failure.__cause__ = error
+            self._send_failure = error
+        if reader.has_started:
+            self._take_data()
 
-    def _leave(self, *, kept: bool) -> None:
-        if not self._released:
-            self._released = True
-            self._release(kept=kept)
+    async def _read_more(self) -> None:
+        """Read the next bytes of the connection, and keep what breaks it for later."""
+        reader, seconds = self._pooled.reader, self._timeouts.read
+        try:
+            step = self._pooled.connection.receive()
+            data = await (step if seconds is None else _within(seconds, step, "no data"))
+            if data:
+                reader.feed(data)
+            else:
+                reader.finish()
+        except TransportError as error:
+            self._failure = error
+        except OSError as error:
+            cause = self._send_failure or error
+            self._failure = TransportError(
+                f"the connection broke: {cause.strerror or cause}"
+            )
+            self._failure.__cause__ = cause
+        self._take_data()
+
+    def _take_data(self) -> None:
+        """Take what the reader has of the body, and leave the connection at its end."""
+        reader = self._pooled.reader
+        self._data = reader.take() if reader.has_head else b""
+        if reader.is_complete:
+            self._leave(keep=self._is_sent and reader.is_reusable)
+
+    def _leave(self, *, keep: bool) -> None:
+        if not self._is_released:
+            self._is_released = True
+            self._release(keep=keep)
 
 
-async def _ask(line: _PooledConnection, request: bytes, *, whole: bool) -> bool:
-    """Send *request* and read the answer's head, or all of it; whether all was sent.
+async def _within(seconds: float, step: Awaitable[_Result], subject: str) -> _Result:
+    """Return the result of *step*, which may take *seconds*.
 
-    A server may refuse a request before it has read it, and close: what it said
-    is read all the same.
+    Raises:
+        RequestTimeoutError: If it takes longer.
     """
-    reader, connection = line.reader, line.connection
-
-    def heard(data: bytes) -> bool:
-        if data:
-            reader.feed(data)
-        return not data or reader.answering
-
-    sent, failure = False, None
-    reader.begin()
-    try:
-        sent = await connection.send(request, heard)
-    except OSError as error:
-        failure = error
-    try:
-        while not (reader.complete if whole else reader.answering):
-            _take(reader, await connection.receive())
-    except OSError as error:
-        raise _broken(failure or error) from (failure or error)
-    return sent
-
-
-def _take(reader: ResponseReader, data: bytes) -> None:
-    """Let *reader* read *data*, or the end if there are none."""
-    if data:
-        reader.feed(data)
-    else:
-        reader.finish()
-
-
-def _broken(error: OSError) -> TransportError:
-    return TransportError(f"the connection broke: {error.strerror or error}")
+    with anyio.move_on_after(seconds):
+        return await step
+    reason = f"{subject} within {seconds:g} seconds"
+    raise RequestTimeoutError(reason)

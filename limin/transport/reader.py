@@ -1,7 +1,7 @@
-"""The bytes of an HTTP/1.1 response, to an `HttpResponse` or to pieces of it. Never waits.
+"""Bytes of an HTTP/1.1 response -> status, headers, and pieces of the body. Never waits.
 
-llhttp, the parser of Node.js, reads the protocol; what it leaves to its callers
-is here: when a body ends, and how much of anything a server may send.
+llhttp, the parser of Node.js, reads the protocol. What it leaves to its callers is
+here: where a body ends, and how large a head may be.
 """
 
 from __future__ import annotations
@@ -11,155 +11,154 @@ from typing import TYPE_CHECKING
 import httptools
 
 from limin.errors import ProtocolError, ResponseTooLargeError
-from limin.transport.content import Body
 from limin.values.safe_text import excerpt
-from limin.wire.http import HttpResponse
 
 if TYPE_CHECKING:
     from limin.values.endpoint import Limits
 
 _INTERIM = range(100, 200)
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class ResponseReader:
-    """Reads the answers of one connection, one after the other.
+    """Reads the responses of one connection, one after the other.
 
     The methods named `on_...` are called by the parser.
 
     Attributes:
-        started: Whether any byte of the answer came.
-        answering: Whether the head of the answer came, which is no interim one.
-        complete: Whether the answer is whole.
-        reusable: Whether the connection may carry another request.
+        has_started: Whether any byte of the response came.
+        has_head: Whether the head is complete; that of an interim response is not one.
+        is_complete: Whether the response is complete.
+        is_reusable: Whether the connection may carry another request.
+        status: Status code.
+        reason: Reason phrase; empty if there is none.
+        headers: Names and values as they came, without the trailers.
     """
 
     def __init__(self, limits: Limits) -> None:
-        """A reader that holds the server to *limits*."""
+        """Hold the server to *limits*."""
         self._limits = limits
         self._parser = httptools.HttpResponseParser(self)
         self.begin()
 
-    def begin(self) -> None:
-        """Forget the last answer, and expect the next."""
-        self.started = self.answering = self.complete = self.reusable = False
-        self._bare = 0
+    def begin(self, *, has_body: bool = True) -> None:
+        """Forget the last response, and expect the next.
+
+        Args:
+            has_body: Whether it may have a body; that to a HEAD request has none.
+        """
+        self.has_started = self.has_head = False
+        self.is_complete = self.is_reusable = False
+        self._may_have_body = has_body
+        self._bytes_without_body = self._bytes_fed = self._body_size = 0
         self._failure: ProtocolError | None = None
+        self._body: bytes | bytearray = b""
         self.on_message_begin()
 
     def feed(self, data: bytes) -> None:
-        """Read the next bytes that came.
+        """Read the next bytes of the connection.
 
         Raises:
-            ProtocolError: If they are no HTTP, or beyond a limit.
+            ProtocolError: If they are not HTTP, or exceed a limit.
         """
-        self.started = True
-        before = self._body.received
+        self.has_started = True
+        size_before = self._body_size
+        self._bytes_fed += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if not self.complete:
-                raise self._failure or _no_http(error) from error
-            self.reusable = False
-        if not self.complete:
+            if not self.is_complete:
+                raise self._failure or _not_http(error) from error
+            self.is_reusable = False
+        if not self.is_complete:
             # Headers, trailers and chunk extensions that never end, and interim
-            # answers without a final one, are all the same: bytes, and no body.
-            self._bare = 0 if self._body.received > before else self._bare + len(data)
-            self._bound("its head", self._bare, self._limits.header_bytes + len(data))
+            # responses without a final one, are all the same: bytes without a body.
+            has_grown = self._body_size > size_before
+            self._bytes_without_body = (
+                0 if has_grown else self._bytes_without_body + len(data)
+            )
+            limit = self._limits.header_bytes + len(data)
+            self._bound("its head", self._bytes_without_body, limit)
 
     def finish(self) -> None:
-        """The server closed the connection: the end of a body without a length.
+        """Note that the server closed the connection: a body without a length ends.
 
         Raises:
-            ProtocolError: If the answer is not whole.
+            ProtocolError: If the response is not complete.
         """
-        if not self.answering or self._framed:
-            when = "in the middle of its answer" if self.started else "without an answer"
-            reason = f"the server closed the connection {when}"
+        is_framed = any(name.lower() in _FRAMING for name, _ in self.headers)
+        if not self.has_head or is_framed:
+            when = "in the middle of its" if self.has_started else "without an"
+            reason = f"the server closed the connection {when} answer"
             raise ProtocolError(reason)
-        self.complete = True
-
-    def head(self) -> HttpResponse:
-        """The answer as far as its head tells it, which came."""
-        return HttpResponse(self._status, self._headers, b"")
+        self.is_complete = True
 
     def take(self) -> bytes:
-        """What came of the body since the last call; may be nothing.
-
-        Raises:
-            ProtocolError: If nothing more comes and the compressed body broke off.
-        """
-        return self._body.take() or (self._body.finish() if self.complete else b"")
-
-    def answer(self) -> HttpResponse:
-        """The complete answer.
-
-        Raises:
-            ProtocolError: If its compressed body broke off.
-        """
-        return HttpResponse(self._status, self._headers, self._body.finish())
+        """Return the bytes of the body that came since the last call; may be empty."""
+        data, self._body = bytes(self._body), b""
+        return data
 
     def on_message_begin(self) -> None:
-        """Another answer starts; after a complete one, it was not asked for."""
-        if self.complete:
+        """Start a response; one behind a complete response answers no request."""
+        if self.is_complete:
             raise self._fail(ProtocolError("an answer that was not asked for"))
-        self._status = 0
-        self._headers: dict[str, str] = {}
-        self._header_count = self._header_size = 0
-        self._framed = False
-        self._body = Body("", limit=0)
-        self._head_complete = False
+        self.status = 0
+        self.reason = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body = b""
+
+    def on_status(self, reason: bytes) -> None:
+        """Keep the reason phrase, which may come in pieces."""
+        self.reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header, or one trailer, which is counted and not kept."""
-        self._header_count += 1
-        self._header_size += len(name) + len(value) + 4
-        limits = self._limits
-        self._bound("the number of its headers", self._header_count, limits.headers)
-        self._bound("its head", self._header_size, limits.header_bytes)
-        if not self._head_complete:
-            key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
-            known = self._headers.get(key)
-            self._headers[key] = text if known is None else f"{known}, {text}"
+        """Keep one header, or one trailer."""
+        headers = self._headers
+        headers.append((name, value.strip()))
+        if len(headers) > self._limits.headers:
+            self._bound("the number of its headers", len(headers), self._limits.headers)
 
     def on_headers_complete(self) -> None:
-        """The head is whole; what follows is the body."""
-        self._head_complete = True
-        self._status = self._parser.get_status_code()
-        self.answering = self._status not in _INTERIM
-        headers = self._headers
-        self._framed = "content-length" in headers or "transfer-encoding" in headers
-        try:
-            self._body = Body(
-                headers.get("content-encoding", ""), limit=self._limits.body_bytes
-            )
-        except ProtocolError as error:
-            raise self._fail(error) from None
+        """Note that the head is complete; all that follows is the body."""
+        headers, self._headers = self._headers, []
+        if self._bytes_fed > self._limits.header_bytes:
+            size = sum(len(name) + len(value) + 4 for name, value in headers)
+            self._bound("its head", size, self._limits.header_bytes)
+        self.headers = headers
+        self.status = self._parser.get_status_code()
+        self.has_head = self.status not in _INTERIM
+        # The parser would wait for the body that the headers describe.
+        self.is_complete = self.has_head and not self._may_have_body
 
     def on_body(self, data: bytes) -> None:
-        """A piece of the body."""
-        try:
-            self._body.add(data)
-        except ProtocolError as error:
-            raise self._fail(error) from None
+        """Keep a piece of the body."""
+        self._body_size += len(data)
+        if not self._body:
+            self._body = data
+            return
+        if isinstance(self._body, bytes):
+            self._body = bytearray(self._body)
+        self._body += data
 
     def on_message_complete(self) -> None:
-        """The answer is whole, unless it is an interim one."""
-        if self.answering:
-            self.complete = True
-            self.reusable = self._parser.should_keep_alive()
+        """Note that the response is complete, unless it is an interim one."""
+        if self.has_head:
+            self.is_complete = True
+            self.is_reusable = self._may_have_body and self._parser.should_keep_alive()
 
-    def _bound(self, what: str, size: int, limit: int) -> None:
+    def _bound(self, name: str, size: int, limit: int) -> None:
         if size > limit:
-            reason = f"the answer is beyond a limit: {what} is larger than {limit}"
+            reason = f"the answer is beyond a limit: {name} is larger than {limit}"
             raise self._fail(ResponseTooLargeError(reason, limit))
 
     def _fail(self, failure: ProtocolError) -> ProtocolError:
-        """*failure*, kept, since the parser raises its own in its place."""
+        """Keep *failure*, since the parser raises an error of its own in its place."""
         self._failure = failure
         return failure
 
 
-def _no_http(error: Exception) -> ProtocolError:
+def _not_http(error: Exception) -> ProtocolError:
     if isinstance(error, httptools.HttpParserUpgrade):
         return ProtocolError("the server wants to speak another protocol")
     return ProtocolError(f"the server's bytes are no HTTP: {excerpt(str(error))}")

@@ -1,4 +1,4 @@
-"""What comes back: a completion, its choices and its usage, or deltas of it."""
+"""The answer of a model: a completion with its choices and usage, or deltas of it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import attrs
 import msgspec
 
 from limin.values.conversation import Message
+from limin.values.display import NotebookDisplayed, rendering
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
-
-    from limin.rendering.palette import Palette
     from limin.values.conversation import Conversation
+    from limin.values.display import Palette
     from limin.values.log_probs import LogProbs, PromptLogProbs
     from limin.values.timing import Timing
     from limin.values.tokens import TokenLogProb
@@ -27,15 +26,15 @@ ReasoningSource: TypeAlias = Literal[
 
 @attrs.frozen(kw_only=True)
 class Usage:
-    """Tokens that the server counted. None means that it did not say.
+    """Token counts of the server; None if not sent.
 
     Source: `usage`, `usage.prompt_tokens_details`,
     `usage.completion_tokens_details`.
 
     Attributes:
-        prompt_tokens: Tokens of what was asked.
+        prompt_tokens: Tokens of the prompt.
         completion_tokens: Tokens of the answer, reasoning included.
-        total_tokens: Both, as the server adds them.
+        total_tokens: Sum of both, as the server computed it.
         cached_tokens: Tokens of the prompt that were read from a cache.
         reasoning_tokens: Tokens of the answer that are reasoning.
     """
@@ -49,22 +48,23 @@ class Usage:
 
 @attrs.frozen(kw_only=True)
 class Choice:
-    """One of the answers to a question; most requests ask for one.
+    """One answer of a completion; most requests ask for one.
 
     Source: `choices[]`.
 
     Attributes:
         message: Text of the answer; empty if there was none.
         finish_reason: Why the model stopped: `stop`, `length`,
-            `content_filter`, ...; where a server says the same in another word,
-            in OpenAI's; None if it did not say.
+            `content_filter`, ...; in OpenAI's word if the server has another for
+            the same reason; None if not sent.
         raw_finish_reason: The same in the server's own word.
-        index: Place among the choices, from 0.
-        refusal: What the model said instead of an answer.
-        reasoning: What the model thought before its answer.
-        reasoning_source: The field that it came in; `content` if it was a part
-            of the content.
-        log_probs: The tokens' log probabilities; None if none came.
+        index: Index of the choice, from 0.
+        refusal: Text of the model's refusal; None if it did not refuse.
+        reasoning: Text that the model wrote before its answer, its reasoning; None
+            if not sent.
+        reasoning_source: Field of the response that held the reasoning; `content` if
+            it was a part of the content.
+        log_probs: Log probabilities of the tokens; None if not sent.
     """
 
     message: str = ""
@@ -78,23 +78,23 @@ class Choice:
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
-    """What one event of a stream adds to one choice.
+    """The part of one choice that one event of a stream adds.
 
     Text and log probabilities need not come together: a server may hold back
-    text whose tokens it has told already.
+    text whose tokens it has already sent.
 
     Source: `choices[].delta` of a chunk.
 
     Attributes:
-        text: What is added to the answer; often empty.
-        reasoning: What is added to the model's thoughts.
-        refusal: What is added to what the model says instead of an answer.
+        text: Next part of the answer; often empty.
+        reasoning: Next part of the reasoning.
+        refusal: Next part of the refusal.
         choice: Index of the choice, from 0.
         finish_reason: Why the model stopped, in OpenAI's word if there is one;
             None until it did.
-        log_probs: Those of the tokens that the event tells of; None if none came.
-        tool_calls: Fragments of calls of tools as they came, JSON that limin does not
-            read; empty if none did.
+        log_probs: Log probabilities of the event's tokens; None if not sent.
+        tool_calls: Fragments of tool calls, JSON that limin does not read; empty if
+            there are none.
     """
 
     text: str = ""
@@ -107,36 +107,36 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def has_tokens(self) -> bool:
-        """Whether the event tells of tokens, and not of a role or an end alone."""
-        told = self.text or self.reasoning or self.refusal or self.tool_calls
-        return bool(told) or self.log_probs is not None
+        """Whether the event brings tokens, and not only a role or a finish reason."""
+        tokens = self.text or self.reasoning or self.refusal or self.tool_calls
+        return bool(tokens) or self.log_probs is not None
 
 
 @attrs.frozen(kw_only=True)
-class TextCompletion:
-    """A model's answer, with all that is known about it.
+class TextCompletion(NotebookDisplayed):
+    """The answer of a model, with everything that is known about it.
 
-    What the server did not send is None, never zero. `message`,
+    A field that the server did not send is None, never zero. `message`,
     `finish_reason`, `refusal`, `reasoning` and the log probabilities are those
     of the first choice.
 
     Attributes:
-        conversation: What was asked, as it was when it was sent.
-        model: The model, as asked for.
+        conversation: The conversation that was sent; a copy.
+        model: Name of the model in the request.
         choices: The answers, at least one; more if `extra_body` asked for `n`.
-        timing: When, and how long.
-        served_model: The model, as the server names it.
-        usage: Tokens, as the server counted them.
-        id: The server's name for the completion.
-        request_id: The server's name for the exchange (`x-request-id`).
-        body_warnings: What was odd about the body, but for its log probabilities.
-        raw_bytes: The body of the answer as it came; of a streamed one the body
-            that it would have come in, put together of the chunks. Fields that limin
-            does not know are in it if the first chunk, the last one, or one that
-            finishes a choice has them. Two completions may be equal whose bytes are
-            not.
-        prompt_log_probs: Those of the prompt's tokens, which vLLM gives if
-            `extra_body` asks for `prompt_logprobs`; None if none came.
+        timing: When the request was sent, and how long the answer took.
+        served_model: Name of the model in the response.
+        usage: Token counts of the server.
+        id: Id of the completion, as the server assigned it.
+        request_id: Id of the request, as the server assigned it (`x-request-id`).
+        body_warnings: Warnings about the body, except those about log probabilities.
+        raw_bytes: The body of the response, unchanged. For a stream, the body of the
+            same answer if it had not been streamed, assembled from the chunks. It
+            holds fields that limin does not know if they are in the first chunk, in
+            the last one, or in one that finishes a choice. Equal completions may have
+            different bytes.
+        prompt_log_probs: Log probabilities of the prompt's tokens, which vLLM sends if
+            `extra_body` asks for `prompt_logprobs`; None if not sent.
     """
 
     conversation: Conversation
@@ -153,13 +153,13 @@ class TextCompletion:
 
     @property
     def warnings(self) -> tuple[ResponseWarning, ...]:
-        """What was odd about the answer; decodes the log probabilities, if any came."""
-        found = [
+        """Warnings about the response; reading them decodes the log probabilities."""
+        log_prob_warnings = [
             choice.log_probs.warnings
             for choice in self.choices
             if choice.log_probs is not None
         ]
-        return sum(found, self.body_warnings)
+        return sum(log_prob_warnings, self.body_warnings)
 
     @property
     def message(self) -> str:
@@ -173,52 +173,52 @@ class TextCompletion:
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the model stopped, in OpenAI's word if there is one; None if not said."""
+        """Why the model stopped, in OpenAI's word if there is one; None if not sent."""
         return self.choices[0].finish_reason
 
     @property
     def refusal(self) -> str | None:
-        """What the model said instead of an answer; None if it answered."""
+        """Text of the model's refusal; None if it did not refuse."""
         return self.choices[0].refusal
 
     @property
     def reasoning(self) -> str | None:
-        """What the model thought before its answer; None if it did not tell."""
+        """The model's reasoning before its answer; None if not sent."""
         return self.choices[0].reasoning
 
     @property
     def log_probs(self) -> LogProbs | None:
-        """The tokens' log probabilities, compact; None if none came."""
+        """Log probabilities of the tokens, not decoded yet; None if not sent."""
         return self.choices[0].log_probs
 
     @property
     def token_log_probs(self) -> list[TokenLogProb] | None:
-        """The tokens that were sampled, with their own log probabilities.
+        """The sampled tokens with their log probabilities.
 
-        Shape: one for each token of the answer. None if none came.
+        Shape: one for each token of the answer. None if not sent.
         """
         log_probs = self.log_probs
         return None if log_probs is None else log_probs.sampled
 
     @property
     def full_token_log_probs(self) -> list[list[TokenLogProb]] | None:
-        """For each token of the answer the server's most likely tokens.
+        """The server's most likely tokens at each position of the answer.
 
-        Shape: one list for each token, `top_log_probs` long or shorter, most
-        likely first. The sampled token need not be among them. None if no log
-        probabilities came.
+        Shape: one list for each token, at most `top_log_probs` long, most likely
+        first. The sampled token need not be among them. None if no log probabilities
+        were sent.
         """
         log_probs = self.log_probs
         return None if log_probs is None else log_probs.alternatives
 
     @property
     def start_time(self) -> float:
-        """When the request left, in Unix seconds."""
+        """When the first request was sent, in Unix seconds."""
         return self.timing.start_time
 
     @property
     def end_time(self) -> float:
-        """When the answer was whole, in Unix seconds."""
+        """When the answer was complete, in Unix seconds."""
         return self.timing.end_time
 
     @property
@@ -228,33 +228,31 @@ class TextCompletion:
 
     @property
     def raw(self) -> object:
-        """The body of the answer, parsed anew each time it is asked for.
+        """The body of the response as Python objects, parsed again at each access.
 
-        Python's own parser takes what servers send and JSON forbids: NaN.
+        Python's own parser accepts NaN, which servers send and JSON forbids.
         """
         return cast("object", json.loads(self.raw_bytes.decode("utf-8-sig", "replace")))
 
     def to_message(self) -> Message:
-        """The answer as a message, to go on with the conversation."""
+        """Return the answer as a message, to continue the conversation with."""
         return Message("assistant", self.message)
 
     def to_pretty_string(self, *, width: int = 80, color: bool | None = True) -> str:
-        """The answer for a terminal, with its reasoning, warnings, tokens and times.
+        """Return the answer for a terminal: text, reasoning, warnings, usage and times.
 
-        Coloured by probability if log probabilities came. Control characters are
-        shown as symbols, never obeyed.
+        Tokens are colored by their probability if log probabilities were sent. Control
+        characters are shown as symbols, so they have no effect.
 
         Args:
             width: Columns at which the text wraps.
-            color: Whether the string holds colours; None obeys `NO_COLOR` and
-                `FORCE_COLOR`, and else asks whether stdout is a terminal.
+            color: Whether the string holds colors; None follows `NO_COLOR` and
+                `FORCE_COLOR`, and without them checks whether stdout is a terminal.
 
         Raises:
             ConfigurationError: If *width* is below 1.
         """
-        from limin.rendering import terminal  # noqa: PLC0415 (rich loads when asked)
-
-        return terminal.to_string(self, width=width, color=color)
+        return rendering().to_string(self, width=width, color=color)
 
     def to_pretty_log_probs_string(
         self,
@@ -264,9 +262,9 @@ class TextCompletion:
         palette: Palette = "red-green",
         width: int | None = None,
     ) -> str:
-        """The answer for a terminal, see `LogProbs.to_pretty_string`.
+        """Return the answer for a terminal; see `LogProbs.to_pretty_string`.
 
-        A sentence that says so if no log probabilities came.
+        Without log probabilities it is a sentence that says so.
         """
         if self.log_probs is None:
             return "No token log probabilities available."
@@ -274,32 +272,17 @@ class TextCompletion:
             show_probabilities, color=color, palette=palette, width=width
         )
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """What `rich.print` shows: the same as `to_pretty_string`."""
-        from limin.rendering import completions  # noqa: PLC0415 (rich loads when asked)
-
-        yield completions.completion(self)
-
     def to_html(self, *, palette: Palette = "red-green") -> str:
-        """The completion as a page of its own: no script, nothing from elsewhere.
+        """Return the completion as an HTML page without scripts or external resources.
 
         Each token is tinted by its probability; on hover and on focus it shows the
         alternatives.
 
         Args:
-            palette: Tints from improbable to certain. Those of `viridis` can be
-                told apart by whoever does not tell red from green.
+            palette: Tints from improbable to certain. Those of `viridis` are also
+                distinct for readers who cannot tell red from green.
 
         Raises:
             ConfigurationError: If there is no such palette.
         """
-        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
-
-        title = f"Completion by {self.model}"
-        return html.page(html.completion(self), title=title, palette=palette)
-
-    def _repr_html_(self) -> str:
-        """The completion in a notebook."""
-        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
-
-        return html.fragment(html.completion(self))
+        return rendering().html_page(self, palette=palette)

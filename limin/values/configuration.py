@@ -1,30 +1,22 @@
-"""How to sample: the model and the parameters of one request.
-
-The defaults of what is sent have their home in `ModelConfiguration`. `StreamOptions`
-and its kin repeat the names alone, so that type checkers know every option of every
-function.
-"""
+"""Which model answers, and how it samples: the fields of one request."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
 from limin.errors import ConfigurationError
-from limin.values.checks import is_count
+from limin.values.checks import check_argument, is_integer, is_number
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Sequence
 
     Validator = Callable[[object, attrs.Attribute[Any], Any], None]
 
-OnWarning: TypeAlias = Literal["ignore", "warn", "raise"]
-
-# Fields of the body that limin itself answers for, and the option to use.
+# Fields of the body that limin itself sets, and the option to use instead.
 _RESERVED = {
     "messages": "the prompt or conversation",
     "stream": "the option `stream` or the stream functions",
@@ -32,17 +24,10 @@ _RESERVED = {
 
 
 def _check(expected: str, fits: Callable[[object], bool]) -> Validator:
-    """A validator that refuses what does not fit, and says so.
+    """Return a validator that refuses a value unless it *fits*."""
 
-    Only numbers are shown: all else may hold a prompt.
-    """
-
-    def check(_owner: object, attribute: attrs.Attribute[Any], found: object) -> None:
-        if not fits(found):
-            number = found is None or isinstance(found, (int, float))
-            shown = found if number else f"a {type(found).__name__}"
-            problem = f"{attribute.name}: expected {expected}, found {shown}"
-            raise ConfigurationError(problem)
+    def check(_owner: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        check_argument(attribute.name, value, expected, fits=fits(value))
 
     return check
 
@@ -54,10 +39,10 @@ def _number(low: float = -math.inf, high: float = math.inf) -> Validator:
     if high < math.inf:
         expected += f" and at most {high:g}"
 
-    def fits(found: object) -> bool:
-        if not isinstance(found, (int, float)) or isinstance(found, bool):
-            return found is None
-        return low <= found <= high and abs(found) < math.inf
+    def fits(value: object) -> bool:
+        if not is_number(value):
+            return value is None
+        return low <= value <= high and abs(value) < math.inf
 
     return _check(f"{expected}, or None", fits)
 
@@ -65,23 +50,23 @@ def _number(low: float = -math.inf, high: float = math.inf) -> Validator:
 def _integer(low: float = -math.inf) -> Validator:
     expected = "an integer" if low == -math.inf else f"an integer of at least {low}"
 
-    def fits(found: object) -> bool:
-        return found is None or is_count(found, low)
+    def fits(value: object) -> bool:
+        return value is None or is_integer(value, low)
 
     return _check(f"{expected}, or None", fits)
 
 
-def _texts(found: object) -> bool:
-    many = cast("tuple[object, ...]", found) if isinstance(found, tuple) else (found,)
-    return found is None or all(isinstance(text, str) for text in many)
+def _are_texts(value: object) -> bool:
+    texts = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
+    return value is None or all(isinstance(text, str) for text in texts)
 
 
 def _freeze(stops: str | Sequence[str] | None) -> str | Sequence[str] | None:
     return tuple(stops) if isinstance(stops, list) else stops
 
 
-def _check_reserved(_owner: object, _attribute: object, found: object) -> None:
-    names = cast("Mapping[str, object]", found or {}).keys() & _RESERVED.keys()
+def _check_reserved(_owner: object, _attribute: object, extra_body: object) -> None:
+    names = cast("Mapping[str, object]", extra_body or {}).keys() & _RESERVED.keys()
     for name in sorted(names):
         problem = f"extra_body: {name!r} is set by {_RESERVED[name]}, not here"
         raise ConfigurationError(problem)
@@ -91,40 +76,41 @@ def _copy(extra_body: Mapping[str, object] | None) -> Mapping[str, object] | Non
     return dict(extra_body) if isinstance(extra_body, Mapping) else extra_body
 
 
-_flag = _check("True or False", lambda found: isinstance(found, bool))
-_name = _check("the name of a model", lambda found: isinstance(found, str) and bool(found))
-_stops = _check("a str, a sequence of str, or None", _texts)
+_flag = _check("True or False", lambda value: isinstance(value, bool))
+_name = _check("the name of a model", lambda value: isinstance(value, str) and bool(value))
+_stops = _check("a str, a sequence of str, or None", _are_texts)
 _mapping = _check(
-    "a mapping, or None", lambda found: found is None or isinstance(found, dict)
+    "a mapping, or None", lambda value: value is None or isinstance(value, dict)
 )
 
 
 @attrs.frozen(kw_only=True)
 class ModelConfiguration:
-    """Which model answers, and how it samples.
+    """The model that answers, and how it samples.
 
-    None leaves a field out of the request, and the choice to the server.
+    None leaves a field out of the request, so that the server decides.
 
     Attributes:
         model: Name of the model.
-        temperature: At least 0; 0 takes the likeliest token each time.
-        max_tokens: Length of the answer at most, in tokens.
-        top_p: Sample from the likeliest tokens that make up this probability,
-            0 to 1.
+        temperature: Sampling temperature, at least 0; 0 takes the likeliest token
+            each time.
+        max_tokens: Maximum length of the answer, in tokens.
+        top_p: Sample only from the likeliest tokens that add up to this probability,
+            from 0 to 1.
         stop: Text, or texts, at which the answer ends.
-        seed: Start of the random numbers, where the server can repeat itself.
-        presence_penalty: Against tokens that occurred; OpenAI takes -2 to 2.
-        frequency_penalty: Against tokens by how often they occurred; OpenAI
-            takes -2 to 2.
+        seed: Seed of the random numbers, on servers that support one.
+        presence_penalty: Penalty for tokens that have occurred; OpenAI accepts -2
+            to 2.
+        frequency_penalty: Penalty for tokens by how often they have occurred; OpenAI
+            accepts -2 to 2.
         log_probs: Whether to ask for the log probabilities of the tokens.
-        top_log_probs: How many of the likeliest tokens to ask for at each
-            position; OpenAI gives at most 20, and vLLM its whole vocabulary
-            for -1. Needs `log_probs`.
-        extra_body: Fields merged into the body of the request, over the others:
-            whatever a vendor takes. Kept as a shallow copy. A None at
-            `stream_options` leaves that out, for servers that refuse it.
+        top_log_probs: Number of likeliest tokens to ask for at each position; OpenAI
+            sends at most 20, and vLLM its whole vocabulary for -1. Needs `log_probs`.
+        extra_body: More fields for the body of the request, such as those of one
+            vendor; they win over limin's. Kept as a shallow copy. A None at
+            `stream_options` leaves that field out, for servers that refuse it.
         stream: Whether to fetch the answer by streaming, for its timings and its
-            idle timeout; what comes back is the same.
+            idle timeout; the completion is the same.
 
     Raises:
         ConfigurationError: If a field is of the wrong type or out of range.
@@ -150,112 +136,7 @@ class ModelConfiguration:
     def __attrs_post_init__(self) -> None:
         if self.top_log_probs is not None and not self.log_probs:
             problem = (
-                f"top_log_probs: expected log_probs=True beside it, "
+                "top_log_probs: expected log_probs=True beside it, "
                 f"found top_log_probs={self.top_log_probs} alone"
             )
             raise ConfigurationError(problem)
-
-
-class StreamOptions(TypedDict, total=False):
-    """The options of every function, by name.
-
-    An option that is given wins over the same field of `model_configuration`, or
-    over the client's argument of that name. The names that are not told of here are
-    those of `ModelConfiguration`, and mean the same.
-
-    Attributes:
-        model_configuration: Fields to start from; else their defaults.
-        timeout: Seconds for the whole of one completion; None for no limit. The
-            client's by default, and that is 600.
-        idle_timeout: Seconds that a stream may bring no whole event once its first
-            token came; what only keeps a connection alive is none. None for no
-            limit. The client's by default, and that is 60.
-        max_retries: How often a request that failed for a passing reason is sent
-            again. The client's by default, and that is 4.
-        on_warning: What becomes of an answer's warnings: `ignore`, the default,
-            does nothing; `warn` issues a `LiminWarning` for each; `raise` raises
-            an `AnswerWarningError`. They stand in `completion.warnings` in any
-            case.
-    """
-
-    model: str
-    temperature: float | None
-    max_tokens: int | None
-    top_p: float | None
-    stop: str | Sequence[str] | None
-    seed: int | None
-    presence_penalty: float | None
-    frequency_penalty: float | None
-    log_probs: bool
-    top_log_probs: int | None
-    extra_body: Mapping[str, object] | None
-    model_configuration: ModelConfiguration | None
-    timeout: float | None
-    idle_timeout: float | None
-    max_retries: int
-    on_warning: OnWarning
-
-
-class CompletionOptions(StreamOptions, total=False):
-    """The options of a completion that is handed over whole; see `StreamOptions`.
-
-    Attributes:
-        stream: Whether to fetch it by streaming, for its timings and its idle
-            timeout. A stream that breaks off before its end is asked for again, as
-            any request is.
-    """
-
-    stream: bool
-
-
-class BatchOptions(CompletionOptions, total=False):
-    """The options of a batch: how to ask, see `CompletionOptions`, and what to keep.
-
-    Attributes:
-        checkpoint: Path of a file that takes each finished completion as one line at
-            once; what it holds already is not asked for again. None for none.
-        fsync: Whether each line survives a power cut, at the price of a wait for the
-            disk; False by default.
-    """
-
-    checkpoint: str | os.PathLike[str] | None
-    fsync: bool
-
-
-def checked_on_warning(on_warning: OnWarning) -> OnWarning:
-    """*on_warning* itself.
-
-    Raises:
-        ConfigurationError: If there is no such thing to do.
-    """
-    if on_warning not in get_args(OnWarning):
-        problem = f"on_warning: expected {', '.join(get_args(OnWarning))}; found another"
-        raise ConfigurationError(problem)
-    return on_warning
-
-
-_FIELDS = frozenset(attrs.fields_dict(ModelConfiguration))
-_DEFAULTS = ModelConfiguration()
-
-
-def resolve_configuration(options: CompletionOptions) -> ModelConfiguration:
-    """The configuration that *options* make, over their `model_configuration`.
-
-    Raises:
-        TypeError: If there is no such option.
-        ConfigurationError: If a value is of the wrong type or out of range.
-    """
-    unknown = options.keys() - CompletionOptions.__annotations__.keys()
-    if unknown:
-        names = ", ".join(repr(name) for name in sorted(unknown))
-        problem = f"unexpected keyword argument: {names}"
-        raise TypeError(problem)
-    configuration = options.get("model_configuration") or _DEFAULTS
-    if not isinstance(configuration, ModelConfiguration):
-        found = type(configuration).__name__
-        problem = f"model_configuration: expected a ModelConfiguration, found a {found}"
-        raise ConfigurationError(problem)
-    explicit = {name: value for name, value in options.items() if name in _FIELDS}
-    return (
-        attrs.evolve(configuration, **cast("Any", explicit)) if explicit else configuration
-    )

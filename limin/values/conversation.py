@@ -1,4 +1,4 @@
-"""What is asked: messages, and the conversation they make."""
+"""Messages, and the conversation that they make."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Literal, get_args
 import attrs
 
 from limin.errors import ConversationError
+from limin.values.checks import describe_type, with_article
+from limin.values.display import Displayed, NotebookDisplayed, rendering
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from rich.console import Console, ConsoleOptions, RenderResult
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 _ROLES: tuple[Role, ...] = get_args(Role)
 
-# Whose turn it may be after whom; None stands for the start. A model may call
-# several tools at once, so one tool's answer may follow another's.
+# The roles that may follow each role; None stands for the start. A model may call
+# several tools at once, so one tool's result may follow another's.
 _FOLLOWERS: dict[Role | None, tuple[Role, ...]] = {
     None: ("system", "developer", "user"),
     "system": ("user",),
@@ -33,22 +33,24 @@ _LONGEST_NAME = 20
 
 def _check_role(_message: object, _attribute: object, role: object) -> None:
     if role not in _ROLES:
-        # Swapped arguments would put the prompt here: only what looks like a
+        # Swapped arguments would put the prompt here, so only a text that looks like a
         # role is quoted.
-        short = isinstance(role, str) and role.isidentifier() and len(role) <= _LONGEST_NAME
-        found = repr(role) if short else f"another {type(role).__name__}"
-        problem = f"role: expected one of {', '.join(_ROLES)}; found {found}"
+        is_name = (
+            isinstance(role, str) and role.isidentifier() and len(role) <= _LONGEST_NAME
+        )
+        shown = repr(role) if is_name else f"another {type(role).__name__}"
+        problem = f"role: expected one of {', '.join(_ROLES)}; found {shown}"
         raise ConversationError(problem)
 
 
 def _check_content(message: Message, _attribute: object, content: str) -> None:
     if not isinstance(content, str):
-        found = type(content).__name__
-        problem = f"content of a {message.role} message: expected a str, found a {found}"
+        name = f"content of {with_article(message.role)} message"
+        problem = f"{name}: expected a str, found {describe_type(content)}"
         raise ConversationError(problem)
 
 
-def _listed(messages: Iterable[Message]) -> list[Message]:
+def _to_list(messages: Iterable[Message]) -> list[Message]:
     return list(messages)
 
 
@@ -57,13 +59,13 @@ def _length(content: str) -> str:
 
 
 @attrs.frozen
-class Message:
+class Message(Displayed):
     """One turn of a conversation.
 
     Attributes:
-        role: Who speaks.
-        content: What is said. The repr tells its length only: reprs end up in
-            logs, and prompts must not.
+        role: The speaker.
+        content: Text of the message. The repr shows only its length, because reprs
+            end up in logs, and prompts must not.
 
     Raises:
         ConversationError: If there is no such role, or the content is no text.
@@ -72,41 +74,35 @@ class Message:
     role: Role = attrs.field(validator=_check_role)
     content: str = attrs.field(validator=_check_content, repr=_length)
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """What `rich.print` shows: the text under a rule with the role's name."""
-        from limin.rendering import conversations  # noqa: PLC0415 (rich loads when asked)
-
-        yield conversations.conversation([self])
-
 
 @attrs.define
-class Conversation:
-    """Messages in the order in which they were said; it grows by the end.
+class Conversation(NotebookDisplayed):
+    """Messages in their order; new ones are appended.
 
     A conversation starts with system, developer or user. System and developer
     are followed by user, user by assistant, assistant by user or tool, tool by
     assistant or another tool.
 
     Attributes:
-        messages: The messages so far. The list is a copy of the one given.
+        messages: The messages so far. The list is a copy of the argument.
 
     Raises:
         ConversationError: If a message comes after one that it cannot follow.
     """
 
-    messages: list[Message] = attrs.field(factory=list[Message], converter=_listed)
+    messages: list[Message] = attrs.field(factory=list[Message], converter=_to_list)
 
     def __attrs_post_init__(self) -> None:
         previous: Role | None = None
-        for place, message in enumerate(self.messages):
-            _check_turn(place, previous, message)
+        for index, message in enumerate(self.messages):
+            _check_turn(index, previous, message)
             previous = message.role
 
     @classmethod
     def from_prompts(
         cls, user_prompt: str, system_prompt: str | None = None
     ) -> Conversation:
-        """A conversation of one user message, after a system message if given."""
+        """Return a conversation of one user message, after the system message if any."""
         messages = [Message("user", user_prompt)]
         if system_prompt is not None:
             messages.insert(0, Message("system", system_prompt))
@@ -123,78 +119,62 @@ class Conversation:
         self.messages.append(message)
 
     def to_markdown(self) -> str:
-        """The conversation as Markdown: a heading for each role, then its text."""
+        """Return the conversation as Markdown: each message under its role as heading."""
         return "\n".join(
             f"## {message.role.capitalize()}\n\n{message.content}\n"
             for message in self.messages
         )
 
     def to_pretty_string(self, *, width: int = 80, color: bool | None = True) -> str:
-        """The conversation for a terminal: coloured roles, rules between turns.
+        """Return the conversation for a terminal: each message under its colored role.
 
-        Control characters in the text are shown as symbols, never obeyed.
+        Control characters are shown as symbols, so they have no effect.
 
         Args:
             width: Columns at which the text wraps.
-            color: Whether the string holds colours; None obeys `NO_COLOR` and
-                `FORCE_COLOR`, and else asks whether stdout is a terminal.
+            color: Whether the string holds colors; None follows `NO_COLOR` and
+                `FORCE_COLOR`, and without them checks whether stdout is a terminal.
 
         Raises:
             ConfigurationError: If *width* is below 1.
         """
-        from limin.rendering import terminal  # noqa: PLC0415 (rich loads when asked)
-
-        return terminal.to_string(self, width=width, color=color)
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """What `rich.print` shows: the same as `to_pretty_string`."""
-        from limin.rendering import conversations  # noqa: PLC0415 (rich loads when asked)
-
-        yield conversations.conversation(self.messages)
+        return rendering().to_string(self, width=width, color=color)
 
     def to_html(self) -> str:
-        """The conversation as a page of its own: no script, nothing from elsewhere."""
-        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
-
-        return html.page(html.conversation(self.messages), title="Conversation")
-
-    def _repr_html_(self) -> str:
-        """The conversation in a notebook."""
-        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
-
-        return html.fragment(html.conversation(self.messages))
+        """Return the conversation as an HTML page without scripts or external resources."""
+        return rendering().html_page(self)
 
 
 def as_conversation(
-    asked: str | Conversation, system_prompt: str | None = None
+    prompt: str | Conversation, system_prompt: str | None = None
 ) -> Conversation:
-    """*asked* as a conversation of its own, which later changes do not reach.
+    """Return *prompt* as a new conversation, which later changes do not reach.
 
     Raises:
-        ConversationError: If *asked* is neither text nor a conversation, or
+        ConversationError: If *prompt* is neither text nor a conversation, or
             holds no message.
     """
-    if isinstance(asked, str):
-        return Conversation.from_prompts(asked, system_prompt)
-    if not isinstance(asked, Conversation):
-        found = type(asked).__name__
-        problem = f"expected a prompt (str) or a Conversation, found a {found}"
+    if isinstance(prompt, str):
+        return Conversation.from_prompts(prompt, system_prompt)
+    if not isinstance(prompt, Conversation):
+        kind = describe_type(prompt)
+        problem = f"expected a prompt (str) or a Conversation, found {kind}"
         raise ConversationError(problem)
-    if not asked.messages:
+    if not prompt.messages:
         problem = "expected at least one message, found none"
         raise ConversationError(problem)
-    return Conversation(asked.messages)
+    return Conversation(prompt.messages)
 
 
-def _check_turn(place: int, previous: Role | None, message: object) -> None:
+def _check_turn(index: int, previous: Role | None, message: object) -> None:
     if not isinstance(message, Message):
-        problem = f"message {place}: expected a Message, found a {type(message).__name__}"
+        problem = f"message {index}: expected a Message, found {describe_type(message)}"
         raise ConversationError(problem)
     expected = _FOLLOWERS[previous]
     if message.role not in expected:
-        where = "at the start" if previous is None else f"after {previous}"
+        position = "at the start" if previous is None else f"after {previous}"
         problem = (
-            f"message {place}: expected {' or '.join(expected)} {where}, "
+            f"message {index}: expected {' or '.join(expected)} {position}, "
             f"found {message.role}"
         )
         raise ConversationError(problem)

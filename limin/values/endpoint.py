@@ -1,4 +1,7 @@
-"""Where to ask: the URL and the key. The only reader of the environment."""
+"""The URL and the key of an endpoint.
+
+The only reader of `OPENAI_BASE_URL` and `OPENAI_API_KEY` in the environment.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import attrs
 
 from limin.errors import ConfigurationError
+from limin.values.checks import check_argument, check_text, describe_type, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,42 +23,43 @@ _OPENAI = "https://api.openai.com/v1"
 _PATH = "/chat/completions"
 
 # RFC 9110, 5.1 and 5.5: names are tokens; values hold no control characters
-# but tabs. Bytes beyond ASCII are legal and mean nothing, so they are refused.
+# except tabs. Bytes beyond ASCII are legal but have no defined meaning, so they are
+# refused.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ILLEGAL = re.compile(r"[^\t\x20-\x7e]")
 
-# Two of them in one request are two requests to some servers (RFC 9112, 11.2).
+# Some servers read a request that has them twice as two requests (RFC 9112, 11.2).
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 
-# RFC 3986, 2: the characters that a URL is made of.
+# The characters that a URL may hold (RFC 3986, 2).
 _URL = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]*")
 
 
 class ApiKey:
-    """A key that shows itself to nobody but the request that carries it."""
+    """A key that only the request shows: its repr and str are masked."""
 
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
-        """Hold *value*.
+        """Keep *value*.
 
         Raises:
-            ConfigurationError: If no HTTP header can carry it.
+            ConfigurationError: If no HTTP header can hold it.
         """
         check_header_value("api_key", value)
         self._value = value
 
     def reveal(self) -> str:
-        """The key itself."""
+        """Return the key itself."""
         return self._value
 
     def __repr__(self) -> str:
-        """Stars, however long the key."""
+        """Return three stars, whatever the length of the key."""
         return "ApiKey('***')"
 
 
-def check_header_name(name: object) -> None:
-    """Refuse what would end the header, or be read as another; it is not shown.
+def check_header_name(name: str) -> None:
+    """Refuse a *name* that would end the header or start another, without showing it.
 
     Raises:
         ConfigurationError: If *name* is no header name.
@@ -64,15 +69,13 @@ def check_header_name(name: object) -> None:
         raise ConfigurationError(problem)
 
 
-def check_header_value(name: str, value: object) -> None:
-    """Refuse what would end the header; the value is not shown.
+def check_header_value(name: str, value: str) -> None:
+    """Refuse a *value* that would end the header, without showing it.
 
     Raises:
-        ConfigurationError: If *value* is no text that HTTP can carry.
+        ConfigurationError: If *value* is no text that an HTTP header can hold.
     """
-    if not isinstance(value, str):
-        problem = f"{name}: expected a str, found a {type(value).__name__}"
-        raise ConfigurationError(problem)
+    check_text(name, value)
     illegal = _ILLEGAL.search(value)
     if illegal is not None:
         problem = (
@@ -84,17 +87,17 @@ def check_header_value(name: str, value: object) -> None:
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """What a server may cost at most, however broken or hostile it is.
+    """Limits on the time and memory that a broken or hostile server can take.
 
-    There is no limit on the time to the first byte but the deadline of the
-    completion: reasoning models think for minutes.
+    The time to the first byte is limited only by the deadline of the completion:
+    reasoning models think for minutes.
 
     Attributes:
-        connect_seconds: For the name, the connection and the TLS handshake
-            together; long, since a loaded event loop is late for its handshakes.
-        header_bytes: Size of an answer's head.
-        headers: Number of an answer's headers.
-        body_bytes: Size of an answer's body, before and after decompression.
+        connect_seconds: Maximum time for name resolution, connection and TLS handshake
+            together; long, because a loaded event loop is late for its handshakes.
+        header_bytes: Maximum size of the status line and headers of a response.
+        headers: Maximum number of headers of a response.
+        body_bytes: Maximum size of the body, before and after decompression.
 
     Raises:
         ConfigurationError: If a limit is not above 0.
@@ -107,20 +110,19 @@ class Limits:
 
     def __attrs_post_init__(self) -> None:
         for name, value in attrs.asdict(self).items():
-            if not isinstance(value, (int, float)) or not value > 0:
-                problem = f"{name}: expected a number above 0, found {value!r}"
-                raise ConfigurationError(problem)
+            fits = is_number(value) and value > 0
+            check_argument(name, value, "a number above 0", fits=fits)
 
 
 @attrs.frozen(kw_only=True)
 class Endpoint:
-    """An OpenAI-compatible server, and what opens its door.
+    """An OpenAI-compatible server: its URL, the key and the headers for it.
 
     Attributes:
-        base_url: URL up to and without `/chat/completions`.
+        base_url: URL without `/chat/completions` at its end.
         api_key: The key; None sends no Authorization header.
-        headers: More headers for each request; they may hold keys, so the repr
-            leaves them out.
+        headers: More headers for each request. The repr leaves them out, because
+            they may hold keys.
     """
 
     base_url: str
@@ -134,82 +136,83 @@ class Endpoint:
         api_key: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Endpoint:
-        """The endpoint of these arguments, or else of the environment.
+        """Return the endpoint of these arguments, completed from the environment.
 
-        `OPENAI_BASE_URL` and `OPENAI_API_KEY` stand in for what is None; an
-        empty `api_key` is no key, whatever the environment says.
+        `OPENAI_BASE_URL` and `OPENAI_API_KEY` replace arguments that are None; an
+        empty `api_key` means no key, whatever the environment says.
 
         Raises:
-            ConfigurationError: If the URL or a header makes no sense, or
-                OpenAI's own server is meant and there is no key.
+            ConfigurationError: If the URL or a header is wrong, or the endpoint is
+                OpenAI's own server and there is no key.
         """
         url = base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI
         _check_url(url)
         key = os.environ.get("OPENAI_API_KEY") if api_key is None else api_key
-        given = dict(headers or {})
-        for name, value in given.items():
+        copied = dict(headers or {})
+        for name, value in copied.items():
             check_header_name(name)
             if name.lower() in _FRAMING:
                 problem = f"headers: expected none that limin itself sets, found {name}"
                 raise ConfigurationError(problem)
             check_header_value(f"headers[{name!r}]", value)
-        authorized = key or any(name.lower() == "authorization" for name in given)
+        authorized = key or any(name.lower() == "authorization" for name in copied)
         if urlsplit(url).hostname == "api.openai.com" and not authorized:
             problem = (
                 "api_key: expected a key for api.openai.com, found none; "
                 "set OPENAI_API_KEY or pass api_key"
             )
             raise ConfigurationError(problem)
-        return cls(base_url=url, api_key=ApiKey(key) if key else None, headers=given)
+        return cls(base_url=url, api_key=ApiKey(key) if key else None, headers=copied)
 
     @property
     def completions_url(self) -> str:
-        """The URL that completions are asked of; a query stays at its end."""
+        """The URL that requests go to; a query stays at its end."""
         parts = urlsplit(self.base_url)
         return urlunsplit(parts._replace(path=parts.path.rstrip("/") + _PATH))
 
     @property
     def host(self) -> str:
-        """The server's name, with its port if one is given."""
+        """Name of the server, with its port if the URL has one."""
         return urlsplit(self.base_url).netloc
 
     def request_headers(self) -> dict[str, str]:
-        """The headers of each request; the caller's own win."""
+        """Return the headers of each request; the caller's win over limin's."""
         headers = {"content-type": "application/json", "accept": "application/json"}
         if self.api_key is not None:
             headers["authorization"] = f"Bearer {self.api_key.reveal()}"
         return headers | {name.lower(): value for name, value in self.headers.items()}
 
     def secrets(self) -> tuple[str, ...]:
-        """What must not be seen: the key, and the values of the user's headers."""
+        """Return the texts to keep out of messages: key and values of user's headers."""
         key = () if self.api_key is None else (self.api_key.reveal(),)
         return (*key, *self.headers.values())
 
 
 def named_in_environment() -> bool:
-    """Whether `OPENAI_BASE_URL` names an endpoint."""
+    """Return whether `OPENAI_BASE_URL` names an endpoint."""
     return bool(os.environ.get("OPENAI_BASE_URL"))
 
 
 def proxy_may_apply() -> bool:
-    """Whether the environment, or the settings of the system, may name a proxy."""
-    elsewhere = sys.platform in {"darwin", "win32"}
-    return elsewhere or any(name.lower().endswith("_proxy") for name in os.environ)
+    """Return whether the environment or the settings of the system may name a proxy."""
+    has_settings = sys.platform in {"darwin", "win32"}
+    return has_settings or any(name.lower().endswith("_proxy") for name in os.environ)
 
 
 def _check_url(url: object) -> None:
-    """Refuse what is no base URL; it is not shown, since it may be a key."""
+    """Refuse a *url* that is no base URL, without showing it: it may be a key."""
     expected = "base_url: expected http:// or https://, a host and a path, all ASCII; found"
     if not isinstance(url, str):
-        problem = f"{expected} a {type(url).__name__}"
+        problem = f"{expected} {describe_type(url)}"
         raise ConfigurationError(problem)
-    found = _what_is_wrong(url)
-    if found is not None:
-        problem = f"{expected} {found}"
+    fault = _url_fault(url)
+    if fault is not None:
+        problem = f"{expected} {fault}"
         raise ConfigurationError(problem)
 
 
-def _what_is_wrong(url: str) -> str | None:
+def _url_fault(url: str) -> str | None:
+    """Return what makes *url* no base URL, or None."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port

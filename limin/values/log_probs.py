@@ -1,4 +1,4 @@
-"""Log probabilities of tokens: compact, and decoded when first looked at.
+"""Log probabilities of tokens: compact, and decoded at the first access.
 
 All logarithms are natural, so sums and entropies are in nats.
 """
@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, overload
 
 import msgspec
 
+from limin.values.display import NotebookDisplayed, rendering
 from limin.values.tokens import TextPiece, TokenLogProb, TokenPosition
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
     from rich.table import Table
 
-    from limin.rendering.palette import Palette
+    from limin.values.display import Palette
     from limin.values.warnings import ResponseWarning
 
-# Clients that send code points in the place of bytes are not believed.
+# Some servers send code points instead of bytes; larger numbers are refused.
 Byte: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=255)]
 
 
 class Entry(msgspec.Struct, gc=False):
-    """One token as the wire tells it, under the wire's names.
+    """One token, under the names that the wire has.
 
     Source: `choices[].logprobs.content[].top_logprobs[]`.
     """
@@ -38,7 +38,7 @@ class Entry(msgspec.Struct, gc=False):
 
 
 class Position(Entry, gc=False):
-    """One sampled token, and what the server thought likely in its place.
+    """One sampled token, and the likely alternatives at its position.
 
     Source: `choices[].logprobs.content[]`.
     """
@@ -46,34 +46,34 @@ class Position(Entry, gc=False):
     top_logprobs: list[Entry] | None = None
 
 
-# What a reading of the wire brings: positions, and what was odd about them.
+# The positions of an answer, and the warnings about their shape on the wire.
 Loaded: TypeAlias = tuple[Sequence[Position], tuple["ResponseWarning", ...]]
 Load: TypeAlias = Callable[[], Loaded]
 Diagnose: TypeAlias = Callable[[Sequence[Position]], tuple["ResponseWarning", ...]]
 
 
-class LogProbs(Sequence[TokenPosition]):
+class LogProbs(Sequence[TokenPosition], NotebookDisplayed):
     """The log probabilities of one answer, a sequence of positions.
 
-    Holds the server's undecoded bytes until something is asked of it: an answer
-    whose log probabilities nobody reads costs no more than its bytes.
+    Holds the server's undecoded bytes until the first access: log probabilities that
+    nobody reads cost no more than their bytes.
     """
 
     __slots__ = ("_diagnose", "_load", "_loaded")
 
     def __init__(self, load: Load, diagnose: Diagnose | None = None) -> None:
-        """Log probabilities that *load* brings when they are first looked at.
+        """Prepare log probabilities that *load* decodes at the first access.
 
         Args:
-            load: Brings the positions, and what had to be mended.
-            diagnose: Tells what is odd about positions.
+            load: Returns the positions, and the warnings about their shape.
+            diagnose: Returns the warnings about the numbers and texts of positions.
         """
         self._load = load
         self._diagnose = diagnose
         self._loaded: Loaded | None = None
 
     def __len__(self) -> int:
-        """How many tokens were sampled."""
+        """Return the number of sampled tokens."""
         return len(self._decoded())
 
     @overload
@@ -83,14 +83,14 @@ class LogProbs(Sequence[TokenPosition]):
     def __getitem__(self, index: slice) -> Sequence[TokenPosition]: ...
 
     def __getitem__(self, index: int | slice) -> TokenPosition | Sequence[TokenPosition]:
-        """The position at *index*, or those of a slice."""
-        found = self._decoded()[index]
-        if isinstance(found, Position):
-            return _token_position(found)
-        return [_token_position(position) for position in found]
+        """Return the position at *index*, or those of a slice."""
+        item = self._decoded()[index]
+        if isinstance(item, Position):
+            return _token_position(item)
+        return [_token_position(position) for position in item]
 
     def __eq__(self, other: object) -> bool:
-        """Whether both say the same of the same tokens."""
+        """Return whether tokens and log probabilities are equal."""
         if not isinstance(other, LogProbs):
             return NotImplemented
         return self._decoded() == other._decoded()
@@ -98,17 +98,17 @@ class LogProbs(Sequence[TokenPosition]):
     __hash__ = None  # type: ignore[assignment]  # equal by lists, which have no hash
 
     def __repr__(self) -> str:
-        """How many positions, and no token of them."""
+        """Return the number of positions, without their tokens."""
         return f"<LogProbs of {len(self)} tokens>"
 
     @property
     def sampled(self) -> list[TokenLogProb]:
-        """The tokens that were sampled, with their own log probabilities."""
+        """The sampled tokens with their log probabilities."""
         return [_token_log_prob(position) for position in self._decoded()]
 
     @property
     def alternatives(self) -> list[list[TokenLogProb]]:
-        """For each position the server's most likely tokens, most likely first.
+        """The server's most likely tokens at each position, most likely first.
 
         The sampled token need not be among them.
         """
@@ -116,30 +116,30 @@ class LogProbs(Sequence[TokenPosition]):
 
     @property
     def warnings(self) -> tuple[ResponseWarning, ...]:
-        """What is odd about these log probabilities."""
+        """Warnings about these log probabilities."""
         positions = self._decoded()
-        mended = () if self._loaded is None else self._loaded[1]
-        found = () if self._diagnose is None else self._diagnose(positions)
-        return mended + found
+        about_shape = () if self._loaded is None else self._loaded[1]
+        about_content = () if self._diagnose is None else self._diagnose(positions)
+        return about_shape + about_content
 
     @property
     def total(self) -> float | None:
         """Log probability of the whole answer, the sum over its tokens, in nats.
 
-        At most 0, and 0 without tokens. None if one of them is not known.
+        At most 0, and 0 without tokens. None if that of one token is not known.
         """
-        told = [position.logprob for position in self._decoded()]
-        known = [one for one in told if one is not None]
-        if len(known) < len(told):
+        log_probs = [position.logprob for position in self._decoded()]
+        numbers = [log_prob for log_prob in log_probs if log_prob is not None]
+        if len(numbers) < len(log_probs):
             return None
         try:
-            return math.fsum(known)
-        except (OverflowError, ValueError):  # Of numbers that are no logarithms.
-            return sum(known)
+            return math.fsum(numbers)
+        except (OverflowError, ValueError):  # The numbers are no log probabilities.
+            return sum(numbers)
 
     @property
     def mean(self) -> float | None:
-        """Log probability per token, in nats; None without tokens or if not known."""
+        """Mean log probability of a token, in nats; None without tokens or `total`."""
         total = self.total
         return None if total is None or not len(self) else total / len(self)
 
@@ -158,37 +158,37 @@ class LogProbs(Sequence[TokenPosition]):
             return math.inf
 
     def text(self) -> str:
-        """What the sampled tokens join to; bytes that are no UTF-8 become U+FFFD."""
+        """Return the text of the sampled tokens; bytes that are not UTF-8 become U+FFFD."""
         return b"".join(map(utf8_bytes, self._decoded())).decode("utf-8", "replace")
 
     def pieces(self) -> list[TextPiece]:
-        """The text in pieces of whole characters, with their place in it.
+        """Return the text in pieces of whole characters.
 
-        One for each token, but for tokens that end inside a character: these are
+        There is one for each token; only a token that ends inside a character is
         joined with the next ones.
         """
         pieces: list[TextPiece] = []
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         text, start, end, first = "", 0, 0, 0
         positions = self._decoded()
-        for place, position in enumerate(positions):
-            known, is_last = utf8_bytes(position), place == len(positions) - 1
-            text += decoder.decode(known, is_last)
-            end += len(known)
+        for index, position in enumerate(positions):
+            token, is_last = utf8_bytes(position), index == len(positions) - 1
+            text += decoder.decode(token, is_last)
+            end += len(token)
             if not decoder.getstate()[0]:
                 pieces.append(
-                    TextPiece(text=text, start=start, end=end, first=first, last=place)
+                    TextPiece(text=text, start=start, end=end, first=first, last=index)
                 )
-                text, start, first = "", end, place + 1
+                text, start, first = "", end, index + 1
         return pieces
 
     def to_columns(self) -> dict[str, list[object]]:
-        """A table with one row for each token, as lists by the names of columns.
+        """Return a table with one row for each token: a list for each column's name.
 
-        numpy, pandas and polars take it as it is. `start` and `end` are UTF-8
-        bytes of the piece of text that the token is in; the other columns are
-        those of `TokenPosition` and `TokenLogProb`, `top_tokens` and
-        `top_log_probs` those of the alternatives.
+        numpy, pandas and polars accept it unchanged. `start` and `end` are UTF-8 bytes
+        of the piece of text that holds the token. `top_tokens` and `top_log_probs`
+        describe the alternatives. The other columns are attributes of `TokenPosition`
+        and `TokenLogProb`.
         """
         positions = list(self)
         spans = [
@@ -197,7 +197,7 @@ class LogProbs(Sequence[TokenPosition]):
             for _ in range(piece.first, piece.last + 1)
         ]
         sampled = [position.sampled for position in positions]
-        listed = [position.alternatives for position in positions]
+        alternatives = [position.alternatives for position in positions]
         return {
             "position": list(range(len(positions))),
             "token": [token.token for token in sampled],
@@ -211,8 +211,10 @@ class LogProbs(Sequence[TokenPosition]):
             "margin": [position.margin for position in positions],
             "entropy": [position.entropy for position in positions],
             "unlisted_mass": [position.unlisted_mass for position in positions],
-            "top_tokens": [[one.token for one in tokens] for tokens in listed],
-            "top_log_probs": [[one.log_prob for one in tokens] for tokens in listed],
+            "top_tokens": [[token.token for token in tokens] for tokens in alternatives],
+            "top_log_probs": [
+                [token.log_prob for token in tokens] for tokens in alternatives
+            ],
         }
 
     def to_pretty_string(
@@ -223,72 +225,59 @@ class LogProbs(Sequence[TokenPosition]):
         palette: Palette = "red-green",
         width: int | None = None,
     ) -> str:
-        """The tokens' text for a terminal, each in the colour of its probability.
+        """Return the text for a terminal, each token in the color of its probability.
 
-        Control characters are shown as symbols, never obeyed; line breaks and tabs
-        are marked by `⏎` and `⇥`. Tokens that end inside a character are joined, and
-        have the colour of their joint probability.
+        Control characters are shown as symbols, so they have no effect; line breaks
+        and tabs are marked by `⏎` and `⇥`. Tokens that end inside a character are
+        joined, and have the color of their joint probability.
 
         Args:
             show_probabilities: Put `[0.97]` behind each token.
-            color: Whether the string holds colours; None obeys `NO_COLOR` and
-                `FORCE_COLOR`, and else asks whether stdout is a terminal.
-            palette: `red-green`, from improbable to certain, is legible on black
-                and on white; `viridis` also to whoever does not tell the two apart.
+            color: Whether the string holds colors; None follows `NO_COLOR` and
+                `FORCE_COLOR`, and without them checks whether stdout is a terminal.
+            palette: `red-green`, from improbable to certain, is legible on black and
+                on white; `viridis` also to readers who cannot tell red from green.
             width: Columns at which the text wraps; None for no wrapping.
 
         Raises:
             ConfigurationError: If there is no such palette, or *width* is below 1.
         """
-        from limin.rendering import terminal, tokens  # noqa: PLC0415 (rich loads when asked)
-
-        text = tokens.coloured(self, palette, show_probabilities=show_probabilities)
-        return terminal.to_string(text, width=width, color=color)
+        return rendering().to_string(
+            self,
+            width=width,
+            color=color,
+            palette=palette,
+            show_probabilities=show_probabilities,
+        )
 
     def to_table(
         self, *, lowest: int | None = None, palette: Palette = "red-green"
     ) -> Table:
-        """A table for `rich.print`: a row for each position, counted from 0.
+        """Return a table for `rich.print`: a row for each position, counted from 0.
 
-        Token, probability, rank, entropy in nats, and the server's alternatives, the
-        sampled one bold. `≥4` is the rank if only a bound is known. White space is
-        shown as `·`, `⏎` and `⇥`; a token that ends inside a character by its bytes,
-        after the character if it is its first. Entropy and rank give way on a
-        terminal of fewer than 60 and 48 columns.
+        The columns are token, probability, rank, entropy in nats, and the server's
+        alternatives, with the sampled token in bold. `≥4` means that only a bound of
+        the rank is known. White space is shown as `␣`, `⏎` and `⇥`. A token that ends
+        inside a character is shown by its bytes, after the character if it is its
+        first. Below 60 columns the entropy is left out, below 48 the rank.
 
         Args:
-            lowest: Only so many positions, those of the lowest probabilities; in
-                their order all the same.
+            lowest: Number of rows: only the positions with the lowest probabilities,
+                in their order. None for all.
             palette: See `to_pretty_string`.
 
         Raises:
             ConfigurationError: If *lowest* is below 1, or there is no such palette.
         """
-        from limin.rendering import tables  # noqa: PLC0415 (rich loads when asked)
-
-        return tables.table(self, lowest=lowest, palette=palette)
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """What `rich.print` shows: the same as `to_pretty_string`."""
-        from limin.rendering import tokens  # noqa: PLC0415 (rich loads when asked)
-
-        yield tokens.coloured(self, "red-green", show_probabilities=False)
+        return rendering().table(self, lowest=lowest, palette=palette)
 
     def to_html(self, *, palette: Palette = "red-green") -> str:
-        """The tokens as a page of its own, see `TextCompletion.to_html`.
+        """Return the tokens as an HTML page; see `TextCompletion.to_html`.
 
         Raises:
             ConfigurationError: If there is no such palette.
         """
-        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
-
-        return html.page(html.log_probs(self), title="Log probabilities", palette=palette)
-
-    def _repr_html_(self) -> str:
-        """The tokens in a notebook."""
-        from limin.rendering import html  # noqa: PLC0415 (loads when asked)
-
-        return html.fragment(html.log_probs(self))
+        return rendering().html_page(self, palette=palette)
 
     def _decoded(self) -> Sequence[Position]:
         if self._loaded is None:
@@ -297,10 +286,10 @@ class LogProbs(Sequence[TokenPosition]):
 
 
 class PromptLogProbs(Sequence[TokenPosition | None]):
-    """The log probabilities of a prompt's tokens, decoded when first looked at.
+    """The log probabilities of a prompt's tokens, decoded at the first access.
 
-    The first is None, since nothing stands before it. At each other one
-    `sampled` is the prompt's own token, which the server lists too.
+    The first is None, because no token comes before it. In every other position
+    `sampled` is the prompt's own token, which is also among the alternatives.
 
     Source: vLLM's `prompt_logprobs`.
     """
@@ -308,12 +297,12 @@ class PromptLogProbs(Sequence[TokenPosition | None]):
     __slots__ = ("_load", "_loaded")
 
     def __init__(self, load: Callable[[], Sequence[Position | None]]) -> None:
-        """Log probabilities that *load* brings when they are first looked at."""
+        """Prepare log probabilities that *load* decodes at the first access."""
         self._load = load
         self._loaded: list[TokenPosition | None] | None = None
 
     def __len__(self) -> int:
-        """How many tokens the prompt has."""
+        """Return the number of the prompt's tokens."""
         return len(self._decoded())
 
     @overload
@@ -325,11 +314,11 @@ class PromptLogProbs(Sequence[TokenPosition | None]):
     def __getitem__(
         self, index: int | slice
     ) -> TokenPosition | Sequence[TokenPosition | None] | None:
-        """The position at *index*, or those of a slice."""
+        """Return the position at *index*, or those of a slice."""
         return self._decoded()[index]
 
     def __eq__(self, other: object) -> bool:
-        """Whether both say the same of the same tokens."""
+        """Return whether tokens and log probabilities are equal."""
         if not isinstance(other, PromptLogProbs):
             return NotImplemented
         return self._decoded() == other._decoded()
@@ -337,7 +326,7 @@ class PromptLogProbs(Sequence[TokenPosition | None]):
     __hash__ = None  # type: ignore[assignment]  # equal by lists, which have no hash
 
     def __repr__(self) -> str:
-        """How many positions, and no token of them: it is a prompt."""
+        """Return the number of positions, without their tokens: these are a prompt."""
         return f"<PromptLogProbs of {len(self)} tokens>"
 
     def _decoded(self) -> list[TokenPosition | None]:
@@ -356,15 +345,13 @@ def _token_position(position: Position) -> TokenPosition:
 
 
 def _alternatives(position: Position) -> list[TokenLogProb]:
-    listed = map(_token_log_prob, position.top_logprobs or ())
-    return sorted(listed, key=_unlikelihood)
+    alternatives = map(_token_log_prob, position.top_logprobs or ())
+    return sorted(alternatives, key=_unlikelihood)
 
 
 def _token_log_prob(entry: Entry) -> TokenLogProb:
-    known = entry.bytes
-    return TokenLogProb(
-        entry.token, entry.logprob, None if known is None else bytes(known), entry.id
-    )
+    token_bytes = None if entry.bytes is None else bytes(entry.bytes)
+    return TokenLogProb(entry.token, entry.logprob, token_bytes, entry.id)
 
 
 def _unlikelihood(alternative: TokenLogProb) -> float:
@@ -372,6 +359,7 @@ def _unlikelihood(alternative: TokenLogProb) -> float:
 
 
 def utf8_bytes(entry: Entry) -> bytes:
-    """The bytes of a token, or else of its text."""
-    known = entry.bytes
-    return entry.token.encode("utf-8", "replace") if known is None else bytes(known)
+    """Return the bytes of a token, or those of its text if the server sent none."""
+    if entry.bytes is None:
+        return entry.token.encode("utf-8", "replace")
+    return bytes(entry.bytes)

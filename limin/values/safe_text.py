@@ -1,7 +1,7 @@
-"""Text from outside, made harmless to look at.
+"""Text of models and servers, made safe to show.
 
-A model or a server may write escape sequences, bells, bidirectional overrides:
-whatever limin shows goes through here first.
+It may hold escape sequences, bells and bidirectional overrides, so everything that
+limin shows passes through here first.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# What Unicode knows to act or to show nothing: controls (Cc) but tab and newline,
+# Characters that act, or that show nothing: controls (Cc) except tab and newline,
 # format characters (Cf), half surrogates (Cs), line and paragraph separators,
 # fillers, variation selectors, tags. Three kinds stay: U+FE0F, which ordinary
-# emoji carry; Arabic and Syriac signs that are Cf, and yet are seen; private
+# emoji carry; Arabic and Syriac signs that are Cf, but visible; private
 # characters (Co), which show a box or an icon of the user's own font.
 # Source: UnicodeData.txt, and Default_Ignorable_Code_Point in
 # DerivedCoreProperties.txt, of Unicode 16.
@@ -29,39 +29,39 @@ _INVISIBLE = re.compile(
 )
 _PICTURES = 0x2400  # U+2400 to U+241F picture the characters U+0000 to U+001F.
 
-_WORDS = 200
+_LONGEST_EXCERPT = 200
 _SHORTEST_SECRET = 8
-_HEAD = 24
+_SECRET_START = 24  # A quotation is often cut, so the first characters are enough.
 
 
 def escape_controls(text: str) -> str:
-    """*text* with a symbol for each character that acts instead of showing.
+    """Return *text* with a symbol for each invisible or control character.
 
-    Tabs and newlines stay. A family of emoji falls apart into its members, since
-    what joins them (U+200D) can join other things unseen.
+    Tabs and newlines stay. A family of emoji falls apart into its members, because
+    their joiner (U+200D) can also join other characters unseen.
     """
     return _INVISIBLE.sub(_symbol, text)
 
 
 def excerpt(text: str, secrets: Iterable[str] = ()) -> str:
-    """The start of *text* on one line, at most 200 characters, without *secrets*.
+    """Return the start of *text* on one line, at most 200 characters, without *secrets*.
 
-    A secret of fewer than 8 characters stays, since it would be found inside
-    other words. Of a longer one that is quoted, its start is enough.
+    A secret of fewer than 8 characters stays, because it occurs inside other words.
+    A longer one is removed even if only its first 24 characters are there.
     """
-    line = escape_controls(" ".join(_without(text, secrets).split()))
-    return line if len(line) <= _WORDS else line[: _WORDS - 1] + "…"
+    line = escape_controls(" ".join(_mask_secrets(text, secrets).split()))
+    return line if len(line) <= _LONGEST_EXCERPT else line[: _LONGEST_EXCERPT - 1] + "…"
 
 
-def _without(text: str, secrets: Iterable[str]) -> str:
-    """*text* with `***` wherever a secret stands, or a long enough start of one."""
-    quoted = [
-        written
+def _mask_secrets(text: str, secrets: Iterable[str]) -> str:
+    """Return *text* with `***` for each secret, or for a long enough start of one."""
+    forms = [
+        form
         for secret in secrets
         if len(secret) >= _SHORTEST_SECRET
-        for written in _writings(secret)
+        for form in _quoted_forms(secret)
     ]
-    spans = sorted(span for written in quoted for span in _spans(text, written))
+    spans = sorted(span for form in forms for span in _find_spans(text, form))
     pieces: list[str] = []
     end = 0
     for start, stop in spans:
@@ -71,21 +71,21 @@ def _without(text: str, secrets: Iterable[str]) -> str:
     return "***".join([*pieces, text[end:]])
 
 
-def _writings(secret: str) -> set[str]:
-    """The ways in which servers quote *secret*: as it is, as JSON, as Python."""
+def _quoted_forms(secret: str) -> set[str]:
+    """Return the forms in which servers quote *secret*: unchanged, as JSON, as Python."""
     json_ascii, json_text = json.dumps(secret), json.dumps(secret, ensure_ascii=False)
     return {secret, json_ascii[1:-1], json_text[1:-1], repr(secret)[1:-1]}
 
 
-def _spans(text: str, written: str) -> Iterator[tuple[int, int]]:
-    """Where *written* stands in *text*, or as much of it as is quoted."""
-    head = written[:_HEAD]
-    start = text.find(head)
+def _find_spans(text: str, form: str) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each place in *text* that quotes *form* or its start."""
+    beginning = form[:_SECRET_START]
+    start = text.find(beginning)
     while start >= 0:
-        there = text[start : start + len(written)]
-        end = start + len(os.path.commonprefix([there, written]))  # noqa: RUF071 (by character is meant)
+        quotation = text[start : start + len(form)]
+        end = start + len(os.path.commonprefix([quotation, form]))  # noqa: RUF071 (by character is meant)
         yield start, end
-        start = text.find(head, end)
+        start = text.find(beginning, end)
 
 
 def _symbol(match: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
-"""When a completion was asked for, and when the parts of its answer came.
+"""When a completion was requested, and when the parts of its answer arrived.
 
-Dates are Unix seconds, by the wall clock; durations are seconds of a clock that
-never jumps. Both are read elsewhere.
+Dates are Unix seconds, by the wall clock; durations are seconds of a monotonic clock.
+Other modules read the clocks.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Attempt:
-    """One request of those that a completion took.
+    """One of the requests for a completion.
 
     Attributes:
-        start_time: When it left, in Unix seconds.
-        duration: Seconds until its answer, or its failure.
-        error: Why it failed; None for the one that succeeded. A `StreamError`
-            holds the part of the answer that came.
-        waited: Seconds waited after it, before the next one.
+        start_time: When the request was sent, in Unix seconds.
+        duration: Seconds until its answer was complete, or until it failed.
+        error: Why it failed; None if it succeeded. A `StreamError` holds the part of
+            the answer that arrived.
+        waited: Seconds between its end and the next attempt.
     """
 
     start_time: float
@@ -39,16 +39,15 @@ class Attempt:
 
 @attrs.frozen(kw_only=True)
 class Latency:
-    """Many durations in four numbers, each in seconds.
+    """Summary of many durations, in seconds.
 
-    Percentiles lie on a straight line between the two durations next to them, as
-    numpy's do by default.
+    Percentiles are interpolated linearly between neighbors, as numpy does by default.
 
     Attributes:
-        mean: The sum over the count.
-        median: Half of the durations are shorter.
-        percentile_95: 95 of 100 are shorter.
-        percentile_99: 99 of 100 are shorter.
+        mean: Arithmetic mean.
+        median: The 50th percentile.
+        percentile_95: The 95th percentile.
+        percentile_99: The 99th percentile.
     """
 
     mean: float
@@ -58,7 +57,7 @@ class Latency:
 
     @classmethod
     def of(cls, durations: Iterable[float]) -> Latency | None:
-        """The summary of *durations*; None without any."""
+        """Return the summary of *durations*; None if there are none."""
         ordered = sorted(durations)
         if not ordered:
             return None
@@ -71,53 +70,53 @@ class Latency:
 
 
 def _quantile(ordered: list[float], share: float) -> float:
-    place = share * (len(ordered) - 1)
-    below = math.floor(place)
+    position = share * (len(ordered) - 1)
+    below = math.floor(position)
     above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
 
 
-def _packed(times: Iterable[float]) -> bytes:
+def _pack(times: Iterable[float]) -> bytes:
     return times if isinstance(times, bytes) else array("d", times).tobytes()
 
 
 @attrs.frozen(kw_only=True)
 class Timing:
-    """When a completion was asked for, and how long it took, retries included.
+    """When a completion was requested, and how long it took, retries included.
 
-    What only a stream can show is None, or empty, for an answer that came whole.
-    Its times count from when the request left that succeeded, the last attempt,
-    in seconds. "Token" means a delta that brings some: a server may send several at
-    once. The times are those at which limin read: a reader of a stream who takes his
-    time shows in them, so measure a server by `stream=True`.
+    Times that only a stream can show are None, or empty, for an answer that was not
+    streamed. They count from when the last attempt was sent, which succeeded, in
+    seconds. "Token" means a delta that brings tokens: a server may send several at
+    once. The times are those at which limin read the stream. A slow consumer delays
+    reading, so measure a server with `stream=True`.
 
     The definitions are close to those of `vllm bench serve`
     (https://docs.vllm.ai/en/latest/benchmarking/cli), which however counts the
-    chunk with the role as the first token and that with the finish reason as one
-    more, and of guidellm
+    chunk with the role as the first token and the one with the finish reason as
+    another, and to those of guidellm
     (https://github.com/vllm-project/guidellm/blob/main/docs/guides/metrics.md).
 
     Attributes:
-        start_time: When the first request left, in Unix seconds.
-        end_time: When the answer was whole, in Unix seconds.
-        duration: Seconds between, by a clock that never jumps; it need not
-            equal the difference of the two dates.
-        attempts: The requests that it took, the successful one last; of the part of
-            an answer the one that broke off is the last, without its error.
-        time_to_first_byte: Until the head of the answer was there.
-        time_to_first_token: Until the first delta with text, reasoning, a refusal,
-            log probabilities or a call of a tool; one with a role alone is none (TTFT).
-        time_to_first_reasoning: Until the first delta with reasoning.
-        time_to_first_text: Until the first delta with text or a refusal, which
+        start_time: When the first request was sent, in Unix seconds.
+        end_time: When the answer was complete, in Unix seconds.
+        duration: Seconds between both, by a monotonic clock; need not equal the
+            difference of the two dates.
+        attempts: The requests for it, the successful one last. If the answer is only
+            a part, the attempt that broke off is the last, without its error.
+        time_to_first_byte: Seconds until status and headers were complete.
+        time_to_first_token: Seconds until the first delta with text, reasoning, a
+            refusal, log probabilities or a tool call; a role does not count (TTFT).
+        time_to_first_reasoning: Seconds until the first delta with reasoning.
+        time_to_first_text: Seconds until the first delta with text or a refusal, which
             comes after the reasoning (guidellm's TTFOT).
-        inter_token_latency: Of the gaps between one delta that brings tokens and
-            the next of the same choice, the wait for the first left out (ITL). Deltas
-            that one packet brought have none between them.
-        tokens_per_second: While decoding: the tokens after the first of each choice,
-            as the server counted them, over the seconds from the first delta with
-            tokens to the last one. Reasoning counts if it came in the stream, and not
-            if it was only counted. The inverse of guidellm's mean inter-token
-            latency; None if the server did not count.
+        inter_token_latency: Gaps between deltas with tokens of the same choice; the
+            wait for the first one does not count (ITL). The gap between deltas of one
+            packet is 0.
+        tokens_per_second: Speed of decoding: the server's count of tokens, less the
+            first of each choice, over the seconds from the first delta with tokens to
+            the last. Reasoning counts if it was streamed, not if the server only
+            counted it. The inverse of guidellm's mean inter-token latency; None if
+            the server did not count.
     """
 
     start_time: float
@@ -130,33 +129,33 @@ class Timing:
     time_to_first_text: float | None = None
     inter_token_latency: Latency | None = None
     tokens_per_second: float | None = None
-    _delta_times: bytes = attrs.field(default=b"", converter=_packed, repr=False)
+    _delta_times: bytes = attrs.field(default=b"", converter=_pack, repr=False)
 
     @property
     def delta_times(self) -> tuple[float, ...]:
-        """When each delta came, of all choices, in their order."""
+        """When each delta arrived, of all choices, in their order."""
         return tuple(array("d", self._delta_times))
 
 
 class StreamTimes:
-    """Collects when the deltas of one streamed answer come."""
+    """Collects the times at which the deltas of one stream arrive."""
 
     def __init__(self, first_byte: float) -> None:
-        """The head came *first_byte* seconds after the request had left."""
+        """Start with headers that arrived *first_byte* seconds after the request."""
         self._first_byte = first_byte
         self._deltas, self._gaps = array("d"), array("d")
         self._first_token: float | None = None
-        self._last_tokens: dict[int, float] = {}  # Of each choice.
+        self._last_tokens: dict[int, float] = {}  # By the index of the choice.
         self._first_text: float | None = None
         self._first_reasoning: float | None = None
 
     @property
     def has_token(self) -> bool:
-        """Whether a token came."""
+        """Whether a token has arrived."""
         return self._first_token is not None
 
     def note(self, seconds: float, delta: Delta) -> None:
-        """*delta* came *seconds* after the request had left."""
+        """Record that *delta* arrived *seconds* after the request was sent."""
         self._deltas.append(seconds)
         if not delta.has_tokens:
             return
@@ -171,8 +170,8 @@ class StreamTimes:
         if self._first_reasoning is None and delta.reasoning:
             self._first_reasoning = seconds
 
-    def told(self, timing: Timing, usage: Usage | None) -> Timing:
-        """*timing* with what the stream has shown; *usage* counts its tokens."""
+    def added_to(self, timing: Timing, usage: Usage | None) -> Timing:
+        """Return *timing* with the times of the stream; *usage* counts its tokens."""
         return attrs.evolve(
             timing,
             time_to_first_byte=self._first_byte,
@@ -185,11 +184,11 @@ class StreamTimes:
         )
 
     def _rate(self, usage: Usage | None) -> float | None:
-        counted = None if usage is None else usage.completion_tokens
-        if usage is None or counted is None or self._first_token is None:
+        tokens = None if usage is None else usage.completion_tokens
+        if usage is None or tokens is None or self._first_token is None:
             return None
         if self._first_reasoning is None:
-            counted -= usage.reasoning_tokens or 0
-        later = counted - len(self._last_tokens)
-        span = max(self._last_tokens.values()) - self._first_token
-        return later / span if later > 0 and span > 0 else None
+            tokens -= usage.reasoning_tokens or 0
+        later_tokens = tokens - len(self._last_tokens)
+        seconds = max(self._last_tokens.values()) - self._first_token
+        return later_tokens / seconds if later_tokens > 0 and seconds > 0 else None

@@ -1,4 +1,4 @@
-"""One token, one position, one piece of text: what log probabilities are made of.
+"""The parts of log probabilities: a token, a position, a piece of text.
 
 All logarithms are natural, so entropies are in nats.
 """
@@ -16,35 +16,33 @@ if TYPE_CHECKING:
 # Servers compute in 16 or 32 bits and print a few digits: this much is rounding.
 ROUNDING = 1e-3
 
-
-# What tells a token from others: its id, its text, its bytes.
+# The id, the text and the bytes of a token, by which it differs from others.
 Identity: TypeAlias = "tuple[int | None, str, Sequence[int] | None]"
 
 
-def are_same(one: Identity, other: Identity) -> bool:
-    """Whether both are the same token, see `TokenLogProb.is_same_token`."""
-    one_id, one_text, one_bytes = one
-    other_id, other_text, other_bytes = other
-    if one_id is not None and other_id is not None:
-        return one_id == other_id
-    known = one_bytes is not None and other_bytes is not None
-    return one_text == other_text and not (known and one_bytes != other_bytes)
+def are_same(left: Identity, right: Identity) -> bool:
+    """Return whether both are the same token; see `TokenLogProb.is_same_token`."""
+    left_id, left_text, left_bytes = left
+    right_id, right_text, right_bytes = right
+    if left_id is not None and right_id is not None:
+        return left_id == right_id
+    have_bytes = left_bytes is not None and right_bytes is not None
+    return left_text == right_text and not (have_bytes and left_bytes != right_bytes)
 
 
 @attrs.frozen
 class TokenLogProb:
-    """A token and how likely the model found it.
+    """A token and its log probability.
 
     Attributes:
         token: Text of the token, as the server writes it. A token that ends
             inside a character has no text of its own; servers write an empty
-            text, U+FFFD, or an escape in its place.
-        log_prob: Natural logarithm of the probability, at most 0 but for
-            rounding; None if the server did not tell.
-        token_bytes: UTF-8 bytes of the token; None if the server did not tell,
-            never made from U+FFFD.
-        token_id: Number of the token in the vocabulary; None if the server did
-            not tell.
+            text, U+FFFD, or an escape instead.
+        log_prob: Natural logarithm of the probability, at most 0 except for
+            rounding; None if not sent.
+        token_bytes: UTF-8 bytes of the token; None if not sent, never derived from
+            U+FFFD.
+        token_id: Index of the token in the vocabulary; None if not sent.
     """
 
     token: str
@@ -54,19 +52,19 @@ class TokenLogProb:
 
     @property
     def prob(self) -> float | None:
-        """The probability, from 0 to 1 but for rounding; None if not known."""
+        """Probability, from 0 to 1 except for rounding; None if not known."""
         if self.log_prob is None:
             return None
         try:
             return math.exp(self.log_prob)
-        except OverflowError:  # No logarithm of a probability is that large.
+        except OverflowError:  # The logarithm of a probability is never that large.
             return math.inf
 
     def is_same_token(self, other: TokenLogProb) -> bool:
-        """Whether both are the same token of the vocabulary.
+        """Return whether both are the same token of the vocabulary.
 
-        By their ids if both have one; else by text, and by bytes if both have
-        some: different tokens may share them.
+        Compares the ids if both have one, else the texts, and the bytes if both have
+        some. Different tokens may share text and bytes.
         """
         return are_same(
             (self.token_id, self.token, self.token_bytes),
@@ -76,12 +74,12 @@ class TokenLogProb:
 
 @attrs.frozen(kw_only=True)
 class TokenPosition:
-    """One position of an answer: the sampled token, and the likely ones.
+    """One position of an answer: the sampled token and the likely ones.
 
     Attributes:
-        sampled: The token that was sampled.
+        sampled: The sampled token.
         alternatives: The server's most likely tokens, most likely first. The
-            sampled one need not be among them; duplicates stay.
+            sampled token need not be among them; duplicates stay.
     """
 
     sampled: TokenLogProb
@@ -94,95 +92,95 @@ class TokenPosition:
 
     @property
     def unlisted_mass(self) -> float | None:
-        """Probability of all tokens that are neither sampled nor listed.
+        """Probability of all tokens that are neither sampled nor alternatives.
 
         From 0 to 1; None if a probability is not known.
         """
-        known = self._probs()
-        return None if known is None else min(max(1.0 - sum(known), 0.0), 1.0)
+        probs = self._probs()
+        return None if probs is None else min(max(1.0 - sum(probs), 0.0), 1.0)
 
     @property
     def entropy(self) -> float | None:
-        """Entropy of the tokens that are known here, in nats.
+        """Entropy of the alternatives and the sampled token, in nats.
 
-        The sum of `-p ln p` over the alternatives and the sampled token: a lower
-        bound of the entropy of the whole distribution, since tokens that make up
-        `unlisted_mass` are left out. None if nothing is listed, or a probability
-        is not known.
+        The sum of `-p ln p` over them. It is a lower bound of the entropy of the whole
+        distribution, because it leaves out the tokens that make up `unlisted_mass`.
+        None if there are no alternatives, or a probability is not known.
 
         Source: Shannon, A Mathematical Theory of Communication (1948), 6.
         """
-        known = self._probs() if self.alternatives else None
-        if known is None:
+        probs = self._probs() if self.alternatives else None
+        if probs is None:
             return None
-        return sum((p * -math.log(p) for p in known if 0.0 < p < 1.0), start=0.0)
+        return sum((p * -math.log(p) for p in probs if 0.0 < p < 1.0), start=0.0)
 
     @property
     def margin(self) -> float | None:
-        """Probability of the likeliest known token less that of the next one.
+        """Difference between the probabilities of the two likeliest tokens.
 
         From 0 (a toss-up) to 1 (certain); None if fewer than two are known.
 
         Source: Settles, Active Learning Literature Survey (2009), 3.1.
         """
-        known = self._probs() or []
-        first, *rest = sorted(known, reverse=True) or [0.0]
+        first, *rest = sorted(self._probs() or [], reverse=True) or [0.0]
         return first - rest[0] if rest else None
 
     @property
     def rank_at_least(self) -> int | None:
-        """1 plus how many listed tokens are more likely than the sampled one."""
+        """1 plus the number of alternatives that are likelier than the sampled token."""
         own = self.sampled.log_prob
         if own is None or not self.alternatives:
             return None
-        known = [one.log_prob for one in self.alternatives if one.log_prob is not None]
-        return 1 + sum(value > own for value in known)
+        log_probs = [alternative.log_prob for alternative in self.alternatives]
+        return 1 + sum(value > own for value in log_probs if value is not None)
 
     @property
     def rank(self) -> int | None:
-        """Place of the sampled token among all tokens by probability, from 1.
+        """Rank of the sampled token among all tokens by probability, from 1.
 
-        Computed, not assumed: a list whose last entry is the sampled token may
-        have been cut to make room for it, as vLLM does, so its place in the list
-        is not its rank. Known if a listed token is less likely, or if too little
-        probability is left for an unlisted token to be more likely; else None.
+        It is computed, because the index in the list need not be the rank: vLLM cuts
+        the list and puts the sampled token at its end. The rank is known if an
+        alternative is less likely, or if `unlisted_mass` is too small for a likelier
+        token; else None.
         """
-        own, least = self.sampled.prob, self.rank_at_least
-        left = self.unlisted_mass
-        if own is None or least is None or left is None:
+        own, lower_bound = self.sampled.prob, self.rank_at_least
+        mass = self.unlisted_mass
+        if own is None or lower_bound is None or mass is None:
             return None
-        others = [
-            one.prob
-            for one in self.alternatives
-            if one.prob is not None and not one.is_same_token(self.sampled)
+        other_probs = [
+            alternative.prob
+            for alternative in self.alternatives
+            if alternative.prob is not None and not alternative.is_same_token(self.sampled)
         ]
-        none_fits = left + ROUNDING <= own
-        return least if none_fits or any(prob < own for prob in others) else None
+        none_fits = mass + ROUNDING <= own
+        is_exact = none_fits or any(prob < own for prob in other_probs)
+        return lower_bound if is_exact else None
 
     def _probs(self) -> list[float] | None:
-        """The probabilities of the known tokens, the sampled one counted once.
+        """Return the probabilities of all tokens here, the sampled one counted once.
 
-        At most 1 each: what is above is rounding, or no probability.
+        At most 1 each: a larger value is rounding, or no probability. None if one of
+        them is not known.
         """
         tokens = list(self.alternatives)
         if not self.is_listed:
             tokens.append(self.sampled)
         probs = [token.prob for token in tokens]
-        known = [min(prob, 1.0) for prob in probs if prob is not None]
-        return known if len(known) == len(probs) else None
+        numbers = [min(prob, 1.0) for prob in probs if prob is not None]
+        return numbers if len(numbers) == len(probs) else None
 
 
 @attrs.frozen(kw_only=True)
 class TextPiece:
-    """A piece of an answer's text that can be shown: whole characters.
+    """A piece of an answer's text that consists of whole characters.
 
     Attributes:
-        text: The piece.
-        start: Where it begins in the answer, in UTF-8 bytes.
-        end: Where it ends, in UTF-8 bytes.
+        text: The text of the piece.
+        start: Its start in the answer, in UTF-8 bytes.
+        end: Its end, in UTF-8 bytes.
         first: Position of its first token.
-        last: Position of its last token; later than `first` if its characters
-            are split over several tokens.
+        last: Position of its last token; greater than `first` if a character is
+            split over several tokens.
     """
 
     text: str
@@ -193,5 +191,5 @@ class TextPiece:
 
     @property
     def is_joined(self) -> bool:
-        """Whether several tokens were joined, since none is whole characters."""
+        """Whether several tokens were joined, because a character is split over them."""
         return self.last > self.first

@@ -1,1 +1,1 @@
-"""Between bytes and values. Nothing here waits, reads a clock, or draws chance."""
+"""Bytes to values and back. Nothing here waits, reads a clock, or draws a random number."""

@@ -1,13 +1,11 @@
-"""The chunks of a stream, to deltas while it runs and to the completion in the end.
+"""The events of a stream, assembled: deltas one by one, and the completion at the end.
 
-The completion is read from a body that is put together of the chunks, so that
-a streamed answer and a whole one go the same way.
+The completion is read from a body that is put together from the chunks. So a streamed
+answer and a whole one are read by the same code.
 """
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
 from contextlib import suppress
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -20,7 +18,7 @@ from limin.values.log_probs import LogProbs
 from limin.values.warnings import WarningCode
 from limin.wire import error_response, lenient, schema, untyped
 from limin.wire.http import HttpResponse
-from limin.wire.log_probs import Notes
+from limin.wire.notes import Notes
 from limin.wire.response import (
     find_log_probs,
     has_value,
@@ -33,336 +31,370 @@ from limin.wire.sse import ErrorEvent
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from limin.errors import ResponseError, StatusError
+    from limin.errors import LiminError
     from limin.values.completion import TextCompletion
     from limin.values.timing import Timing
     from limin.wire.response import ReadingContext
 
 _NULL = len(b"null")
-_NOTHING = msgspec.Raw()
+_ABSENT = msgspec.Raw()
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-# What a gateway says whose provider broke off.
+_DONE = b"[DONE]"
+
+# The finish reason of a gateway whose provider broke off.
 _ERROR = "error"
 
 # OpenAI takes 128 at most; each costs more than the bytes that name it.
 _MOST_CHOICES = 1024
 
-# What is kept of a chunk but for its choices.
-_NAMES = ("id", "model", "created")
-_FIELDS = (*_NAMES, "system_fingerprint", "usage", "error", "message", "detail")
+# Of a pair of surrogates the high one comes first.
+_FIRST_SURROGATE, _LAST_HIGH_SURROGATE = "\ud800", "\udbff"
 
-# What has its place in the answer already, or tells of one chunk alone: the padding of
-# OpenAI, and the ids of vLLM.
-_PLACED = ("object", "choices", "index", "delta", "text", "logprobs", "finish_reason")
-_NO_EXTRAS = frozenset({*_FIELDS, *_PLACED, "obfuscation", "token_ids"})
+# What chunks repeat: the first value counts.
+_NAMES = ("id", "model", "created")
+
+# Fields that the body has anyway, and fields of a single chunk: the padding of OpenAI,
+# and the token ids of vLLM.
+_ASSEMBLED = frozenset(schema.Chunk.__struct_fields__) | {
+    *("object", "index", "delta", "text", "logprobs", "finish_reason"),
+    *("obfuscation", "token_ids"),
+}
 _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _choices_decoder = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
+class Update(msgspec.Struct, gc=False):
+    """The additions of one event, or of some bytes, to an answer.
+
+    Attributes:
+        deltas: In the order in which they came.
+        error: The error after them, which ends the stream; None if there is none.
+        has_data: Whether data came; comments and blank events are none.
+    """
+
+    deltas: list[Delta]
+    error: LiminError | None = None
+    has_data: bool = True
+
+
 class Assembly:
-    """The answer to a question, as far as its stream has told it.
+    """One answer, as far as its stream came.
 
     Attributes:
         is_done: Whether the server said that nothing more comes.
     """
 
     def __init__(
-        self, question: ReadingContext, head: HttpResponse, now: float = 0.0
+        self, context: ReadingContext, head: HttpResponse, now: float = 0.0
     ) -> None:
-        """Nothing of the answer has come.
+        """Start with an empty answer.
 
         Args:
-            question: What the answer is read against.
-            head: The answer's status and headers.
+            context: The request that the answer belongs to.
+            head: Status and headers of the response.
             now: When they came, in Unix seconds.
         """
-        self._question, self._head, self._now = question, head, now
-        self._choices: defaultdict[int, list[schema.ChunkChoice]] = defaultdict(list)
-        self._finished: set[int] = set()
+        self._context, self._head, self._now = context, head, now
+        self._choices: dict[int, _ChoiceParts] = {}
         self._fields: dict[str, msgspec.Raw] = {}
+        self._extras: dict[str, msgspec.Raw] = {}
         self._has_names = False
-        self._halves: dict[int, str] = {}  # Of characters, by the index of the choice.
-        self._first = self._last = b""
-        self._finishing: list[bytes] = []  # Events in which choices stopped.
+        self._last = b""
         self._notes = Notes()
         self.is_done = False
 
     @property
     def is_finished(self) -> bool:
-        """Whether each choice has told why it stopped, and none is known to be missing.
+        """Whether every expected choice has a finish reason.
 
-        Some servers give one choice whatever they are asked for, and say that it was
-        all.
+        Some servers send one choice even if more were requested. They are believed
+        once they say that nothing more comes.
         """
-        finished = len(self._finished)
-        expected = 1 if self.is_done else self._question.n_choices
-        return expected <= finished == len(self._choices)
+        expected = 1 if self.is_done else self._context.n_choices
+        choices = self._choices.values()
+        return expected <= len(choices) and all(parts.is_finished for parts in choices)
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing of the answer can be missing, be the stream's end as it may."""
+        """Whether nothing of the answer can be missing, however the stream ends."""
         return self.is_finished and "usage" in self._fields
 
-    def add(self, data: bytes, deltas: list[Delta]) -> None:
-        """Append to *deltas* what an event, whose *data* these are, adds to the answer.
+    def feed(self, data: bytes) -> Update:
+        """Add an event to the answer.
 
-        Raises:
-            StatusError: If the event is an error, after what it adds all the same.
-            ResponseError: If it is no JSON object, its choices are no list, or there
-                are more than anybody asks for.
+        Args:
+            data: The data of the event.
+
+        Returns:
+            Its deltas, and its error: a `StatusError` if the server reports one, and a
+            `ResponseError` if the event is no JSON object, its choices are no list, or
+            there are more choices than anybody requests.
         """
         if isinstance(data, ErrorEvent):
-            raise self._status_error(data)
+            return Update([], self._status_error(data))
         try:
             chunk = schema.chunk_decoder.decode(data)
         except _UNDECODABLE:
-            chunk = self._mended(data)
+            text = data.strip()
+            if not text or text == _DONE:
+                self.is_done |= bool(text)
+                return Update([], has_data=bool(text))
+            try:
+                chunk = lenient.mend_chunk(data, self._notes)
+            except lenient.Unmendable as error:
+                return Update([], self._response_error(error.problem, error.path, data))
+            except RecursionError:
+                return Update([], self._response_error("nested too deeply", "$", data))
         if not self._has_names:
-            self._take_names(chunk)
+            self._add_names(chunk)
         if len(chunk.usage) > _NULL and has_value(chunk.usage):
             self._fields["usage"] = chunk.usage
-            # vLLM tells it here alone.
+            # vLLM sends it in this chunk only.
             self._fields["system_fingerprint"] = chunk.system_fingerprint
-        failed = len(chunk.error) > 0 and has_value(chunk.error)
-        if not chunk.choices:  # Old vLLM, SGLang and FastAPI know no key `error`.
-            failed |= _is_told(chunk.message) or _is_told(chunk.detail)
-        for place, choice in enumerate(chunk.choices or ()):
-            if (delta := self._take(choice, place, data)) is not None:
-                deltas.append(delta)
-            failed |= len(choice.error) > 0 and has_value(choice.error)
-            failed |= choice.finish_reason == _ERROR
-        if failed:
-            raise self._status_error(data)
-        self._first, self._last = self._first or data, data
+        return self._add_choices(chunk, data)
 
-    def completion(self, timing: Timing, request_id: str | None = None) -> TextCompletion:
-        """The completion so far; without a choice if none came, with an empty one.
+    def completion(self, timing: Timing) -> TextCompletion:
+        """Return the completion so far; it has one empty choice if none came.
 
         Args:
-            timing: When it was asked for, and how long it took.
-            request_id: The server's name for the exchange; None for that of the head.
+            timing: The timing of the completion.
 
         Raises:
-            ResponseError: If tools are called with arguments nested too deeply.
+            ResponseError: If the arguments of tool calls are nested too deeply.
         """
         body: dict[str, object] = {k: v for k, v in self._fields.items() if len(v)}
         body["object"] = "chat.completion"
-        choices = {
-            index: _choice(index, chunks) for index, chunks in sorted(self._choices.items())
-        }
-        for event in (self._first, *self._finishing, self._last):
-            _tell_more(body, choices, event)
-        body["choices"] = [*choices.values()] or [_choice(0, [])]
-        answer = HttpResponse(200, self._head.headers, msgspec.json.encode(body))
-        found = read_completion(self._question, timing, answer)
-        told = {(warning.path, warning.problem) for warning in found.body_warnings}
-        odd = [
+        body |= self._extras
+        body |= _unknown_fields(_decode_fields(self._last))
+        parts = sorted(self._choices.items()) or [(0, _ChoiceParts())]
+        body["choices"] = [choice.body(index) for index, choice in parts]
+        response = HttpResponse(200, self._head.headers, msgspec.json.encode(body))
+        completion = read_completion(self._context, timing, response)
+        warnings = completion.body_warnings
+        reported = {(warning.path, warning.problem) for warning in warnings}
+        added = [
             warning
             for warning in self._notes.warnings()
-            if (warning.path.replace(".delta", ".message"), warning.problem) not in told
+            if (warning.path.replace(".delta", ".message"), warning.problem) not in reported
         ]
-        return attrs.evolve(
-            found,
-            request_id=request_id or found.request_id,
-            body_warnings=(*found.body_warnings, *odd),
-        )
+        return attrs.evolve(completion, body_warnings=(*warnings, *added))
 
-    def _take(self, choice: schema.ChunkChoice, place: int, data: bytes) -> Delta | None:
-        index = place if choice.index is None else choice.index
-        self._choices[index].append(choice)
-        if len(self._choices) > _MOST_CHOICES:
-            problem = f"expected at most {_MOST_CHOICES} choices, found more"
-            raise self._response_error(problem, "$.choices", data)
-        finish_reason = log_probs = None
+    def _add_names(self, chunk: schema.Chunk) -> None:
+        """Keep the first value of each name; those of Azure's first chunk are empty."""
+        for name in _NAMES:
+            value: msgspec.Raw = getattr(chunk, name)
+            if len(value) and not has_value(self._fields.get(name, _ABSENT)):
+                self._fields[name] = value
+        id_and_model = (self._fields.get(name, _ABSENT) for name in ("id", "model"))
+        self._has_names = all(map(has_value, id_and_model))
+
+    def _add_choices(self, chunk: schema.Chunk, data: bytes) -> Update:
+        deltas: list[Delta] = []
+        finished: dict[int, _ChoiceParts] | None = None  # By position in the chunk.
+        failed = len(chunk.error) > 0 and has_value(chunk.error)
+        if not chunk.choices:  # Old vLLM, SGLang and FastAPI know no key `error`.
+            failed |= has_value(chunk.message) or has_value(chunk.detail)
+        for position, choice in enumerate(chunk.choices or ()):
+            index = position if choice.index is None else choice.index
+            parts = self._choices.get(index) or self._start_choice(index)
+            if parts is None:
+                problem = f"expected at most {_MOST_CHOICES} choices, found more"
+                return Update(deltas, self._response_error(problem, "$.choices", data))
+            if choice.delta is None:
+                self._replace_delta(choice, position)
+            log_probs = None
+            if choice.logprobs is not None:
+                log_probs = self._read_log_probs(choice.logprobs, position)
+            delta = parts.add(choice, index, log_probs)
+            if delta is not None:
+                deltas.append(delta)
+            if choice.finish_reason:
+                finished = finished or {}
+                finished[position] = parts
+                failed |= choice.finish_reason == _ERROR
+            failed |= len(choice.error) > 0 and has_value(choice.error)
+        if finished or not (self._last or failed):
+            self._add_extras(data, finished or {})
+        if failed:
+            return Update(deltas, self._status_error(data))
+        self._last = data
+        return Update(deltas)
+
+    def _start_choice(self, index: int) -> _ChoiceParts | None:
+        """Return the parts of a new choice; None if there are too many choices."""
+        if len(self._choices) < _MOST_CHOICES:
+            self._choices[index] = _ChoiceParts()
+        return self._choices.get(index)
+
+    def _add_extras(self, data: bytes, finished: dict[int, _ChoiceParts]) -> None:
+        """Keep the unknown fields of an event, and those of the choices that it finishes.
+
+        Other choices are left out: their unknown fields describe parts of the answer.
+        """
+        fields = _decode_fields(data)
+        self._extras |= _unknown_fields(fields)
+        with suppress(*_UNDECODABLE):
+            choices = _choices_decoder.decode(fields.get("choices", b"[]"))
+            for position, choice in enumerate(choices):
+                if position in finished:
+                    finished[position].extras |= _unknown_fields(choice)
+
+    def _replace_delta(self, choice: schema.ChunkChoice, position: int) -> None:
+        """Use the field that some servers send instead of a delta."""
+        if choice.message is not None:
+            choice.delta, name = choice.message, "message"
+        elif choice.text is not None:
+            choice.delta, name = schema.MessageDelta(content=choice.text), "text"
+        else:
+            return
+        path = f"$.choices[{position}].delta"
+        problem = f"expected a delta, found `{name}`"
+        self._notes.add(WarningCode.BODY_MENDED, path, problem)
+
+    def _read_log_probs(self, lists: schema.LogProbs, position: int) -> LogProbs | None:
+        path = f"$.choices[{position}].logprobs"
+        reading = find_log_probs(lists, path, self._context)
+        return None if reading is None else LogProbs(reading[0])
+
+    def _response_error(self, problem: str, path: str, data: bytes) -> LiminError:
+        response = attrs.evolve(self._head, body=data)
+        return response_error(problem, path, self._context, response)
+
+    def _status_error(self, data: bytes) -> LiminError:
+        response = attrs.evolve(self._head, body=bytes(data))
+        return error_response.status_error(response, self._context.secrets, self._now)
+
+
+class _ChoiceParts:
+    """The parts of one choice, in the order in which they came.
+
+    Attributes:
+        extras: Fields that limin does not know, of the chunk that finished the choice.
+    """
+
+    def __init__(self) -> None:
+        """Start without a part."""
+        self.extras: dict[str, msgspec.Raw] = {}
+        self._deltas: list[schema.MessageDelta] = []
+        self._thinking: list[str] = []
+        self._details: list[msgspec.Raw] = []
+        self._calls: list[schema.MessageDelta] = []  # Deltas with tool calls.
+        self._log_probs: list[schema.LogProbs] = []
+        self._finish_reason: str | None = None
+        self._high_surrogate = ""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a finish reason came."""
+        return self._finish_reason is not None
+
+    def add(
+        self, choice: schema.ChunkChoice, index: int, log_probs: LogProbs | None
+    ) -> Delta | None:
+        """Keep the parts in *choice*; return them as a delta, or None if it is empty."""
+        finish_reason = None
         text = reasoning = refusal = ""
         tool_calls = b""
         if choice.finish_reason:
-            self._finished.add(index)
-            self._finishing.append(data)
-            if choice.finish_reason != _ERROR:
-                finish_reason = normalize_finish_reason(choice.finish_reason)
+            finish_reason = self._finish(choice.finish_reason)
         if choice.logprobs is not None:
-            path = f"$.choices[{place}].logprobs"
-            reading = find_log_probs(choice.logprobs, path, self._question)
-            log_probs = None if reading is None else LogProbs(reading[0])
-        if choice.delta is None:
-            self._take_otherwise(choice, place)
+            self._log_probs.append(choice.logprobs)
         delta = choice.delta
         if delta is not None:
-            text = self._in_characters(delta.content or "", index)
+            self._deltas.append(delta)
+            if delta.content:
+                text = delta.content
+                if self._high_surrogate or text[-1] >= _FIRST_SURROGATE:
+                    text = self._join_surrogates(text)
             refusal = delta.refusal or ""
-            reasoning = delta.reasoning or delta.reasoning_content or delta.thinking or ""
-            if not reasoning and len(delta.reasoning_details) > _NULL:
-                reasoning = lenient.join_reasoning(delta.reasoning_details) or ""
+            reasoning = delta.reasoning or delta.reasoning_content or ""
+            if isinstance(delta, lenient.ThinkingDelta):
+                self._thinking.append(delta.thinking)
+                reasoning = reasoning or delta.thinking
+            if len(delta.reasoning_details) > _NULL:
+                self._details.append(delta.reasoning_details)
+                reasoning = reasoning or lenient.join_reasoning(self._details[-1]) or ""
             if len(delta.tool_calls) > _NULL or len(delta.function_call) > _NULL:
-                called = filter(_is_told, (delta.tool_calls, delta.function_call))
-                tool_calls = bytes(next(called, b""))
-        found = text or reasoning or refusal or finish_reason or tool_calls
-        if not found and log_probs is None:
+                tool_calls = self._add_calls(delta)
+        is_empty = not (text or reasoning or refusal or finish_reason or tool_calls)
+        if is_empty and log_probs is None:
             return None
         return Delta(text, reasoning, refusal, index, finish_reason, log_probs, tool_calls)
 
-    def _in_characters(self, text: str, index: int) -> str:
-        """*text* after the half of a surrogate pair that was held back; its own is too."""
-        if not text or not (index in self._halves or _is_half(text[-1])):
-            return text
-        text = self._halves.pop(index, "") + text
-        if _is_half(text[-1]):
-            text, self._halves[index] = text[:-1], text[-1]
+    def body(self, index: int) -> dict[str, object]:
+        """Return the choice as it stands in a whole answer."""
+        message: dict[str, object] = {"role": "assistant"}
+        for name in ("content", "refusal", "reasoning", "reasoning_content"):
+            message[name] = _join_texts(map(attrgetter(name), self._deltas))
+        if self._thinking:
+            thinking = {"type": "thinking", "thinking": _join_texts(self._thinking)}
+            text = {"type": "text", "text": message["content"]}
+            message["content"] = [thinking, text]
+        message["reasoning_details"] = _join_lists(self._details)
+        for name in ("tool_calls", "function_call"):
+            message[name] = _join_lists(map(attrgetter(name), self._calls))
+        log_probs = {
+            name: _join_lists(map(attrgetter(name), self._log_probs))
+            for name in schema.LogProbs.__struct_fields__
+        }
+        return {
+            "index": index,
+            "message": {k: value for k, value in message.items() if value is not None},
+            "logprobs": log_probs if self._log_probs else None,
+            "finish_reason": self._finish_reason,
+            **self.extras,
+        }
+
+    def _finish(self, reason: str) -> str | None:
+        """Keep the finish *reason*, and return it as a delta has it."""
+        self._finish_reason = reason
+        return None if reason == _ERROR else normalize_finish_reason(reason)
+
+    def _add_calls(self, delta: schema.MessageDelta) -> bytes:
+        """Keep the tool calls in *delta*, and return them as they came."""
+        self._calls.append(delta)
+        calls = filter(has_value, (delta.tool_calls, delta.function_call))
+        return bytes(next(calls, b""))
+
+    def _join_surrogates(self, text: str) -> str:
+        """Prefix *text* with a surrogate that was held back, and hold back one at its end.
+
+        JSON writes some characters as two surrogates, and a server may cut between them.
+        """
+        text, self._high_surrogate = self._high_surrogate + text, ""
+        if _FIRST_SURROGATE <= text[-1] <= _LAST_HIGH_SURROGATE:
+            text, self._high_surrogate = text[:-1], text[-1]
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
-    def _take_otherwise(self, choice: schema.ChunkChoice, place: int) -> None:
-        """Take what some servers send in the place of a delta for one."""
-        found = "message"
-        if choice.message is not None:
-            choice.delta = choice.message
-        elif choice.text is not None:
-            choice.delta, found = schema.MessageDelta(content=choice.text), "text"
-        else:
-            return
-        path = f"$.choices[{place}].delta"
-        problem = f"expected a delta, found `{found}`"
-        self._notes.add(WarningCode.BODY_MENDED, path, problem)
 
-    def _take_names(self, chunk: schema.Chunk) -> None:
-        """Keep the first of each that says something: Azure's first chunk does not."""
-        for name in _NAMES:
-            value: msgspec.Raw = getattr(chunk, name)
-            if len(value) and not _is_told(self._fields.get(name, _NOTHING)):
-                self._fields[name] = value
-        known = (self._fields.get(name, _NOTHING) for name in ("id", "model"))
-        self._has_names = all(map(_is_told, known))
-
-    def _mended(self, data: bytes) -> schema.Chunk:
-        words = data.strip()
-        if not words or words == b"[DONE]":
-            self.is_done |= bool(words)
-            return schema.Chunk(choices=[])
-        try:
-            return _mend_chunk(data, self._notes)
-        except lenient.Unmendable as error:
-            problem, path = error.problem, error.path
-        except RecursionError:
-            problem, path = "nested too deeply", "$"
-        raise self._response_error(problem, path, data)
-
-    def _response_error(self, problem: str, path: str, data: bytes) -> ResponseError:
-        answer = attrs.evolve(self._head, body=data)
-        return response_error(problem, path, self._question, answer)
-
-    def _status_error(self, data: bytes) -> StatusError:
-        answer = attrs.evolve(self._head, body=bytes(data))
-        return error_response.status_error(answer, self._question.secrets, self._now)
+def _decode_fields(data: bytes) -> dict[str, msgspec.Raw]:
+    """Return the fields of the object in *data*; none if it cannot be decoded."""
+    try:
+        return _fields_decoder.decode(data)
+    except _UNDECODABLE:
+        return {}
 
 
-def _tell_more(
-    body: dict[str, object], choices: dict[int, dict[str, object]], event: bytes
-) -> None:
-    """Add to *body* the fields of an *event* that limin does not know.
-
-    And to its *choices* those of them that stop in it; before, they tell of parts.
-    """
-    with suppress(*_UNDECODABLE):
-        chunk = _fields_decoder.decode(event)
-        body |= {name: told for name, told in chunk.items() if name not in _NO_EXTRAS}
-        for place, told in enumerate(_choices_decoder.decode(chunk.get("choices", b"[]"))):
-            index = bytes(told.get("index", b""))
-            choice = choices.get(int(index) if index.isdigit() else place)
-            if choice is not None and _is_told(told.get("finish_reason", _NOTHING)):
-                choice |= {n: value for n, value in told.items() if n not in _NO_EXTRAS}
+def _unknown_fields(fields: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    return {name: value for name, value in fields.items() if name not in _ASSEMBLED}
 
 
-def _is_half(character: str) -> bool:
-    """Whether *character* is the first of a surrogate pair, of which JSON is made."""
-    return "\ud800" <= character <= "\udbff"
-
-
-def _is_told(raw: msgspec.Raw) -> bool:
-    return len(raw) > 0 and has_value(raw)
-
-
-def _choice(index: int, chunks: list[schema.ChunkChoice]) -> dict[str, object]:
-    """A choice of a whole answer, put together of those of *chunks*."""
-    deltas = [chunk.delta for chunk in chunks if chunk.delta is not None]
-    message: dict[str, object] = {"role": "assistant"}
-    for name in ("content", "refusal", "reasoning", "reasoning_content"):
-        message[name] = _joined(deltas, name)
-    thinking = _joined(deltas, "thinking")
-    if thinking is not None:
-        text = {"type": "text", "text": message["content"]}
-        message["content"] = [{"type": "thinking", "thinking": thinking}, text]
-    for name in ("reasoning_details", "tool_calls", "function_call"):
-        message[name] = _listed(deltas, name)
-    told = [chunk.logprobs for chunk in chunks if chunk.logprobs is not None]
-    names = schema.LogProbs.__struct_fields__
-    reasons = [chunk.finish_reason for chunk in chunks if chunk.finish_reason]
-    return {
-        "index": index,
-        "message": {name: value for name, value in message.items() if value is not None},
-        "logprobs": {name: _listed(told, name) for name in names} if told else None,
-        "finish_reason": reasons[-1] if reasons else None,
-    }
-
-
-def _joined(parts: Iterable[object], name: str) -> msgspec.Raw | None:
-    """The texts under *name*, joined; None if there are none."""
-    found = [text for text in map(attrgetter(name), parts) if text is not None]
-    if not found:
+def _join_texts(texts: Iterable[str | None]) -> msgspec.Raw | None:
+    """Return *texts*, joined, as JSON; None if there are none."""
+    parts = [text for text in texts if text is not None]
+    if not parts:
         return None
-    text = "".join(found)
+    text = "".join(parts)
     try:
         return msgspec.Raw(msgspec.json.encode(text))
     except UnicodeEncodeError:
-        return _raw(text)
+        return untyped.encode(text)
 
 
-def _listed(parts: Iterable[object], name: str) -> msgspec.Raw | None:
-    """The elements of the lists under *name* in one; what is no list is an element."""
-    told: Iterable[msgspec.Raw] = filter(len, map(attrgetter(name), parts))
-    values = [bytes(raw).strip() for raw in told if has_value(raw)]
-    listed = [value[1:-1].strip() if value[:1] == b"[" else value for value in values]
-    elements = b",".join(filter(None, listed))
-    return msgspec.Raw(b"[%b]" % elements) if elements else None
-
-
-def _mend_chunk(data: bytes, notes: Notes) -> schema.Chunk:
-    """The chunk of odd shape in *data*, mended as a body is, for it is nearly one.
-
-    Raises:
-        Unmendable: If it is no JSON object, or its choices are no list.
-    """
-    fields: dict[str, object] = {}
-    with suppress(ValueError):
-        fields = untyped.as_object(untyped.parse(data)) or {}
-    if not fields:
-        lenient.mend_completion(data)  # Raises, and tells what it is instead.
-    choices = fields.get("choices")
-    sent = [untyped.as_object(choice) or {} for choice in untyped.as_list(choices) or ()]
-    for choice in sent:
-        choice["message"] = choice.get("delta") or choice.get("message") or {}
-    nearly: dict[str, object] = {"choices": choices or [], "error": fields.get("error")}
-    body, warnings = lenient.mend_completion(bytes(_raw(nearly)))
-    for warning in warnings:
-        path = warning.path.replace(".message", ".delta")
-        notes.add(warning.code, path, warning.problem)
-    mended = [
-        schema.ChunkChoice(_delta(*both), *msgspec.structs.astuple(both[0])[1:])
-        for both in zip(body.choices, sent, strict=False)
-    ]
-    kept = {name: _raw(fields.get(name)) for name in _FIELDS}
-    return schema.Chunk(None if choices is None else mended, **kept)
-
-
-def _delta(choice: schema.Choice, sent: dict[str, object]) -> schema.MessageDelta:
-    delta = untyped.as_object(sent["message"]) or {}
-    return schema.MessageDelta(
-        **msgspec.structs.asdict(choice.message),
-        tool_calls=_raw(delta.get("tool_calls")),
-        function_call=_raw(delta.get("function_call")),
-    )
-
-
-def _raw(value: object) -> msgspec.Raw:
-    # The standard library's writer keeps NaN and halves of surrogate pairs.
-    return _NOTHING if value is None else msgspec.Raw(json.dumps(value).encode())
+def _join_lists(values: Iterable[msgspec.Raw]) -> msgspec.Raw | None:
+    """Return the elements of all *values* in one list; a value may be one element."""
+    parts = [bytes(value).strip() for value in filter(len, values) if has_value(value)]
+    elements = [part[1:-1].strip() if part[:1] == b"[" else part for part in parts]
+    joined = b",".join(filter(None, elements))
+    return msgspec.Raw(b"[%b]" % joined) if joined else None

@@ -1,7 +1,6 @@
-"""An error answer, to the exception that says what happened.
+"""An error response, to the exception for it.
 
-Servers put their words into many shapes; each is read here, and no other place
-knows them.
+Servers report errors in bodies of many shapes. Only this module knows them.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ import json
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import attrs
 
 from limin.errors import (
     AuthenticationError,
@@ -24,6 +21,7 @@ from limin.errors import (
     RateLimitError,
     ServerError,
     StatusError,
+    effective_status,
 )
 from limin.values.safe_text import excerpt
 from limin.wire import untyped
@@ -44,10 +42,10 @@ _BY_STATUS: dict[int, type[StatusError]] = {
 # OpenAI's servers overrule their clients with this header.
 _SHOULD_RETRY = {"true": True, "false": False}
 
-# RFC 9110, 15.4: those that lead to another place.
+# RFC 9110, 15.4: those that lead to another URL.
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
-# What the body says is more exact than the status. OpenAI and vLLM write
+# The body is more exact than the status. OpenAI and vLLM write
 # "maximum context length", llama.cpp "exceeds the available context size".
 _CONTEXT = re.compile(
     r"context_length_exceeded|exceed_context_size|maximum context length"
@@ -60,117 +58,119 @@ _FILTER = re.compile(r"content_filter|ResponsibleAIPolicyViolation")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<(script|style).*?</\1[^>]*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
-# Where words are found, in this order; OpenRouter puts an error into a choice.
-_HOLDS_WORDS = ("error", "message", "detail", "msg", "choices")
+# Where messages stand, in the order in which they are looked for. OpenRouter puts an
+# error into a choice.
+_MESSAGE_FIELDS = ("error", "message", "detail", "msg", "choices")
 
-# What says nothing, and is not worth a quotation.
+# Bodies that say nothing, and are not worth a quotation.
 _EMPTY = frozenset({"{}", "[]", "null", '""'})
 
 # No error needs more of its body to be understood, and a page no more of its
 # start: the patterns above take quadratic time against a hostile one.
-_READ = 65_536
-_PAGE = 4_096
+_LONGEST_BODY = 65_536
+_LONGEST_PAGE = 4_096
 
 
 def status_error(
-    answer: HttpResponse, secrets: Collection[str] = (), now: float = 0.0
+    response: HttpResponse, secrets: Collection[str] = (), now: float = 0.0
 ) -> StatusError:
-    """The exception for an answer that is an error, by its status or its body.
+    """Return the exception for an error response, by its status or its body.
 
     Args:
-        answer: The server's answer.
+        response: The response.
         secrets: Keys and prompts, which no message may repeat.
-        now: When the answer came, in Unix seconds.
+        now: When the response came, in Unix seconds.
     """
-    words, fields = _read(answer.body)
-    if answer.status in _REDIRECTS:
-        words = f"redirects are not followed, and this one leads to {_target(answer)}"
-    code, kind, param = (_text(fields.get(name)) for name in ("code", "type", "param"))
-    error = StatusError(
-        answer.status,
-        excerpt(words, secrets),
-        answer.request_id,
-        code=None if code is None else excerpt(code, secrets),
-        error_type=None if kind is None else excerpt(kind, secrets),
-        param=None if param is None else excerpt(param, secrets),
-        retry_after=read_retry_after(answer.headers, words, now),
-        should_retry=_SHOULD_RETRY.get(answer.headers.get("x-should-retry", "")),
-        body=answer.body,
+    message, fields = _read(response.body)
+    if response.status in _REDIRECTS:
+        message = f"redirects are not followed, and this one leads to {_target(response)}"
+    code, kind = fields.get("code"), fields.get("type")
+    quoted_code = _quote(code, secrets)
+    status = effective_status(response.status, quoted_code)
+    return _error_class(status, f"{code} {kind} {message}")(
+        response.status,
+        excerpt(message, secrets),
+        response.request_id,
+        code=quoted_code,
+        error_type=_quote(kind, secrets),
+        param=_quote(fields.get("param"), secrets),
+        retry_after=read_retry_after(response.headers, message, now),
+        should_retry=_SHOULD_RETRY.get(response.headers.get("x-should-retry", "")),
+        body=response.body,
     )
-    exact = _class_of(error.effective_status, f"{code} {kind} {words}")
-    return exact(**attrs.asdict(error))
 
 
-def _target(answer: HttpResponse) -> str:
-    """The host that a redirect leads to, or that it is the same one."""
+def _target(response: HttpResponse) -> str:
+    """Return the host that a redirect leads to, or say that it is the same host."""
     try:
-        host = urlsplit(answer.headers.get("location", "")).hostname
+        host = urlsplit(response.headers.get("location", "")).hostname
     except ValueError:
         host = "an address that cannot be read"
     return host or "the same host"
 
 
-def _class_of(status: int, said: str) -> type[StatusError]:
+def _error_class(status: int, text: str) -> type[StatusError]:
     if status == 429:  # noqa: PLR2004 (Too Many Requests)
-        return QuotaError if _QUOTA.search(said) else RateLimitError
+        return QuotaError if _QUOTA.search(text) else RateLimitError
     if status in _BY_STATUS:
         return _BY_STATUS[status]
-    if _CONTEXT.search(said):
+    if _CONTEXT.search(text):
         return ContextLengthError
     if status >= 500:  # noqa: PLR2004 (5xx)
         return ServerError
-    if _FILTER.search(said):
+    if _FILTER.search(text):
         return ContentFilterError
     return BadRequestError if status >= 400 else StatusError  # noqa: PLR2004 (4xx)
 
 
 def _read(body: bytes) -> tuple[str, Mapping[str, object]]:
-    """The words of an error body, and the object that its other fields are in."""
-    body = body[:_READ].strip()
-    text = body[:_PAGE].decode("utf-8-sig", "replace")
+    """Return the message of an error body, and the object that has its other fields."""
+    body = body[:_LONGEST_BODY].strip()
+    text = body[:_LONGEST_PAGE].decode("utf-8-sig", "replace")
     try:
-        words, fields = _words(untyped.parse(body))
+        message, fields = _find_message(untyped.parse(body))
     except (ValueError, RecursionError):
-        return _plain(text), {}
-    return words or ("" if text in _EMPTY else text), fields
+        return _plain_text(text), {}
+    return message or ("" if text in _EMPTY else text), fields
 
 
-def _words(parsed: object) -> tuple[str, Mapping[str, object]]:
-    many, text = untyped.as_list(parsed), untyped.as_text(parsed)
-    if many:  # Gemini sends a list of one; FastAPI, of many.
-        return _words(many[0])
+def _find_message(value: object) -> tuple[str, Mapping[str, object]]:
+    """Return the message in parsed JSON, and the object that it stands in."""
+    elements, text = untyped.as_list(value), untyped.as_text(value)
+    if elements:  # Gemini sends a list of one error; FastAPI, of several.
+        return _find_message(elements[0])
     if text is not None:
-        return _nested(text)
-    fields = untyped.as_object(parsed)
+        return _unwrap(text)
+    fields = untyped.as_object(value)
     if not fields:
         return "", {}
-    for name in _HOLDS_WORDS:
-        words, found = _words(fields.get(name))
-        if words:
-            return words, found or fields
+    for name in _MESSAGE_FIELDS:
+        message, inner = _find_message(fields.get(name))
+        if message:
+            return message, inner or fields
     return "", fields
 
 
-def _nested(text: str) -> tuple[str, Mapping[str, object]]:
-    """*text* itself, or what it says if it is an error body once more.
+def _unwrap(text: str) -> tuple[str, Mapping[str, object]]:
+    """Return *text*, or the message in it if it is an error body itself.
 
     Gateways put the body of the server behind them into a string.
     """
     if text.lstrip().startswith("{"):
         try:
-            return _words(json.loads(text))
+            return _find_message(json.loads(text))
         except ValueError:
             pass
     return text, {}
 
 
-def _plain(text: str) -> str:
-    """The words of a page: its title, or its text without the tags."""
+def _plain_text(text: str) -> str:
+    """Return the title of a page, or its text without the tags."""
     if not text.startswith("<"):
         return text
     title = _TITLE.search(text)
     return title[1] if title else _TAG.sub(" ", text)
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+def _quote(value: object, secrets: Collection[str]) -> str | None:
+    return None if value is None else excerpt(str(value), secrets)

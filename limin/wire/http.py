@@ -1,4 +1,4 @@
-"""An HTTP response, whole or open: what the transport hands over."""
+"""The HTTP response that the transport hands over, whole or open."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _REQUEST_IDS = ("x-request-id", "apim-request-id", "request-id")
 
 @attrs.frozen
 class HttpResponse:
-    """An HTTP answer, read to its end: one thing that the transport hands over.
+    """An HTTP response that was read to its end.
 
     Attributes:
         status: Status code.
-        headers: Headers, found by their names in lower case.
+        headers: Headers, by their names in lower case.
         body: The body, decompressed.
     """
 
@@ -36,13 +36,13 @@ class HttpResponse:
 
     @property
     def request_id(self) -> str | None:
-        """The server's name for the exchange; None if it gave none."""
-        found = (self.headers.get(name) for name in _REQUEST_IDS)
-        return next((excerpt(value) for value in found if value), None)
+        """Id of the request, as the server assigned it; None if there is none."""
+        values = (self.headers.get(name) for name in _REQUEST_IDS)
+        return next((excerpt(value) for value in values if value), None)
 
 
 class OpenResponse(Protocol):
-    """An HTTP answer whose body still comes: the other thing that it hands over.
+    """An HTTP response whose body still comes.
 
     Whoever got it closes it, whatever happens.
     """
@@ -53,7 +53,15 @@ class OpenResponse(Protocol):
         ...
 
     async def receive(self) -> bytes:
-        """The next bytes of the body, decompressed; none at its end.
+        """Wait for the next bytes of the body, decompressed; none at its end.
+
+        Raises:
+            TransportError: If the body breaks off.
+        """
+        ...
+
+    async def read(self) -> HttpResponse:
+        """Return the complete response, and close it.
 
         Raises:
             TransportError: If the body breaks off.

@@ -1,25 +1,24 @@
-"""Odd bodies, brought to the standard shape, with a warning for each mending.
+"""Responses of odd shape, brought to the standard shape, with a warning for each change.
 
-Only what the decoder refuses comes here. What cannot be mended is left out, and
-never made up.
+Only bodies and chunks that the decoder refuses come here. Values that cannot be read
+are left out; none is made up.
 """
 
 from __future__ import annotations
-
-import json
 
 import msgspec
 
 from limin.values.warnings import ResponseWarning, WarningCode
 from limin.wire import schema, untyped
+from limin.wire.notes import Notes
 
 
 class Unmendable(Exception):  # noqa: N818 (never leaves `wire/`)
-    """There is no answer in a body.
+    """A body in which there is no answer to read.
 
     Attributes:
-        problem: What was expected and not found.
-        path: Its JSON path.
+        problem: What was expected, and what is there instead.
+        path: JSON path of the problem.
     """
 
     def __init__(self, problem: str, path: str = "$") -> None:
@@ -27,14 +26,71 @@ class Unmendable(Exception):  # noqa: N818 (never leaves `wire/`)
         self.problem, self.path = problem, path
 
 
+class ThinkingMessage(schema.Message, gc=False, kw_only=True):
+    """A message with reasoning among the parts of its content.
+
+    Source: Mistral, `choices[].message.content[].thinking`.
+    """
+
+    thinking: str
+
+
+class ThinkingDelta(schema.MessageDelta, gc=False, kw_only=True):
+    """A delta with reasoning among the parts of its content."""
+
+    thinking: str
+
+
 def mend_completion(
     body: bytes,
 ) -> tuple[schema.Completion, tuple[ResponseWarning, ...]]:
-    """What *body* holds, in the standard shape, and what was odd about it.
+    """Return *body* in the standard shape, and a warning for each change.
 
     Raises:
         Unmendable: If the body is no JSON object, or holds no list of choices.
     """
+    return _mend_object(_parse_object(body))
+
+
+def mend_chunk(data: bytes, notes: Notes) -> schema.Chunk:
+    """Return the *data* of an event as a chunk of the standard shape.
+
+    A chunk is mended like a whole body: it differs in the name of the message only.
+
+    Args:
+        data: The chunk, as it came.
+        notes: Where each change is noted.
+
+    Raises:
+        Unmendable: If it is no JSON object, or its choices are no list.
+    """
+    fields = _parse_object(data)
+    choices = fields.get("choices")
+    bodies = [untyped.as_object(choice) or {} for choice in untyped.as_list(choices) or ()]
+    for body in bodies:
+        body["message"] = body.get("delta") or body.get("message") or {}
+    completion, warnings = _mend_object(
+        {"choices": choices or [], "error": fields.get("error")}
+    )
+    for warning in warnings:
+        path = warning.path.replace(".message", ".delta")
+        notes.add(warning.code, path, warning.problem)
+    mended = [
+        schema.ChunkChoice(
+            _mended_delta(choice, body),
+            choice.index,
+            choice.finish_reason,
+            choice.logprobs,
+            choice.error,
+        )
+        for choice, body in zip(completion.choices, bodies, strict=False)
+    ]
+    others = schema.Chunk.__struct_fields__[1:]
+    encoded = {name: untyped.encode(fields.get(name)) for name in others}
+    return schema.Chunk(None if choices is None else mended, **encoded)
+
+
+def _parse_object(body: bytes) -> dict[str, object]:
     try:
         parsed = untyped.parse(body)
     except ValueError:
@@ -44,8 +100,14 @@ def mend_completion(
     if fields is None:
         problem = f"expected a JSON object, found {untyped.kind(parsed)}"
         raise Unmendable(problem)
+    return fields
+
+
+def _mend_object(
+    fields: dict[str, object],
+) -> tuple[schema.Completion, tuple[ResponseWarning, ...]]:
     if fields.get("error"):
-        return schema.Completion(choices=[], error=_raw(fields["error"])), ()
+        return schema.Completion(choices=[], error=untyped.encode(fields["error"])), ()
     choices = untyped.as_list(fields.get("choices"))
     if choices is None:
         problem = f"expected a list of choices, found {untyped.kind(fields.get('choices'))}"
@@ -53,78 +115,82 @@ def mend_completion(
     mending = _Mending()
     completion = schema.Completion(
         choices=[
-            mending.choice(choice, f"$.choices[{place}]")
-            for place, choice in enumerate(choices)
+            mending.choice(choice, f"$.choices[{index}]")
+            for index, choice in enumerate(choices)
         ],
         id=mending.text(fields, "id", "$"),
         model=mending.text(fields, "model", "$"),
         usage=mending.usage(fields.get("usage"), "$.usage"),
-        prompt_logprobs=_raw(fields.get("prompt_logprobs")),
+        prompt_logprobs=untyped.encode(fields.get("prompt_logprobs")),
     )
-    return completion, tuple(mending.warnings)
+    return completion, mending.notes.warnings()
+
+
+def _mended_delta(choice: schema.Choice, body: dict[str, object]) -> schema.MessageDelta:
+    message, delta = choice.message, untyped.as_object(body["message"]) or {}
+    is_thinking = isinstance(message, ThinkingMessage)
+    return (ThinkingDelta if is_thinking else schema.MessageDelta)(
+        **msgspec.structs.asdict(message),
+        tool_calls=untyped.encode(delta.get("tool_calls")),
+        function_call=untyped.encode(delta.get("function_call")),
+    )
 
 
 class _Mending:
-    """Reads fields leniently, and notes what it had to leave out or bend."""
+    """Reads fields leniently, and notes each value that it leaves out or converts."""
 
     def __init__(self) -> None:
-        self.warnings: list[ResponseWarning] = []
+        self.notes = Notes(per_path=True)
 
-    def note(self, path: str, expected: str, found: object) -> None:
-        problem = f"expected {expected}, found {untyped.kind(found)}"
-        self.warnings.append(ResponseWarning(WarningCode.BODY_MENDED, path, problem))
+    def note(self, path: str, expected: str, value: object) -> None:
+        problem = f"expected {expected}, found {untyped.kind(value)}"
+        self.notes.add(WarningCode.BODY_MENDED, path, problem)
 
-    def fields_of(self, value: object, path: str) -> dict[str, object]:
-        """*value* if it is an object, else an empty one."""
+    def as_object(self, value: object, path: str) -> dict[str, object]:
+        """Return *value* if it is an object, else an empty one."""
         fields = untyped.as_object(value)
         if fields is None:
             self.note(path, "an object", value)
         return fields or {}
 
     def choice(self, value: object, path: str) -> schema.Choice:
-        fields = self.fields_of(value, path)
+        fields = self.as_object(value, path)
         logprobs = fields.get("logprobs")
         return schema.Choice(
             message=self.message(fields.get("message"), f"{path}.message"),
             index=self.count(fields, "index", path),
             finish_reason=self.text(fields, "finish_reason", path),
             logprobs=None if logprobs is None else self.log_probs(logprobs, path),
-            error=_raw(fields.get("error")),
+            error=untyped.encode(fields.get("error")),
         )
 
     def message(self, value: object, path: str) -> schema.Message:
-        fields = self.fields_of(value, path)
+        fields = self.as_object(value, path)
         parts = untyped.as_list(fields.get("content"))
         if parts is not None:
             self.note(f"{path}.content", "text", parts)
-        thought = None if parts is None else _joined(parts, "thinking")
-        return schema.Message(
-            content=(
-                self.text(fields, "content", path)
-                if parts is None
-                else _joined(parts, "text")
-            ),
-            thinking=thought or None,
+            fields = {**fields, "content": _join_texts(parts, "text")}
+        message = schema.Message(
+            content=self.text(fields, "content", path),
             refusal=self.text(fields, "refusal", path),
             reasoning=self.text(fields, "reasoning", path),
             reasoning_content=self.text(fields, "reasoning_content", path),
-            reasoning_details=_raw(fields.get("reasoning_details")),
+            reasoning_details=untyped.encode(fields.get("reasoning_details")),
         )
+        thinking = _join_texts(parts or [], "thinking")
+        if not thinking:
+            return message
+        return ThinkingMessage(**msgspec.structs.asdict(message), thinking=thinking)
 
     def log_probs(self, value: object, path: str) -> schema.LogProbs:
-        fields = self.fields_of(value, f"{path}.logprobs")
-        return schema.LogProbs(
-            _raw(fields.get("content")),
-            _raw(fields.get("refusal")),
-            _raw(fields.get("tokens")),
-            _raw(fields.get("token_logprobs")),
-            _raw(fields.get("top_logprobs")),
-        )
+        fields = self.as_object(value, f"{path}.logprobs")
+        names = schema.LogProbs.__struct_fields__
+        return schema.LogProbs(*(untyped.encode(fields.get(name)) for name in names))
 
     def usage(self, value: object, path: str) -> schema.Usage | None:
         if value is None:
             return None
-        fields = self.fields_of(value, path)
+        fields = self.as_object(value, path)
         return schema.Usage(
             self.count(fields, "prompt_tokens", path),
             self.count(fields, "completion_tokens", path),
@@ -140,7 +206,7 @@ class _Mending:
         if usage.get(name) is None:
             return None
         path = f"{path}.{name}"
-        fields = self.fields_of(usage[name], path)
+        fields = self.as_object(usage[name], path)
         return schema.TokenDetails(
             self.count(fields, "cached_tokens", path),
             self.count(fields, "reasoning_tokens", path),
@@ -153,39 +219,34 @@ class _Mending:
         return untyped.as_text(value)
 
     def count(self, fields: dict[str, object], name: str, path: str) -> int | None:
-        """A whole number that is not negative, also if it came as text or 3.0."""
+        """Return a whole number of at least 0, even if it came as text or as 3.0."""
         value = fields.get(name)
         if value is None or (type(value) is int and value >= 0):
             return value if type(value) is int else None
-        number = untyped.as_number(value)
-        whole = number is not None and number.is_integer() and number >= 0
         self.note(f"{path}.{name}", "a count", value)
-        return int(number) if number is not None and whole else None
+        number = untyped.as_number(value)
+        is_count = number is not None and number.is_integer() and number >= 0
+        return int(number) if number is not None and is_count else None
 
 
 def join_reasoning(details: msgspec.Raw) -> str | None:
-    """The texts of OpenRouter's `reasoning_details`, joined."""
+    """Join the texts of OpenRouter's `reasoning_details`; None if there are none."""
     try:
         parts = untyped.as_list(untyped.parse(bytes(details))) or []
     except ValueError:
         return None
-    return "".join([_joined(parts, "text"), _joined(parts, "summary")]) or None
+    return _join_texts(parts, "text") + _join_texts(parts, "summary") or None
 
 
-def _joined(parts: list[object], name: str) -> str:
-    """The texts under *name* of content parts, which may be lists of parts themselves."""
-    found = [(untyped.as_object(part) or {}).get(name) for part in parts]
-    return "".join(
-        untyped.as_text(inner) or ""
-        for value in found
-        for inner in [value, *_texts(untyped.as_list(value) or [])]
-    )
-
-
-def _texts(parts: list[object]) -> list[object]:
-    return [(untyped.as_object(part) or {}).get("text") for part in parts]
-
-
-def _raw(value: object) -> msgspec.Raw:
-    # The standard library's writer keeps NaN, which msgspec would make null.
-    return msgspec.Raw() if value is None else msgspec.Raw(json.dumps(value).encode())
+def _join_texts(parts: list[object], name: str) -> str:
+    """Join the values under *name* of content parts; a value may be a list of parts."""
+    texts: list[str] = []
+    for part in parts:
+        value = (untyped.as_object(part) or {}).get(name)
+        values = [value]
+        values += [
+            (untyped.as_object(inner) or {}).get("text")
+            for inner in untyped.as_list(value) or ()
+        ]
+        texts += [untyped.as_text(value) or "" for value in values]
+    return "".join(texts)

@@ -1,7 +1,7 @@
-"""The token lists of an answer, to positions, whatever shape they came in.
+"""The token lists of an answer, to positions, whatever their shape.
 
-The standard shape takes the fast way. The others are brought to it, and each
-mending is noted; what is not known stays None, and nothing is made up.
+The standard shape is decoded at once. Others are brought to it, with a note for each
+change. Values that are not known stay None; none is made up.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import re
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from limin.values.log_probs import Entry, Position
-from limin.values.warnings import ResponseWarning, WarningCode
+from limin.values.warnings import WarningCode
 from limin.wire import schema, untyped
+from limin.wire.notes import Notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
 _BYTE = 0xFF
 
-# OpenAI documents -9999.0 for what is too unlikely, vLLM writes it for minus
-# infinity, llama.cpp and SGLang the lowest 32-bit float. No real logarithm of a
-# probability comes near.
+# OpenAI documents -9999.0 for tokens that are too unlikely; vLLM writes it for minus
+# infinity, and llama.cpp and SGLang write the lowest 32-bit float. No real logarithm of
+# a probability comes near.
 _NO_CHANCE = -9999.0
 
 # vLLM's option return_tokens_as_token_ids.
@@ -38,58 +39,38 @@ _LONGEST_ID = 18
 _REPLACEMENT = "\ufffd"
 
 
-class Notes:
-    """What was odd, one warning for each kind: at how many places, and the first."""
-
-    def __init__(self) -> None:
-        """Nothing is odd yet."""
-        self._found: dict[tuple[WarningCode, str], tuple[str, int]] = {}
-
-    def add(self, code: WarningCode, path: str, problem: str) -> None:
-        """Note *problem* at *path*."""
-        first, count = self._found.get((code, problem), (path, 0))
-        self._found[code, problem] = first, count + 1
-
-    def warnings(self) -> tuple[ResponseWarning, ...]:
-        """One for each kind."""
-        return tuple(
-            ResponseWarning(code, path, problem, count)
-            for (code, problem), (path, count) in self._found.items()
-        )
-
-
 def read_positions(
     tokens: bytes | msgspec.Raw, path: str, *, unasked: bool = False
 ) -> Loaded:
-    """The positions of *tokens*, a JSON list, and what was odd about them.
+    """Return the positions in *tokens*, a JSON list, and warnings about them.
 
     Args:
         tokens: `choices[].logprobs.content`, as it came.
         path: Its JSON path.
-        unasked: Leave out the alternatives, since none were asked for. llama.cpp
-            sends some all the same; they stay in the raw body.
+        unasked: Leave out the alternatives, since the request asked for none.
+            llama.cpp sends some all the same; they stay in the raw body.
     """
     notes = Notes()
     try:
         positions: Sequence[Position] = schema.positions_decoder.decode(tokens)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        positions = _mended(bytes(tokens), path, notes)
+        positions = _mend_positions(bytes(tokens), path, notes)
     else:
         # llama.cpp's post_sampling_probs has fields of its own, which the
         # decoder skips.
         if any(position.logprob is None for position in positions):
-            positions = _mended(bytes(tokens), path, notes)
-    for place, position in enumerate(positions):
+            positions = _mend_positions(bytes(tokens), path, notes)
+    for index, position in enumerate(positions):
         if unasked or position.top_logprobs is None:
             position.top_logprobs = []
-        _correct(position, f"{path}[{place}]", notes)
+        _normalize(position, f"{path}[{index}]", notes)
     return positions, notes.warnings()
 
 
 def read_legacy_positions(
     parts: tuple[msgspec.Raw, msgspec.Raw, msgspec.Raw], path: str, *, unasked: bool = False
 ) -> Loaded:
-    """The positions of a `logprobs` object in the shape of OpenAI's old API.
+    """Return the positions in a `logprobs` object of OpenAI's old API, and warnings.
 
     Source: Together, llama-cpp-python.
 
@@ -97,12 +78,12 @@ def read_legacy_positions(
         parts: `tokens`, `token_logprobs`, and `top_logprobs`, whose elements are
             objects from text to number.
         path: JSON path of the object.
-        unasked: Leave out the alternatives, since none were asked for.
+        unasked: Leave out the alternatives, since the request asked for none.
     """
     notes = Notes()
     problem = "log probabilities in the shape of the completions API"
     notes.add(WarningCode.LEGACY_LOG_PROBS, path, problem)
-    tokens, numbers, tops = (untyped.as_list(_parsed(part)) or [] for part in parts)
+    tokens, numbers, tops = (untyped.as_list(_parse(part)) or [] for part in parts)
     positions = [
         Position(
             untyped.as_text(token) or "",
@@ -114,122 +95,124 @@ def read_legacy_positions(
         )
         for token, number, top in zip_longest(tokens, numbers, tops)
     ]
-    for place, position in enumerate(positions):
+    for index, position in enumerate(positions):
         if unasked:
             position.top_logprobs = []
-        _correct(position, f"{path}.token_logprobs[{place}]", notes)
+        _normalize(position, f"{path}.token_logprobs[{index}]", notes)
     return positions, notes.warnings()
 
 
-def read_prompt_positions(found: msgspec.Raw) -> list[Position | None]:
-    """The positions of vLLM's `prompt_logprobs`.
+def read_prompt_positions(raw: msgspec.Raw) -> list[Position | None]:
+    """Return the positions in vLLM's `prompt_logprobs`.
 
-    Each is None, as the first one is, or an object from token ids to entries, of
-    which the first is the prompt's own token.
+    Each is None, as the first one is, or an object from token ids to entries. Its
+    first entry is the prompt's own token.
     """
     notes = Notes()
     positions: list[Position | None] = []
-    for listed in untyped.as_list(_parsed(found)) or []:
-        entries = list(_prompt_entries(untyped.as_object(listed) or {}))
+    for value in untyped.as_list(_parse(raw)) or []:
+        entries = list(_prompt_entries(untyped.as_object(value) or {}))
         if not entries:
             positions.append(None)
             continue
         own = entries[0]
         position = Position(own.token, own.logprob, own.bytes, own.id, entries)
-        _correct(position, "$.prompt_logprobs", notes)
+        _normalize(position, "$.prompt_logprobs", notes)
         positions.append(position)
     return positions
 
 
-def _prompt_entries(listed: dict[str, object]) -> Iterator[Entry]:
-    for name, value in listed.items():
+def _prompt_entries(position: dict[str, object]) -> Iterator[Entry]:
+    for name, value in position.items():
         fields = untyped.as_object(value) or {}
         token = untyped.as_text(fields.get("decoded_token")) or ""
-        known = name.isdecimal() and len(name) <= _LONGEST_ID
-        token_id = int(name) if known else None
+        is_id = name.isdecimal() and len(name) <= _LONGEST_ID
+        token_id = int(name) if is_id else None
         yield Entry(token, untyped.as_number(fields.get("logprob")), None, token_id)
 
 
-def _parsed(found: bytes | msgspec.Raw) -> object:
+def _parse(raw: bytes | msgspec.Raw) -> object:
     try:
-        return untyped.parse(bytes(found))
+        return untyped.parse(bytes(raw))
     except ValueError:
         return None
 
 
-def _mended(tokens: bytes, path: str, notes: Notes) -> list[Position]:
-    parsed = _parsed(tokens)
-    listed = untyped.as_list(parsed)
-    if listed is None:
+def _mend_positions(tokens: bytes, path: str, notes: Notes) -> list[Position]:
+    parsed = _parse(tokens)
+    elements = untyped.as_list(parsed)
+    if elements is None:
         problem = f"expected a list of tokens, found {untyped.kind(parsed)}"
         notes.add(WarningCode.BODY_MENDED, path, problem)
     positions: list[Position] = []
-    for place, item in enumerate(listed or []):
-        where, fields = f"{path}[{place}]", untyped.as_object(item)
+    for index, element in enumerate(elements or []):
+        inner, fields = f"{path}[{index}]", untyped.as_object(element)
         if fields is None:
-            problem = f"expected an object, found {untyped.kind(item)}"
-            notes.add(WarningCode.BODY_MENDED, where, problem)
+            problem = f"expected an object, found {untyped.kind(element)}"
+            notes.add(WarningCode.BODY_MENDED, inner, problem)
             continue
-        own = _entry(fields, where, notes)
+        own = _mend_entry(fields, inner, notes)
         top = fields.get("top_logprobs", fields.get("top_probs"))
-        listed_here = map(untyped.as_object, untyped.as_list(top) or [])
-        entries = [_entry(one, where, notes) for one in listed_here if one is not None]
+        objects = map(untyped.as_object, untyped.as_list(top) or [])
+        entries = [
+            _mend_entry(entry, inner, notes) for entry in objects if entry is not None
+        ]
         positions.append(Position(own.token, own.logprob, own.bytes, own.id, entries))
     return positions
 
 
-def _entry(fields: dict[str, object], path: str, notes: Notes) -> Entry:
-    token, known, token_id = fields.get("token"), fields.get("bytes"), fields.get("id")
+def _mend_entry(fields: dict[str, object], path: str, notes: Notes) -> Entry:
+    token, values, token_id = fields.get("token"), fields.get("bytes"), fields.get("id")
     if not isinstance(token, str):
         problem = f"expected the text of a token, found {untyped.kind(token)}"
         notes.add(WarningCode.BODY_MENDED, path, problem)
-    values = _bytes(untyped.as_list(known))
-    if known is not None and values is None:
+    own_bytes = _as_bytes(untyped.as_list(values))
+    if values is not None and own_bytes is None:
         problem = "expected bytes from 0 to 255, found something else"
         notes.add(WarningCode.BODY_MENDED, path, problem)
     return Entry(
         untyped.as_text(token) or "",
-        _log_prob(fields, path, notes),
-        values,
+        _mend_log_prob(fields, path, notes),
+        own_bytes,
         token_id if type(token_id) is int else None,
     )
 
 
-def _log_prob(fields: dict[str, object], path: str, notes: Notes) -> float | None:
-    """The log probability, or the logarithm of `prob` in its place."""
-    found = fields.get("logprob")
-    number = untyped.as_number(found)
-    if found is None and "prob" in fields:
+def _mend_log_prob(fields: dict[str, object], path: str, notes: Notes) -> float | None:
+    """Return the log probability, or the logarithm of `prob` if there is none."""
+    value = fields.get("logprob")
+    number = untyped.as_number(value)
+    if value is None and "prob" in fields:
         prob = untyped.as_number(fields["prob"])
-        problem = "probabilities in the place of log probabilities"
+        problem = "probabilities instead of log probabilities"
         notes.add(WarningCode.PROBABILITIES_CONVERTED, path, problem)
         if prob is None or prob < 0.0:
             return None
         return math.log(prob) if prob > 0.0 else -math.inf
-    if found is not None and (number is None or isinstance(found, str)):
-        problem = f"expected a log probability, found {_kind_of_number(found)}"
+    if value is not None and (number is None or isinstance(value, str)):
+        problem = f"expected a log probability, found {_kind_of_number(value)}"
         notes.add(WarningCode.BODY_MENDED, path, problem)
     return number
 
 
-def _kind_of_number(found: object) -> str:
-    return "not a number (NaN)" if isinstance(found, float) else untyped.kind(found)
+def _kind_of_number(value: object) -> str:
+    return "not a number (NaN)" if isinstance(value, float) else untyped.kind(value)
 
 
-def _bytes(values: list[object] | None) -> list[int] | None:
-    """*values* if each is a byte; clients that send code points are not believed."""
-    known = [value for value in values or [] if type(value) is int and 0 <= value <= _BYTE]
-    return None if values is None or len(known) < len(values) else known
+def _as_bytes(values: list[object] | None) -> list[int] | None:
+    """Return *values* if each is a byte; servers that send code points are not believed."""
+    are_bytes = all(type(value) is int and 0 <= value <= _BYTE for value in values or [])
+    return cast("list[int]", values) if values is not None and are_bytes else None
 
 
-def _correct(position: Position, path: str, notes: Notes) -> None:
-    """Make plain, in place, what servers write for what they cannot say."""
-    _correct_entry(position, path, notes)
+def _normalize(position: Position, path: str, notes: Notes) -> None:
+    """Replace, in place, the values by which servers say that they know none."""
+    _normalize_entry(position, path, notes)
     for entry in position.top_logprobs or ():
-        _correct_entry(entry, path, notes)
+        _normalize_entry(entry, path, notes)
 
 
-def _correct_entry(entry: Entry, path: str, notes: Notes) -> None:
+def _normalize_entry(entry: Entry, path: str, notes: Notes) -> None:
     if entry.logprob is not None and entry.logprob <= _NO_CHANCE:
         if entry.logprob != -math.inf:
             problem = "a number that stands for minus infinity"
@@ -238,15 +221,15 @@ def _correct_entry(entry: Entry, path: str, notes: Notes) -> None:
     if entry.token.startswith("token_id:"):
         number = _TOKEN_ID.fullmatch(entry.token)
         if number is not None:
-            problem = "tokens are told by their ids alone"
+            problem = "the tokens have ids and no text"
             notes.add(WarningCode.TOKEN_IDS_AS_TEXT, path, problem)
             entry.id, entry.bytes = int(number[1]), None
     if _REPLACEMENT in entry.token and _is_replaced(entry.bytes):
-        problem = "U+FFFD in the place of bytes that the server did not tell"
+        problem = "U+FFFD instead of bytes that the server did not send"
         notes.add(WarningCode.REPLACEMENT_CHARACTER, path, problem)
         entry.bytes = None
 
 
-def _is_replaced(known: list[int] | None) -> bool:
-    """Whether *known* are not the token's own bytes, but hold those of U+FFFD."""
-    return known is None or _REPLACEMENT.encode() in bytes(known)
+def _is_replaced(own_bytes: list[int] | None) -> bool:
+    """Return whether the bytes are missing, or hold those of U+FFFD."""
+    return own_bytes is None or _REPLACEMENT.encode() in bytes(own_bytes)

@@ -1,4 +1,4 @@
-"""A conversation and a configuration, to the bytes of a request's body."""
+"""A conversation and a configuration, to the body of a request."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _encoder = msgspec.json.Encoder()
 
 
 class RequestEncoder(msgspec.Struct, frozen=True):
-    """Encodes conversations under one configuration, whose bytes it makes once.
+    """Encodes conversations under one configuration, which it encodes once.
 
     Attributes:
         head: The body up to the messages.
-        asks_log_probs: Whether the answers should hold log probabilities.
-        top_log_probs: How many alternatives they should hold at each position.
-        max_tokens: How long they may be; None for the server's own limit.
-        streams: Whether they should come as streams.
-        n_choices: How many answers to each question were asked for.
+        asks_log_probs: Whether the requests ask for log probabilities.
+        top_log_probs: Number of alternatives that they ask for at each position.
+        max_tokens: Most tokens of an answer; None for the server's own limit.
+        streams: Whether the requests ask for streams.
+        n_choices: Number of choices that each request asks for.
     """
 
     head: bytes
@@ -46,10 +46,10 @@ class RequestEncoder(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, configuration: ModelConfiguration) -> RequestEncoder:
-        """The encoder for *configuration*.
+        """Return the encoder for *configuration*.
 
         Raises:
-            ConfigurationError: If JSON cannot hold something in `extra_body`.
+            ConfigurationError: If JSON cannot hold a value in `extra_body`.
         """
         fields = _fields(configuration) | dict(configuration.extra_body or {})
         if fields.get("stream_options", ...) is None:
@@ -58,7 +58,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
             # The standard library's writer refuses NaN; msgspec's would send null.
             parameters = json.dumps(fields, allow_nan=False, separators=(",", ":"))
         except (TypeError, ValueError, RecursionError) as error:
-            problem = f"extra_body: expected what JSON can hold; {error}"
+            problem = f"extra_body: expected values that JSON can hold; {error}"
             raise ConfigurationError(problem) from None
         head = f'{parameters[:-1]},"messages":'.encode()
         top = fields.get("top_logprobs")
@@ -73,11 +73,11 @@ class RequestEncoder(msgspec.Struct, frozen=True):
         )
 
     def encode(self, conversation: Conversation) -> bytes:
-        """The body that asks for the continuation of *conversation*.
+        """Return the body of the request for an answer to *conversation*.
 
         Raises:
-            ConversationError: If a message holds half of a surrogate pair,
-                which UTF-8 cannot carry.
+            ConversationError: If a message holds half of a surrogate pair, which
+                UTF-8 cannot carry.
         """
         messages = [
             schema.RequestMessage(message.role, message.content)
@@ -90,23 +90,23 @@ class RequestEncoder(msgspec.Struct, frozen=True):
 
 
 def _fields(configuration: ModelConfiguration) -> dict[str, object]:
-    """The fields that are set, under the wire's names; False is a default too."""
+    """Return the fields that are set, by the wire's names; False is a default too."""
     fields: dict[str, object] = {
         _WIRE_NAMES.get(name, name): value
         for name, value in attrs.asdict(configuration, recurse=False).items()
         if name not in _NOT_SENT and value is not None and value is not False
     }
     if configuration.stream:
-        # Else the server counts no tokens for a stream.
+        # Servers count no tokens of a stream without it.
         fields["stream_options"] = {"include_usage": True}
     return fields
 
 
 def _surrogate_error(conversation: Conversation) -> ConversationError:
     contents = [message.content for message in conversation.messages]
-    found = [(place, _SURROGATE.search(text)) for place, text in enumerate(contents)]
-    place, match = next((place, match) for place, match in found if match)
+    matches = ((index, _SURROGATE.search(text)) for index, text in enumerate(contents))
+    index, match = next((index, match) for index, match in matches if match)
     return ConversationError(
-        f"message {place}: expected Unicode text, found half of a surrogate pair "
+        f"message {index}: expected Unicode text, found half of a surrogate pair "
         f"(U+{ord(match[0]):04X}) at character {match.start()}"
     )

@@ -1,6 +1,6 @@
-"""The bytes of an answer, to a `TextCompletion` or the error that they tell.
+"""A response, to a `TextCompletion` or to the exception for its error.
 
-The standard shape takes the fast way; any other is mended first.
+A body of the standard shape is decoded at once; any other is mended first.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 # vLLM's number for its whole vocabulary.
 _ALL = -1
 
-# What servers other than OpenAI say, in OpenAI's words: Hugging Face, Mistral,
-# Gemini and Anthropic behind gateways. Any other word stays as it is.
+# OpenAI's names for the finish reasons of others: Hugging Face, Mistral, Gemini and
+# Anthropic behind gateways. Any other reason stays as it is.
 _FINISH_REASONS: dict[str | None, str | None] = {
     "": None,
     "eos": "stop",
@@ -51,21 +51,21 @@ _FINISH_REASONS: dict[str | None, str | None] = {
     "SAFETY": "content_filter",
 }
 
-# What servers send in the place of nothing.
+# Values that servers send for fields without a value.
 _ABSENT = frozenset({b"", b"null", b"[]", b"{}", b'""', b"false", b"0"})
 _LONGEST_ABSENT = 16  # With white space inside, as pretty-printing servers send.
 
 
 @attrs.frozen(kw_only=True)
 class ReadingContext:
-    """What an answer is read against.
+    """The request that a response belongs to, as far as reading the response needs it.
 
     Attributes:
-        conversation: What was asked.
-        model: The model that was asked for.
-        asks_log_probs: Whether log probabilities were asked for.
-        top_log_probs: How many alternatives were asked for; None for none.
-        n_choices: How many answers were asked for.
+        conversation: The conversation that was sent.
+        model: The model that was requested.
+        asks_log_probs: Whether log probabilities were requested.
+        top_log_probs: Number of alternatives that were requested; None for none.
+        n_choices: Number of choices that were requested.
         secrets: Keys and prompts, which no error message may repeat.
     """
 
@@ -78,45 +78,46 @@ class ReadingContext:
 
 
 def read_completion(
-    question: ReadingContext, timing: Timing, answer: HttpResponse
+    context: ReadingContext, timing: Timing, response: HttpResponse
 ) -> TextCompletion:
-    """The completion that *answer* holds.
+    """Return the completion in *response*.
 
     Raises:
-        StatusError: If the answer is an error, whatever its status.
+        StatusError: If the response is an error, whatever its status.
         ResponseError: If it is no JSON object, or has no choice.
     """
-    if not answer.is_success:
-        raise error_response.status_error(answer, question.secrets, timing.end_time)
-    body, warnings = _decode(question, answer)
+    if not response.is_success:
+        raise error_response.status_error(response, context.secrets, timing.end_time)
+    body, warnings = _decode(context, response)
     if has_value(body.error) or any(has_value(choice.error) for choice in body.choices):
-        raise error_response.status_error(answer, question.secrets, timing.end_time)
+        raise error_response.status_error(response, context.secrets, timing.end_time)
     if not body.choices:
         problem = "expected at least one choice, found none"
-        raise response_error(problem, "$.choices", question, answer)
+        raise response_error(problem, "$.choices", context, response)
     choices = tuple(
-        _choice(choice, place, question) for place, choice in enumerate(body.choices)
+        _read_choice(choice, position, context)
+        for position, choice in enumerate(body.choices)
     )
-    if question.asks_log_probs:
+    if context.asks_log_probs:
         warnings += tuple(
             ResponseWarning(
-                WarningCode.LOG_PROBS_MISSING, f"$.choices[{place}].logprobs", _MISSING
+                WarningCode.LOG_PROBS_MISSING, f"$.choices[{position}].logprobs", _MISSING
             )
-            for place, choice in enumerate(choices)
+            for position, choice in enumerate(choices)
             if choice.log_probs is None
         )
     return TextCompletion(
-        conversation=question.conversation,
-        model=question.model,
+        conversation=context.conversation,
+        model=context.model,
         choices=choices,
         timing=timing,
         served_model=body.model,
-        usage=None if body.usage is None else _usage(body.usage),
+        usage=None if body.usage is None else _read_usage(body.usage),
         id=body.id,
-        request_id=answer.request_id,
+        request_id=response.request_id,
         body_warnings=warnings,
-        raw_bytes=answer.body,
-        prompt_log_probs=_prompt(body.prompt_logprobs),
+        raw_bytes=response.body,
+        prompt_log_probs=_read_prompt(body.prompt_logprobs),
     )
 
 
@@ -124,103 +125,110 @@ _MISSING = "log probabilities were asked for, and none came"
 
 
 def _decode(
-    question: ReadingContext, answer: HttpResponse
+    context: ReadingContext, response: HttpResponse
 ) -> tuple[schema.Completion, tuple[ResponseWarning, ...]]:
     try:
-        return schema.completion_decoder.decode(answer.body), ()
+        return schema.completion_decoder.decode(response.body), ()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return lenient.mend_completion(answer.body)
+        return lenient.mend_completion(response.body)
     except lenient.Unmendable as error:
-        raise response_error(error.problem, error.path, question, answer) from None
+        raise response_error(error.problem, error.path, context, response) from None
 
 
 def response_error(
-    problem: str, path: str, question: ReadingContext, answer: HttpResponse
+    problem: str, path: str, context: ReadingContext, response: HttpResponse
 ) -> ResponseError:
-    """The error that *answer* is no answer: *problem* at the JSON *path*."""
-    start = excerpt(answer.body[:4096].decode("utf-8-sig", "replace"), question.secrets)
+    """Return the error for a *response* without an answer: *problem* at the JSON *path*."""
+    start = response.body[:4096].decode("utf-8-sig", "replace")
     return ResponseError(
-        problem, path, start, answer.status, answer.request_id, answer.body
+        problem,
+        path,
+        excerpt(start, context.secrets),
+        response.status,
+        response.request_id,
+        response.body,
     )
 
 
-def normalize_finish_reason(told: str | None) -> str | None:
-    """The finish reason that was *told*, in OpenAI's word if there is one."""
-    return _FINISH_REASONS.get(told, told)
+def normalize_finish_reason(reason: str | None) -> str | None:
+    """Return OpenAI's name for the finish *reason*, if it has one, else *reason*."""
+    return _FINISH_REASONS.get(reason, reason)
 
 
-def _choice(choice: schema.Choice, place: int, question: ReadingContext) -> Choice:
+def _read_choice(choice: schema.Choice, position: int, context: ReadingContext) -> Choice:
     message = choice.message
-    reasoning, source = _reasoning(message)
+    reasoning, source = _read_reasoning(message)
     return Choice(
         message=message.content or "",
         finish_reason=normalize_finish_reason(choice.finish_reason),
         raw_finish_reason=choice.finish_reason,
-        index=place if choice.index is None else choice.index,
+        index=position if choice.index is None else choice.index,
         refusal=message.refusal,
         reasoning=reasoning,
         reasoning_source=source,
-        log_probs=_log_probs(choice, f"$.choices[{place}].logprobs", question),
+        log_probs=_read_log_probs(choice, f"$.choices[{position}].logprobs", context),
     )
 
 
-def _reasoning(message: schema.Message) -> tuple[str | None, ReasoningSource | None]:
+def _read_reasoning(message: schema.Message) -> tuple[str | None, ReasoningSource | None]:
     if message.reasoning:
         return message.reasoning, "reasoning"
     if message.reasoning_content:
         return message.reasoning_content, "reasoning_content"
     details = message.reasoning_details
-    told = lenient.join_reasoning(details) if has_value(details) else None
-    if told:
-        return told, "reasoning_details"
-    return message.thinking, "content" if message.thinking else None
+    text = lenient.join_reasoning(details) if has_value(details) else None
+    if text:
+        return text, "reasoning_details"
+    if isinstance(message, lenient.ThinkingMessage):
+        return message.thinking, "content"
+    return None, None
 
 
-def _log_probs(
-    choice: schema.Choice, path: str, question: ReadingContext
+def _read_log_probs(
+    choice: schema.Choice, path: str, context: ReadingContext
 ) -> LogProbs | None:
-    """Of the answer's tokens, or of the refusal's if there was no answer."""
-    reading = (
-        None if choice.logprobs is None else find_log_probs(choice.logprobs, path, question)
-    )
+    """Return the log probabilities of the answer, or of the refusal if there is none."""
+    if choice.logprobs is None:
+        return None
+    reading = find_log_probs(choice.logprobs, path, context)
     if reading is None:
         return None
-    load, where, is_refusal = reading
+    load, path, is_refusal = reading
     message = choice.message
     text = message.refusal if is_refusal else message.content
-    wanted = None if question.top_log_probs == _ALL else question.top_log_probs
-    return LogProbs(load, Diagnosis(where, wanted, text or ""))
+    requested = None if context.top_log_probs == _ALL else context.top_log_probs
+    return LogProbs(load, Diagnosis(path, requested, text or ""))
 
 
 def find_log_probs(
-    found: schema.LogProbs, path: str, question: ReadingContext
+    lists: schema.LogProbs, path: str, context: ReadingContext
 ) -> tuple[Load, str, bool] | None:
-    """How to read what was *found* at *path*, where it is, and if it spells a refusal.
+    """Find the list of tokens that has a value; None if there is none.
 
-    None if there are no log probabilities in it.
+    Returns:
+        How to read the list, its JSON path, and whether it spells a refusal.
     """
-    unasked = question.asks_log_probs and not question.top_log_probs
-    if has_value(found.content):
-        where = f"{path}.content"
-        return partial(read_positions, found.content, where, unasked=unasked), where, False
-    if has_value(found.refusal):
-        where = f"{path}.refusal"
-        return partial(read_positions, found.refusal, where, unasked=unasked), where, True
-    if has_value(found.tokens):
-        parts = (found.tokens, found.token_logprobs, found.top_logprobs)
+    unasked = context.asks_log_probs and not context.top_log_probs
+    for tokens, name in ((lists.content, "content"), (lists.refusal, "refusal")):
+        if has_value(tokens):
+            inner = f"{path}.{name}"
+            load = partial(read_positions, tokens, inner, unasked=unasked)
+            return load, inner, name == "refusal"
+    if has_value(lists.tokens):
+        parts = (lists.tokens, lists.token_logprobs, lists.top_logprobs)
         return partial(read_legacy_positions, parts, path, unasked=unasked), path, False
     return None
 
 
-def _prompt(found: msgspec.Raw) -> PromptLogProbs | None:
-    return (
-        PromptLogProbs(partial(read_prompt_positions, found)) if has_value(found) else None
-    )
+def _read_prompt(positions: msgspec.Raw) -> PromptLogProbs | None:
+    if not has_value(positions):
+        return None
+    return PromptLogProbs(partial(read_prompt_positions, positions))
 
 
-def _usage(usage: schema.Usage) -> Usage:
+def _read_usage(usage: schema.Usage) -> Usage:
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     return Usage(
         prompt_tokens=usage.prompt_tokens,
@@ -234,5 +242,5 @@ def _usage(usage: schema.Usage) -> Usage:
 
 
 def has_value(raw: msgspec.Raw) -> bool:
-    """Whether *raw* is more than what servers send in the place of nothing."""
+    """Return whether *raw* holds a value: not null, empty, false or 0."""
     return len(raw) > _LONGEST_ABSENT or b"".join(bytes(raw).split()) not in _ABSENT

@@ -1,6 +1,6 @@
-"""The standard shape of an answer, as msgspec decodes it.
+"""The standard shape of a response's body, as msgspec decodes it.
 
-What is not named here is skipped while decoding, and kept in the raw body.
+Fields that are not named here are skipped while decoding, and kept in the raw body.
 Source: https://platform.openai.com/docs/api-reference/chat/object
 """
 
@@ -31,7 +31,7 @@ class TokenDetails(msgspec.Struct, gc=False):
 
 
 class Usage(msgspec.Struct, gc=False):
-    """`usage`; SGLang counts reasoning beside the others."""
+    """`usage`; SGLang counts reasoning outside of `completion_tokens_details`."""
 
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
@@ -42,9 +42,9 @@ class Usage(msgspec.Struct, gc=False):
 
 
 class LogProbs(msgspec.Struct, gc=False):
-    """`choices[].logprobs`: its lists stay bytes until they are looked at.
+    """`choices[].logprobs`; its lists stay bytes until they are read.
 
-    The last three are those of OpenAI's old completions API.
+    The last three are fields of OpenAI's old completions API.
     """
 
     content: msgspec.Raw = msgspec.Raw()
@@ -55,14 +55,13 @@ class LogProbs(msgspec.Struct, gc=False):
 
 
 class Message(msgspec.Struct, gc=False):
-    """`choices[].message`; `thinking` is that of content parts, and on no wire."""
+    """`choices[].message`."""
 
     content: str | None = None
     refusal: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
     reasoning_details: msgspec.Raw = msgspec.Raw()
-    thinking: str | None = msgspec.field(default=None, name="(thinking)")
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -91,7 +90,7 @@ positions_decoder = msgspec.json.Decoder(list[Position])
 
 
 class MessageDelta(Message, gc=False):
-    """`choices[].delta` of a chunk; calls of tools stay bytes."""
+    """`choices[].delta` of a chunk; tool calls stay bytes."""
 
     tool_calls: msgspec.Raw = msgspec.Raw()
     function_call: msgspec.Raw = msgspec.Raw()
@@ -100,8 +99,8 @@ class MessageDelta(Message, gc=False):
 class ChunkChoice(msgspec.Struct, gc=False):
     """One of `choices` of a chunk.
 
-    A few servers send `message`, or the `text` of OpenAI's older interface, in the
-    place of `delta`.
+    A few servers send `message`, or the `text` of OpenAI's older interface, instead
+    of `delta`.
     """
 
     delta: MessageDelta | None = None
@@ -114,7 +113,7 @@ class ChunkChoice(msgspec.Struct, gc=False):
 
 
 class Chunk(msgspec.Struct, gc=False):
-    """One event of a stream; with `message` or `detail` it is an error itself.
+    """One event of a stream; with `message` or `detail` it is an error.
 
     Source: https://platform.openai.com/docs/api-reference/chat-streaming
     """

@@ -1,6 +1,6 @@
 """The bytes of a stream, to the data of its server-sent events.
 
-What the data say is for others to read.
+Reading the data is left to `assembly`.
 Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
@@ -12,12 +12,12 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _FIELD = b"data: "
 _BETWEEN = b"\n\ndata: "
 
-# A number is found in bytes ten times faster than a byte string of length 1.
+# Searching bytes for a number is ten times faster than for a byte string of length 1.
 _NEWLINE, _RETURN = b"\n\r"
 
 
 class ErrorEvent(bytes):
-    """The data of an event whose field is named `error` in the place of `data`.
+    """The data of an event whose field is named `error` instead of `data`.
 
     Source: llama.cpp's server until late 2025.
     """
@@ -30,21 +30,21 @@ _LONGEST_NAME = max(map(len, _NAMES))
 
 
 def are_events(content_type: str, start: bytes, *, is_all: bool) -> bool | None:
-    """Whether a body is server-sent events; None if more of it must come first.
+    """Return whether a body is server-sent events; None if its start is too short.
 
-    Servers send a whole answer, or an error, where a stream was asked for, and
-    streams under a wrong content type: what the body starts with decides.
+    The start decides. Servers send a whole answer, or an error, where a stream was
+    requested, and streams under a wrong content type.
 
     Args:
-        content_type: What its header says; empty if there is none.
+        content_type: The header; empty if there is none.
         start: The start of the body, as far as it came, without white space.
-        is_all: Whether that is all of it.
+        is_all: Whether *start* is the whole body.
     """
     start = start.removeprefix(_BYTE_ORDER_MARK).lstrip()
-    is_said = content_type.partition(";")[0].strip().lower() == "text/event-stream"
+    is_declared = content_type.partition(";")[0].strip().lower() == "text/event-stream"
     if not start:
-        return is_said if is_all else None
-    if is_said or start[:1] in {b"{", b"["}:
+        return is_declared if is_all else None
+    if is_declared or start[:1] in {b"{", b"["}:
         return start[:1] not in {b"{", b"["}
     name, colon, _ = start.partition(b":")
     if colon:
@@ -55,34 +55,34 @@ def are_events(content_type: str, start: bytes, *, is_all: bool) -> bool | None:
 class EventDecoder:
     """Finds the events in a stream, however the network cuts it.
 
-    Comments, and events without data, are no events here: servers keep a
-    connection alive with them.
+    Comments and events without data are skipped: servers keep a connection alive with
+    them.
     """
 
     def __init__(self, limit: int = 16_000_000) -> None:
-        """A decoder at the start of a stream.
+        """Start at the beginning of a stream.
 
         Args:
-            limit: Largest event, or line, that is taken, in bytes.
+            limit: Size of the largest event or line that is accepted, in bytes.
         """
         self._limit = limit
         self._line = bytearray()  # The last line, as far as it came.
-        self._values: list[bytes] = []  # Of the lines of the event that is not whole.
-        self._size = 0  # Of these lines.
+        self._values: list[bytes] = []  # Values of the event that is not complete yet.
+        self._size = 0  # Size of its lines, in bytes.
         self._is_error = False
         self._is_start = True
         self._after_return = False
         self._is_too_large = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The data of the events that *data* completes, undecoded.
+        """Return the data of the events that *data* completes, undecoded.
 
-        Empty if no event with data became whole. An `ErrorEvent` is told apart by
-        its type.
+        The list is empty if no event with data became complete. The data of an error
+        are an `ErrorEvent`.
 
         Raises:
             ResponseTooLargeError: If an event is larger than the limit. The events
-                before it are handed over first.
+                before it are returned first, and the next call raises.
         """
         if not self._line and _RETURN not in data:
             events = self._read_whole(data)
@@ -92,7 +92,7 @@ class EventDecoder:
         return self._read_pieces(data)
 
     def finish(self) -> list[bytes]:
-        """The data of a last event that the stream ended in, without its blank line.
+        """Return the data of a last event whose blank line is missing.
 
         Raises:
             ResponseTooLargeError: If an event was larger than the limit.
@@ -100,7 +100,7 @@ class EventDecoder:
         return self._read_pieces(b"\n\n")
 
     def _read_whole(self, data: bytes) -> list[bytes] | None:
-        """The events in *data*, if it is whole events of one line each, else None."""
+        """Return the events in *data* if each is whole and has one line, else None."""
         if self._values or self._is_too_large or len(data) > self._limit:
             return None
         if data[:6] != _FIELD or data[-2:] != b"\n\n":
@@ -129,9 +129,9 @@ class EventDecoder:
         if newline:
             lines = bytes(self._line) + lines
             self._line.clear()
-            # With the end of its last line, a blank one, this is whole events.
-            found = self._read_whole(lines + b"\n") if lines.endswith(b"\n") else None
-            events = self._read_lines(lines.split(b"\n")) if found is None else found
+            # With the newline of their last line, a blank one, these are whole events.
+            whole = self._read_whole(lines + b"\n") if lines.endswith(b"\n") else None
+            events = self._read_lines(lines.split(b"\n")) if whole is None else whole
         self._line += rest
         self._is_too_large |= self._exceeds(self._line)
         if self._is_too_large and not events:
@@ -153,7 +153,7 @@ class EventDecoder:
             elif line:
                 self._read_line(line)
             elif self._values:
-                events += self._event()
+                events += self._end_event()
         return events
 
     def _read_line(self, line: bytes) -> None:
@@ -163,8 +163,8 @@ class EventDecoder:
             self._values.append(value.removeprefix(b" "))
             self._size += len(line) + 1
 
-    def _event(self) -> list[bytes]:
-        """The data of the event that has become whole, if it has any."""
+    def _end_event(self) -> list[bytes]:
+        """Return the data of the event that is complete now, if it has any."""
         data = b"\n".join(self._values)
         if self._is_error:
             data = ErrorEvent(data)

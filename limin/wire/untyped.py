@@ -1,4 +1,4 @@
-"""Parsed JSON of unknown shape, taken by the type that is wanted."""
+"""JSON of unknown shape: parse it, take a value by its type, write it again."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import json
 import math
 from typing import cast
 
+import msgspec
+
 _LONGEST_INTEGER = 300
 
 
 def parse(body: bytes) -> object:
-    """What *body* says, read as leniently as Python's own parser can.
+    """Parse *body* as leniently as Python's own parser can.
 
     Bytes that are no UTF-8 become U+FFFD; a byte order mark is skipped; NaN and
     Infinity are numbers, and control characters may stand in text.
@@ -26,30 +28,41 @@ def parse(body: bytes) -> object:
         raise ValueError(problem) from error
 
 
+def encode(value: object) -> msgspec.Raw:
+    """Return *value* as JSON; empty for None, which stands for an absent field.
+
+    Raises:
+        RecursionError: If it is nested too deeply.
+    """
+    # The standard library's writer keeps NaN, which msgspec would make null, and
+    # halves of surrogate pairs, which msgspec refuses.
+    return msgspec.Raw() if value is None else msgspec.Raw(json.dumps(value).encode())
+
+
 def _integer(digits: str) -> int | float:
     # Python refuses to convert more than some thousand digits.
     return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
 
 
 def as_object(value: object) -> dict[str, object] | None:
-    """*value* if it is an object, else None."""
+    """Return *value* if it is an object, else None."""
     return cast("dict[str, object]", value) if isinstance(value, dict) else None
 
 
 def as_list(value: object) -> list[object] | None:
-    """*value* if it is a list, else None."""
+    """Return *value* if it is a list, else None."""
     return cast("list[object]", value) if isinstance(value, list) else None
 
 
 def as_text(value: object) -> str | None:
-    """*value* if it is text, else None."""
+    """Return *value* if it is text, else None."""
     return value if isinstance(value, str) else None
 
 
 def as_number(value: object) -> float | None:
-    """*value* as a number, also if it came as text; None for what is none.
+    """Return *value* as a number, even if it came as text; None if it is no number.
 
-    NaN is none, nor is what is too large for a float.
+    NaN counts as no number, and so does a number too large for a float.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
@@ -61,7 +74,7 @@ def as_number(value: object) -> float | None:
 
 
 def kind(value: object) -> str:
-    """What *value* is, without what it says: for messages."""
+    """Name the type of *value* for a message, without its content."""
     if value is None:
         return "nothing"
     names = {"dict": "an object", "list": "a list", "str": "text", "bool": "a truth value"}

@@ -1,4 +1,4 @@
-"""Many questions: order, a sliding window, and nothing lost."""
+"""Many prompts: order, a sliding window, and nothing lost."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from streaming import ROLE, event_of, text_of
 import limin
 from limin import Client, Conversation
 from limin.batch.workers import unwrap_single
-from limin.rendering.progress import BatchProgress, BatchState
+from limin.rendering.progress import BatchProgress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
+    from limin.values.progress import BatchState
+
 
 async def test_answers_come_in_the_order_of_the_prompts() -> None:
-    """Whoever is done first, each answer stands in its prompt's place."""
+    """Each answer has its prompt's index, whichever is done first."""
     later = anyio.Event()
 
     async def last_first(request: Request) -> bytes:
@@ -145,7 +147,7 @@ async def test_async_iterable_of_conversations() -> None:
 
 
 async def test_failure_stands_in_its_place_after_all_others_finished() -> None:
-    """One bad prompt costs no good one."""
+    """A bad prompt never affects the others."""
 
     async def refuse_one(request: Request) -> bytes:
         if request.prompt == "2":
@@ -158,11 +160,11 @@ async def test_failure_stands_in_its_place_after_all_others_finished() -> None:
                 [str(n) for n in range(6)], n_parallel=2, show_progress=False
             )
     error = caught.value
-    told = [
+    outcomes = [
         result.message if isinstance(result, limin.TextCompletion) else type(result)
         for result in error.results
     ]
-    assert told == ["0", "1", limin.BadRequestError, "3", "4", "5"]
+    assert outcomes == ["0", "1", limin.BadRequestError, "3", "4", "5"]
     assert str(error) == (
         "1 of 6 prompts failed (BadRequestError 1); "
         "the first, prompt 2: the server answered 400: too odd"
@@ -170,7 +172,7 @@ async def test_failure_stands_in_its_place_after_all_others_finished() -> None:
 
 
 async def test_error_that_would_strike_every_prompt_stops_the_batch() -> None:
-    """A wrong key is not tried a thousand times; what is under way is finished."""
+    """A wrong key is not tried a thousand times; requests under way are finished."""
     refused = anyio.Event()
 
     async def refuse(request: Request) -> bytes:
@@ -195,7 +197,7 @@ async def test_error_that_would_strike_every_prompt_stops_the_batch() -> None:
 
 
 async def test_bad_item_fails_in_its_own_place() -> None:
-    """Neither the other prompts nor the order suffer from it."""
+    """It affects neither the other prompts nor the order."""
     prompts = ["a", None, "half \ud83d of a pair", "d"]
     async with serve() as server, Client(server.base_url) as client:
         with pytest.raises(limin.BatchError) as caught:
@@ -206,7 +208,7 @@ async def test_bad_item_fails_in_its_own_place() -> None:
 
 
 async def test_exception_of_the_users_iterator_surfaces_as_it_is() -> None:
-    """Whatever the user's own code raises is the user's to see."""
+    """An exception of the user's own code reaches the user unchanged."""
 
     def prompts() -> Iterator[str]:
         yield "a"
@@ -229,7 +231,7 @@ async def test_empty_input_gives_an_empty_list() -> None:
 
 @pytest.mark.parametrize("n_parallel", [0, -1, 2.5, "5", True])
 async def test_n_parallel_that_makes_no_sense(n_parallel: int) -> None:
-    """Told before anything is sent, and for an empty list too."""
+    """Refused before anything is sent, and for an empty list too."""
     with pytest.raises(limin.ConfigurationError, match="n_parallel: expected an integer"):
         await limin.generate_text_completions([], n_parallel)
 
@@ -250,14 +252,16 @@ async def test_progress_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> Non
     assert err.startswith("limin: 2 done in ")
 
 
-async def test_progress_tells_what_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How many requests are under way, and how long the server wants rest."""
+async def test_progress_shows_the_state(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It shows the requests under way, and how long the server asks to wait."""
     seen: list[BatchState] = []
     both, first = anyio.Event(), anyio.Event()
 
     class Watched(BatchProgress):
-        def report(self, result: object) -> None:
-            super().report(result)
+        def finished(self, index: int, result: object) -> None:
+            super().finished(index, result)
             assert self._state is not None
             seen.append(self._state())
             first.set()
@@ -279,8 +283,8 @@ async def test_progress_tells_what_goes_on(monkeypatch: pytest.MonkeyPatch) -> N
             max_retries=0,
         )
     assert [state.in_flight for state in seen] == [1, 0]
-    assert seen[0].waits == 0.0
-    assert seen[1].waits > 400.0
+    assert seen[0].resting == 0.0
+    assert seen[1].resting > 400.0
 
 
 async def test_no_progress_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
@@ -293,7 +297,7 @@ async def test_no_progress_prints_nothing(capfd: pytest.CaptureFixture[str]) -> 
 
 
 async def test_cancelled_batch_ends_at_once() -> None:
-    """Whoever cancels need not wait for a slow server."""
+    """Cancelling does not wait for a slow server."""
 
     async def silent(request: Request) -> bytes:
         started.set()
@@ -317,22 +321,24 @@ async def test_cancelled_batch_ends_at_once() -> None:
 
 
 async def refuse_one(request: Request) -> bytes:
-    """Refuses prompt 2, and answers any other with itself."""
+    """Refuse prompt 2, and answer any other with itself."""
     if request.prompt == "2":
         return http(b'{"error":{"message":"too odd"}}', "400 Bad Request")
     return http(completion(request.prompt))
 
 
-def told(results: Iterable[limin.TextCompletion | limin.LiminError]) -> list[str]:
-    """The messages of completions, and the names of errors."""
+def outcomes_of(results: Iterable[limin.TextCompletion | limin.LiminError]) -> list[str]:
+    """Return the messages of completions, and the names of errors."""
     return [
-        one.message if isinstance(one, limin.TextCompletion) else type(one).__name__
-        for one in results
+        result.message
+        if isinstance(result, limin.TextCompletion)
+        else type(result).__name__
+        for result in results
     ]
 
 
 async def test_errors_are_returned_in_their_places() -> None:
-    """Whoever asks for it gets a list, whatever happened."""
+    """With `on_error="return"` the list comes back, whatever happened."""
     expected = ["0", "1", "BadRequestError", "3"]
     prompts = [str(n) for n in range(4)]
     conversations = [Conversation.from_prompts(prompt) for prompt in prompts]
@@ -343,18 +349,18 @@ async def test_errors_are_returned_in_their_places() -> None:
         more = await limin.generate_text_completions_for_conversations(
             conversations, base_url=server.base_url, on_error="return", show_progress=False
         )
-    assert told(results) == told(more) == expected
+    assert outcomes_of(results) == outcomes_of(more) == expected
 
 
 async def test_on_error_that_makes_no_sense() -> None:
-    """Told before anything is sent."""
+    """Refused before anything is sent."""
     with pytest.raises(limin.ConfigurationError, match="on_error: expected raise"):
         await limin.generate_text_completions([], on_error="hide")  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("as_conversations", [True, False])
 async def test_results_come_as_they_finish(*, as_conversations: bool) -> None:
-    """With their places, of prompts and of conversations."""
+    """With their indexes, of prompts and of conversations."""
     last = anyio.Event()
 
     async def first_last(request: Request) -> bytes:
@@ -364,17 +370,17 @@ async def test_results_come_as_they_finish(*, as_conversations: bool) -> None:
 
     prompts = (str(n) for n in range(5))
     questions = map(Conversation.from_prompts, prompts) if as_conversations else prompts
-    found = {}
+    finished = {}
     async with (
         serve(first_last) as server,
         limin.iter_text_completions(questions, 2, base_url=server.base_url) as results,
     ):
-        async for place, result in results:
-            found[place] = result
-            if len(found) == 4:
+        async for index, result in results:
+            finished[index] = result
+            if len(finished) == 4:
                 last.set()
-    assert list(found)[-1] == 0
-    assert told(found[place] for place in range(5)) == [
+    assert list(finished)[-1] == 0
+    assert outcomes_of(finished[index] for index in range(5)) == [
         "0",
         "1",
         "BadRequestError",
@@ -408,28 +414,67 @@ async def test_slow_consumer_slows_the_requests_down() -> None:
     assert made <= 26
 
 
-async def take(results: limin.Results, found: list[tuple[int, object]]) -> None:
-    """Append all of *results* to *found*."""
-    async for place, result in results:
-        found.append((place, result))
+async def take(results: limin.Results, finished: list[tuple[int, object]]) -> None:
+    """Append all of *results* to *finished*."""
+    async for index, result in results:
+        finished.append((index, result))
+
+
+async def test_repr_shows_the_state_and_no_content() -> None:
+    """Whoever looks at a batch sees how far it is, and no prompt."""
+    answered = anyio.Event()
+
+    async def answer_the_first(request: Request) -> bytes:
+        if request.prompt != "secret 0":
+            await answered.wait()
+        return http(completion(request.prompt))
+
+    prompts = (f"secret {number}" for number in range(4))
+    async with serve(answer_the_first) as server:
+        results = limin.iter_text_completions(prompts, 3, base_url=server.base_url)
+        assert repr(results) == "<limin.Results: 0 finished, 0 under way>"
+        async with results:
+            index, _ = await anext(results)
+            await anyio.wait_all_tasks_blocked()
+            assert index == 0
+            assert repr(results) == "<limin.Results: 1 finished, 3 under way>"
+            answered.set()
+            async for _ in results:
+                pass
+        assert repr(results) == "<limin.Results: 4 finished, 0 under way>"
+
+
+async def test_repr_names_the_error_that_stopped_the_batch() -> None:
+    """Its class, since its sentence may be long."""
+
+    async def refuse(_request: Request) -> bytes:
+        return http(b'{"error":"Unauthorized"}', "401 Unauthorized")
+
+    async with (
+        serve(refuse) as server,
+        limin.iter_text_completions(["a"], 1, base_url=server.base_url) as results,
+    ):
+        await anext(results)
+        state = "1 finished, 0 under way, stopped by AuthenticationError"
+        assert repr(results) == f"<limin.Results: {state}>"
 
 
 async def test_users_exception_comes_after_what_was_finished() -> None:
-    """Nothing that was paid for is lost by it."""
+    """No result that was paid for is lost by it."""
 
     def prompts() -> Iterator[str]:
         yield "a"
         yield "b"
         raise LookupError
 
-    found: list[tuple[int, object]] = []
+    finished: list[tuple[int, object]] = []
     async with (
         serve() as server,
         limin.iter_text_completions(prompts(), 3, base_url=server.base_url) as results,
     ):
         with pytest.raises(LookupError):
-            await take(results, found)
-    assert sorted(place for place, _ in found) == [0, 1]
+            await take(results, finished)
+    assert sorted(index for index, _ in finished) == [0, 1]
 
 
 async def test_error_that_would_strike_every_prompt_ends_the_results() -> None:
@@ -438,17 +483,17 @@ async def test_error_that_would_strike_every_prompt_ends_the_results() -> None:
     async def refuse(_request: Request) -> bytes:
         return http(b'{"error":"Unauthorized"}', "401 Unauthorized")
 
-    found: list[tuple[int, object]] = []
+    finished: list[tuple[int, object]] = []
     prompts = (str(n) for n in range(1000))
     async with (
         serve(refuse) as server,
         limin.iter_text_completions(prompts, 2, base_url=server.base_url) as results,
     ):
         with pytest.raises(limin.AuthenticationError):
-            await take(results, found)
-    assert 1 <= len(found) <= 3
-    assert {type(result) for _, result in found} == {limin.AuthenticationError}
-    assert len(server.requests) == len(found)
+            await take(results, finished)
+    assert 1 <= len(finished) <= 3
+    assert {type(result) for _, result in finished} == {limin.AuthenticationError}
+    assert len(server.requests) == len(finished)
 
 
 async def test_user_s_exception_inside_the_block_comes_out_as_it_is() -> None:
@@ -469,13 +514,11 @@ async def test_user_s_exception_inside_the_block_comes_out_as_it_is() -> None:
 
 
 def test_several_exceptions_stay_a_group() -> None:
-    """What is one exception comes out alone, however deep; what is two, together."""
-    one, two = KeyboardInterrupt(), SystemExit()
-    both = BaseExceptionGroup("both", [one, two])
-    assert (
-        unwrap_single(BaseExceptionGroup("outer", [BaseExceptionGroup("inner", [one])]))
-        is one
-    )
+    """A single exception is unwrapped, however deep; two stay together."""
+    first, second = KeyboardInterrupt(), SystemExit()
+    both = BaseExceptionGroup("both", [first, second])
+    inner = BaseExceptionGroup("inner", [first])
+    assert unwrap_single(BaseExceptionGroup("outer", [inner])) is first
     assert unwrap_single(both) is both
 
 
@@ -521,7 +564,7 @@ async def test_auto_sends_less_to_a_server_that_refuses(refusal: bytes) -> None:
 
 
 async def test_refusal_in_a_stream_stops_the_batch_too() -> None:
-    """A gateway may tell of a wrong key after it has said that all is well."""
+    """A gateway may refuse the key after it has sent the status of a success."""
     refusal = http(ROLE + event_of({"error": {"code": 401, "message": "no such key"}}))
 
     async def nobody(_request: Request) -> bytes:
@@ -531,12 +574,12 @@ async def test_refusal_in_a_stream_stops_the_batch_too() -> None:
         results = await client.generate_text_completions(
             ["hello"] * 100, 2, show_progress=False, on_error="return", stream=True
         )
-    assert {type(one) for one in results} == {limin.StreamError, limin.NotSentError}
+    assert {type(result) for result in results} == {limin.StreamError, limin.NotSentError}
     assert len(server.requests) <= 2
 
 
 async def test_auto_stops_at_what_would_strike_every_prompt() -> None:
-    """A wrong key is found out by the first few requests, and no more are sent."""
+    """The first few requests show that the key is wrong, and no more are sent."""
 
     async def nobody(_request: Request) -> bytes:
         return http(b"", "401 Unauthorized")
@@ -545,7 +588,7 @@ async def test_auto_stops_at_what_would_strike_every_prompt() -> None:
         results = await client.generate_text_completions(
             ["hello"] * 100, "auto", show_progress=False, on_error="return"
         )
-    assert {type(one) for one in results} == {
+    assert {type(result) for result in results} == {
         limin.AuthenticationError,
         limin.NotSentError,
     }
@@ -557,7 +600,7 @@ class Interrupt(BaseException):
 
 
 async def test_interrupt_in_a_worker_comes_out_alone() -> None:
-    """What ends the program is not dressed up by the tasks that it passes."""
+    """An exception that ends the program is not wrapped by the tasks that it passes."""
 
     def interrupted() -> Iterator[str]:
         yield "hello"

@@ -1,4 +1,4 @@
-"""A real Chromium, for the tests of what limin shows in one.
+"""A real Chromium, for the tests of pages and fragments.
 
 `nox -s browser` runs them. Where playwright is not installed, as in the session of
 the other tests, nothing here is collected.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HAS_DRIVER = importlib.util.find_spec("playwright") is not None
 collect_ignore_glob = [] if HAS_DRIVER else ["test_*.py"]
 
-# Nothing of the machine's, nothing on the network; root may not have a sandbox.
+# No hardware of the machine and no network; Chromium refuses a sandbox for root.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -34,7 +34,7 @@ ARGUMENTS = [
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Where Chromium is, and where its screenshots go."""
+    """Add options for the path of Chromium and the directory of screenshots."""
     parser.addoption("--chromium", default=shutil.which("chromium"))
     parser.addoption("--screenshots", type=Path, default=None)
 
@@ -43,16 +43,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def screenshots(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """The directory of the screenshots and measurements."""
-    given: Path | None = request.config.getoption("--screenshots")
-    return given or tmp_path_factory.mktemp("screenshots")
+    """Return the directory of the screenshots and measurements."""
+    directory: Path | None = request.config.getoption("--screenshots")
+    return directory or tmp_path_factory.mktemp("screenshots")
 
 
 @pytest.fixture(scope="session")
 def chromium(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[BrowserContext]:
-    """A headless Chromium with a new profile."""
+    """Yield a headless Chromium with a new profile."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 (may be missing)
 
     with sync_playwright() as driver:
@@ -66,7 +66,7 @@ def chromium(
 
 
 class Show:
-    """Opens HTML in a window, and notes what it complains about or asks for."""
+    """Opens HTML in a window, and notes its console messages, errors and requests."""
 
     def __init__(self, context: BrowserContext, directory: Path) -> None:
         self._context = context
@@ -77,7 +77,7 @@ class Show:
     def __call__(
         self, html: str, *, scheme: Any = "light", width: int = 900, height: int = 700
     ) -> Page:
-        """The window that shows *html*."""
+        """Return a window that shows *html*."""
         path = self._directory / f"{len(self.pages)}.html"
         path.write_text(html, encoding="utf-8")
         page = self._context.new_page()
@@ -94,7 +94,7 @@ class Show:
 
 @pytest.fixture
 def show(chromium: BrowserContext, tmp_path: Path) -> Iterator[Show]:
-    """Opens windows; what they complain about or ask for is a failure."""
+    """Yield an opener of windows; their messages, errors and requests are failures."""
     windows = Show(chromium, tmp_path)
     yield windows
     for page in windows.pages:

@@ -1,4 +1,4 @@
-"""What limin shows, as a real browser shows it."""
+"""Pages and fragments in a real browser."""
 
 from __future__ import annotations
 
@@ -27,25 +27,24 @@ WORDS = ("The", " capital", " of", " France", " is", " Paris", ".", "\n\n", " It
 
 
 def position(token: str, prob: float, others: int = 5) -> Position:
-    """A token, and as many others that share what its probability leaves."""
-    listed = [Entry(token, math.log(prob), list(token.encode()))]
-    for place in range(others):
-        share = (1 - prob) / 2 ** (place + 1)
-        listed.append(Entry(f" other-{place}", math.log(share)))
-    return Position(
-        token, math.log(prob), list(token.encode()), top_logprobs=sorted(listed, key=_order)
-    )
+    """Return a token and alternatives that share the rest of the probability."""
+    entries = [Entry(token, math.log(prob), list(token.encode()))]
+    for index in range(others):
+        share = (1 - prob) / 2 ** (index + 1)
+        entries.append(Entry(f" other-{index}", math.log(share)))
+    entries.sort(key=_order)
+    return Position(token, math.log(prob), list(token.encode()), top_logprobs=entries)
 
 
 def _order(entry: Entry) -> float:
     return -(entry.logprob or 0.0)
 
 
-def completion_of(count: int, others: int = 5) -> TextCompletion:
-    """An answer of *count* tokens, with all that a completion can have."""
+def make_completion(count: int, others: int = 5) -> TextCompletion:
+    """Return an answer of *count* tokens, with all parts of a completion."""
     positions = [
-        position(WORDS[place % len(WORDS)], 0.02 + 0.97 * (place * 37 % 101) / 100, others)
-        for place in range(count)
+        position(WORDS[index % len(WORDS)], 0.02 + 0.97 * (index * 37 % 101) / 100, others)
+        for index in range(count)
     ]
     tower = "🗼".encode()
     positions[-2] = Position("", -0.5, list(tower[:2]))
@@ -71,14 +70,14 @@ def completion_of(count: int, others: int = 5) -> TextCompletion:
     )
 
 
-def popup(page: Page, place: int) -> list[float] | None:
-    """Left, top, right and bottom of what hangs at a token; None if nothing does."""
+def find_box(page: Page, index: int) -> list[float] | None:
+    """Return left, top, right and bottom of the box at a token; None if there is none."""
     devtools = page.context.new_cdp_session(page)
-    found = devtools.send(
+    element = devtools.send(
         "Runtime.evaluate",
-        {"expression": f"document.querySelectorAll({TOKENS!r})[{place}]"},
+        {"expression": f"document.querySelectorAll({TOKENS!r})[{index}]"},
     )
-    node = devtools.send("DOM.describeNode", found["result"])["node"]
+    node = devtools.send("DOM.describeNode", element["result"])["node"]
     for pseudo in node.get("pseudoElements", []):
         if pseudo["pseudoType"] == "after":
             key = {"backendNodeId": pseudo["backendNodeId"]}
@@ -87,8 +86,8 @@ def popup(page: Page, place: int) -> list[float] | None:
     return None
 
 
-def boxes(page: Page) -> Any:
-    """Where each token is."""
+def find_rectangles(page: Page) -> Any:
+    """Return the rectangle of each token."""
     return page.evaluate(
         "selector => [...document.querySelectorAll(selector)]"
         ".map(token => JSON.stringify(token.getBoundingClientRect()))",
@@ -102,8 +101,8 @@ def boxes(page: Page) -> Any:
 def test_page_is_shown(
     show: Show, screenshots: Path, *, scheme: str, width: int, palette: Any
 ) -> None:
-    """The page fits its window, follows the screen's scheme, and asks for nothing."""
-    page = show(completion_of(40).to_html(palette=palette), scheme=scheme, width=width)
+    """The page fits its window, follows the screen's scheme, and requests nothing."""
+    page = show(make_completion(40).to_html(palette=palette), scheme=scheme, width=width)
     page.screenshot(path=screenshots / f"{palette}-{scheme}-{width}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("document.compatMode") == "CSS1Compat"
@@ -111,62 +110,62 @@ def test_page_is_shown(
     assert ink == ("rgb(29, 33, 39)" if scheme == "light" else "rgb(232, 235, 239)")
 
 
-@pytest.mark.parametrize("means", ["mouse", "keyboard"])
-def test_token_tells_of_itself(show: Show, screenshots: Path, means: str) -> None:
-    """Under the mouse, and at the keyboard's focus, the alternatives are shown."""
-    page = show(completion_of(40).to_html())
-    before = boxes(page)
-    assert popup(page, 5) is None
-    if means == "mouse":
+@pytest.mark.parametrize("device", ["mouse", "keyboard"])
+def test_token_shows_its_alternatives(show: Show, screenshots: Path, device: str) -> None:
+    """The alternatives are shown under the mouse, and at the keyboard's focus."""
+    page = show(make_completion(40).to_html())
+    before = find_rectangles(page)
+    assert find_box(page, 5) is None
+    if device == "mouse":
         page.locator(TOKENS).nth(5).hover()
     else:
         page.locator(TOKENS).nth(4).focus()
         page.keyboard.press("Tab")
-    page.screenshot(path=screenshots / f"{means}.png")
+    page.screenshot(path=screenshots / f"{device}.png")
     content = page.evaluate(
         "selector => getComputedStyle("
         "document.querySelectorAll(selector)[5], '::after').content",
         TOKENS,
     )
     assert "attr(aria-description)" in content or "other-0" in content
-    assert popup(page, 5) is not None
-    assert popup(page, 4) is None
-    assert boxes(page) == before, "nothing moves"
+    assert find_box(page, 5) is not None
+    assert find_box(page, 4) is None
+    assert find_rectangles(page) == before, "nothing moves"
 
 
 @pytest.mark.parametrize(("width", "height"), [(360, 640), (900, 480), (1400, 900)])
 def test_details_stay_on_the_screen(
     show: Show, screenshots: Path, width: int, height: int
 ) -> None:
-    """Wherever a token is, its 20 alternatives are on the screen as a whole."""
-    page = show(completion_of(400, 20).to_html(), width=width, height=height)
-    for place in range(0, 399, 19):
-        page.locator(TOKENS).nth(place).scroll_into_view_if_needed()
-        page.locator(TOKENS).nth(place).hover()
-        shown = popup(page, place)
-        assert shown is not None
-        left, top, right, bottom = shown
+    """Each token's 20 alternatives are completely on the screen."""
+    page = show(make_completion(400, 20).to_html(), width=width, height=height)
+    for index in range(0, 399, 19):
+        page.locator(TOKENS).nth(index).scroll_into_view_if_needed()
+        page.locator(TOKENS).nth(index).hover()
+        box = find_box(page, index)
+        assert box is not None
+        left, top, right, bottom = box
         if min(left, top, width - right, height - bottom) < 0:
-            page.screenshot(path=screenshots / f"beyond-{width}-{place}.png")
-        assert min(left, top, width - right, height - bottom) >= 0, (place, shown)
+            page.screenshot(path=screenshots / f"beyond-{width}-{index}.png")
+        assert min(left, top, width - right, height - bottom) >= 0, (index, box)
 
 
 def test_screen_reader_hears_the_alternatives(show: Show) -> None:
     """A token is in the accessibility tree, with its alternatives as description."""
-    page = show(completion_of(40).to_html())
+    page = show(make_completion(40).to_html())
     devtools = page.context.new_cdp_session(page)
     devtools.send("Accessibility.enable")
     page.wait_for_timeout(500)  # Until the browser has built the tree.
     tree = devtools.send("Accessibility.getFullAXTree")
     nodes = {node["nodeId"]: node for node in tree["nodes"] if not node["ignored"]}
-    told = [
+    described = [
         (nodes.get(node["childIds"][0]), node["description"]["value"])
         for node in nodes.values()
         if node.get("description", {}).get("value")
     ]
-    assert len(told) == 39
-    assert [text["name"]["value"] for text, _ in told[:3] if text] == [*WORDS[:3]]
-    assert all("other-0" in description for _, description in told[:38])
+    assert len(described) == 39
+    assert [text["name"]["value"] for text, _ in described[:3] if text] == [*WORDS[:3]]
+    assert all("other-0" in description for _, description in described[:38])
     headings = [
         node["name"]["value"]
         for node in nodes.values()
@@ -177,7 +176,7 @@ def test_screen_reader_hears_the_alternatives(show: Show) -> None:
 
 def test_answer_is_copied_as_it_was_written(show: Show) -> None:
     """Selected text holds neither the marks of lines nor the alternatives."""
-    completion = completion_of(40)
+    completion = make_completion(40)
     page = show(completion.to_html())
     page.evaluate(
         "getSelection().selectAllChildren(document.querySelector('.limin-tokens'))"
@@ -186,7 +185,7 @@ def test_answer_is_copied_as_it_was_written(show: Show) -> None:
 
 
 def test_policy_holds(show: Show) -> None:
-    """Markup that found its way into a page could neither load nor run anything."""
+    """Foreign markup in a page could neither load nor run anything."""
     page = show(Conversation().to_html())
     refused = page.evaluate(
         """() => new Promise(resolve => {
@@ -198,27 +197,28 @@ def test_policy_holds(show: Show) -> None:
             setTimeout(() => resolve(refused), 500);
         })"""
     )
-    show.problems.clear()  # The console tells of both, and the request before it fails.
+    show.problems.clear()  # The console reports both, and the request before it fails.
     assert set(refused) == {"enforce img-src", "enforce style-src-attr"}
 
 
 def test_notebook_shows_a_completion(show: Show, screenshots: Path) -> None:
-    """IPython finds the fragment, and several fragments touch nothing but themselves."""
+    """IPython shows the fragment, and several fragments change nothing else."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # IPython's own.
-        data, _ = DisplayFormatter().format(completion_of(40))
+        data, _ = DisplayFormatter().format(make_completion(40))
     fragment = data["text/html"]
     page = show(f"<!doctype html><meta charset=utf-8><h1>A notebook</h1>{fragment * 2}")
     page.screenshot(path=screenshots / "notebook.png", full_page=True)
     assert (
-        page.locator("h1").evaluate("one => getComputedStyle(one).color") == "rgb(0, 0, 0)"
+        page.locator("h1").evaluate("heading => getComputedStyle(heading).color")
+        == "rgb(0, 0, 0)"
     )
     assert page.locator(TOKENS).count() == 2 * 39
 
 
 def test_long_answer_scrolls(show: Show, screenshots: Path) -> None:
-    """An answer of 10,000 tokens with 20 alternatives each can be read to its end."""
-    completion = completion_of(10_000, 20)
+    """An answer of 10,000 tokens with 20 alternatives each can be scrolled to its end."""
+    completion = make_completion(10_000, 20)
     start = time.perf_counter()
     html = completion.to_html()
     rendered = time.perf_counter()
@@ -250,4 +250,7 @@ def test_long_answer_scrolls(show: Show, screenshots: Path) -> None:
     (screenshots / "scrolling.json").write_text(json.dumps(measured, indent=1))
     page.screenshot(path=screenshots / "end.png")
     assert page.locator(TOKENS).count() == 9_999
-    assert page.locator("footer").evaluate("one => one.getBoundingClientRect().top") < 700
+    assert (
+        page.locator("footer").evaluate("footer => footer.getBoundingClientRect().top")
+        < 700
+    )

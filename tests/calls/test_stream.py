@@ -1,9 +1,8 @@
-"""Answers as they come: their deltas, their ends, and what is left of them."""
+"""Streamed answers: their deltas, their ends, and the parts of broken ones."""
 
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,8 +11,6 @@ import httpx
 import httpx2
 import pytest
 from builders import TIMING, body_of, capture, read_capture
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from loopback import http
 from streaming import (
     CHUNKED,
@@ -31,9 +28,9 @@ from streaming import (
     chunked,
     event_of,
     serve_scripts,
+    streamed,
     text_of,
 )
-from streaming import answer as streamed
 
 import limin
 from limin import Client, Delta, StreamError, Usage
@@ -45,19 +42,19 @@ from limin.wire.http import HttpResponse
 from limin.wire.response import ReadingContext
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
     from types import ModuleType
 
 PARTIAL = (ROLE, text_of("Hel"), text_of("lo"))
 
 
 def client_of(base_url: str, **options: Any) -> Client:
-    """A client that asks once, and is not patient for long."""
+    """Return a client that does not retry, with a timeout of 30 seconds."""
     return Client(base_url, **{"max_retries": 0, "timeout": 30, **options})
 
 
 async def read_to_the_end(base_url: str, **options: Any) -> limin.CompletionStream:
-    """The stream that the server at *base_url* sends, after its end."""
+    """Return the stream of the server at *base_url*, after its end."""
     async with (
         client_of(base_url) as client,
         client.stream_text_completion("hi", **options) as stream,
@@ -67,7 +64,7 @@ async def read_to_the_end(base_url: str, **options: Any) -> limin.CompletionStre
 
 
 async def break_off(base_url: str, **options: Any) -> tuple[str, StreamError]:
-    """What came before the stream of the server at *base_url* broke, and the error."""
+    """Read the stream of the server at *base_url*; return its text, and its error."""
     async with client_of(base_url) as client:
         async with client.stream_text_completion("hi", **options) as stream:
             with pytest.raises(StreamError) as caught:
@@ -79,7 +76,7 @@ async def break_off(base_url: str, **options: Any) -> tuple[str, StreamError]:
 
 
 async def test_deltas_come_and_the_completion_stands_at_the_end() -> None:
-    """Each delta as the server sent it; the text so far; then the whole."""
+    """Each delta is there as the server sent it, with the text so far; then the whole."""
     texts: list[str] = []
     async with (
         serve_scripts([streamed(*HELLO)]) as server,
@@ -117,7 +114,7 @@ async def test_connection_is_used_again_after_the_end() -> None:
 
 
 async def test_server_that_keeps_the_body_open_after_its_end() -> None:
-    """What is done is done: nobody waits for the connection."""
+    """A finished stream does not wait for the connection."""
     async with serve_scripts([CHUNKED + chunked(*HELLO), WAIT]) as server:
         stream = await read_to_the_end(server.base_url)
         assert stream.completion.message == "Hello"
@@ -135,7 +132,7 @@ TOKENS = {
 
 @pytest.mark.parametrize(("server_name", "name"), TOKENS)
 async def test_captured_stream_and_its_whole_twin(server_name: str, name: str) -> None:
-    """What real servers streamed is what they say unstreamed, of which less was asked."""
+    """The streamed answer of a real server is the start of its longer, whole answer."""
     exchange = capture(f"{server_name}-{name}")
     whole = read_capture(f"{server_name}-plain")
     body = HEAD + b"Connection: close\r\n\r\n" + exchange["body"].encode()
@@ -144,9 +141,9 @@ async def test_captured_stream_and_its_whole_twin(server_name: str, name: str) -
     chunks = [
         line[6:] for line in exchange["body"].split("\n") if line.startswith("data: {")
     ]
-    told = [choice for chunk in chunks for choice in json.loads(chunk)["choices"]]
+    choices = [choice for chunk in chunks for choice in json.loads(chunk)["choices"]]
     assert completion.message == "".join(
-        choice["delta"].get("content") or "" for choice in told
+        choice["delta"].get("content") or "" for choice in choices
     )
     assert completion.message
     assert whole.message.startswith(completion.message)
@@ -171,83 +168,56 @@ async def test_captured_stream_with_log_probs(server_name: str) -> None:
 class Pieces:
     """A body that comes in pieces, from no network."""
 
-    def __init__(self, pieces: Sequence[bytes], content_type: str) -> None:
-        self._pieces = [piece for piece in pieces if piece]
-        self.head = HttpResponse(200, {"content-type": content_type}, b"")
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = [*pieces]
+        self.head = HttpResponse(200, {"content-type": "text/event-stream"}, b"")
 
     async def receive(self) -> bytes:
-        return self._pieces.pop(0) if self._pieces else b""
+        return self.pieces.pop(0) if self.pieces else b""
 
     async def aclose(self) -> None:
         """Nothing is open."""
 
 
-def assembled(
-    *pieces: bytes, content_type: str = "text/event-stream"
-) -> tuple[list[Delta], str, limin.TextCompletion]:
-    """The deltas of a body that comes in *pieces*, how it ended, and what it was."""
-
-    async def read() -> tuple[list[Delta], str, limin.TextCompletion]:
-        attempts = Attempts()
-        attempts.begin()
-        question = ReadingContext(conversation=Conversation.from_prompts("hi"), model="m")
-        patience = Deadlines(None, float("inf"), None)
-        coming = StreamedAnswer(
-            Pieces(pieces, content_type),
-            question,
-            attempts,
-            patience,
-            on_finish=lambda _: None,
-            on_failure=lambda _: None,
-        )
-        deltas: list[Delta] = []
-        try:
-            while more := await coming.more():
-                deltas += more
-        except StreamError as error:
-            return deltas, error.reason, attrs.evolve(error.partial, timing=TIMING)
-        return deltas, "", attrs.evolve(coming.completion, timing=TIMING)
-
-    return anyio.run(read)
+def answer_of(*pieces: bytes) -> StreamedAnswer:
+    """The answer in a body of *pieces*, without a deadline."""
+    attempts = Attempts()
+    attempts.begin()
+    context = ReadingContext(conversation=Conversation.from_prompts("hi"), model="m")
+    return StreamedAnswer(
+        Pieces(*pieces),
+        context,
+        attempts,
+        Deadlines(None, float("inf"), None),
+        on_finish=lambda _: None,
+        on_failure=lambda _: None,
+    )
 
 
-def at(body: bytes, cuts: list[int]) -> list[bytes]:
-    """*body*, cut at the places *cuts*."""
-    ends = sorted({min(cut, len(body)) for cut in cuts} | {0, len(body)})
-    return [body[start:end] for start, end in pairwise(ends)]
+async def test_bytes_after_the_end_are_read_and_dropped() -> None:
+    """So that the connection may be used again."""
+    answer = answer_of(b"".join(HELLO), b"data: {oops\n\n", b"more")
+    while await answer.more():
+        pass
+    assert answer.completion.message == "Hello"
+    assert answer._response.pieces == []  # type: ignore[attr-defined]  # Pieces has them
 
 
-BODIES = {
-    "whole": b"".join(HELLO),
-    "comments": b": hi\r\n\r\n" + b"".join(HELLO).replace(b"\n", b"\r\n"),
-    "unfinished": b"".join(PARTIAL),
-    "garbage": b"".join(PARTIAL) + b"data: {oops\n\n" + b"".join(HELLO),
-    "error": b"".join(PARTIAL) + event_of({"error": {"message": "no"}}) + DONE,
-    "several choices": b"".join(
-        event_of(chunk_of({"content": text}, index=index))
-        for text, index in [("a", 1), ("ü", 0), ("b\u2028", 1)]
-    ),
-    "done twice": b"".join(HELLO) + DONE + b"data: {oops\n\n",
-    "json": json.dumps(body_of("4 é", finish_reason="stop")).encode(),
-    "blank lines, then json": b"\n\n \n" + json.dumps(body_of("4")).encode(),
-    "nothing": b"",
-}
-
-
-@given(name=st.sampled_from(sorted(BODIES)), cuts=st.lists(st.integers(0, 700)))
-@example(name="whole", cuts=list(range(900)))
-@example(name="comments", cuts=list(range(900)))
-@example(name="garbage", cuts=list(range(900)))
-@example(name="error", cuts=list(range(900)))
-@example(name="done twice", cuts=list(range(900)))
-@example(name="several choices", cuts=list(range(900)))
-@example(name="json", cuts=list(range(900)))
-@example(name="blank lines, then json", cuts=list(range(900)))
-@settings(max_examples=60)
-def test_cuts_of_the_network_do_not_matter(name: str, cuts: list[int]) -> None:
-    """However the network cuts a stream, the same deltas come, and the same end."""
-    body = BODIES[name]
-    assert assembled(*at(body, cuts)) == assembled(body)
+async def test_finished_or_broken_answer_stays_so_when_it_is_closed() -> None:
+    """An open one becomes closed."""
+    finished, broken, closed = answer_of(*HELLO), answer_of(ROLE), answer_of(*HELLO)
+    assert closed.state == "open"
+    while await finished.more():
+        pass
+    with pytest.raises(StreamError):
+        await broken.more()
+    for answer in (finished, broken, closed):
+        await answer.aclose()
+    assert [answer.state for answer in (finished, broken, closed)] == [
+        "finished",
+        "broken",
+        "closed",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -272,7 +242,7 @@ def test_cuts_of_the_network_do_not_matter(name: str, cuts: list[int]) -> None:
 async def test_stream_that_breaks_off_keeps_what_came(
     ending: tuple[bytes | str, ...], cause: type[limin.LiminError] | None
 ) -> None:
-    """No end is silent: the text that came is handed over, and kept with the reason."""
+    """No stream ends silently: the text is handed over, and kept in the error."""
     async with serve_scripts([CHUNKED + chunked(*PARTIAL), *ending]) as server:
         text, error = await break_off(server.base_url)
     assert text == "Hello"
@@ -286,7 +256,7 @@ async def test_stream_that_breaks_off_keeps_what_came(
 
 
 async def test_stream_without_a_word_is_broken_too() -> None:
-    """Where nothing of an answer came, entering fails, and the partial one is empty."""
+    """If nothing of an answer came, entering fails, and the partial answer is empty."""
     async with (
         serve_scripts([streamed(ROLE, DONE)]) as server,
         client_of(server.base_url) as client,
@@ -299,7 +269,7 @@ async def test_stream_without_a_word_is_broken_too() -> None:
 
 
 async def test_part_that_cannot_be_read_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even then the stream's own error is told."""
+    """The error of the stream is raised all the same."""
     read = Assembly.completion
 
     def completion(assembly: Assembly, *how: Any) -> limin.TextCompletion:
@@ -319,7 +289,7 @@ async def test_part_that_cannot_be_read_is_empty(monkeypatch: pytest.MonkeyPatch
     "ending", [(CLOSE,), (RESET,), (chunked(DONE), CLOSE), (chunked(DONE), RESET)]
 )
 async def test_whole_answer_may_lose_its_end(ending: tuple[bytes | str, ...]) -> None:
-    """Where all choices are finished and usage is told, nothing can be missing."""
+    """If all choices are finished and the usage is there, nothing can be missing."""
     events = chunked(*PARTIAL, FINISH, USAGE)
     async with serve_scripts([CHUNKED + events, *ending]) as server:
         stream = await read_to_the_end(server.base_url)
@@ -328,7 +298,7 @@ async def test_whole_answer_may_lose_its_end(ending: tuple[bytes | str, ...]) ->
 
 
 async def test_answer_that_says_it_is_done_may_lose_its_end() -> None:
-    """Though no usage came: there is none."""
+    """Even if no usage came."""
     events = chunked(*PARTIAL, FINISH, DONE)
     async with serve_scripts([CHUNKED + events, RESET]) as server:
         stream = await read_to_the_end(server.base_url)
@@ -337,7 +307,7 @@ async def test_answer_that_says_it_is_done_may_lose_its_end() -> None:
 
 
 async def test_end_inside_the_last_word_of_a_whole_answer() -> None:
-    """Nothing of it is missing but the word that says so."""
+    """Only the end of the last event is missing."""
     body = b"".join((*PARTIAL, FINISH, USAGE)) + b"data: [DO"
     async with serve_scripts([HEAD + b"Connection: close\r\n\r\n" + body, CLOSE]) as server:
         stream = await read_to_the_end(server.base_url)
@@ -353,14 +323,14 @@ async def test_last_event_may_lack_its_blank_line() -> None:
 
 
 async def test_choice_that_never_came_is_missed() -> None:
-    """Two were asked for, and the server did not say that it gives but one."""
+    """Two were requested, and the server did not say that it was done."""
     async with serve_scripts([CHUNKED + chunked(*PARTIAL, FINISH, USAGE), CLOSE]) as server:
         _, error = await break_off(server.base_url, extra_body={"n": 2})
     assert error.partial.message == "Hello"
 
 
 async def test_usage_that_is_lost_is_an_error() -> None:
-    """It was asked for, and the server did not say that it has none."""
+    """The usage was requested, and the server did not say that it was done."""
     events = chunked(*PARTIAL, FINISH)
     async with serve_scripts([CHUNKED + events, CLOSE]) as server:
         _, error = await break_off(server.base_url)
@@ -368,7 +338,7 @@ async def test_usage_that_is_lost_is_an_error() -> None:
 
 
 async def test_stream_is_asked_for_again_until_its_first_delta() -> None:
-    """Refusals, garbage and ends before it are attempts; the answer tells of them."""
+    """Refusals, garbage and ends before it are attempts, and the timing has them."""
     refused = http(b'{"error":{"message":"busy"}}', "503 Busy")
     scripts = [
         [refused],
@@ -389,7 +359,7 @@ async def test_stream_is_asked_for_again_until_its_first_delta() -> None:
 
 
 async def test_stream_that_has_begun_is_never_asked_for_again() -> None:
-    """What was handed over cannot be taken back."""
+    """A delta that was handed over cannot be taken back."""
     async with (
         serve_scripts([CHUNKED + chunked(*PARTIAL), CLOSE]) as server,
         client_of(server.base_url, max_retries=4) as client,
@@ -424,9 +394,9 @@ async def test_leaving_early_closes_the_connection_at_once(
     events_before_leaving: int,
 ) -> None:
     """So the server stops, wherever the reader was."""
-    came = CHUNKED + chunked(*HELLO[: events_before_leaving + 2])
+    sent = CHUNKED + chunked(*HELLO[: events_before_leaving + 2])
     async with (
-        serve_scripts([came, WAIT]) as server,
+        serve_scripts([sent, WAIT]) as server,
         client_of(server.base_url) as client,
     ):
         async with client.stream_text_completion("hi") as stream:
@@ -440,11 +410,11 @@ async def test_leaving_early_closes_the_connection_at_once(
             await stream.until_done()
 
 
-@pytest.mark.parametrize("came", [b"", CHUNKED, CHUNKED + chunked(ROLE)])
-async def test_cancelled_before_the_first_delta(came: bytes) -> None:
+@pytest.mark.parametrize("sent", [b"", CHUNKED, CHUNKED + chunked(ROLE)])
+async def test_cancelled_before_the_first_delta(sent: bytes) -> None:
     """Nothing is left of it on either side."""
     async with (
-        serve_scripts([came or b"HTTP/1.1", WAIT]) as server,
+        serve_scripts([sent or b"HTTP/1.1", WAIT]) as server,
         client_of(server.base_url) as client,
     ):
         with anyio.move_on_after(0.05):
@@ -474,9 +444,9 @@ async def test_leaving_early_through_the_users_client(
     package: ModuleType, deltas_before_leaving: int
 ) -> None:
     """Its connection is closed at once too, without a warning of its generators."""
-    came = CHUNKED + chunked(*PARTIAL)
+    sent = CHUNKED + chunked(*PARTIAL)
     async with (
-        serve_scripts([came, WAIT]) as server,
+        serve_scripts([sent, WAIT]) as server,
         package.AsyncClient() as http_client,
         client_of(server.base_url, http_client=http_client) as client,
     ):
@@ -522,10 +492,10 @@ async def test_wait_that_was_cancelled_can_go_on() -> None:
 async def test_wait_that_was_cancelled_ends_the_users_clients_answer(
     package: ModuleType,
 ) -> None:
-    """Which is told, and is not taken for the end."""
-    came = CHUNKED + chunked(*PARTIAL, FINISH)
+    """It is an error, and is not taken for the end."""
+    sent = CHUNKED + chunked(*PARTIAL, FINISH)
     async with (
-        serve_scripts([came, WAIT]) as server,
+        serve_scripts([sent, WAIT]) as server,
         package.AsyncClient() as http_client,
         client_of(server.base_url, http_client=http_client) as client,
         client.stream_text_completion("hi") as stream,
@@ -558,7 +528,7 @@ class Endless(httpx.AsyncByteStream):
 
 @pytest.mark.parametrize("closing", [None, httpx.CloseError("no")])
 async def test_transport_that_never_waits_can_be_left(closing: Exception | None) -> None:
-    """And what comes of closing it changes nothing."""
+    """And an error of closing it changes nothing."""
     body = Endless(closing)
     headers = {"content-type": "text/event-stream"}
     transport = httpx.MockTransport(
@@ -625,44 +595,17 @@ async def test_server_that_ignores_the_wish_for_a_stream() -> None:
     assert stream.completion.timing.time_to_first_token is None
 
 
-def test_each_choice_of_a_whole_answer_is_a_delta() -> None:
-    """With all that it says."""
-    choices = [
-        {"index": 1, "message": {"content": None, "refusal": "no"}},
-        {"index": 0, "message": {"content": "yes", "reasoning": "hm"}},
-    ]
-    body = json.dumps({"choices": choices}).encode()
-    deltas, _, _ = assembled(body, content_type="application/json")
-    assert deltas == [Delta(refusal="no", choice=1), Delta("yes", "hm")]
-
-
-@pytest.mark.parametrize("content_type", ["", "text/plain", "application/json"])
-@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf", b"\n\n", b": hi\n", b"id:1\n"])
-def test_stream_under_a_wrong_content_type(content_type: str, start: bytes) -> None:
-    """Events are events."""
-    deltas, reason, _ = assembled(start + b"".join(HELLO), content_type=content_type)
-    assert [delta.text for delta in deltas] == ["Hel", "lo", ""]
-    assert reason == ""
-
-
-@pytest.mark.parametrize("body", [b"<html>oops", b"", b"data", b"oops: 1\n\n", b"true"])
-def test_neither_a_stream_nor_an_answer(body: bytes) -> None:
-    """It is told as for an answer that was not streamed."""
-    with pytest.raises(limin.ResponseError):
-        assembled(*[body[n : n + 1] for n in range(len(body))], content_type="text/html")
-
-
 async def test_completion_is_the_same_by_streaming() -> None:
-    """`stream=True` changes how an answer is fetched, and what its timing tells."""
+    """`stream=True` changes how an answer is fetched, and adds times to its timing."""
     async with serve_scripts([streamed(*HELLO)]) as server:
         options: dict[str, Any] = {"base_url": server.base_url, "stream": True}
-        one = await limin.generate_text_completion("hi", **options)
-        many = await limin.generate_text_completions(
+        single = await limin.generate_text_completion("hi", **options)
+        batch = await limin.generate_text_completions(
             ["hi"] * 5, show_progress=False, **options
         )
         async with limin.iter_text_completions(["hi"], **options) as results:
             finished = [result async for _, result in results]
-    for completion in [one, *many, *finished]:
+    for completion in [single, *batch, *finished]:
         assert isinstance(completion, limin.TextCompletion)
         assert completion.message == "Hello"
         assert len(completion.timing.delta_times) == 3
@@ -691,7 +634,7 @@ async def test_broken_stream_of_a_completion_is_asked_for_again() -> None:
 
 
 async def test_stream_that_stays_broken_is_that_prompts_error() -> None:
-    """With what came last, and all attempts."""
+    """The error has the last part that came, and all attempts."""
     async with (
         serve_scripts([CHUNKED + chunked(*PARTIAL), CLOSE]) as server,
         client_of(server.base_url, max_retries=2) as client,
@@ -764,8 +707,8 @@ async def test_stream_function_closes_its_client_after_the_end() -> None:
 async def test_text_is_that_of_the_first_choice(indices: list[int], text: str) -> None:
     """As the message of the completion is."""
     events = [
-        event_of(chunk_of({"content": letter}, index=indices[place % 2]))
-        for place, letter in enumerate("abcd")
+        event_of(chunk_of({"content": letter}, index=indices[position % 2]))
+        for position, letter in enumerate("abcd")
     ]
     ends = [event_of(chunk_of({}, index=n, finish_reason="stop")) for n in {*indices}]
     async with serve_scripts([streamed(*events, *ends, USAGE, DONE)]) as server:
@@ -806,8 +749,57 @@ async def test_stream_is_used_as_it_should_be() -> None:
             client.stream_text_completion("hi", **options)
 
 
+async def test_repr_shows_the_state_and_no_text() -> None:
+    """How many deltas were handed over, and whether more can come."""
+    go_on = anyio.Event()
+    steps = [CHUNKED, go_on, chunked(*HELLO[:2]), chunked(*HELLO[2:]) + LAST]
+    async with serve_scripts(steps) as server, Client(server.base_url) as client:
+        stream = client.stream_text_completion("hi")
+        assert repr(stream) == "<limin.CompletionStream: not entered>"
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stream.__aenter__)
+            await anyio.wait_all_tasks_blocked()
+            assert repr(stream) == "<limin.CompletionStream: 0 deltas, waiting>"
+            go_on.set()
+        await anext(stream)
+        assert repr(stream) == "<limin.CompletionStream: 1 delta, open>"
+        await stream.until_done()
+        await stream.__aexit__(None, None, None)
+    assert repr(stream) == "<limin.CompletionStream: 3 deltas, finished>"
+
+
+@pytest.mark.parametrize(
+    ("ending", "state"), [(CLOSE, "2 deltas, broken"), (WAIT, "2 deltas, closed")]
+)
+async def test_repr_of_a_stream_without_an_end(ending: str, state: str) -> None:
+    """An error broke it, or its reader left."""
+    async with (
+        serve_scripts([CHUNKED + chunked(*PARTIAL), ending]) as server,
+        client_of(server.base_url) as client,
+        client.stream_text_completion("hi") as stream,
+    ):
+        await anext(stream)
+        await anext(stream)
+        if ending == CLOSE:
+            with pytest.raises(StreamError):
+                await anext(stream)
+    assert repr(stream) == f"<limin.CompletionStream: {state}>"
+
+
+async def test_repr_of_a_stream_that_never_began() -> None:
+    """The error was raised where it was entered."""
+    async with (
+        serve_scripts([http(b"", "401 No")]) as server,
+        client_of(server.base_url) as client,
+    ):
+        stream = client.stream_text_completion("hi")
+        with pytest.raises(limin.AuthenticationError):
+            await stream.__aenter__()
+    assert repr(stream) == "<limin.CompletionStream: 0 deltas, broken>"
+
+
 async def test_option_that_leaves_out_what_a_server_refuses() -> None:
-    """No usage is asked for then, and none is missed."""
+    """The request asks for no usage then, and none is missed."""
     async with serve_scripts([streamed(*PARTIAL, FINISH)]) as server:
         stream = await read_to_the_end(
             server.base_url, extra_body={"stream_options": None, "min_p": 0.1}

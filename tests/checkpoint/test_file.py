@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
-from builders import TIMING, answer, body_of, capture, captures
+from builders import TIMING, body_of, capture, captures, response
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,7 +45,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def request(prompt: str = "hi", **parameters: Any) -> bytes:
-    """The body that asks *prompt*."""
+    """Return the body that asks *prompt*."""
     encoder = RequestEncoder.of(ModelConfiguration(**{"model": "m", **parameters}))
     return encoder.encode(Conversation.from_prompts(prompt))
 
@@ -58,66 +58,66 @@ def completed(
     request_id: str | None = None,
     **question: Any,
 ) -> TextCompletion:
-    """The completion of *prompt* that limin read in *body*."""
+    """Return the completion of *prompt* that limin reads in *body*."""
     asked = ReadingContext(
         conversation=Conversation.from_prompts(prompt), **{"model": "m", **question}
     )
     headers = {"x-request-id": request_id} if request_id else {}
     body = body_of(f"re: {prompt}") if body is None else body
-    return read_completion(asked, timing, answer(body, headers=headers))
+    return read_completion(asked, timing, response(body, headers=headers))
 
 
 def write(path: Path, *prompts: str) -> bytes:
-    """The bytes of a checkpoint of *prompts*, each with an answer of its own."""
+    """Write a checkpoint of *prompts*, each with an answer of its own; return its bytes."""
     with Checkpoint.open(path) as checkpoint:
-        for place, prompt in enumerate(prompts):
-            body = body_of(f"answer {place} to {prompt}")
+        for index, prompt in enumerate(prompts):
+            body = body_of(f"answer {index} to {prompt}")
             checkpoint.add(request(prompt), completed(prompt, body))
     return path.read_bytes()
 
 
 def answers(path: Path) -> list[str]:
-    """The answers in the checkpoint."""
+    """Return the answers in the checkpoint."""
     return [completion.message for completion in read_checkpoint(path)]
 
 
-def text_of(found: RecordedAnswer | None) -> str:
-    """The text of a recorded answer."""
-    assert found is not None
-    return completed(body=found.answer.body).message
+def text_of(recorded: RecordedAnswer | None) -> str:
+    """Return the text of a recorded answer."""
+    assert recorded is not None
+    return completed(body=recorded.answer.body).message
 
 
-def same(one: TextCompletion, other: TextCompletion) -> bool:
-    """Whether both are equal, but for the types of their attempts' errors."""
-    timings = [attrs.evolve(each.timing, attempts=()) for each in (one, other)]
+def same(first: TextCompletion, second: TextCompletion) -> bool:
+    """Return whether both are equal, except for the types of their attempts' errors."""
+    timings = [attrs.evolve(each.timing, attempts=()) for each in (first, second)]
     attempts = [
         [attrs.evolve(attempt, error=None) for attempt in each.timing.attempts]
-        for each in (one, other)
+        for each in (first, second)
     ]
     rest = [
         attrs.evolve(each, timing=TIMING, choices=(), prompt_log_probs=None)
-        for each in (one, other)
+        for each in (first, second)
     ]
     choices = [
         [attrs.evolve(choice, log_probs=None) for choice in each.choices]
-        for each in (one, other)
+        for each in (first, second)
     ]
     return (
         timings[0] == timings[1]
         and attempts[0] == attempts[1]
         and rest[0] == rest[1]
         and choices[0] == choices[1]
-        and one.full_token_log_probs == other.full_token_log_probs
-        and one.warnings == other.warnings
+        and first.full_token_log_probs == second.full_token_log_probs
+        and first.warnings == second.warnings
     )
 
 
 def restored(path: Path, body: bytes, completion: TextCompletion) -> TextCompletion:
-    """What the file tells after *completion* was written to it as the answer to *body*."""
+    """Write *completion* to the file as the answer to *body*, and read it again."""
     with Checkpoint.open(path) as checkpoint:
         checkpoint.add(body, completion)
-    (found,) = read_checkpoint(path)
-    return found
+    (completion,) = read_checkpoint(path)
+    return completion
 
 
 @pytest.mark.parametrize(
@@ -131,29 +131,29 @@ def restored(path: Path, body: bytes, completion: TextCompletion) -> TextComplet
     ],
 )
 def test_completion_comes_back_as_it_was(path: Path, body: object) -> None:
-    """What is read from the file is what was written, whatever the server sent."""
+    """A completion is read as it was written, whatever the server sent."""
     completion = completed(body=body, timing=RETRIED, request_id="r-1")
     assert same(restored(path, request(), completion), completion)
 
 
 @pytest.mark.parametrize("name", [name for name in captures() if "-logprobs_" in name])
 def test_log_probs_come_back(path: Path, name: str) -> None:
-    """A checkpoint loses no token of what real servers sent."""
+    """A checkpoint loses no token that real servers sent."""
     exchange = capture(name)
     top = exchange["request"].get("top_logprobs")
     completion = completed(body=exchange["body"], asks_log_probs=True, top_log_probs=top)
     body = request(log_probs=True, top_log_probs=top)
-    found = restored(path, body, completion)
-    assert found.log_probs is not None
-    assert same(found, completion)
+    read = restored(path, body, completion)
+    assert read.log_probs is not None
+    assert same(read, completion)
 
 
 def test_failed_attempts_say_what_they_were(path: Path) -> None:
-    """The class and the words of an error stay, and so does which attempt had it."""
+    """The class and the sentence of an error stay, with the attempt that had it."""
     with Checkpoint.open(path) as checkpoint:
         checkpoint.add(request(), completed(timing=RETRIED))
-    (found,) = read_checkpoint(path)
-    first, last = found.timing.attempts
+    (completion,) = read_checkpoint(path)
+    first, last = completion.timing.attempts
     assert str(first.error) == "RateLimitError: the server answered 429: slower"
     assert type(first.error) is LiminError
     assert (first.waited, last.error, last.duration) == (0.5, None, 0.30000000000000004)
@@ -182,13 +182,13 @@ def test_times_of_a_stream_come_back(path: Path) -> None:
 
 
 def test_warnings_of_chunks_come_back(path: Path) -> None:
-    """The body that was put together of them does not show what was odd about them."""
+    """The body that was put together of them does not show their oddities."""
     odd = ResponseWarning(WarningCode.BODY_MENDED, "$.choices[0].delta", "odd", 2)
     streamed = attrs.evolve(completed(timing=STREAMED), body_warnings=(odd,))
     with Checkpoint.open(path) as checkpoint:
         checkpoint.add(request(), streamed)
-    (found,) = read_checkpoint(path)
-    assert found.warnings == (odd,)
+    (completion,) = read_checkpoint(path)
+    assert completion.warnings == (odd,)
     with Checkpoint.open(path) as checkpoint:
         recorded = checkpoint.take(request())
     assert recorded is not None
@@ -197,18 +197,18 @@ def test_warnings_of_chunks_come_back(path: Path) -> None:
 
 
 def test_recorded_line_is_taken(path: Path) -> None:
-    """A run goes on with the answer, the time and the name that were recorded."""
+    """A run goes on with the answer, the time and the id that were recorded."""
     with Checkpoint.open(path) as checkpoint:
         checkpoint.add(request(), completed(timing=RETRIED, request_id="r-1"))
         checkpoint.add(request("other"), completed("other"))
     with Checkpoint.open(path) as checkpoint:
-        found = checkpoint.take(request())
+        recorded = checkpoint.take(request())
         unnamed = checkpoint.take(request("other"))
-    assert found is not None
-    assert (found.answer.status, found.answer.request_id) == (200, "r-1")
-    assert text_of(found) == "re: hi"
-    assert found.timing.duration == RETRIED.duration
-    assert len(found.timing.attempts) == 2
+    assert recorded is not None
+    assert (recorded.answer.status, recorded.answer.request_id) == (200, "r-1")
+    assert text_of(recorded) == "re: hi"
+    assert recorded.timing.duration == RETRIED.duration
+    assert len(recorded.timing.attempts) == 2
     assert unnamed is not None
     assert unnamed.answer.request_id is None
 
@@ -224,7 +224,7 @@ def test_equal_requests_are_told_apart_by_count(path: Path) -> None:
 
 
 def test_lines_of_this_run_are_not_taken(path: Path) -> None:
-    """What a run has just asked is not the answer to its next equal prompt."""
+    """An answer of this run is not the answer to its next equal prompt."""
     with Checkpoint.open(path) as checkpoint:
         checkpoint.add(request(), completed())
         assert checkpoint.take(request()) is None
@@ -258,7 +258,7 @@ def test_changed_request_is_another(path: Path, changed: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         (b'{"a":{"x":1,"y":2},"messages":[]}', b'{"messages":[], "a":{"y":2,"x":1}}'),
         (b'{"b":"\\ud800","messages":[]}', b'{"messages":[],"b":"\\uD800"}'),
@@ -266,12 +266,12 @@ def test_changed_request_is_another(path: Path, changed: dict[str, Any]) -> None
         (b'{"stream":true,"b":"\\udfff","messages":[]}', b'{"messages":[],"b":"\\udfff"}'),
     ],
 )
-def test_same_question_in_another_form(path: Path, one: bytes, other: bytes) -> None:
+def test_same_question_in_another_form(path: Path, first: bytes, second: bytes) -> None:
     """Neither the order of keys nor the way of fetching makes another question."""
     with Checkpoint.open(path) as checkpoint:
-        checkpoint.add(one, completed())
+        checkpoint.add(first, completed())
     with Checkpoint.open(path) as checkpoint:
-        assert text_of(checkpoint.take(other)) == "re: hi"
+        assert text_of(checkpoint.take(second)) == "re: hi"
 
 
 def test_half_surrogates_do_not_stop_a_run(path: Path) -> None:
@@ -344,13 +344,13 @@ def test_body_that_is_no_text(path: Path) -> None:
     line = json.loads(path.read_bytes())
     assert line["body"] is None
     with Checkpoint.open(path) as checkpoint:
-        found = checkpoint.take(request())
-    assert found is not None
-    assert found.answer.body == body
+        recorded = checkpoint.take(request())
+    assert recorded is not None
+    assert recorded.answer.body == body
 
 
 def test_any_conversation_comes_back(path: Path) -> None:
-    """Whatever could be sent can be read."""
+    """Every conversation that could be sent can be read."""
     roles = ["developer", "user", "assistant", "tool", "tool", "assistant", "user"]
     conversation = Conversation([Message(role, role * 2) for role in roles])  # type: ignore[arg-type] # from a list
     body = RequestEncoder.of(ModelConfiguration(model="m")).encode(conversation)
@@ -359,7 +359,7 @@ def test_any_conversation_comes_back(path: Path) -> None:
 
 
 def test_line_torn_at_any_byte_is_dropped(path: Path) -> None:
-    """Of a line that was not finished nothing stays, and of the others all."""
+    """Nothing stays of a line that was not finished, and all of the others."""
     first = len(write(path, "a"))
     whole = write(path, "b")
     for cut in range(first, len(whole)):
@@ -399,20 +399,20 @@ LINE = (
 def test_what_is_no_checkpoint_stays_as_it_is(
     path: Path, content: bytes, line: int, before: int
 ) -> None:
-    """A file of somebody else's, given by mistake, loses no byte."""
+    """Another program's file, named by mistake, loses no byte."""
     content = write(path, *["a"] * before) + content
     path.write_bytes(content)
     for read in (Checkpoint.open, answers):
         with pytest.raises(
             CheckpointError, match=f"line {line + before}: expected"
-        ) as told:
+        ) as caught:
             read(path)
-        assert told.value.path == str(path)
+        assert caught.value.path == str(path)
         assert path.read_bytes() == content
 
 
 def test_empty_file_is_a_new_checkpoint(path: Path) -> None:
-    """What `touch` or `mktemp` made can be used."""
+    """A file that `touch` or `mktemp` made can be used."""
     path.touch()
     assert answers(path) == []
     write(path, "a")
@@ -443,20 +443,20 @@ def test_line_without_completion_is_named(path: Path, changed: dict[str, Any]) -
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
     lines[1] |= changed
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    found = read_checkpoint(path)
-    assert next(found).message == "answer 0 to a"
+    completions = read_checkpoint(path)
+    assert next(completions).message == "answer 0 to a"
     with pytest.raises(CheckpointError, match="line 2: expected a completion"):
-        next(found)
+        next(completions)
 
 
 @pytest.mark.parametrize("where", ["missing/run.jsonl", ""])
 def test_path_that_cannot_be_opened(tmp_path: Path, where: str) -> None:
-    """A missing folder, or a folder itself, is told before anything is sent."""
+    """A missing folder, or a folder itself, is an error before anything is sent."""
     path = str(tmp_path / where)
     for read in (Checkpoint.open, lambda path: list(read_checkpoint(path))):
-        with pytest.raises(CheckpointError, match=r"No such file|Is a directory") as told:
+        with pytest.raises(CheckpointError, match=r"No such file|Is a directory") as caught:
             read(path)
-        assert told.value.path == path
+        assert caught.value.path == path
 
 
 def test_missing_file_cannot_be_read(path: Path) -> None:
@@ -474,7 +474,7 @@ def test_pipe_is_no_checkpoint(path: Path) -> None:
 
 
 def test_second_run_is_refused(path: Path) -> None:
-    """Two runs would ask the same twice; when the first is over, the next may begin."""
+    """Two runs would ask the same twice; when the first ends, the next may begin."""
     with Checkpoint.open(path):
         with pytest.raises(CheckpointError, match="in use by another run"):
             Checkpoint.open(path)
@@ -526,14 +526,14 @@ def test_full_disk_leaves_whole_lines(path: Path) -> None:
         "-c",
         FULL,
         str(path),
-        str(Path(__file__).parent.parent),
+        *(str(folder) for folder in Path(__file__).parents[:2]),
     ]
     run = subprocess.run(command, capture_output=True, check=True, text=True)  # noqa: S603 (ours)
     assert run.stdout == f"checkpoint {path}: File too large\n0\n"
     assert path.read_bytes().endswith(b"}\n")
-    found = answers(path)
-    assert found == ["re: hi"] * len(found)
-    assert 0 < len(found) < 9
+    texts = answers(path)
+    assert texts == ["re: hi"] * len(texts)
+    assert 0 < len(texts) < 9
 
 
 def test_short_writes_make_one_line(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -547,7 +547,7 @@ def test_short_writes_make_one_line(path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_interrupt_between_writes_leaves_whole_lines(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C in the middle of a line takes the line, and not the file."""
+    """Ctrl-C in the middle of a line loses the line, and not the file."""
     write(path, "a")
     write_some = os.write
 
@@ -578,7 +578,7 @@ def test_disk_is_waited_for_if_asked(
 
 
 def test_line_that_changed_meanwhile(path: Path) -> None:
-    """A lock binds only those who ask for it; what is found then is no answer."""
+    """A lock stops only programs that ask for it; a changed line is no answer."""
     size = len(write(path, "a"))
     with Checkpoint.open(path) as checkpoint:
         path.write_bytes(b"x" * (size - 1) + b"\n")
@@ -587,26 +587,29 @@ def test_line_that_changed_meanwhile(path: Path) -> None:
 
 
 def test_reading_is_lazy(path: Path) -> None:
-    """A checkpoint larger than the memory can be read; what comes later is met later."""
+    """A checkpoint larger than the memory can be read; a later error comes later."""
     whole = write(path, "a", "b")
     path.write_bytes(whole + b"no checkpoint\n")
-    found = read_checkpoint(path)
-    assert next(found).message == "answer 0 to a"
-    assert next(found).message == "answer 1 to b"
+    completions = read_checkpoint(path)
+    assert next(completions).message == "answer 0 to a"
+    assert next(completions).message == "answer 1 to b"
     with pytest.raises(CheckpointError, match="line 3"):
-        next(found)
+        next(completions)
 
 
 @given(prompts=st.lists(st.text(), min_size=1, max_size=5), data=st.data())
 def test_cut_file_is_the_start_of_the_run(prompts: list[str], data: st.DataObject) -> None:
-    """Wherever the power went out, what is read is what was written first."""
+    """Wherever a power cut ends the file, the lines written before it are read."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.jsonl"
         whole = write(path, *prompts)
         cut = data.draw(st.integers(0, len(whole)))
         path.write_bytes(whole[:cut])
-        found = [one.conversation.messages[0].content for one in read_checkpoint(path)]
-        assert len(found) == whole[:cut].count(b"\n")
-        assert found == prompts[: len(found)]
+        read = [
+            completion.conversation.messages[0].content
+            for completion in read_checkpoint(path)
+        ]
+        assert len(read) == whole[:cut].count(b"\n")
+        assert read == prompts[: len(read)]
         Checkpoint.open(path).close()
-        assert path.read_bytes() == b"".join(whole.splitlines(keepends=True)[: len(found)])
+        assert path.read_bytes() == b"".join(whole.splitlines(keepends=True)[: len(read)])

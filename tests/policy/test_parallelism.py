@@ -1,4 +1,4 @@
-"""How many requests at once: servers in virtual time, and what holds for every input."""
+"""How many requests at once: servers in virtual time, and properties of every input."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class Fixed:
 
 @attrs.frozen(kw_only=True)
 class Server:
-    """What is under way beyond the slots waits, or is refused at once.
+    """A server with some slots; further requests wait, or are refused at once.
 
     Attributes:
         slots: Requests worked on at once, after so many answers.
         cost: How many times slower each of so many at once is than one alone.
         length: Draws the work of a request, which takes so many seconds alone.
-        told: Whether the work is told to the client.
+        counts_tokens: Whether the client learns of the work.
         most: Requests under way beyond which more are refused.
         rate: Requests begun in one second beyond which more are refused.
     """
@@ -55,7 +55,7 @@ class Server:
     slots: Callable[[int], int]
     cost: Callable[[int], float] = lambda _: 1.0
     length: Callable[[random.Random], float] = lambda _: 1.0
-    told: bool = True
+    counts_tokens: bool = True
     most: float = math.inf
     rate: float = math.inf
 
@@ -91,10 +91,10 @@ class Batch:
     limits: list[int] = attrs.field(factory=list)
 
     def run(self, prompts: int) -> Run:
-        asked = 0
+        started = 0
         while len(self.limits) < prompts:
-            while asked < prompts and asked - len(self.limits) < self.policy.limit:
-                asked += 1
+            while started < prompts and started - len(self.limits) < self.policy.limit:
+                started += 1
                 self.send(self.server.length(self.chance))
             self.advance()
         return Run(self.now, self.refusals, self.limits)
@@ -128,8 +128,8 @@ class Batch:
         self.now = now
         if now == answer:
             _, _, started, work = heapq.heappop(self.running)
-            told = work if self.server.told else 1.0
-            self.policy.finished(now, started=started, work=told, overloaded=False)
+            counted = work if self.server.counts_tokens else 1.0
+            self.policy.finished(now, started=started, work=counted, overloaded=False)
             self.limits.append(self.policy.limit)
             return
         _, _, started, work = heapq.heappop(self.later)
@@ -184,7 +184,7 @@ def test_batching_on_a_busy_processor_is_used(share: float) -> None:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("slots", [4, 16])
 def test_answers_of_many_lengths_do_not_mislead(slots: int, seed: int) -> None:
-    """Tokens tell how long an answer had to take."""
+    """The work of an answer is its tokens, not its number."""
     server = Server(slots=steady(slots), length=lengths)
     run = play(server, 60 * slots + 100, seed=seed)
     assert run.usual >= slots
@@ -193,8 +193,8 @@ def test_answers_of_many_lengths_do_not_mislead(slots: int, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_doubt_keeps_the_server_busy(seed: int) -> None:
-    """If tokens are not told, rather too many are under way than too few."""
-    server = Server(slots=steady(4), length=lengths, told=False)
+    """Without counted tokens the limit is rather too high than too low."""
+    server = Server(slots=steady(4), length=lengths, counts_tokens=False)
     run = play(server, 340, seed=seed)
     assert run.usual >= 4
     assert run.seconds <= 1.1 * best(server, 340, seed)
@@ -202,7 +202,7 @@ def test_doubt_keeps_the_server_busy(seed: int) -> None:
 
 @pytest.mark.parametrize("most", [3, 10, 50])
 def test_server_that_refuses_is_asked_for_less(most: int) -> None:
-    """The limit stays at what is accepted, and few requests are sent in vain."""
+    """The limit stays where requests are accepted, and few are refused."""
     prompts = 40 * most + 200
     run = play(Server(slots=steady(1000), most=most), prompts)
     assert 0.8 * most <= run.usual <= most
@@ -253,7 +253,7 @@ def test_prompts_that_come_slowly_are_no_reason_to_grow() -> None:
 
 
 def test_one_burst_of_refusals_is_one_reason() -> None:
-    """What was sent before the limit was lowered says nothing about the new one."""
+    """Requests that were sent before the limit fell say nothing about the new limit."""
     policy = AdaptiveParallelism()
     for _ in range(4):
         policy.finished(1.0, started=0.0, work=0.0, overloaded=True)

@@ -39,7 +39,7 @@ def test_large_request_keeps_the_next_one_waiting() -> None:
 
 @pytest.mark.parametrize(("actual", "moment"), [(100, 6.0), (500, 30.0), (900, 54.0)])
 def test_estimate_is_corrected(actual: int, moment: float) -> None:
-    """What the server counted is what counts."""
+    """The tokens that the server counted replace the estimate."""
     pacer = Pacer(tokens_per_minute=1000)
     pacer.reserve(0.0, 500)
     pacer.correct(500, actual)
@@ -60,21 +60,21 @@ def test_estimate_learns() -> None:
 @given(
     requests=st.floats(1, 1e5),
     tokens=st.floats(1, 1e7),
-    sent=st.lists(st.tuples(st.floats(0, 30), st.floats(1, 1e5)), min_size=1),
+    requests_sent=st.lists(st.tuples(st.floats(0, 30), st.floats(1, 1e5)), min_size=1),
 )
 def test_no_minute_holds_more(
-    requests: float, tokens: float, sent: list[tuple[float, float]]
+    requests: float, tokens: float, requests_sent: list[tuple[float, float]]
 ) -> None:
     """However they come, never early, in their order, and never too many."""
     pacer, now, moments = Pacer(requests, tokens), 0.0, []
-    for pause, size in sent:
+    for pause, size in requests_sent:
         now += pause
         moment = pacer.reserve(now, size)
         assert moment >= now
         moments.append((moment, size))
-    assert moments == sorted(moments, key=lambda one: one[0])
+    assert moments == sorted(moments, key=lambda pair: pair[0])
     for start, (moment, _) in enumerate(moments):
-        within = [size for other, size in moments[start:] if other < moment + 59.999]
+        within = [size for time, size in moments[start:] if time < moment + 59.999]
         assert len(within) <= requests + 1
         assert sum(within[:-1]) <= tokens * 1.001
 

@@ -1,4 +1,4 @@
-"""When a failed request is sent again: tables, and what holds for every input."""
+"""When a failed request is retried: tables, and properties of every input."""
 
 import math
 

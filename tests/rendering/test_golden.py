@@ -1,4 +1,4 @@
-"""What is shown, held as files; `LIMIN_WRITE_GOLDEN=1` writes them anew."""
+"""Output for a terminal, compared with files; `LIMIN_WRITE_GOLDEN=1` writes them again."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ WIDTHS = [40, 80, 200]
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", SAMPLES)
 def test_looks_as_it_did(name: str, width: int) -> None:
-    """What was looked at by eye stays as it is until somebody looks again."""
+    """The output stays as it was when somebody last looked at it."""
     path = GOLDEN / f"{name}-{width}.txt"
-    shown = terminal.to_string(SAMPLES[name](), width=width, color=True) + "\n"
+    text = terminal.to_string(SAMPLES[name](), width=width, color=True) + "\n"
     if os.environ.get("LIMIN_WRITE_GOLDEN"):
         path.parent.mkdir(exist_ok=True)
-        path.write_text(shown, encoding="utf-8", newline="\n")
+        path.write_text(text, encoding="utf-8", newline="\n")
         pytest.fail(f"wrote {path.name}: look at it, and run without LIMIN_WRITE_GOLDEN")
-    assert shown == path.read_text(encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
 
 
 def test_no_file_is_left_over() -> None:
-    """Each file is held by a test."""
+    """Each file belongs to a test."""
     named = {f"{name}-{width}.txt" for name in SAMPLES for width in WIDTHS}
     assert {path.name for path in GOLDEN.iterdir()} == named

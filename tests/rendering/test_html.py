@@ -17,7 +17,7 @@ from limin.values.log_probs import Entry, LogProbs, Position
 from limin.values.timing import Attempt
 from limin.values.warnings import ResponseWarning, WarningCode
 
-# Whatever a model writes, in any place: markup, quotes, controls, half characters.
+# All kinds of text that a model may write: markup, quotes, controls, half characters.
 TEXT = st.text(
     st.one_of(
         st.sampled_from("<>&\"'`/=!-;#\n\r\t\0\x0c \u2028\u202e\ud83e\ufffe"),
@@ -29,11 +29,11 @@ MARKUP = "</style></title>--><script>x</script><b a=\"'>&amp;"
 
 
 class Structure(HTMLParser):
-    """What a page is made of, without its text: tags, attributes, comments."""
+    """The tags, attributes and comments of a page, apart from its text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.seen: list[object] = []
+        self.items: list[object] = []
         self.text = ""
         self.descriptions: list[str] = []
         self.feed(page)
@@ -45,54 +45,54 @@ class Structure(HTMLParser):
         if "aria-description" in named:
             self.descriptions.append(named.pop("aria-description") or "")
             named["aria-description"] = "any"
-        self.seen.append((tag, sorted(named.items(), key=str)))
+        self.items.append((tag, sorted(named.items(), key=str)))
 
     def handle_endtag(self, tag: str) -> None:
-        self.seen.append(("end", tag))
+        self.items.append(("end", tag))
 
     def handle_data(self, data: str) -> None:
         self.text += data
 
     def handle_comment(self, data: str) -> None:
-        self.seen.append(("comment", data))
+        self.items.append(("comment", data))
 
     def handle_decl(self, decl: str) -> None:
-        self.seen.append(("declaration", decl))
+        self.items.append(("declaration", decl))
 
     def handle_pi(self, data: str) -> None:
-        self.seen.append(("instruction", data))
+        self.items.append(("instruction", data))
 
 
-def log_probs_of(*positions: Position) -> LogProbs:
-    """Log probabilities of *positions*, as a server told them."""
+def make_log_probs(*positions: Position) -> LogProbs:
+    """Return log probabilities of *positions*."""
     return LogProbs(lambda: (positions, ()))
 
 
-def completion_of(*choices: Choice, **fields: Any) -> TextCompletion:
-    """A completion of *choices* to the prompt `hi`, by the model `m`."""
+def make_completion(*choices: Choice, **fields: Any) -> TextCompletion:
+    """Return a completion of *choices* to the prompt `hi`, by the model `m`."""
     settings = {"conversation": Conversation.from_prompts("hi"), "model": "m"} | fields
     return TextCompletion(choices=choices, timing=TIMING, **settings)
 
 
-def described(*positions: Position) -> list[str]:
-    """What is told of each piece of text on hover."""
-    return Structure(log_probs_of(*positions).to_html()).descriptions
+def read_descriptions(*positions: Position) -> list[str]:
+    """Return the description of each piece of text, which is shown on hover."""
+    return Structure(make_log_probs(*positions).to_html()).descriptions
 
 
-def text_of(completion: TextCompletion) -> str:
-    """The text of the fragment of *completion*, without its stylesheet."""
+def read_text(completion: TextCompletion) -> str:
+    """Return the text of the fragment of *completion*, without its stylesheet."""
     _, _, body = completion._repr_html_().partition("</style>")
     return Structure(body).text
 
 
-def everywhere(text: str) -> TextCompletion:
-    """A completion with *text* in every place that a model or a server writes."""
+def fill_with(text: str) -> TextCompletion:
+    """Return a completion with *text* in every field that a model or a server fills."""
     entry = Entry(text, -1.0)
-    tokens = log_probs_of(
+    tokens = make_log_probs(
         Position(f"{text}y", -0.1, None, None, [entry]), Position(f"{text}x", None)
     )
     choice = Choice(
-        message=f"{text}z{text}",  # Which the tokens spell for no text.
+        message=f"{text}z{text}",  # The tokens never spell this.
         finish_reason=text,
         raw_finish_reason=f"{text}.",
         refusal=f"{text}.",
@@ -101,7 +101,7 @@ def everywhere(text: str) -> TextCompletion:
     )
     warning = ResponseWarning(WarningCode.BODY_MENDED, text, text)
     messages = [Message("system", text), Message("user", text)]
-    return completion_of(
+    return make_completion(
         choice,
         conversation=Conversation(messages),
         model=text,
@@ -114,27 +114,27 @@ def everywhere(text: str) -> TextCompletion:
 @example(text=MARKUP)
 @example(text="\ud83e\n\x00")
 def test_text_is_never_markup(text: str) -> None:
-    """Whatever text stands wherever, the page has limin's own elements and no other."""
-    # Lines have a mark each, and a text of nothing has no text.
+    """A page has limin's own elements and no others, whatever text its fields hold."""
+    # Newlines stay, since each has a mark; the length stays, since empty text is left out.
     harmless = re.sub(r"[^\n]", "a", text)
-    hostile = everywhere(text)
+    hostile = fill_with(text)
     pairs = (
-        (hostile.to_html(), everywhere(harmless).to_html()),
-        (hostile._repr_html_(), everywhere(harmless)._repr_html_()),
+        (hostile.to_html(), fill_with(harmless).to_html()),
+        (hostile._repr_html_(), fill_with(harmless)._repr_html_()),
         (
             hostile.conversation.to_html(),
-            everywhere(harmless).conversation.to_html(),
+            fill_with(harmless).conversation.to_html(),
         ),
     )
-    for shown, expected in pairs:
-        assert Structure(shown).seen == Structure(expected).seen
-        assert shown.encode()
+    for page, expected in pairs:
+        assert Structure(page).items == Structure(expected).items
+        assert page.encode()
 
 
 def test_page_needs_and_runs_nothing() -> None:
-    """A page holds no script, no style attribute, no address and no name to collide."""
-    page = everywhere("text").to_html()
-    tags = [item for item in Structure(page).seen if isinstance(item, tuple)]
+    """A page holds no script, no style attribute, no address and no id."""
+    page = fill_with("text").to_html()
+    tags = [item for item in Structure(page).items if isinstance(item, tuple)]
     names = {name for _, attrs in tags if isinstance(attrs, list) for name, _ in attrs}
     assert names & {"style", "id", "href", "src", "srcset", "name"} <= {"name"}
     assert not any(name.startswith("on") for name in names)
@@ -144,18 +144,20 @@ def test_page_needs_and_runs_nothing() -> None:
 
 
 def test_fragment_names_only_its_own() -> None:
-    """The stylesheet of a fragment touches nothing else in a notebook."""
+    """The stylesheet of a fragment changes nothing else in a notebook."""
     style, _, _ = Conversation()._repr_html_().partition("</style>")
     style = re.sub(r"/\*.*?\*/", "", style.removeprefix("<style>"), flags=re.DOTALL)
     rules = re.findall(r"([^{};]+)\{", style)
     names = [rule.strip() for rule in rules]
     assert len(names) > 90
     for name in names:
-        assert name.startswith("@") or all(".limin" in one for one in name.split(",")), name
+        assert name.startswith("@") or all(".limin" in part for part in name.split(",")), (
+            name
+        )
 
 
 def test_conversation() -> None:
-    """Each message stands under its role, its white space kept."""
+    """Each message stands under its role and keeps its white space."""
     page = Conversation.from_prompts("  two\n\tlines ", "Be brief.").to_html()
     assert page.startswith('<!doctype html>\n<html lang="en">')
     assert '<section class="limin-message limin-user" aria-label="user message">' in page
@@ -164,10 +166,10 @@ def test_conversation() -> None:
     assert "pre-wrap" in page
 
 
-def test_completion_tells_what_is_known() -> None:
-    """The question, the thoughts, the answer and the facts are all there."""
-    shown = text_of(
-        completion_of(
+def test_completion_shows_all_facts() -> None:
+    """Question, reasoning, answer and facts are shown."""
+    text = read_text(
+        make_completion(
             Choice(
                 message="four",
                 reasoning="2 + 2",
@@ -185,109 +187,107 @@ def test_completion_tells_what_is_known() -> None:
             ),
         )
     )
-    assert shown == (
+    assert text == (
         "QuestionWhat is 2 + 2?UserWhat is\n2 + 2?AnswerReasoning2 + 2four"
         "Modelmserved bym-2Finish reasonstop (eos)Prompt tokens1,200Cached0"
         "Answer tokens7Reasoning5Total1,207Time2.25 sSpeed3.1 tokens/s"
     ).replace("served by", "Served by")
 
 
-def test_completion_leaves_out_what_is_not_known() -> None:
-    """What the server did not tell is not there, and never zero."""
-    bare = completion_of(
+def test_completion_leaves_out_unknown_facts() -> None:
+    """Facts that the server did not send are left out, never shown as zero."""
+    bare = make_completion(
         Choice(), conversation=Conversation(), served_model="m", usage=Usage()
     )
-    assert text_of(bare) == "AnswerNo text.ModelmTime2.25 s"
+    assert read_text(bare) == "AnswerNo text.ModelmTime2.25 s"
     streamed = attrs.evolve(bare, timing=attrs.evolve(TIMING, time_to_first_token=0.5))
-    assert text_of(streamed) == "AnswerNo text.ModelmTime2.25 sFirst token0.50 s"
+    assert read_text(streamed) == "AnswerNo text.ModelmTime2.25 sFirst token0.50 s"
 
 
 def test_several_choices() -> None:
     """Each answer has its number, its finish reason and its refusal."""
     first = Choice(refusal="I will not.", finish_reason="stop")
-    shown = text_of(completion_of(first, Choice(message="I will.", index=1)))
-    assert shown == (
+    text = read_text(make_completion(first, Choice(message="I will.", index=1)))
+    assert text == (
         "QuestionhiUserhiAnswer 1RefusalI will not.Finish reasonstop"
         "Answer 2I will.ModelmTime2.25 s"
     )
 
 
 def test_answer_is_its_tokens() -> None:
-    """Tokens that join to the answer stand in its place."""
-    tokens = log_probs_of(Position("fo", -0.5), Position("ur", -0.5))
-    shown = text_of(completion_of(Choice(message="four", log_probs=tokens)))
+    """Tokens that spell the answer are shown instead of it."""
+    tokens = make_log_probs(Position("fo", -0.5), Position("ur", -0.5))
+    text = read_text(make_completion(Choice(message="four", log_probs=tokens)))
     assert (
         "2 tokensperplexity 1.649log probability \N{MINUS SIGN}1.000improbablecertainfour"
-        in shown
+        in text
     )
-    assert shown.count("four") == 1
+    assert text.count("four") == 1
 
 
 def test_tokens_beside_the_answer_are_folded() -> None:
-    """Those of reasoning before it and of an end after it; stripped space is neither."""
-    words = ("<think>", "4", "</think>", " ", "fo", "ur ", "<|4|>")
-    tokens = log_probs_of(*(Position(word, -0.5) for word in words))
-    shown = text_of(completion_of(Choice(message="four", log_probs=tokens)))
-    assert "certainfour Tokens beside the answer<think>4</think> <|4|>" in shown
+    """Reasoning and end tokens are folded; white space that the server stripped is not."""
+    texts = ("<think>", "4", "</think>", " ", "fo", "ur ", "<|4|>")
+    tokens = make_log_probs(*(Position(text, -0.5) for text in texts))
+    text = read_text(make_completion(Choice(message="four", log_probs=tokens)))
+    assert "certainfour Tokens beside the answer<think>4</think> <|4|>" in text
 
 
-def test_nothing_is_refused_or_thought_in_empty_words() -> None:
-    """Some servers send them with each answer."""
-    shown = text_of(completion_of(Choice(message="4", refusal="", reasoning=" \n")))
-    assert "Refusal" not in shown
-    assert "Reasoning" not in shown
+def test_empty_refusal_and_reasoning_are_not_shown() -> None:
+    """An empty refusal and blank reasoning are not shown; some servers always send them."""
+    text = read_text(make_completion(Choice(message="4", refusal="", reasoning=" \n")))
+    assert "Refusal" not in text
+    assert "Reasoning" not in text
 
 
-def test_attempts_are_told() -> None:
-    """The speed is that of the last one."""
+def test_attempts_are_counted() -> None:
+    """The speed is the speed of the last attempt."""
     tried = (Attempt(start_time=0.0, duration=60.0), Attempt(start_time=61.0, duration=2))
-    retried = completion_of(Choice(), usage=Usage(completion_tokens=50))
+    retried = make_completion(Choice(), usage=Usage(completion_tokens=50))
     retried = attrs.evolve(retried, timing=attrs.evolve(TIMING, attempts=tried))
-    assert text_of(retried).endswith("Time2.25 sSpeed25 tokens/sAttempts2")
+    assert read_text(retried).endswith("Time2.25 sSpeed25 tokens/sAttempts2")
 
 
 def test_long_name_of_a_token_is_cut() -> None:
-    """The edge of what shows it would cut it without a mark."""
-    (known,) = described(Position("x" * 100, -0.5))
-    assert known.startswith("x" * 59 + "…\n")
+    """A name that is too long for its box ends in an ellipsis."""
+    (description,) = read_descriptions(Position("x" * 100, -0.5))
+    assert description.startswith("x" * 59 + "…\n")
 
 
 @pytest.mark.parametrize("log_prob", [None, math.nan])
-def test_probability_that_is_none(log_prob: float | None) -> None:
-    """It has its own look, and no number."""
-    shown = log_probs_of(Position("x", log_prob)).to_html()
-    assert 'class="limin-unknown"' in shown
-    assert "nan" not in Structure(shown).descriptions[0].replace("nats", "").split("log")[0]
+def test_unknown_probability(log_prob: float | None) -> None:
+    """An unknown probability has its own look, and no number."""
+    page = make_log_probs(Position("x", log_prob)).to_html()
+    assert 'class="limin-unknown"' in page
+    assert "nan" not in Structure(page).descriptions[0].replace("nats", "").split("log")[0]
 
 
 def test_tokens_that_do_not_join_to_the_answer() -> None:
-    """When the tokens tell another text than the answer, both are shown."""
-    tokens = log_probs_of(Position("five", None))
-    shown = text_of(completion_of(Choice(message="four", log_probs=tokens)))
-    assert (
-        "fourTokens, which do not join to the answer1 tokenimprobablecertainfive" in shown
-    )
+    """If the tokens do not spell the answer, both are shown."""
+    tokens = make_log_probs(Position("five", None))
+    text = read_text(make_completion(Choice(message="four", log_probs=tokens)))
+    assert "fourTokens, which do not join to the answer1 tokenimprobablecertainfive" in text
 
 
 def test_no_tokens() -> None:
     """An empty list of tokens hides no answer."""
-    assert "AnswerfourModel" in text_of(
-        completion_of(Choice(message="four", log_probs=log_probs_of()))
+    assert "AnswerfourModel" in read_text(
+        make_completion(Choice(message="four", log_probs=make_log_probs()))
     )
 
 
 def test_warnings_are_shown() -> None:
-    """What was odd about an answer stands under it."""
+    """The warnings stand under the answer."""
     warning = ResponseWarning(WarningCode.BODY_MENDED, "$.x", "expected a, found b", 3)
-    shown = text_of(completion_of(Choice(message="four"), body_warnings=(warning,)))
-    assert "Warningsexpected a, found b (at `$.x` and 2 more; body-mended)" in shown
+    text = read_text(make_completion(Choice(message="four"), body_warnings=(warning,)))
+    assert "Warningsexpected a, found b (at `$.x` and 2 more; body-mended)" in text
 
 
-def test_hover_tells_of_the_alternatives() -> None:
-    """On hover and focus: the token, its figures, and what else was likely."""
-    listed = [Entry(" Paris", -0.25), Entry("\n\t", -2.0), Entry("x", -20.0), Entry("y")]
-    (told,) = described(Position(" Paris", -0.25, None, None, listed[:3]))
-    assert told.splitlines() == [
+def test_hover_shows_the_alternatives() -> None:
+    """The description has the token, its numbers and its alternatives."""
+    entries = [Entry(" Paris", -0.25), Entry("\n\t", -2.0), Entry("x", -20.0), Entry("y")]
+    (description,) = read_descriptions(Position(" Paris", -0.25, None, None, entries[:3]))
+    assert description.splitlines() == [
         "␣Paris",
         "probability        77.88 %",
         "log probability   \N{MINUS SIGN}0.250",
@@ -298,60 +298,67 @@ def test_hover_tells_of_the_alternatives() -> None:
         "  13.53 %  ⏎⇥",
         "  <0.01 %  x",
     ]
-    (told,) = described(Position("z", None, None, None, listed[3:]))
-    assert told.splitlines() == ["z", "probability        unknown", "", "      ?    y"]
+    (description,) = read_descriptions(Position("z", None, None, None, entries[3:]))
+    assert description.splitlines() == [
+        "z",
+        "probability        unknown",
+        "",
+        "      ?    y",
+    ]
 
 
 def test_hover_takes_any_number() -> None:
-    """Raw logits in the place of logarithms are shown, too."""
-    (told,) = described(Position("z", 5.0))
-    assert "1.48e+04 %" in told
+    """Raw logits instead of logarithms are shown too."""
+    (description,) = read_descriptions(Position("z", 5.0))
+    assert "1.48e+04 %" in description
 
 
 def test_piece_of_several_tokens_is_shown_once() -> None:
-    """A character that is split over tokens shows once, and tells of each of them."""
+    """A character that is split over tokens is shown once, and describes each of them."""
     first, second = list("🗼".encode()[:2]), list("🗼".encode()[2:])
-    page = log_probs_of(
+    page = make_log_probs(
         Position("", -0.5, first), Position("\ufffd", -0.25, second), Position("", None, [])
     ).to_html()
-    known = Structure(page)
-    assert known.text.count("🗼") == 1
-    joined, empty = known.descriptions
+    structure = Structure(page)
+    assert structure.text.count("🗼") == 1
+    joined, empty = structure.descriptions
     assert joined.startswith("🗼\n2 tokens, together 47.24 %\n\n⟨F0 9F⟩\nprobability")
     assert "\n\n⟨97 BC⟩\n" in joined
-    assert empty.startswith("⟨empty⟩\n")
+    assert empty.startswith("∅\n")
     assert 'class="limin-unknown"' in page
 
 
 def test_lines_are_marked_and_kept() -> None:
     """A newline breaks the line, and its mark is not part of the text."""
-    page = log_probs_of(Position("a\n", -0.1)).to_html()
+    page = make_log_probs(Position("a\n", -0.1)).to_html()
     assert ">a<i></i>\n</span>" in page
     assert "a\n" in Structure(page).text
 
 
 def test_blocks_end_where_lines_do() -> None:
-    """Long answers are cut into blocks, at the ends of lines and nowhere else."""
+    """Long answers are divided into blocks, only at the ends of lines."""
     lines = [Position("line\n", -0.1)] * 120
     endless = [Position("word ", -0.1)] * 120
-    assert log_probs_of(*lines).to_html().count('"limin-block"') == 3
-    assert log_probs_of(*lines[:100]).to_html().count('"limin-block"') == 2
-    assert log_probs_of(*endless).to_html().count('"limin-block"') == 1
+    assert make_log_probs(*lines).to_html().count('"limin-block"') == 3
+    assert make_log_probs(*lines[:100]).to_html().count('"limin-block"') == 2
+    assert make_log_probs(*endless).to_html().count('"limin-block"') == 1
 
 
-@pytest.mark.parametrize("value", [Conversation(), log_probs_of(), completion_of(Choice())])
+@pytest.mark.parametrize(
+    "value", [Conversation(), make_log_probs(), make_completion(Choice())]
+)
 def test_page_and_fragment(value: Any) -> None:
-    """A page is a document of its own, a fragment stands among others."""
+    """A page is a whole document, and a fragment is not."""
     assert "Content-Security-Policy" in value.to_html()
     assert value._repr_html_().startswith("<style>")
     assert "<html" not in value._repr_html_()
 
 
 def test_palette() -> None:
-    """Each palette has its tints, and an unknown one is refused."""
-    tokens = log_probs_of(Position("x", -0.1))
+    """Each palette has its own tints, and an unknown palette is refused."""
+    tokens = make_log_probs(Position("x", -0.1))
     assert tokens.to_html() != tokens.to_html(palette="viridis")
-    completion = completion_of(Choice(message="x", log_probs=tokens))
+    completion = make_completion(Choice(message="x", log_probs=tokens))
     assert completion.to_html() != completion.to_html(palette="viridis")
-    with pytest.raises(ConfigurationError, match="'red-green' or 'viridis'; found 'blue'"):
-        html.page("", title="", palette="blue")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="red-green or viridis, found another str"):
+        html.page("", title="", palette="blue")  # type: ignore[arg-type]  # that is the test

@@ -1,4 +1,4 @@
-"""How far a batch is, as it is seen on a terminal, in a pipe and in a notebook."""
+"""The progress of a batch on a terminal, in a pipe and in a notebook."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from samples import completion
 from limin import StatusError
 from limin.errors import LiminError
 from limin.rendering import progress as progress_room
-from limin.rendering.progress import BatchState, PatientConsole
+from limin.rendering.progress import PatientConsole
 from limin.values.completion import Usage
+from limin.values.progress import BatchState
 from limin.values.timing import Attempt, Timing
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Clock:
     now = 100.0
 
     def __call__(self) -> float:
-        """The time now."""
+        """Return the time now."""
         return self.now
 
 
@@ -44,7 +45,7 @@ class Screen(io.StringIO):
 
 
 def screen(file: io.StringIO | None = None, **options: object) -> Console:
-    """A console that keeps what it shows; a terminal's if it is a `Screen`."""
+    """Make a console that keeps its output; a terminal's if *file* is a `Screen`."""
     settings = {"width": 100, "_environ": {}, "force_jupyter": False} | options
     if isinstance(file, Screen):
         settings = {"force_terminal": True} | settings
@@ -55,21 +56,21 @@ BatchProgress = functools.partial(progress_room.BatchProgress, wall_clock=lambda
 
 
 def shown(console: Console) -> str:
-    """All that *console* showed."""
+    """Return the whole output of *console*."""
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
 def bar(console: Console) -> list[str]:
-    """The two lines of the bar as they were drawn last, without colours."""
+    """Return the two lines of the bar as they were drawn last, without colors."""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown(console))
     drawn = re.split(r"[\r\n]+", plain)
-    last = max(place for place, line in enumerate(drawn) if "━" in line)
+    last = max(index for index, line in enumerate(drawn) if "━" in line)
     return [line.strip() for line in drawn[last : last + 2]]
 
 
 def answered(tokens: int | None = None, attempts: int = 1) -> TextCompletion:
-    """A completion of so many tokens that took so many requests."""
+    """Make a completion of so many tokens that took so many requests."""
     tried = (Attempt(start_time=0.0, duration=0.1),) * attempts
     timing = Timing(start_time=0.0, end_time=1.0, duration=1.0, attempts=tried)
     usage = None if tokens is None else Usage(completion_tokens=tokens)
@@ -77,19 +78,19 @@ def answered(tokens: int | None = None, attempts: int = 1) -> TextCompletion:
 
 
 def failed(error: LiminError, attempts: int = 0) -> LiminError:
-    """*error* after so many requests."""
+    """Return *error* as it is after so many requests."""
     error.attempts = (Attempt(start_time=0.0, duration=0.1),) * attempts
     return error
 
 
 def test_terminal_shows_a_bar() -> None:
-    """Done of total, speed, what is under way, time left, retries, failures."""
+    """It shows done of total, speed, requests under way, time left, retries, failures."""
     console, clock = screen(Screen()), Clock()
     state = BatchState(in_flight=3)
     with BatchProgress(4, console, clock, state=lambda: state) as progress:
         clock.now += 2
-        progress.report(answered(tokens=300, attempts=3))
-        progress.report(failed(StatusError(500, "no"), attempts=2))
+        progress.finished(0, answered(tokens=300, attempts=3))
+        progress.finished(0, failed(StatusError(500, "no"), attempts=2))
         assert progress._bar is not None
         progress._bar.refresh()
     above, under = bar(console)
@@ -101,9 +102,9 @@ def test_terminal_shows_a_bar() -> None:
 
 
 def test_bar_says_that_the_server_asks_to_wait() -> None:
-    """A batch that stands still says why."""
+    """A batch that pauses says why."""
     console = screen(Screen())
-    state = BatchState(in_flight=0, waits=12.3)
+    state = BatchState(in_flight=0, resting=12.3)
     with BatchProgress(4, console, Clock(), state=lambda: state):
         pass
     assert bar(console)[1].endswith("0 in flight · the server asks to wait 13 s")
@@ -111,10 +112,10 @@ def test_bar_says_that_the_server_asks_to_wait() -> None:
 
 @pytest.mark.parametrize("width", [40, 200])
 def test_bar_fits_its_terminal(width: int) -> None:
-    """On a narrow terminal the bar gives way, and no number does."""
+    """On a narrow terminal the bar is cut, and no number is."""
     console, clock = screen(Screen(), width=width), Clock()
     with BatchProgress(2000, console, clock) as progress:
-        progress.report(answered(tokens=300))
+        progress.finished(0, answered(tokens=300))
     above, _ = bar(console)
     assert above.endswith("1/2000")
     assert len(above) <= width
@@ -125,22 +126,22 @@ def test_terminal_shows_a_count_when_the_total_is_not_known() -> None:
     console, clock = screen(Screen()), Clock()
     with BatchProgress(None, console, clock) as progress:
         clock.now += 1
-        progress.report(object())
+        progress.finished(0, object())
     above, under = bar(console)
     assert "1/?" in above
     assert under == "1 s · 1.0/s"
 
 
 def test_bar_gives_way_to_a_line_that_sums_up() -> None:
-    """What stays on the screen is one line, the same as in a log file."""
+    """One line stays on the screen, the same as in a log file."""
     lines = []
     for terminal in (True, False):
         console, clock = screen(Screen() if terminal else None), Clock()
         with BatchProgress(3, console, clock) as progress:
             clock.now += 2
-            progress.report(answered(tokens=31, attempts=2))
+            progress.finished(0, answered(tokens=31, attempts=2))
             for _ in range(2):
-                progress.report(failed(StatusError(500, "no")))
+                progress.finished(0, failed(StatusError(500, "no")))
         lines.append(shown(console).splitlines()[-1].rpartition("\x1b[2K")[2])
         assert shown(console).count("limin:") == 1
     summary = "limin: 3 done in 2.0 s (1.5/s), 31 tokens (15.5/s), 1 retried, 2 failed"
@@ -148,17 +149,17 @@ def test_bar_gives_way_to_a_line_that_sums_up() -> None:
 
 
 def test_batch_that_is_cut_short_says_so() -> None:
-    """Whoever interrupts a batch sees how far it came."""
+    """After an interrupt the line says how many were done."""
     console, clock = screen(), Clock()
     with contextlib.suppress(KeyboardInterrupt), BatchProgress(9, console, clock) as batch:
         clock.now += 4
-        batch.report(answered())
+        batch.finished(0, answered())
         raise KeyboardInterrupt
     assert shown(console) == "limin: 1 of 9 done in 4.0 s (0.2/s)\n"
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "summary"),
     [
         (59.94, "59.9 s (1.7/s)"),
         (60, "1 min 0 s (1.7/s)"),
@@ -167,25 +168,25 @@ def test_batch_that_is_cut_short_says_so() -> None:
         (0.5, "0.5 s (200/s)"),
     ],
 )
-def test_summary_tells_the_time(seconds: float, words: str) -> None:
-    """A long time is told in minutes and hours."""
+def test_summary_shows_the_time(seconds: float, summary: str) -> None:
+    """A long time is shown in minutes and hours."""
     console, clock = screen(), Clock()
     with BatchProgress(100, console, clock) as progress:
         for _ in range(100):
-            progress.report(object())
+            progress.finished(0, object())
         clock.now += seconds
-    assert shown(console) == f"limin: 100 done in {words}\n"
+    assert shown(console) == f"limin: 100 done in {summary}\n"
 
 
 def test_pipe_gets_a_line_now_and_then() -> None:
-    """A log file tells that it goes on, and is not flooded."""
+    """A log file shows that the batch goes on, and is not flooded."""
     console, clock = screen(), Clock()
-    state = BatchState(in_flight=8, waits=70)
+    state = BatchState(in_flight=8, resting=70)
     with BatchProgress(100, console, clock, state=lambda: state) as progress:
         for _ in range(50):
             clock.now += 0.5
-            progress.report(answered(tokens=5))
-        progress.report(StatusError(500, "no"))
+            progress.finished(0, answered(tokens=5))
+        progress.finished(0, StatusError(500, "no"))
     pace = "2.0/s, 10.0 tokens/s, 8 in flight"
     failures = "1 failed: StatusError 1"
     wait = "the server asks to wait 1 min 10 s"
@@ -197,11 +198,11 @@ def test_pipe_gets_a_line_now_and_then() -> None:
 
 
 def test_pipe_gets_a_count_when_the_total_is_not_known() -> None:
-    """Nothing is said of an end that nobody knows."""
+    """No time is estimated if the number of items is unknown."""
     console, clock = screen(), Clock()
     with BatchProgress(None, console, clock) as progress:
         clock.now += 10
-        progress.report(object())
+        progress.finished(0, object())
     assert shown(console).splitlines() == [
         "limin: 1 done, 0 failed, 0.1/s",
         "limin: 1 done in 10.0 s (0.1/s)",
@@ -209,11 +210,11 @@ def test_pipe_gets_a_count_when_the_total_is_not_known() -> None:
 
 
 def test_name_of_an_error_is_shown() -> None:
-    """Rich takes the name of a class for no markup, and the terminal obeys none."""
+    """The name of a class is no markup for rich, and no command for the terminal."""
     kind = type("[red]\x1b[2J", (LiminError,), {})
     console = screen()
     with BatchProgress(1, console, Clock()) as progress:
-        progress.report(kind())
+        progress.finished(0, kind())
     assert shown(console).endswith("1 failed: [red]␛[2J 1\n")
 
 
@@ -229,15 +230,15 @@ def test_dumb_terminal_gets_lines() -> None:
 def test_notebook_shows_a_bar_if_it_can(
     monkeypatch: pytest.MonkeyPatch, *, widgets: bool
 ) -> None:
-    """Rich redraws in a notebook by ipywidgets; without them there are lines."""
-    found = importlib.util.find_spec("json") if widgets else None
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: found)
+    """Rich needs ipywidgets to redraw in a notebook; without them there are lines."""
+    spec = importlib.util.find_spec("json") if widgets else None
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: spec)
     console = screen(force_jupyter=True)
     assert (BatchProgress(1, console)._bar is not None) is widgets
 
 
 class Broken(io.StringIO):
-    """A file that takes nothing."""
+    """A file that cannot be written."""
 
     def __init__(self, error: Exception, *, is_terminal: bool) -> None:
         super().__init__()
@@ -260,16 +261,16 @@ class Broken(io.StringIO):
     ],
 )
 @pytest.mark.parametrize("is_terminal", [True, False])
-def test_file_that_takes_nothing_costs_no_batch(
+def test_file_that_cannot_be_written_ends_no_batch(
     error: Exception, *, is_terminal: bool
 ) -> None:
-    """Who reads the progress may leave; the completions are worth more."""
+    """The reader of the progress may leave; the batch goes on."""
     clock = Clock()
     file = Broken(error, is_terminal=is_terminal)
     with BatchProgress(2, screen(file, force_terminal=is_terminal), clock) as progress:
         for _ in range(2):
             clock.now += 20
-            progress.report(answered())
+            progress.finished(0, answered())
     assert progress._tally.done == 2
     file.close()
     with BatchProgress(1, screen(file, force_terminal=is_terminal), clock):
@@ -277,14 +278,14 @@ def test_file_that_takes_nothing_costs_no_batch(
 
 
 def test_second_batch_has_no_bar() -> None:
-    """Its lines stand above the bar of the first, which goes on."""
+    """Its lines stand above the bar of the first, which stays."""
     console, clock = screen(Screen()), Clock()
     with BatchProgress(3, console, clock) as first:
         with BatchProgress(8, console, clock) as second:
             clock.now += 2
-            second.report(answered())
+            second.finished(0, answered())
         assert second._bar is None
-        first.report(answered())
+        first.finished(0, answered())
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown(console))
     lines = [line for line in re.split(r"[\r\n]+", plain) if line.startswith("limin")]
     assert lines == [
@@ -307,7 +308,7 @@ def test_second_batch_elsewhere_keeps_to_its_own_file() -> None:
 def test_what_the_program_prints_goes_where_it_belongs(
     monkeypatch: pytest.MonkeyPatch, *, is_screen: bool
 ) -> None:
-    """Above the bar if that is on the same screen, and else into its pipe."""
+    """Output goes above a bar on the same screen, and otherwise into its pipe."""
     console, out = screen(Screen()), Screen() if is_screen else io.StringIO()
     monkeypatch.setattr("sys.stdout", out)
     with BatchProgress(1, console, Clock()):
@@ -317,7 +318,7 @@ def test_what_the_program_prints_goes_where_it_belongs(
 
 
 def test_program_without_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some have none, and some have closed it."""
+    """Some programs have none, and some have closed it."""
     closed = io.StringIO()
     closed.close()
     for stdout in (None, closed):
@@ -326,24 +327,24 @@ def test_program_without_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
             assert progress._bar is not None
 
 
-def test_colours_that_are_forced_make_no_screen_of_a_pipe() -> None:
-    """As continuous integration does; it gets lines."""
+def test_forced_colors_make_no_screen_of_a_pipe() -> None:
+    """Continuous integration forces them, and gets lines."""
     console = screen(force_terminal=True, _environ={"FORCE_COLOR": "1"})
     with BatchProgress(1, console, Clock()):
         pass
     assert shown(console) == "limin: 0 of 1 done in 0.0 s (0/s)\n"
 
 
-def test_completions_from_a_checkpoint_tell_nothing_of_the_speed() -> None:
+def test_completions_from_a_checkpoint_do_not_count_for_the_speed() -> None:
     """They were asked for before the batch began."""
     console, clock = screen(), Clock()
     batch = progress_room.BatchProgress(48, console, clock, wall_clock=lambda: 1000.0)
     with batch as progress:
         for _ in range(40):
-            progress.report(answered(tokens=10, attempts=3))
+            progress.finished(0, answered(tokens=10, attempts=3))
         clock.now += 10
         now = attrs.evolve(answered().timing, start_time=1001.0)
-        progress.report(attrs.evolve(answered(tokens=10), timing=now))
+        progress.finished(0, attrs.evolve(answered(tokens=10), timing=now))
     pace = "0.1/s, 1.0 tokens/s, 1 min 10 s left, 40 from the checkpoint"
     assert shown(console).splitlines() == [
         f"limin: 41 of 48 done, 0 failed, {pace}",

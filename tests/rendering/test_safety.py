@@ -1,4 +1,4 @@
-"""Nothing that comes from outside reaches the terminal but to be seen."""
+"""Text from outside is seen on the terminal, and never obeyed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pytest
     from rich.console import RenderableType
 
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
 ACTING = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069]"
 )
@@ -57,40 +57,42 @@ PIECES = st.one_of(
 HOSTILE = st.lists(PIECES, max_size=12).map("".join)
 
 
-def utf8(text: str) -> bytes:
-    """The bytes of *text*, with `?` for half a surrogate."""
+def to_utf8(text: str) -> bytes:
+    """Return the bytes of *text*, with `?` for half a surrogate pair."""
     return text.encode("utf-8", "replace")
 
 
-def completion_of(text: str, listed: str) -> TextCompletion:
-    """A completion with *text* wherever a server may write, *listed* as bytes, too."""
+def make_completion(text: str, alternative: str) -> TextCompletion:
+    """Return a completion with one of the texts in every field."""
     alternatives = [
-        Entry(listed, -1.0),
-        Entry(text, None, [*utf8(text)]),
+        Entry(alternative, -1.0),
+        Entry(text, None, [*to_utf8(text)]),
     ]
     positions = (
         Position(text, -0.5, None, None, alternatives),
-        *(Position("", -0.1, [byte], None, alternatives) for byte in utf8(listed)),
-        Position(listed, None),
+        *(Position("", -0.1, [byte], None, alternatives) for byte in to_utf8(alternative)),
+        Position(alternative, None),
     )
-    found = LogProbs(lambda: (positions, ()))
-    warning = ResponseWarning(WarningCode.BODY_MENDED, text, listed, count=2)
-    plain = Choice(message=text, finish_reason=listed, refusal=text, reasoning=listed)
-    coloured = attrs.evolve(plain, message=found.text(), log_probs=found, index=1)
+    log_probs = LogProbs(lambda: (positions, ()))
+    warning = ResponseWarning(WarningCode.BODY_MENDED, text, alternative, count=2)
+    plain = Choice(
+        message=text, finish_reason=alternative, refusal=text, reasoning=alternative
+    )
+    colored = attrs.evolve(plain, message=log_probs.text(), log_probs=log_probs, index=1)
     return attrs.evolve(
         completion(),
         model=text,
-        served_model=listed,
-        choices=(coloured, plain),
+        served_model=alternative,
+        choices=(colored, plain),
         body_warnings=(warning,),
         id=text,
         request_id=text,
     )
 
 
-def errors_of(text: str, answered: TextCompletion) -> list[LiminError]:
-    """Errors with *text* wherever one may stand."""
-    status = StatusError(500, text, text, text, text, text, utf8(text))
+def make_errors(text: str, answer: TextCompletion) -> list[LiminError]:
+    """Return errors with *text* in every field."""
+    status = StatusError(500, text, text, text, text, text, to_utf8(text))
     status.attempts = (Attempt(start_time=0.0, duration=1.0, error=TransportError(text)),)
     kind = type(
         text.replace("\0", "").encode("utf-8", "replace").decode(), (LiminError,), {}
@@ -99,109 +101,111 @@ def errors_of(text: str, answered: TextCompletion) -> list[LiminError]:
         status,
         kind(text),
         ResponseError(text, text, text, 200, text),
-        AnswerWarningError(answered.body_warnings * 2, answered),
+        AnswerWarningError(answer.body_warnings * 2, answer),
         NotSentError(text),
-        StreamError(text, answered, status),
+        StreamError(text, answer, status),
         CheckpointError(text, text),
-        BatchError([answered, status, kind(text)], NotSentError(text)),
+        BatchError([answer, status, kind(text)], NotSentError(text)),
     ]
 
 
-def console(*, colour: bool) -> Console:
-    """A terminal of every colour, or a pipe."""
+def make_console(*, color: bool) -> Console:
+    """Return the console of a terminal with all colours, or of a pipe."""
     return Console(
         file=io.StringIO(),
         width=40,
-        force_terminal=colour,
-        color_system="truecolor" if colour else None,
+        force_terminal=color,
+        color_system="truecolor" if color else None,
         force_jupyter=False,
         _environ={},
     )
 
 
-def printed(value: RenderableType, *, colour: bool) -> str:
-    """What `rich.print` writes."""
-    screen = console(colour=colour)
+def print_to_string(value: RenderableType, *, color: bool) -> str:
+    """Return the output of `rich.print`."""
+    screen = make_console(color=color)
     screen.print(value)
     assert isinstance(screen.file, io.StringIO)
     return screen.file.getvalue()
 
 
-def assert_harmless(shown: str, *, colour: bool = True) -> None:
-    """*shown* holds colours and lines, and nothing else that a terminal obeys."""
-    assert ACTING.search(COLOUR.sub("", shown) if colour else shown) is None
+def assert_harmless(text: str, *, color: bool = True) -> None:
+    """Check that a terminal obeys nothing in *text* but colours and line breaks."""
+    assert ACTING.search(COLOR.sub("", text) if color else text) is None
 
 
-@settings(max_examples=40)  # each shows everything twice
-@given(text=HOSTILE, listed=HOSTILE)
-@example(text="".join(ATTACKS), listed="".join(ATTACKS))
-@example(text="\u0301\x1b[31m", listed="\x9b")
-def test_nothing_from_outside_acts(text: str, listed: str) -> None:
-    """Whatever is in whatever place, the terminal obeys limin alone."""
-    answered = completion_of(text, listed)
-    conversation = Conversation([Message("system", text), Message("user", listed)])
-    assert answered.log_probs is not None
-    for colour in (True, False):
+@settings(max_examples=40)  # each renders everything twice
+@given(text=HOSTILE, alternative=HOSTILE)
+@example(text="".join(ATTACKS), alternative="".join(ATTACKS))
+@example(text="\u0301\x1b[31m", alternative="\x9b")
+def test_nothing_from_outside_acts(text: str, alternative: str) -> None:
+    """The terminal obeys only limin, whatever text the fields hold."""
+    answer = make_completion(text, alternative)
+    conversation = Conversation([Message("system", text), Message("user", alternative)])
+    assert answer.log_probs is not None
+    for color in (True, False):
         for value in (
             conversation,
             conversation.messages[0],
-            answered,
-            answered.log_probs,
-            answered.log_probs.to_table(),
-            answered.log_probs.to_table(lowest=2, palette="viridis"),
-            *errors_of(text, answered),
+            answer,
+            answer.log_probs,
+            answer.log_probs.to_table(),
+            answer.log_probs.to_table(lowest=2, palette="viridis"),
+            *make_errors(text, answer),
         ):
-            assert_harmless(printed(value, colour=colour), colour=colour)
-        for shown in (
-            conversation.to_pretty_string(width=20, color=colour),
-            answered.to_pretty_string(width=20, color=colour),
-            answered.to_pretty_log_probs_string(color=colour),
-            answered.to_pretty_log_probs_string(
-                show_probabilities=True, color=colour, palette="viridis", width=20
+            assert_harmless(print_to_string(value, color=color), color=color)
+        for output in (
+            conversation.to_pretty_string(width=20, color=color),
+            answer.to_pretty_string(width=20, color=color),
+            answer.to_pretty_log_probs_string(color=color),
+            answer.to_pretty_log_probs_string(
+                show_probabilities=True, color=color, palette="viridis", width=20
             ),
         ):
-            assert_harmless(shown, colour=colour)
+            assert_harmless(output, color=color)
 
 
 @given(text=HOSTILE)
 @example(text="".join(ATTACKS))
-def test_no_sentence_acts(text: str) -> None:
-    """What `print` and a traceback show is harmless as well; a tab may stay."""
-    answered = completion_of(text, text)
-    for one in (*errors_of(text, answered), *answered.body_warnings):
-        assert_harmless(str(one).replace("\t", " "), colour=False)
+def test_no_message_acts(text: str) -> None:
+    """Text for `print` and for a traceback is harmless too; a tab may stay."""
+    answer = make_completion(text, text)
+    for value in (*make_errors(text, answer), *answer.body_warnings):
+        assert_harmless(str(value).replace("\t", " "), color=False)
 
 
 @given(text=HOSTILE)
 @example(text="".join(ATTACKS))
 def test_no_progress_acts(text: str) -> None:
-    """Nor does the bar, or the line in its place."""
-    answered = completion_of(text, text)
-    for colour in (True, False):
-        screen = console(colour=colour)
+    """The progress bar and the line that replaces it are harmless."""
+    answer = make_completion(text, text)
+    for color in (True, False):
+        screen = make_console(color=color)
         screen.width = 80
         with BatchProgress(9, screen, lambda: 0.0) as progress:
-            for result in (answered, *errors_of(text, answered)):
-                progress.report(result)
+            for result in (answer, *make_errors(text, answer)):
+                progress.finished(0, result)
             details = progress._details()
-        assert_harmless(printed(details, colour=colour), colour=colour)
+        assert_harmless(print_to_string(details, color=color), color=color)
         assert isinstance(screen.file, io.StringIO)
         summary = screen.file.getvalue().rpartition("limin:")[2]
-        assert_harmless(summary, colour=False)
+        assert_harmless(summary, color=False)
 
 
 def test_rich_print_shows_values(capsys: pytest.CaptureFixture[str]) -> None:
-    """`rich.print` needs no more than the value."""
+    """`rich.print` shows a value without further arguments."""
     rich.print(Message("user", "[red]hello"), NotSentError("[red]no"))
     out = capsys.readouterr().out
     assert "[red]hello" in out
     assert "NotSentError: not sent: [red]no" in out
 
 
-def test_probabilities_that_are_none_are_shown() -> None:
-    """Numbers that no model gives make no picture fail."""
-    odd = [math.inf, -math.inf, 1e300, 0.0, -1e-320]
-    positions = tuple(Position("x", one, None, None, [Entry("x", one)]) for one in odd)
-    found = LogProbs(lambda: (positions, ()))
+def test_impossible_probabilities_are_shown() -> None:
+    """Impossible numbers are shown without an error."""
+    values = [math.inf, -math.inf, 1e300, 0.0, -1e-320]
+    positions = tuple(
+        Position("x", value, None, None, [Entry("x", value)]) for value in values
+    )
+    log_probs = LogProbs(lambda: (positions, ()))
     for palette in ("red-green", "viridis"):
-        assert "1.00" in printed(found.to_table(palette=palette), colour=False)  # type: ignore[arg-type]  # a palette
+        assert "1.00" in print_to_string(log_probs.to_table(palette=palette), color=False)  # type: ignore[arg-type]  # a palette

@@ -1,4 +1,4 @@
-"""Which tokens an answer is made of."""
+"""Which tokens spell an answer, and how probable they are together."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from limin.values.log_probs import LogProbs, Position
 from limin.values.tokens import TokenLogProb
 
 
-def span(message: str, *words: str) -> tuple[int, int] | None:
-    """Where *message* is in the text of these tokens."""
-    positions = [Position(word, -0.5) for word in words]
+def find_in(message: str, *tokens: str) -> tuple[int, int] | None:
+    """Return where *message* stands in the text of *tokens*."""
+    positions = [Position(token, -0.5) for token in tokens]
     return find_span(message, LogProbs(lambda: (positions, ())).pieces())
 
 
 @pytest.mark.parametrize(
-    ("message", "words", "start"),
+    ("message", "tokens", "start"),
     [
         ("four", ("four",), 0),
         ("four", ("fo", "ur", "<|end|>"), 0),
@@ -35,31 +35,32 @@ def span(message: str, *words: str) -> tuple[int, int] | None:
     ],
 )
 def test_answer_begins_and_ends_where_tokens_do(
-    message: str, words: tuple[str, ...], start: int | None
+    message: str, tokens: tuple[str, ...], start: int | None
 ) -> None:
-    """If it can; the last such place counts, and then the last place at all."""
+    """The last span between tokens counts, or else the last occurrence."""
     expected = None if start is None else (start, start + len(message))
-    assert span(message, *words) == expected
+    assert find_in(message, *tokens) == expected
 
 
-def test_not_every_place_is_tried() -> None:
-    """A text of one letter would take for ever."""
-    assert span("a" * 30_000, "b" + "a" * 50_000 + "b") == (20_001, 50_001)
+def test_not_every_occurrence_is_tried() -> None:
+    """A text of one letter does not take forever."""
+    assert find_in("a" * 30_000, "b" + "a" * 50_000 + "b") == (20_001, 50_001)
 
 
 @given(st.lists(st.text(min_size=1), min_size=1), st.data())
-def test_any_run_of_tokens_is_found(words: list[str], data: st.DataObject) -> None:
-    """What tokens spell is in them."""
-    first = data.draw(st.integers(0, len(words) - 1))
-    last = data.draw(st.integers(first, len(words) - 1))
-    message = "".join(words[first : last + 1]).encode("utf-8", "replace").decode()
-    found = span(message, *words)
-    assert found is not None
-    assert found[1] - found[0] == len(message)
+def test_any_run_of_tokens_is_found(tokens: list[str], data: st.DataObject) -> None:
+    """The text of neighbouring tokens is always found."""
+    first = data.draw(st.integers(0, len(tokens) - 1))
+    last = data.draw(st.integers(first, len(tokens) - 1))
+    message = "".join(tokens[first : last + 1]).encode("utf-8", "replace").decode()
+    span = find_in(message, *tokens)
+    assert span is not None
+    start, end = span
+    assert end - start == len(message)
 
 
 def test_joint_probability() -> None:
-    """The product; none if one is not known, or no number."""
+    """The joint probability is the product; None if one is unknown or no number."""
     tokens = [TokenLogProb("a", -1.0), TokenLogProb("b", -2.0)]
     assert joint_prob(tokens) == pytest.approx(math.exp(-3))
     assert joint_prob([*tokens, TokenLogProb("c", None)]) is None

@@ -9,8 +9,8 @@ from limin.values.conversation import Conversation, Message, Role
 from limin.values.log_probs import LogProbs, Position
 from limin.values.timing import Timing
 
-# What a terminal obeys: the escape sequences of colours and nothing else.
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# The escape sequences of colours: a terminal may obey no others.
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 HOSTILE = [
     ("[/b]", "[/b]"),
@@ -28,15 +28,15 @@ HOSTILE = [
 ]
 
 
-def pretty(content: str, role: Role = "user") -> str:
-    """A conversation that ends with *content*, as a terminal gets it."""
+def show_message(content: str, role: Role = "user") -> str:
+    """Return a conversation that ends with *content*, as a terminal gets it."""
     before: dict[str, list[Role]] = {"assistant": ["user"], "tool": ["user", "assistant"]}
-    messages = [Message(other, "before") for other in before.get(role, [])]
+    messages = [Message(turn, "before") for turn in before.get(role, [])]
     return Conversation([*messages, Message(role, content)]).to_pretty_string()
 
 
-def pretty_tokens(*positions: Position, show_probabilities: bool = False) -> str:
-    """The tokens at *positions*, as a terminal gets them."""
+def show_tokens(*positions: Position, show_probabilities: bool = False) -> str:
+    """Return the tokens at *positions*, as a terminal gets them."""
     choice = Choice(log_probs=LogProbs(lambda: (positions, ())))
     completion = TextCompletion(
         conversation=Conversation.from_prompts("hi"),
@@ -47,87 +47,87 @@ def pretty_tokens(*positions: Position, show_probabilities: bool = False) -> str
     return completion.to_pretty_log_probs_string(show_probabilities=show_probabilities)
 
 
-def colours(text: str) -> list[str]:
-    """The codes of the escape sequences in *text*, but those that end a colour."""
-    return [code[2:-1] for code in COLOUR.findall(text) if code != "\x1b[0m"]
+def color_codes(text: str) -> list[str]:
+    """Return the codes of the escape sequences in *text* that start a colour."""
+    return [code[2:-1] for code in COLOR.findall(text) if code != "\x1b[0m"]
 
 
 @pytest.mark.parametrize(
     ("role", "code"),
     [("system", 35), ("developer", 35), ("user", 36), ("assistant", 32), ("tool", 33)],
 )
-def test_role_has_its_colour(role: Role, code: int) -> None:
+def test_role_has_its_color(role: Role, code: int) -> None:
     """A rule with the role's name, in the role's colour, stands over each message."""
-    shown = pretty("the text", role)
-    *_, rule, text = shown.split("\n")
+    output = show_message("the text", role)
+    *_, rule, text = output.split("\n")
     assert rule.startswith(f"\x1b[1;{code}m{role}\x1b[0m \x1b[{code}m──")
-    assert len(COLOUR.sub("", rule)) == 80
+    assert len(COLOR.sub("", rule)) == 80
     assert text == "the text"
 
 
 def test_conversation_of_two() -> None:
     """Messages stand in their order, each under its rule."""
     conversation = Conversation.from_prompts("What is 2 + 2?", "Be brief.")
-    assert COLOUR.sub("", conversation.to_pretty_string(width=12)) == (
+    assert COLOR.sub("", conversation.to_pretty_string(width=12)) == (
         "system ─────\nBe brief.\nuser ───────\nWhat is 2 + \n2?"
     )
 
 
 @pytest.mark.parametrize("width", [10, 11, 12, 40, 200])
 def test_rules_are_whole_at_any_width(width: int) -> None:
-    """However narrow the screen, the turns are told apart, and nothing is wider."""
+    """Each turn has its rule on every screen, and no line is wider than the screen."""
     messages = [Message("developer", "long " * 99), Message("user", "北京" * 99)]
-    shown = Conversation([*messages, Message("assistant", "w" * 999)])
-    lines = shown.to_pretty_string(width=width).split("\n")
+    conversation = Conversation([*messages, Message("assistant", "w" * 999)])
+    lines = conversation.to_pretty_string(width=width).split("\n")
     rules = [line for line in lines if "─" in line]
-    assert [COLOUR.findall(rule)[0] for rule in rules] == [
+    assert [COLOR.findall(rule)[0] for rule in rules] == [
         "\x1b[1;35m",
         "\x1b[1;36m",
         "\x1b[1;32m",
     ]
-    assert [cell_len(COLOUR.sub("", rule)) for rule in rules] == [width] * 3
-    assert max(cell_len(COLOUR.sub("", line).rstrip()) for line in lines) == width
+    assert [cell_len(COLOR.sub("", rule)) for rule in rules] == [width] * 3
+    assert max(cell_len(COLOR.sub("", line).rstrip()) for line in lines) == width
 
 
 def test_empty_conversation() -> None:
-    """A conversation of nothing looks like nothing."""
-    assert COLOUR.sub("", Conversation().to_pretty_string()).strip() == ""
+    """An empty conversation is blank."""
+    assert COLOR.sub("", Conversation().to_pretty_string()).strip() == ""
 
 
-@pytest.mark.parametrize(("text", "shown"), HOSTILE)
-def test_hostile_message_is_shown(text: str, shown: str) -> None:
-    """Whatever a message holds is seen, and neither the terminal nor rich obeys it."""
-    output = pretty(f"a{text}b")
-    assert f"a{shown}b" in output
-    assert colours(output) == ["1;36", "36"]
-    assert "\x1b" not in COLOUR.sub("", output)
+@pytest.mark.parametrize(("text", "visible"), HOSTILE)
+def test_hostile_message_is_shown(text: str, visible: str) -> None:
+    """All text of a message is seen, and neither the terminal nor rich obeys it."""
+    output = show_message(f"a{text}b")
+    assert f"a{visible}b" in output
+    assert color_codes(output) == ["1;36", "36"]
+    assert "\x1b" not in COLOR.sub("", output)
 
 
-@pytest.mark.parametrize(("text", "shown"), HOSTILE)
-def test_hostile_token_is_shown(text: str, shown: str) -> None:
-    """Whatever a token holds is seen, and neither the terminal nor rich obeys it."""
-    output = pretty_tokens(Position(text, 0.0), show_probabilities=True)
-    assert output == f"\x1b[38;2;0;136;56m{shown}\x1b[0m\x1b[2m[1.00]\x1b[0m"
+@pytest.mark.parametrize(("text", "visible"), HOSTILE)
+def test_hostile_token_is_shown(text: str, visible: str) -> None:
+    """All text of a token is seen, and neither the terminal nor rich obeys it."""
+    output = show_tokens(Position(text, 0.0), show_probabilities=True)
+    assert output == f"\x1b[38;2;0;136;56m{visible}\x1b[0m\x1b[2m[1.00]\x1b[0m"
 
 
 def test_lines_stay() -> None:
     """The lines of a message stay lines."""
-    assert pretty("one\n\n  two").endswith("─\x1b[0m\none\n\n  two")
+    assert show_message("one\n\n  two").endswith("─\x1b[0m\none\n\n  two")
 
 
 def test_tokens_join_to_the_answer() -> None:
     """Without its colours the output is the text of the tokens, never wrapped."""
-    tokens = [Position(f"word{place} ", -0.1) for place in range(200)]
-    assert COLOUR.sub("", pretty_tokens(*tokens)) == "".join(t.token for t in tokens)
-    assert pretty_tokens() == ""
+    tokens = [Position(f"word{number} ", -0.1) for number in range(200)]
+    assert COLOR.sub("", show_tokens(*tokens)) == "".join(t.token for t in tokens)
+    assert show_tokens() == ""
 
 
 def test_probabilities_stand_behind_their_tokens() -> None:
     """Each token is followed by its probability, or by a question mark."""
     tokens = (Position("Par", -0.03), Position("is", -2.0), Position("!"))
-    shown = pretty_tokens(*tokens, show_probabilities=True)
-    assert COLOUR.sub("", shown) == "Par[0.97]is[0.14]![?]"
-    assert COLOUR.sub("", pretty_tokens(*tokens)) == "Paris!"
+    output = show_tokens(*tokens, show_probabilities=True)
+    assert COLOR.sub("", output) == "Par[0.97]is[0.14]![?]"
+    assert COLOR.sub("", show_tokens(*tokens)) == "Paris!"
 
 
 @pytest.mark.parametrize(
@@ -141,15 +141,15 @@ def test_probabilities_stand_behind_their_tokens() -> None:
         (None, "2"),
     ],
 )
-def test_colour_of_a_probability(log_prob: float | None, code: str) -> None:
+def test_color_of_a_probability(log_prob: float | None, code: str) -> None:
     """A certain token is green, an impossible one red, an unknown one dim."""
-    assert colours(pretty_tokens(Position("x", log_prob))) == [code]
+    assert color_codes(show_tokens(Position("x", log_prob))) == [code]
 
 
-def test_colour_follows_the_probability() -> None:
-    """The likelier the token, the less red and the more green it is."""
-    shown = pretty_tokens(*(Position("x", -0.25 * n) for n in range(8)))
-    mixed = [tuple(map(int, code.split(";")[2:4])) for code in colours(shown)]
+def test_color_follows_the_probability() -> None:
+    """A likelier token has less red and more green."""
+    output = show_tokens(*(Position("x", -0.25 * n) for n in range(8)))
+    mixed = [tuple(map(int, code.split(";")[2:4])) for code in color_codes(output)]
     assert len(mixed) == 8
     assert [red for red, _ in mixed] == sorted({red for red, _ in mixed})
     assert [green for _, green in mixed] == sorted(
@@ -172,13 +172,13 @@ def test_colour_follows_the_probability() -> None:
 def test_environment_makes_no_difference(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    """The same string comes out on every machine, for a log or a file."""
+    """The string is the same on every machine, for a log or a file."""
     conversation = Conversation.from_prompts("one two three four five six")
     token = Position("Par", -0.5)
     monkeypatch.delenv(name, raising=False)
-    before = (conversation.to_pretty_string(), pretty_tokens(token))
+    before = (conversation.to_pretty_string(), show_tokens(token))
     monkeypatch.setenv(name, value)
-    assert (conversation.to_pretty_string(), pretty_tokens(token)) == before
+    assert (conversation.to_pretty_string(), show_tokens(token)) == before
 
 
 def test_pretty_string_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:

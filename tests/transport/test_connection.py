@@ -21,7 +21,7 @@ from loopback import completion, http, serve_streams
 
 from limin import Client, ConnectError
 from limin.transport import connection
-from limin.transport.connection import Connection, Origin, connect
+from limin.transport.connection import Connection, Origin, RequestBytes, connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -80,9 +80,9 @@ def silent(_no_socket_is_left: None) -> Generator[socket.socket]:
         yield listening
 
 
-def origin_of(listening: socket.socket, context: ssl.SSLContext | None = None) -> Origin:
+def origin_of(listening: socket.socket, *, is_secure: bool = False) -> Origin:
     """The origin that *listening* is."""
-    return Origin("127.0.0.1", listening.getsockname()[1], context)
+    return Origin("127.0.0.1", listening.getsockname()[1], is_secure)
 
 
 async def opened(listening: socket.socket) -> tuple[Connection, socket.socket]:
@@ -135,7 +135,7 @@ async def test_bytes_go_both_ways(listener: socket.socket) -> None:
     """What is sent on one side is received on the other."""
     ours, theirs = await opened(listener)
     with theirs:
-        await ours.send(b"question", deaf)
+        await ours.send(RequestBytes(b"question"), deaf)
         assert await read(theirs, 8) == b"question"
         theirs.send(b"answer")
         assert await ours.receive() == b"answer"
@@ -168,7 +168,7 @@ async def test_broken_connection_is_an_os_error(listener: socket.socket) -> None
     with pytest.raises(ConnectionResetError):
         await ours.receive()
     with pytest.raises(BrokenPipeError):
-        await ours.send(b"question", deaf)
+        await ours.send(RequestBytes(b"question"), deaf)
     ours.close()
 
 
@@ -178,7 +178,7 @@ async def test_large_request_waits_for_a_slow_server(listener: socket.socket) ->
     sent = anyio.Event()
 
     async def send() -> None:
-        assert await ours.send(LARGE, deaf)
+        assert await ours.send(RequestBytes(LARGE), deaf)
         sent.set()
 
     with theirs, anyio.fail_after(10):
@@ -200,7 +200,7 @@ async def test_server_that_answers_before_it_has_read(
     heard: list[bytes] = []
 
     async def send() -> None:
-        assert not await ours.send(LARGE, lambda data: not heard.append(data))
+        assert not await ours.send(RequestBytes(LARGE), lambda data: not heard.append(data))
 
     with theirs, anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
@@ -218,7 +218,7 @@ async def test_interim_answer_does_not_stop_the_request(listener: socket.socket)
     heard: list[bytes] = []
 
     async def send() -> None:
-        assert await ours.send(LARGE, lambda data: bool(heard.append(data)))
+        assert await ours.send(RequestBytes(LARGE), lambda data: bool(heard.append(data)))
 
     with theirs, anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
@@ -255,7 +255,7 @@ async def test_renegotiation_is_waited_for(listener: socket.socket) -> None:
     ours = Connection(Renegotiating(plain._socket))
     with theirs, anyio.fail_after(10):
         theirs.send(b"answer")
-        assert await ours.send(b"question", deaf)
+        assert await ours.send(RequestBytes(b"question"), deaf)
         assert await read(theirs, 8) == b"question"
         assert await ours.receive() == b"answer"
     ours.close()
@@ -329,9 +329,9 @@ async def test_silent_server_is_not_waited_for(silent: socket.socket) -> None:
 
 async def test_silent_handshake_is_not_waited_for(listener: socket.socket) -> None:
     """The limit holds for TLS too."""
-    origin = origin_of(listener, ssl.create_default_context())
+    origin, context = origin_of(listener), ssl.create_default_context()
     with pytest.raises(ConnectError, match=r"within 0.01 seconds"):
-        await connect(origin, seconds=0.01)
+        await connect(origin, context, seconds=0.01)
 
 
 async def reached(listening: socket.socket, origin: Origin) -> None:
@@ -490,16 +490,19 @@ async def test_cancellation_leaves_nothing_open(
     origins = {
         "connection": lambda: origin_of(silent),
         "race": lambda: resolve_to(monkeypatch, silent, silent),
-        "handshake": lambda: origin_of(listener, ssl.create_default_context()),
+        "handshake": lambda: origin_of(listener, is_secure=True),
     }
     origin = origins.get(step, lambda: origin_of(listener))()
     if step == "name":
         monkeypatch.setattr(connection, "_resolve", lambda _: anyio.sleep_forever())
 
     async def use() -> None:
-        ours = await connect(origin, seconds=1000)
+        context = ssl.create_default_context() if origin.is_secure else None
+        ours = await connect(origin, context, seconds=1000)
         try:
-            await (ours.send(LARGE, deaf) if step == "send" else ours.receive())
+            await (
+                ours.send(RequestBytes(LARGE), deaf) if step == "send" else ours.receive()
+            )
         finally:
             ours.close()
         pytest.fail("nothing was waited for")
@@ -656,7 +659,7 @@ async def test_session_tickets_are_no_noise(certificate: trustme.LeafCert) -> No
     """What TLS says to TLS does not spoil a connection."""
     context = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
     async with serve_tls(certificate) as server:
-        ours = await connect(Origin("127.0.0.1", server.port, context), seconds=10)
+        ours = await connect(Origin("127.0.0.1", server.port), context, seconds=10)
         await anyio.wait_readable(ours._socket)
         assert ours.is_quiet()
         ours.close()
@@ -688,8 +691,9 @@ async def test_idle_connection_over_tls_that_ends_is_replaced(
         client = Client(f"https://127.0.0.1:{server.port}/v1")
         await client.generate_text_completion("hello")
         await anyio.wait_all_tasks_blocked()
-        (home,) = client._transport._pool._homes.values()
-        assert not home.idle[0].connection.is_quiet()
+        (idle,) = client._transport._pool._pool.pool._idle.values()
+        ((pooled,),) = idle._by_origin.values()
+        assert not pooled.connection.is_quiet()
         await client.generate_text_completion("hello")
         await client.aclose()
     assert (server.connections, server.requests) == (2, 2)
@@ -771,4 +775,4 @@ async def test_reset_before_the_handshake(
 
     monkeypatch.setattr(connection, "_attempt", short)
     with pytest.raises(ConnectError):
-        await connect(origin_of(listener, ssl.create_default_context()), seconds=10)
+        await connect(origin_of(listener), ssl.create_default_context(), seconds=10)

@@ -21,13 +21,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from limin import Limits, TransportError
-from limin.transport.connection import Origin
-from limin.transport.pool import Pool
+from limin.transport.http import HttpTransport
+from limin.values.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from limin.wire.http import HttpResponse
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -197,16 +196,15 @@ class Outcome:
 
 async def by_limin(port: int) -> Outcome | None:
     """What limin's transport makes of it."""
-    pool = Pool(lambda: Origin("127.0.0.1", port), Limits())
+    endpoint = Endpoint.resolve(f"http://127.0.0.1:{port}")
+    transport = HttpTransport(endpoint, Limits())
     try:
-        answer: HttpResponse = await pool.exchange(
-            b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello"
-        )
+        response = await (await transport.open(b"hello")).read()
     except TransportError:
         return None
     finally:
-        pool.close()
-    return Outcome(answer.status, answer.headers, answer.body)
+        await transport.aclose()
+    return Outcome(response.status, response.headers, response.body)
 
 
 async def by_httpx(port: int) -> Outcome | None:

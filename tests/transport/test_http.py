@@ -1,12 +1,19 @@
-"""The way out: direct, through a proxy, through a mock, through the user's client."""
+"""The one way out, through an `httpx.AsyncClient`: limin's own or the user's."""
 
 from __future__ import annotations
 
+import gzip
 import json
+import logging
 import sys
+import zlib
 from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock
 
 import anyio
+import anyio.lowlevel
+import attrs
+import httpcore
 import httpx
 import httpx2
 import pytest
@@ -14,6 +21,8 @@ from loopback import Loopback, Request, completion, http, serve, serve_streams
 
 import limin
 from limin import Client, ConfigurationError, Limits
+from limin.transport.http import HttpTransport
+from limin.values.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -26,10 +35,6 @@ URL = "http://model.test/v1"
 KEY = "sk-very-secret-key-0123456789"
 
 PACKAGES = pytest.mark.parametrize("package", [httpx, httpx2], ids=lambda it: it.__name__)
-
-# What httpx sends of its own, and limin does not.
-THROUGH_HTTPX = b"user-agent: python-httpx"
-DIRECT = b"user-agent: limin\r\n"
 
 
 async def ask(base_url: str, **how: Any) -> str:
@@ -52,9 +57,9 @@ async def test_request_to_the_byte() -> None:
     (request,) = server.requests
     assert request.head.decode() == (
         "POST /v1/chat/completions?api-version=1&a=%20 HTTP/1.1\r\n"
-        f"host: {host}\r\n"
-        "accept-encoding: gzip, deflate\r\n"
+        f"Host: {host}\r\n"
         "user-agent: limin\r\n"
+        "accept-encoding: gzip, deflate\r\n"
         "content-type: application/json\r\n"
         "accept: application/json\r\n"
         f"authorization: Bearer {KEY}\r\n"
@@ -145,7 +150,7 @@ async def test_proxy_of_the_environment_for_https(
 
     async with serve_streams(refuse) as port:
         monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
-        with pytest.raises(limin.ConnectError, match="no connection: 403 Not From Here"):
+        with pytest.raises(limin.ConnectError, match="no connection by the proxy: 403"):
             await ask("https://model.test/v1")
     assert heard[0].startswith(b"CONNECT model.test:443 HTTP/1.1\r\n")
     assert KEY.encode() not in heard[0]
@@ -169,7 +174,7 @@ async def test_no_proxy_goes_direct(
         if name:
             monkeypatch.setenv(name, value)
         assert await ask(server.base_url) == "hello"
-    assert DIRECT in head_of(server)
+    assert len(server.requests) == 1
     assert proxy.connections == 0
 
 
@@ -179,7 +184,7 @@ async def test_proxy_that_is_gone_is_a_connect_error(
     """As a server would be."""
     async with serve() as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.base_url)
-    with pytest.raises(limin.ConnectError, match="no connection: "):
+    with pytest.raises(limin.ConnectError, match="no connection to the proxy: "):
         await ask(URL)
 
 
@@ -194,16 +199,16 @@ async def test_mock_of_httpx_answers(httpx_mock: HTTPXMock) -> None:
 
 @pytest.mark.httpx_mock(should_mock=lambda request: request.url.host == "model.test")
 async def test_mock_of_httpx_lets_others_through(httpx_mock: HTTPXMock) -> None:
-    """What the mock does not want goes to the network, by httpx."""
+    """What the mock does not want goes to the network."""
     httpx_mock.add_response(content=completion("mocked"))
     assert await ask(URL) == "mocked"
     async with serve() as server:
         assert await ask(server.base_url) == "hello"
-    assert THROUGH_HTTPX in head_of(server)
+    assert len(server.requests) == 1
 
 
-async def test_way_is_direct_again_after_a_mock() -> None:
-    """The same client finds its way back when the mock is gone."""
+async def test_mock_ends() -> None:
+    """The same client asks the server again when the mock is gone."""
 
     async def mocked(_transport: object, request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=completion("mocked"), request=request)
@@ -213,7 +218,7 @@ async def test_way_is_direct_again_after_a_mock() -> None:
             patch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", mocked)
             assert (await client.generate_text_completion("a")).message == "mocked"
         assert (await client.generate_text_completion("b")).message == "b"
-    assert DIRECT in head_of(server)
+    assert [request.prompt for request in server.requests] == ["b"]
 
 
 @PACKAGES
@@ -329,7 +334,7 @@ def clients() -> list[Any]:
     """No client, and one of each package that would follow a redirect."""
     follow = {"follow_redirects": True}
     return [
-        pytest.param(dict, id="direct"),
+        pytest.param(dict, id="own"),
         pytest.param(lambda: {"http_client": httpx.AsyncClient(**follow)}, id="httpx"),
         pytest.param(lambda: {"http_client": httpx2.AsyncClient(**follow)}, id="httpx2"),
     ]
@@ -370,11 +375,180 @@ async def test_redirect_is_not_followed(client: Any, status: int) -> None:
     assert len(server.requests) == 1
 
 
-async def test_program_that_does_not_use_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The direct path neither needs nor loads it."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == "httpx"]:
-        monkeypatch.delitem(sys.modules, name)
+async def replaced(_pool: object, request: httpcore.Request) -> httpcore.Response:
+    """Respond in the place of httpcore's pool, as respx does."""
+    assert request.url.target == b"/v1/chat/completions"
+    return httpcore.Response(200, content=completion("replaced"))
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["client inside", "client before"])
+async def test_replacement_of_httpcores_pool_is_asked(
+    monkeypatch: pytest.MonkeyPatch, *, late: bool
+) -> None:
+    """Whoever replaces it means every request, and the real server is not asked."""
+    async with serve() as server, Client(server.base_url) as client:
+        if late:
+            await client.generate_text_completion("real")
+        monkeypatch.setattr(httpcore.AsyncConnectionPool, "handle_async_request", replaced)
+        assert (await client.generate_text_completion("a")).message == "replaced"
+        async with client.stream_text_completion("b") as stream:
+            assert (await stream.until_done()).message == "replaced"
+        monkeypatch.undo()
+        assert (await client.generate_text_completion("c")).message == "c"
+    assert [request.prompt for request in server.requests][late:] == ["c"]
+
+
+async def test_replacement_by_anything_that_can_be_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A mock object has no code of its own."""
+    answer = AsyncMock(return_value=httpcore.Response(200, content=completion("mock")))
+    monkeypatch.setattr(httpcore.AsyncConnectionPool, "handle_async_request", answer)
+    assert await ask(URL) == "mock"
+
+
+async def test_cookies_are_neither_kept_nor_sent() -> None:
+    """One user's session is none of the next one's."""
+
+    async def set_cookie(request: Request) -> bytes:
+        return http(completion(request.prompt), headers="Set-Cookie: session=1\r\n")
+
+    async with serve(set_cookie) as server, Client(server.base_url) as client:
+        await client.generate_text_completion("a")
+        await client.generate_text_completion("b")
+        client._transport._own.cookies = {"a": "b"}
+        await client.generate_text_completion("c")
+    assert all(b"cookie" not in request.head.lower() for request in server.requests)
+
+
+async def test_cookies_of_the_users_client_are_the_users() -> None:
+    """Limin changes nothing about a client that it was given."""
+    async with serve() as server, httpx.AsyncClient(cookies={"a": "b"}) as mine:
+        await ask(server.base_url, http_client=mine)
+    assert b"cookie: a=b" in head_of(server)
+
+
+@pytest.mark.parametrize("client", clients())
+async def test_query_is_not_logged(client: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """It may hold a key, and httpx logs every URL."""
+    how = client()
+    with caplog.at_level(logging.INFO):
+        async with serve() as server:
+            await ask(f"{server.base_url}?key={KEY}&a=1", **how)
+            if how:
+                await how["http_client"].aclose()
+    assert f"key={KEY}&a=1".encode() in server.requests[0].head
+    (record,) = [record for record in caplog.records if "HTTP Request" in record.message]
+    assert record.message.endswith('/v1/chat/completions?*** "HTTP/1.1 200 OK"')
+    assert KEY not in caplog.text
+
+
+async def test_other_queries_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The log of the user's own requests is not limin's."""
+    async with serve() as server, httpx.AsyncClient() as mine:
+        await ask(f"{server.base_url}?key={KEY}")
+        with caplog.at_level(logging.INFO):
+            logging.getLogger("httpx").info("a line of %(kind)s", {"kind": "another kind"})
+            url = server.base_url + "/chat/completions?page=2"
+            await mine.post(url, content=json.dumps({"messages": [{"content": "a"}]}))
+    assert "/v1/chat/completions?page=2" in caplog.text
+    assert "another kind" in caplog.text
+
+
+async def test_headers_of_one_request_win() -> None:
+    """Over those of the client, and for this request only."""
+    endpoint = Endpoint.resolve(URL, KEY, {"x-a": "1"})
     async with serve() as server:
-        await ask(server.base_url)
-    assert len(server.requests) == 1
-    assert "httpx" not in sys.modules
+        endpoint = attrs.evolve(endpoint, base_url=server.base_url)
+        transport = HttpTransport(endpoint, Limits())
+        body = json.dumps({"messages": [{"content": "a"}]}).encode()
+        for headers in ({"x-a": "2", "x-b": "3"}, None):
+            response = await (await transport.open(body, headers)).read()
+            assert response.status == 200
+        await transport.aclose()
+    first, second = (request.head for request in server.requests)
+    assert b"x-a: 2\r\nx-b: 3" in first
+    assert b"x-a: 1" in second
+    assert b"x-b" not in second
+
+
+@PACKAGES
+async def test_response_that_an_event_hook_has_read(package: ModuleType) -> None:
+    """What a hook has read is there, and decoded already."""
+
+    async def read(response: Any) -> None:
+        await response.aread()
+
+    async def packed(request: Request) -> bytes:
+        body = gzip.compress(completion(request.prompt))
+        return http(body, headers="Content-Encoding: gzip\r\n")
+
+    hooks = {"response": [read]}
+    async with serve(packed) as server, package.AsyncClient(event_hooks=hooks) as mine:
+        assert await ask(server.base_url, http_client=mine) == "hello"
+
+
+async def test_body_in_pieces_is_whole() -> None:
+    """However many pieces it comes in."""
+
+    async def drip(stream: SocketStream) -> None:
+        await stream.receive()
+        body = completion("slow")
+        await stream.send(http(body)[: -len(body)])
+        for byte in body:
+            await stream.send(bytes([byte]))
+            await anyio.lowlevel.checkpoint()
+
+    async with serve_streams(drip) as port:
+        assert await ask(f"http://127.0.0.1:{port}/v1") == "slow"
+
+
+async def test_no_more_is_inflated_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's client does not inflate a bomb before limin looks at it."""
+    inflated = 0
+    make = zlib.decompressobj
+
+    class Watched:
+        def __init__(self, bits: int) -> None:
+            self._inner = make(bits)
+
+        def decompress(self, data: bytes, room: int = 0) -> bytes:
+            nonlocal inflated
+            piece = self._inner.decompress(data, room)
+            inflated += len(piece)
+            return piece
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._inner, name)
+
+    async def bomb(_request: Request) -> bytes:
+        body = gzip.compress(bytes(10_000_000))
+        return http(body, headers="Content-Encoding: gzip\r\n")
+
+    monkeypatch.setattr(zlib, "decompressobj", Watched)
+    limits = Limits(body_bytes=100_000)
+    async with serve(bomb) as server, httpx.AsyncClient() as mine:
+        with pytest.raises(limin.ResponseTooLargeError):
+            await ask(server.base_url, limits=limits, http_client=mine, max_retries=0)
+    assert inflated <= 100_001
+
+
+async def test_compression_that_was_not_asked_for() -> None:
+    """Refused, and its connection is closed."""
+
+    async def packed(_request: Request) -> bytes:
+        return http(b"x", headers="Content-Encoding: br\r\n")
+
+    async with serve(packed) as server, Client(server.base_url, max_retries=0) as client:
+        with pytest.raises(limin.ProtocolError, match="not asked for: 'br'"):
+            await client.generate_text_completion("hello")
+        assert client._transport.idle in {0, 1}
+
+
+async def test_program_loads_httpx_with_its_first_client() -> None:
+    """`import limin` does without it."""
+    program = (
+        "import sys, limin; assert 'httpx' not in sys.modules; "
+        "limin.Client('http://a/v1'); assert 'httpx' in sys.modules"
+    )
+    await anyio.run_process([sys.executable, "-c", program])

@@ -41,9 +41,9 @@ async def test_reset_between_connect_and_handshake_leaves_no_socket(
 
         monkeypatch.setattr(connection, "_attempt", short)
         host, port = listener.getsockname()
-        origin = connection.Origin(host, port, ssl.create_default_context())
+        origin = connection.Origin(host, port, is_secure=True)
         with pytest.raises(limin.ConnectError):
-            await connection.connect(origin, seconds=5)
+            await connection.connect(origin, ssl.create_default_context(), seconds=5)
         gc.collect()  # A forgotten socket would warn here.
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import random
 import socket
+import ssl
 import struct
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.abc
@@ -18,20 +19,60 @@ import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 from loopback import serve_streams
 
-from limin import Limits, ProtocolError, TransportError
-from limin.transport.connection import Origin
-from limin.transport.pool import Pool, _ask, _PooledConnection
+from limin import (
+    ConnectError,
+    Limits,
+    ProtocolError,
+    RequestTimeoutError,
+    TransportError,
+)
+from limin.transport.connection import Origin, RequestBytes
+from limin.transport.pool import (
+    NO_TIMEOUTS,
+    ConnectionPool,
+    PooledResponse,
+    Timeouts,
+    _PooledConnection,
+)
 from limin.transport.reader import ResponseReader
+from limin.wire.http import HttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from limin.wire.http import HttpResponse
 
-
-def request(words: bytes = b"hello") -> bytes:
+def request(words: bytes = b"hello") -> RequestBytes:
     """A request whose body is *words*."""
-    return b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (len(words), words)
+    head = b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(words)
+    return RequestBytes(head + words)
+
+
+class Pool:
+    """A pool for one origin, and whole exchanges over it."""
+
+    def __init__(self, port: int, limits: Limits | None = None) -> None:
+        self.inner = ConnectionPool(limits or Limits(), ssl.create_default_context)
+        self.origin = Origin("127.0.0.1", port)
+        self.close = self.inner.close
+
+    async def open(self, words: RequestBytes, **how: Any) -> PooledResponse:
+        """The head of the response to *words*."""
+        return await self.inner.open(self.origin, words, **how)
+
+    async def exchange(self, words: RequestBytes) -> HttpResponse:
+        """The whole response to *words*."""
+        return await whole(await self.open(words))
+
+
+async def whole(response: PooledResponse) -> HttpResponse:
+    """All of *response*."""
+    body = b""
+    try:
+        while piece := await response.receive():
+            body += piece
+    finally:
+        response.close()
+    return HttpResponse(response.status, {}, body)
 
 
 def reply(body: bytes, headers: bytes = b"") -> bytes:
@@ -60,7 +101,7 @@ async def pool_at(
         await talk(stream, number)
 
     async with serve_streams(numbered) as port:
-        pool = Pool(lambda: Origin("127.0.0.1", port), limits or Limits())
+        pool = Pool(port, limits)
         yield pool
         pool.close()
 
@@ -74,7 +115,7 @@ async def echo(stream: anyio.abc.SocketStream, number: int) -> None:
 
 def idle(pool: Pool) -> int:
     """How many connections rest in *pool*."""
-    return sum(len(home.idle) for home in pool._homes.values())
+    return pool.inner.idle
 
 
 def open_sockets() -> int:
@@ -359,7 +400,7 @@ def test_event_loops_do_not_share_connections(anyio_backend: str) -> None:
     """A client may be used under several `run`s, one after the other."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    pool = Pool(lambda: Origin("127.0.0.1", port), Limits())
+    pool = Pool(port)
     accepted: list[socket.socket] = []
 
     async def serve_one() -> None:
@@ -398,13 +439,20 @@ class BrokenPipe:
 
     def __init__(self, *said: bytes, heard: bytes | None = None) -> None:
         self.said, self.heard = [*said], heard
+        self.is_kept: bool | None = None
 
-    def line(self) -> _PooledConnection:
-        return _PooledConnection(self, ResponseReader(Limits()))  # type: ignore[arg-type]
+    def response(self) -> PooledResponse:
+        """A response over this connection, which asks nothing yet."""
+        reader = ResponseReader(Limits())
+        pooled = _PooledConnection(self, reader, Origin("a", 80))  # type: ignore[arg-type]
+        return PooledResponse(pooled, NO_TIMEOUTS, self.release)
 
-    async def send(self, _data: bytes, heard: Callable[[bytes], bool]) -> bool:
+    def release(self, *, keep: bool) -> None:
+        self.is_kept = keep
+
+    async def send(self, _data: RequestBytes, stops: Callable[[bytes], bool]) -> bool:
         if self.heard is not None:
-            return not heard(self.heard)
+            return not stops(self.heard)
         raise BrokenPipeError(32, "Broken pipe")
 
     async def receive(self) -> bytes:
@@ -415,56 +463,142 @@ class BrokenPipe:
 
 async def test_answer_is_read_although_sending_broke() -> None:
     """The reason why a server hung up is worth more than that it did."""
-    line = BrokenPipe(reply(b"too large")).line()
-    sent = await _ask(line, request(), whole=True)
-    assert not sent
-    assert line.reader.answer().body == b"too large"
+    connection = BrokenPipe(reply(b"too large"))
+    response = connection.response()
+    await response.begin(request(), has_body=True)
+    assert (await whole(response)).body == b"too large"
+    assert connection.is_kept is False
 
 
 async def test_sending_that_broke_is_told_if_there_is_no_answer() -> None:
     """The first of two errors is the cause."""
+    connection = BrokenPipe()
     with pytest.raises(TransportError, match="the connection broke: Broken pipe"):
-        await _ask(BrokenPipe().line(), request(), whole=True)
+        await connection.response().begin(request(), has_body=True)
+    assert connection.is_kept is False
 
 
 async def test_server_that_closes_while_it_is_sent_to() -> None:
     """Nothing more is sent to whoever reads no more."""
+    connection = BrokenPipe(b"", heard=b"")
     with pytest.raises(ProtocolError, match="closed the connection without an answer"):
-        await _ask(BrokenPipe(b"", heard=b"").line(), request(), whole=True)
+        await connection.response().begin(request(), has_body=True)
+
+
+async def test_answer_that_is_no_http_while_it_is_sent_to() -> None:
+    """It is refused without waiting for more of it."""
+    connection = BrokenPipe(heard=b"SSH-2.0-OpenSSH_9\r\n")
+    with pytest.raises(ProtocolError, match="no HTTP"):
+        await connection.response().begin(request(), has_body=True)
+    assert connection.is_kept is False
+
+
+async def test_stream_that_begins_before_all_was_sent_is_not_kept() -> None:
+    """The rest of the request would be read as another one."""
+    connection = BrokenPipe(heard=reply(b"hello"))
+    response = connection.response()
+    await response.begin(request(), has_body=True)
+    assert await response.receive() == b"hello"
+    assert await response.receive() == b""
+    assert connection.is_kept is False
 
 
 async def test_body_that_is_read_piece_by_piece() -> None:
     """At its end the connection may carry the next request, and this one gets no more."""
-    async with pool_at(echo) as pool:
+
+    async def talk(stream: anyio.abc.SocketStream, _number: int) -> None:
+        buffered = BufferedByteReceiveStream(stream)
+        while True:
+            await asked(buffered)
+            await stream.send(reply(b"hello")[:-3])
+            await half_read.wait()
+            await stream.send(b"llo")
+
+    async with pool_at(talk) as pool:
         for _ in range(2):
-            incoming = await pool.open(request())
-            assert incoming.head.status == 200
-            assert await incoming.receive() == b"hello 1"
+            half_read = anyio.Event()
+            response = await pool.open(request())
+            assert response.status == 200
+            assert await response.receive() == b"he"
             assert idle(pool) == 0
-            assert await incoming.receive() == b""
+            half_read.set()
+            assert await response.receive() == b"llo"
             assert idle(pool) == 1
-            assert await incoming.receive() == b""
-            await incoming.aclose()
+            assert await response.receive() == b""
+            response.close()
             assert idle(pool) == 1
 
 
 async def test_body_that_is_left_closes_its_connection() -> None:
     """Another request would read the rest of it."""
-    async with pool_at(echo) as pool:
-        incoming = await pool.open(request())
-        await incoming.aclose()
+
+    async def talk(stream: anyio.abc.SocketStream, number: int) -> None:
+        buffered = BufferedByteReceiveStream(stream)
+        body = await asked(buffered) + b" %d" % number
+        await stream.send(reply(body)[: None if number > 1 else -1])
+        await stream.receive()
+
+    async with pool_at(talk) as pool:
+        response = await pool.open(request())
+        response.close()
         assert idle(pool) == 0
-        assert await incoming.receive() == b""
+        assert await response.receive() == b""
         assert (await pool.exchange(request())).body == b"hello 2"
 
 
-async def test_stream_that_begins_before_all_was_sent_is_not_kept() -> None:
-    """The rest of the request would be read as another one."""
-    early = reply(b"hello")
-    line = BrokenPipe(heard=early).line()
-    line.connection.close = lambda: None  # type: ignore[method-assign]
-    pool = Pool(lambda: pytest.fail("nobody connects"), Limits())
-    incoming = await pool._begin(line, pool._home(), request())
-    assert await incoming.receive() == b"hello"
-    assert await incoming.receive() == b""
-    assert idle(pool) == 0
+async def test_head_request_has_no_body() -> None:
+    """Its headers describe a body that does not come."""
+
+    async def talk(stream: anyio.abc.SocketStream, number: int) -> None:
+        await asked(BufferedByteReceiveStream(stream))
+        await stream.send(reply(b"hello" * number)[: -5 * number])
+        await stream.receive()
+
+    async with pool_at(talk) as pool:
+        response = await pool.open(request(), has_body=False)
+        assert (response.status, await response.receive()) == (200, b"")
+        assert idle(pool) == 0
+
+
+async def silent(stream: anyio.abc.SocketStream, _number: int) -> None:
+    """Answer the first request of a connection, and no other."""
+    buffered = BufferedByteReceiveStream(stream)
+    await stream.send(reply(await asked(buffered)))
+    await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize("used", [False, True])
+async def test_timeout_of_a_step_ends_the_exchange(*, used: bool) -> None:
+    """And it is not sent again, whatever connection it went over."""
+    async with pool_at(silent) as pool:
+        if used:
+            await pool.exchange(request())
+        steps = {"read": 0.01, "write": 0.01}
+        with pytest.raises(RequestTimeoutError, match=r"within 0\.01 seconds"):
+            await pool.open(request(b"x" * 20_000_000), timeouts=Timeouts(**steps))
+        assert idle(pool) == 0
+
+
+async def test_timeout_of_connecting() -> None:
+    """The shorter one of the limits' and the client's own counts."""
+    async with pool_at(echo) as pool:
+        with pytest.raises(ConnectError, match="within 0 seconds"):
+            await pool.open(request(), timeouts=Timeouts(connect=0.0))
+
+
+async def test_response_in_time() -> None:
+    """Limits that do not pass change nothing."""
+    async with pool_at(echo) as pool:
+        steps = Timeouts(connect=60.0, read=60.0, write=60.0)
+        assert (await whole(await pool.open(request(), timeouts=steps))).body == b"hello 1"
+
+
+async def test_repr_shows_the_state() -> None:
+    """How many connections are active and idle, and that it is closed; no request."""
+    async with pool_at(silent) as pool:
+        await pool.exchange(request())
+        assert repr(pool.inner) == "<limin.ConnectionPool: 0 active, 1 idle>"
+        pool.close()
+        assert repr(pool.inner) == "<limin.ConnectionPool: closed, 0 active, 0 idle>"
+        assert (pool.inner.active, pool.inner.idle) == (0, 0)
+    assert repr(request(b"secret")) == "<44 bytes of a request>"

@@ -1,4 +1,4 @@
-"""What mypy and pyright must infer of the public names."""
+"""The types that mypy and pyright must infer for the public names."""
 
 from collections.abc import Sequence
 from typing import assert_type
@@ -8,7 +8,7 @@ from rich.table import Table
 import limin
 
 
-async def one() -> None:
+async def single() -> None:
     completion = await limin.generate_text_completion("hello", temperature=None, seed=1)
     assert_type(completion, limin.TextCompletion)
     assert_type(completion.message, str)
@@ -70,7 +70,7 @@ async def streamed(client: limin.Client) -> None:
     limin.stream_text_completion("hello", stream=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
-async def many() -> None:
+async def batches() -> None:
     prompts = (str(n) for n in range(3))
     completions = await limin.generate_text_completions(prompts, 2, system_prompt="s")
     assert_type(completions, list[limin.TextCompletion])
@@ -79,6 +79,38 @@ async def many() -> None:
         assert_type(client, limin.Client)
         more = await client.generate_text_completions_for_conversations(conversations)
     assert_type(more, list[limin.TextCompletion])
+
+
+async def results(client: limin.Client) -> None:
+    async with client.iter_text_completions(["hello"]) as finished:
+        assert_type(finished, limin.Results)
+        assert_type(finished, limin.Results[limin.TextCompletion])
+        await take(finished)
+
+
+async def take(finished: limin.Results) -> None:
+    async for index, result in finished:
+        assert_type(index, int)
+        assert_type(result, limin.TextCompletion | limin.LiminError)
+
+
+async def length(text: str) -> int:
+    return len(text)
+
+
+async def parallel(client: limin.Client) -> None:
+    lengths = await limin.run_parallel(["hello"], length, "auto")
+    assert_type(lengths, list[int])
+    either = await limin.run_parallel(["hello"], length, 2, on_error="return")
+    assert_type(either, list[int | Exception])
+    completions = await limin.run_parallel(["hello"], client.generate_text_completion)
+    assert_type(completions, list[limin.TextCompletion])
+    try:
+        await limin.run_parallel([1], length)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        await limin.run_parallel(["hello"], len)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    except limin.BatchError as error:
+        assert_type(error.results, Sequence[limin.TextCompletion | limin.LiminError])
+        assert_type(error.errors, dict[int, limin.LiminError])
 
 
 async def wrong() -> None:

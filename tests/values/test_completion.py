@@ -17,7 +17,7 @@ HOT = "llama.cpp-b11549-logprobs_top1_hot"
 
 
 def completion_of(*choices: Choice, **fields: Any) -> TextCompletion:
-    """A completion of *choices*, asked for at a known time."""
+    """A completion of *choices*, requested at a fixed time."""
     return TextCompletion(
         conversation=Conversation.from_prompts("hi"),
         model="asked-model",
@@ -94,7 +94,7 @@ def test_repr_leaves_out_the_body() -> None:
 
 
 def test_completion_cannot_change() -> None:
-    """An answer stays what it was."""
+    """An answer cannot be changed."""
     with pytest.raises(AttributeError):
         completion_of(Choice()).model = "other"  # type: ignore[misc]  # the mistake itself
 
@@ -109,7 +109,7 @@ def test_completion_cannot_change() -> None:
     ],
 )
 def test_raw(raw_bytes: bytes, raw: object) -> None:
-    """The parsed body holds all that the server sent, and what JSON forbids too."""
+    """The parsed body holds everything that the server sent, NaN included."""
     assert completion_of(Choice(), raw_bytes=raw_bytes).raw == raw
 
 
@@ -122,7 +122,7 @@ def test_raw_is_parsed_anew() -> None:
 
 
 def test_vendor_fields_are_in_raw() -> None:
-    """What only one server sends can be looked up in the parsed body."""
+    """A field that only one server sends can be looked up in the parsed body."""
     raw: Any = read(capture(HOT)["body"]).raw
     assert raw["timings"]["predicted_n"] == 16
 
@@ -144,7 +144,7 @@ def test_completion_can_be_pickled(protocol: int, *, looked_at: bool) -> None:
 
 
 def test_completion_with_warnings_can_be_pickled() -> None:
-    """What was odd about an answer is known in another process too."""
+    """The warnings about an answer go to another process with it."""
     completion = read({"choices": [{"finish_reason": "length"}]}, asks_log_probs=True)
     restored = pickle.loads(pickle.dumps(completion))  # noqa: S301 (our own bytes)
     assert len(restored.warnings) == 2
@@ -152,12 +152,12 @@ def test_completion_with_warnings_can_be_pickled() -> None:
 
 
 def odd(code: WarningCode) -> ResponseWarning:
-    """A warning of which only its code matters."""
+    """A warning whose code is all that matters."""
     return ResponseWarning(code, "$.here", "expected this, found that")
 
 
 def odd_choice(mended: WarningCode, diagnosed: WarningCode) -> Choice:
-    """A choice of one token, with something odd about its reading and its numbers."""
+    """A choice of one token, with a warning about its shape and one about its numbers."""
     log_probs = LogProbs(
         lambda: ([Position("4", -0.5)], (odd(mended),)),
         lambda _positions: (odd(diagnosed),),
@@ -166,7 +166,7 @@ def odd_choice(mended: WarningCode, diagnosed: WarningCode) -> Choice:
 
 
 def test_warnings_are_those_of_the_body_and_of_every_choice() -> None:
-    """What is odd about any part of the answer is told, the body's own first."""
+    """Each part of the answer adds its warnings, after those of the body."""
     completion = completion_of(
         odd_choice(WarningCode.LOG_PROB_SENTINEL, WarningCode.TEXT_MISMATCH),
         Choice(message="none came"),
@@ -184,7 +184,7 @@ def test_warnings_are_those_of_the_body_and_of_every_choice() -> None:
 
 
 def test_warnings_of_the_body_need_no_decoding() -> None:
-    """Whoever asks for the body's warnings alone pays for nothing else."""
+    """Reading only the body's warnings decodes no log probabilities."""
     loads: list[str] = []
     choice = Choice(log_probs=LogProbs(lambda: (loads.append("load") or (), ())))
     assert completion_of(choice).body_warnings == ()
@@ -192,18 +192,18 @@ def test_warnings_of_the_body_need_no_decoding() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "words"),
+    ("count", "text"),
     [
         (1, "expected this, found that (at `$.here`; body-mended)"),
         (4, "expected this, found that (at `$.here` and 3 more; body-mended)"),
     ],
 )
-def test_warning_says_where_and_how_often(count: int, words: str) -> None:
-    """One sentence with the place, the number of places, and the stable name."""
+def test_warning_says_where_and_how_often(count: int, text: str) -> None:
+    """One sentence holds the path, the number of occurrences, and the stable name."""
     warning = ResponseWarning(
         WarningCode.BODY_MENDED, "$.here", "expected this, found that", count
     )
-    assert str(warning) == words
+    assert str(warning) == text
 
 
 def test_codes_are_stable() -> None:
@@ -224,7 +224,7 @@ PROMPT = [
 
 
 def test_log_probs_of_the_prompt() -> None:
-    """The first token has none, and each other one its own beside the likely ones."""
+    """The first token has none; each later position has the token and its alternatives."""
     prompt = read({**body_of("4"), "prompt_logprobs": PROMPT}).prompt_log_probs
     assert prompt is not None
     what, the = TokenLogProb("What", -7.5, None, 6), TokenLogProb("The", -0.5, None, 1)
@@ -236,10 +236,10 @@ def test_log_probs_of_the_prompt() -> None:
     ]
 
 
-@pytest.mark.parametrize("found", [None, []])
-def test_no_log_probs_of_the_prompt(found: object) -> None:
+@pytest.mark.parametrize("value", [None, []])
+def test_no_log_probs_of_the_prompt(value: object) -> None:
     """Without them there is None, never an empty prompt."""
-    assert read({**body_of("4"), "prompt_logprobs": found}).prompt_log_probs is None
+    assert read({**body_of("4"), "prompt_logprobs": value}).prompt_log_probs is None
 
 
 def test_prompt_stays_out_of_the_repr() -> None:
@@ -249,14 +249,14 @@ def test_prompt_stays_out_of_the_repr() -> None:
 
 
 def test_completion_can_be_copied() -> None:
-    """A deep copy equals the original, and is one of its own."""
+    """A deep copy equals the original, and is another object."""
     completion = read(capture(HOT)["body"])
     assert copy.deepcopy(completion) == completion
     assert copy.copy(completion) == completion
 
 
 def test_pretty_log_probs_when_there_are_none() -> None:
-    """Without log probabilities there is a sentence in their place."""
+    """Without log probabilities a sentence says so."""
     assert completion_of(Choice(message="4")).to_pretty_log_probs_string() == (
         "No token log probabilities available."
     )

@@ -5,12 +5,7 @@ import attrs
 import pytest
 
 from limin.errors import ConfigurationError
-from limin.values.configuration import (
-    CompletionOptions,
-    ModelConfiguration,
-    checked_on_warning,
-    resolve_configuration,
-)
+from limin.values.configuration import ModelConfiguration
 
 PLAN = "my secret plan for tonight"
 
@@ -28,7 +23,7 @@ FITTING: dict[str, list[Any]] = {
     "extra_body": [None, {}, {"min_p": 0.1, "n": 2}],
 }
 
-# Field, value, what the error says was expected, what it says was found.
+# Field, value, and the expectation and the value in the message.
 MISFITTING: list[tuple[str, Any, str, str]] = [
     ("model", "", "the name of a model", "a str"),
     ("model", None, "the name of a model", "None"),
@@ -109,7 +104,7 @@ def test_top_log_probs_that_fit(number: int | None) -> None:
 def test_value_that_does_not_fit_is_refused(
     name: str, value: Any, expected: str, found: str
 ) -> None:
-    """The error says what was expected and what was found, and shows no text."""
+    """The message names expectation and value, and shows no text."""
     with pytest.raises(ConfigurationError) as caught:
         ModelConfiguration(**{name: value})
     assert str(caught.value) == f"{name}: expected {expected}, found {found}"
@@ -156,7 +151,7 @@ def test_extra_body_may_not_replace_what_limin_sends(name: str, home: str) -> No
 
 
 def test_extra_body_stays_out_of_the_repr() -> None:
-    """What a vendor's field holds may be a prompt, so the repr leaves it out."""
+    """A vendor's field may hold a prompt, so the repr leaves it out."""
     assert PLAN not in repr(ModelConfiguration(extra_body={"guided_regex": PLAN}))
 
 
@@ -167,108 +162,6 @@ def test_configuration_cannot_change() -> None:
 
 
 def test_fields_go_by_name() -> None:
-    """No field of a configuration can be given by its position."""
+    """Fields of a configuration are keyword-only."""
     with pytest.raises(TypeError):
         ModelConfiguration("gpt-4o")  # type: ignore[misc]  # the mistake itself
-
-
-def test_options_are_the_fields() -> None:
-    """Type checkers know each field as an option, under its type, and some more."""
-    options = CompletionOptions.__annotations__
-    fields = attrs.fields_dict(ModelConfiguration)
-    assert set(options) == {
-        *fields,
-        "model_configuration",
-        "timeout",
-        "idle_timeout",
-        "max_retries",
-        "on_warning",
-    }
-    types = {name: options[name].__forward_arg__ for name in fields}
-    assert types == {name: field.type for name, field in fields.items()}
-    assert CompletionOptions.__required_keys__ == frozenset()
-
-
-def test_no_options() -> None:
-    """Without options the defaults hold."""
-    assert resolve_configuration({}) == ModelConfiguration()
-
-
-def test_given_configuration_holds() -> None:
-    """Without other options the given configuration is the one that is used."""
-    given = ModelConfiguration(model="a", temperature=0.1, seed=1)
-    assert resolve_configuration({"model_configuration": given}) is given
-
-
-def test_option_wins_over_the_configuration() -> None:
-    """An explicit option replaces that field of the configuration, and no other."""
-    given = ModelConfiguration(model="a", temperature=0.1, seed=1)
-    resolved = resolve_configuration({"model_configuration": given, "seed": 2})
-    assert resolved == ModelConfiguration(model="a", temperature=0.1, seed=2)
-    assert given.seed == 1
-
-
-def test_explicit_none_wins() -> None:
-    """None given explicitly leaves the field to the server."""
-    given = ModelConfiguration(temperature=0.1, seed=1)
-    resolved = resolve_configuration(
-        {"model_configuration": given, "seed": None, "temperature": None}
-    )
-    assert (resolved.seed, resolved.temperature) == (None, None)
-    assert resolve_configuration({"temperature": None}).temperature is None
-
-
-def test_no_configuration_is_the_default_one() -> None:
-    """`model_configuration=None` is the same as not giving one."""
-    resolved = resolve_configuration({"model_configuration": None, "model": "a"})
-    assert resolved == ModelConfiguration(model="a")
-
-
-def test_timeout_is_no_field() -> None:
-    """A time limit is an option of the call, not of the model."""
-    assert resolve_configuration({"timeout": 3.0}) == ModelConfiguration()
-
-
-def test_on_warning_is_no_field() -> None:
-    """What becomes of warnings is an option of the call, not of the model."""
-    assert resolve_configuration({"on_warning": "raise"}) == ModelConfiguration()
-    assert CompletionOptions.__annotations__["on_warning"].__forward_arg__ == "OnWarning"
-
-
-@pytest.mark.parametrize("on_warning", ["ignore", "warn", "raise"])
-def test_on_warning_that_there_is(on_warning: Any) -> None:
-    """Three things can become of a warning."""
-    assert checked_on_warning(on_warning) == on_warning
-
-
-@pytest.mark.parametrize("on_warning", ["error", "", None, True, ["warn"], PLAN])
-def test_on_warning_that_there_is_not(on_warning: Any) -> None:
-    """Anything else is refused, without repeating it."""
-    with pytest.raises(ConfigurationError) as caught:
-        checked_on_warning(on_warning)
-    assert str(caught.value) == "on_warning: expected ignore, warn, raise; found another"
-
-
-def test_resolved_options_are_checked() -> None:
-    """A bad option is found before anything is sent, also beside a good configuration."""
-    with pytest.raises(ConfigurationError, match="top_log_probs: expected log_probs=True"):
-        resolve_configuration(
-            {
-                "model_configuration": ModelConfiguration(log_probs=True, top_log_probs=2),
-                "log_probs": False,
-            }
-        )
-
-
-def test_unknown_options_are_named() -> None:
-    """A misspelt option is a TypeError, like any unexpected argument, without its value."""
-    options: Any = {"temprature": PLAN, "modle": PLAN, "seed": 1}
-    with pytest.raises(TypeError) as caught:
-        resolve_configuration(options)
-    assert str(caught.value) == "unexpected keyword argument: 'modle', 'temprature'"
-
-
-def test_model_configuration_of_the_wrong_type() -> None:
-    """A model name in the place of a configuration is refused by name."""
-    with pytest.raises(ConfigurationError, match="found a str"):
-        resolve_configuration({"model_configuration": "gpt-4o"})

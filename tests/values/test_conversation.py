@@ -35,8 +35,8 @@ PAIRS = [(previous, role) for previous in ENDING for role in ROLES]
 
 
 def messages_of(*roles: Role) -> list[Message]:
-    """One message of each role, with its place as its text."""
-    return [Message(role, f"text {place}") for place, role in enumerate(roles)]
+    """One message of each role, with its index in its text."""
+    return [Message(role, f"text {index}") for index, role in enumerate(roles)]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -86,7 +86,7 @@ def test_swapped_role_and_content_stay_unseen() -> None:
     ],
 )
 def test_content_that_is_no_text_is_refused(content: str, found: str) -> None:
-    """Only text can be said, and the error shows the type of anything else alone."""
+    """Only text can be content, and the error shows only the type of anything else."""
     with pytest.raises(ConversationError) as caught:
         Message("user", content)
     assert (
@@ -94,8 +94,17 @@ def test_content_that_is_no_text_is_refused(content: str, found: str) -> None:
     )
 
 
+def test_content_of_an_assistant_that_is_no_text_is_refused() -> None:
+    """Both articles of the message fit their nouns."""
+    with pytest.raises(ConversationError) as caught:
+        Message("assistant", 5)  # type: ignore[arg-type]  # the mistake itself
+    assert str(caught.value) == (
+        "content of an assistant message: expected a str, found an int"
+    )
+
+
 def test_message_cannot_change() -> None:
-    """What was said stays said."""
+    """A message cannot be changed."""
     message = Message("user", "hello")
     with pytest.raises(AttributeError):
         message.content = "goodbye"  # type: ignore[misc]  # the mistake itself
@@ -107,7 +116,7 @@ def test_equal_messages() -> None:
     assert len({Message("user", "a"), Message("user", "a"), Message("user", "b")}) == 2
 
 
-def test_repr_tells_the_length_of_a_prompt_only() -> None:
+def test_repr_shows_only_the_length_of_a_prompt() -> None:
     """A prompt stays out of the reprs of a message and of its conversation."""
     message = Message("user", PLAN)
     assert repr(message) == "Message(role='user', content=<26 characters>)"
@@ -153,7 +162,7 @@ def test_error_at_the_start() -> None:
 
 
 def test_error_in_the_middle() -> None:
-    """The error of a wrong turn names its place and the role before it."""
+    """The error of a wrong turn names its index and the role before it."""
     with pytest.raises(ConversationError) as caught:
         Conversation(messages_of("user", "assistant", "system"))
     assert str(caught.value) == (
@@ -168,7 +177,7 @@ def test_error_is_also_a_value_error() -> None:
 
 
 def test_only_messages_make_a_conversation() -> None:
-    """What is no message is refused, and its text not shown."""
+    """An item that is no message is refused, and its text is not shown."""
     with pytest.raises(ConversationError) as caught:
         Conversation([PLAN])  # type: ignore[list-item]  # the mistake itself
     assert str(caught.value) == "message 0: expected a Message, found a str"
@@ -225,13 +234,13 @@ def test_to_markdown() -> None:
 
 
 def test_as_conversation_of_a_prompt() -> None:
-    """A prompt alone is a conversation of one message."""
+    """A single prompt is a conversation of one message."""
     assert as_conversation("hi") == Conversation.from_prompts("hi")
     assert as_conversation("hi", "be kind") == Conversation.from_prompts("hi", "be kind")
 
 
 def test_as_conversation_copies() -> None:
-    """What is added later does not change what was asked."""
+    """Messages that are added later do not change the copy."""
     asked = Conversation.from_prompts("hi")
     copied = as_conversation(asked)
     asked.add_message(Message("assistant", "hello"))
@@ -239,7 +248,7 @@ def test_as_conversation_copies() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"),
+    ("value", "found"),
     [
         (None, "a NoneType"),
         (b"secret", "a bytes"),
@@ -247,10 +256,10 @@ def test_as_conversation_copies() -> None:
         ({"role": "user", "content": "secret"}, "a dict"),
     ],
 )
-def test_as_conversation_refuses_what_is_none(asked: str, found: str) -> None:
-    """What is neither prompt nor conversation is refused by its type alone."""
+def test_as_conversation_refuses_other_types(value: str, found: str) -> None:
+    """A value that is neither prompt nor conversation is refused by its type."""
     with pytest.raises(ConversationError) as caught:
-        as_conversation(asked)
+        as_conversation(value)
     assert str(caught.value) == f"expected a prompt (str) or a Conversation, found {found}"
 
 

@@ -18,7 +18,7 @@ OPENAI = "https://api.openai.com/v1"
 
 
 def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the caller names is where and as whom limin asks."""
+    """URL and key are those that the caller names."""
     monkeypatch.setenv("OPENAI_BASE_URL", "http://elsewhere/v1")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-another")
     endpoint = Endpoint.resolve(LOCAL, KEY)
@@ -27,7 +27,7 @@ def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_environment_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without arguments the two OPENAI_ variables say where and as whom."""
+    """Without arguments, URL and key come from the two OPENAI_ variables."""
     monkeypatch.setenv("OPENAI_BASE_URL", LOCAL)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     endpoint = Endpoint.resolve()
@@ -39,7 +39,7 @@ def test_environment_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_openai_is_the_last_resort(
     monkeypatch: pytest.MonkeyPatch, base_url: str | None
 ) -> None:
-    """An empty variable or argument is as good as none, and OpenAI is asked."""
+    """An empty variable or argument counts as none, and the endpoint is OpenAI's."""
     monkeypatch.setenv("OPENAI_BASE_URL", "")
     assert Endpoint.resolve(base_url, KEY).base_url == OPENAI
 
@@ -110,7 +110,7 @@ def test_host(base_url: str, host: str) -> None:
 def test_named_in_environment(
     monkeypatch: pytest.MonkeyPatch, value: str | None, *, named: bool
 ) -> None:
-    """A program can tell whether the environment names an endpoint."""
+    """A program can check whether the environment names an endpoint."""
     if value is not None:
         monkeypatch.setenv("OPENAI_BASE_URL", value)
     assert named_in_environment() is named
@@ -158,7 +158,7 @@ WITH_USER = "a user name or password; pass api_key or headers"
             "/chat/completions at its end, which limin adds",
         ),
         ("http://host/chat/completions/", "/chat/completions at its end, which limin adds"),
-        (5, "a int"),
+        (5, "an int"),
     ],
 )
 def test_url_that_makes_no_sense(base_url: str, found: str) -> None:
@@ -236,14 +236,14 @@ def test_key_reveals_itself_when_asked() -> None:
 
 
 @pytest.mark.parametrize("character", ["\r", "\n", "\0", "\x7f", "é", "\u2028"])
-@pytest.mark.parametrize("place", [0, 6, len(KEY)])
-def test_key_that_no_header_can_carry(character: str, place: int) -> None:
-    """A key with a line end or the like is refused by its place, and not shown."""
+@pytest.mark.parametrize("index", [0, 6, len(KEY)])
+def test_key_that_no_header_can_carry(character: str, index: int) -> None:
+    """A key with a control character is refused by its position, and not shown."""
     with pytest.raises(ConfigurationError) as caught:
-        Endpoint.resolve(LOCAL, KEY[:place] + character + KEY[place:])
+        Endpoint.resolve(LOCAL, KEY[:index] + character + KEY[index:])
     assert str(caught.value) == (
         f"api_key: expected printable ASCII, found U+{ord(character):04X} "
-        f"at character {place} of {len(KEY) + 1}"
+        f"at character {index} of {len(KEY) + 1}"
     )
 
 
@@ -266,7 +266,7 @@ def test_header_values_that_http_can_carry(value: str) -> None:
 
 @pytest.mark.parametrize("character", ["\r", "\n", "\0", "\x1b", "é"])
 def test_header_value_that_http_cannot_carry(character: str) -> None:
-    """A value that would end its header is refused by its place, and not shown."""
+    """A value that would end its header is refused by the position, and not shown."""
     with pytest.raises(ConfigurationError) as caught:
         Endpoint.resolve(LOCAL, headers={"api-key": f"{KEY}{character}x: y"})
     assert str(caught.value) == (
@@ -297,13 +297,13 @@ def test_header_name_that_http_does_not_know(name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        (("http://h/v1", 5), "api_key: expected a str, found a int"),
+        (("http://h/v1", 5), "api_key: expected a str, found an int"),
         (("http://h/v1", None, {"a": None}), r"headers\['a'\]: expected a str, found a No"),
         (("http://h/v1", None, {5: "a"}), "headers: expected letters"),
     ],
 )
 def test_arguments_of_the_wrong_type(arguments: tuple[str, ...], found: str) -> None:
-    """Told in limin's words, not in Python's."""
+    """The message is limin's own, not Python's."""
     with pytest.raises(ConfigurationError, match=found):
         Endpoint.resolve(*arguments)
 
@@ -320,7 +320,7 @@ def test_limit_that_makes_no_sense(name: str, value: object) -> None:
 
 @pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "CONNECTION"])
 def test_header_that_frames_the_request(name: str) -> None:
-    """Two lengths are how one request becomes two."""
+    """A second length could make two requests of one."""
     with pytest.raises(ConfigurationError, match=f"none that limin itself sets.*{name}"):
         Endpoint.resolve(LOCAL, headers={name: "5"})
 

@@ -27,7 +27,7 @@ ODD = ResponseWarning(WarningCode.TEXT_MISMATCH, "$.here", "the tokens do not jo
 
 
 class Load:
-    """Brings positions, and counts how often it is asked for them."""
+    """Returns positions, and counts its calls."""
 
     def __init__(
         self, *positions: Position, warnings: tuple[ResponseWarning, ...] = ()
@@ -42,7 +42,7 @@ class Load:
 
 
 class Diagnose:
-    """Finds one oddity, and remembers which positions it was shown."""
+    """Returns one warning, and remembers the positions that it was called with."""
 
     def __init__(self) -> None:
         self.shown: list[Sequence[Position]] = []
@@ -63,12 +63,12 @@ IS = Position("is", -0.5, [105, 115], 8, [Entry("is", -0.5, [105, 115], 8)])
 
 
 def of_log_probs(*numbers: float | None) -> LogProbs:
-    """The log probabilities of tokens of which only these numbers matter."""
+    """Log probabilities with these numbers; their tokens do not matter."""
     return LogProbs(Load(*(Position("x", number) for number in numbers)))
 
 
 def of_tokens(*tokens: bytes | str) -> LogProbs:
-    """The log probabilities of tokens whose bytes are known, or only their texts."""
+    """Log probabilities of tokens with bytes, or with text only."""
     return LogProbs(
         Load(
             *(
@@ -82,12 +82,12 @@ def of_tokens(*tokens: bytes | str) -> LogProbs:
 
 
 def position_of(
-    sampled: tuple[str, float | None], *listed: tuple[str, float | None]
+    sampled: tuple[str, float | None], *alternatives: tuple[str, float | None]
 ) -> TokenPosition:
-    """A position whose tokens have no ids, and whose bytes are not known."""
+    """A position whose tokens have neither ids nor bytes."""
     return TokenPosition(
         sampled=TokenLogProb(*sampled),
-        alternatives=tuple(TokenLogProb(*one) for one in listed),
+        alternatives=tuple(TokenLogProb(*fields) for fields in alternatives),
     )
 
 
@@ -123,7 +123,7 @@ def test_what_is_not_known_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "same"),
+    ("left", "right", "same"),
     [
         (TokenLogProb("a", -1.0, b"a", 5), TokenLogProb("a", -2.0, b"a", 5), True),
         (TokenLogProb("a", -1.0, b"a", 5), TokenLogProb("a", -1.0, b"a", 6), False),
@@ -139,14 +139,14 @@ def test_what_is_not_known_is_none() -> None:
         (TokenLogProb("", -1.0, b""), TokenLogProb("", -1.0, b""), True),
     ],
 )
-def test_same_token(one: TokenLogProb, other: TokenLogProb, *, same: bool) -> None:
+def test_same_token(left: TokenLogProb, right: TokenLogProb, *, same: bool) -> None:
     """Ids decide if both have one, else text and bytes; the probability never does."""
-    assert one.is_same_token(other) is same
-    assert other.is_same_token(one) is same
+    assert left.is_same_token(right) is same
+    assert right.is_same_token(left) is same
 
 
 def test_position_of_a_complete_list() -> None:
-    """Where every probability is told, all that can be computed of them is exact."""
+    """If every probability was sent, everything computed from them is exact."""
     position = position_of(("b", FOURTH), ("a", HALF), ("b", FOURTH), ("c", FOURTH))
     assert position.is_listed
     assert position.unlisted_mass == pytest.approx(0.0)
@@ -156,7 +156,7 @@ def test_position_of_a_complete_list() -> None:
 
 
 def test_position_of_a_list_that_was_cut() -> None:
-    """What is not listed is left out of the entropy, and the mass says how much it is."""
+    """The entropy leaves out tokens that are not listed; the mass is their probability."""
     position = position_of(("a", HALF), ("a", HALF), ("b", TENTH))
     assert position.unlisted_mass == pytest.approx(0.4)
     assert position.entropy == pytest.approx(0.5 * math.log(2) + 0.1 * math.log(10))
@@ -165,7 +165,7 @@ def test_position_of_a_list_that_was_cut() -> None:
 
 
 def test_sampled_token_that_is_not_listed() -> None:
-    """It is known all the same: it counts in the mass, the entropy and the margin."""
+    """Its probability is known, so it counts in the mass, the entropy and the margin."""
     position = position_of(("z", HUNDREDTH), ("a", HALF), ("b", TENTH))
     assert not position.is_listed
     assert position.unlisted_mass == pytest.approx(0.39)
@@ -178,19 +178,19 @@ def test_sampled_token_that_is_not_listed() -> None:
 
 
 def test_unlisted_token_whose_rank_is_known() -> None:
-    """If too little is left for any other token to be more likely, it is the next."""
+    """If too little mass is left for a likelier token, the rank is known."""
     position = position_of(("z", TENTH), ("a", HALF), ("b", THIRD))
     assert position.unlisted_mass == pytest.approx(1 - 0.5 - 1 / 3 - 0.1)
     assert (position.rank_at_least, position.rank) == (3, 3)
 
 
 def test_list_of_vllm_that_was_cut_to_the_sampled_token() -> None:
-    """As vLLM puts it first and cuts the list: to be listed is no rank."""
+    """VLLM puts the sampled token first and cuts the list, so its index is no rank."""
     hot = capture("vllm-0.32.0-logprobs_top1_hot")["body"]
     log_probs = read(hot).log_probs
     assert log_probs is not None
     quote = log_probs[0]
-    assert [one.token for one in quote.alternatives] == [quote.sampled.token] == ["'"]
+    assert [token.token for token in quote.alternatives] == [quote.sampled.token] == ["'"]
     assert quote.is_listed
     assert quote.margin is None
     assert quote.unlisted_mass == pytest.approx(1 - math.exp(-8.25246810913086))
@@ -199,26 +199,26 @@ def test_list_of_vllm_that_was_cut_to_the_sampled_token() -> None:
 
 
 def test_list_of_vllm_whose_last_place_is_the_sampled_token() -> None:
-    """A token that took the last place of the list may stand behind unlisted ones."""
+    """A sampled token that took the last index may be less likely than unlisted ones."""
     position = position_of(("z", HUNDREDTH), ("a", HALF), ("z", HUNDREDTH))
     assert (position.rank_at_least, position.rank) == (2, None)
 
 
-def test_likely_token_alone_in_its_list() -> None:
-    """More than half of the probability is the first rank, whatever is not listed."""
+def test_likely_token_in_a_list_of_its_own() -> None:
+    """A token with more than half of the probability has rank 1, whatever the list."""
     position = position_of(("a", math.log(0.51)), ("a", math.log(0.51)))
     assert (position.rank_at_least, position.rank) == (1, 1)
 
 
-def test_less_likely_token_in_the_list_tells_the_rank() -> None:
-    """The list is sorted: a token before its end has no unlisted one before it."""
+def test_less_likely_token_in_the_list_proves_the_rank() -> None:
+    """The list is sorted, so no unlisted token is likelier than one before its end."""
     position = position_of(("b", TENTH), ("a", FOURTH), ("b", TENTH), ("c", HUNDREDTH))
     assert position.unlisted_mass == pytest.approx(0.64)
     assert position.rank == 2
 
 
 def test_equally_likely_tokens_share_a_rank() -> None:
-    """A tie is no token more."""
+    """An equally likely token does not raise the rank."""
     first = position_of(("a", FOURTH), ("a", FOURTH), ("b", FOURTH), ("c", HUNDREDTH))
     second = position_of(("b", FOURTH), ("a", FOURTH), ("b", FOURTH), ("c", HUNDREDTH))
     assert first.rank == second.rank == 1
@@ -226,20 +226,20 @@ def test_equally_likely_tokens_share_a_rank() -> None:
 
 
 def test_tie_at_the_end_of_the_list() -> None:
-    """Two equally likely tokens alone say nothing of a third one."""
+    """Two equally likely tokens do not exclude a third one."""
     position = position_of(("b", TENTH), ("a", TENTH), ("b", TENTH))
     assert (position.rank_at_least, position.rank) == (1, None)
 
 
 def test_duplicates_of_another_text_count_each() -> None:
-    """Different tokens with one text are as many tokens."""
+    """Different tokens with the same text are counted separately."""
     position = position_of(("b", TENTH), ("", FOURTH), ("", FOURTH), ("b", TENTH))
     assert position.unlisted_mass == pytest.approx(0.4)
     assert position.rank_at_least == 3
 
 
 def test_duplicates_of_the_sampled_text() -> None:
-    """The `""` that vLLM writes for parts of characters: none of them is lost."""
+    """VLLM writes `""` for parts of characters, and each of them counts."""
     emoji = capture("vllm-0.32.0-logprobs_emoji")["body"]
     log_probs = read(emoji).log_probs
     assert log_probs is not None
@@ -252,8 +252,8 @@ def test_duplicates_of_the_sampled_text() -> None:
     assert part.rank == 1
 
 
-def test_ids_tell_tokens_of_one_text_apart() -> None:
-    """With ids, a token of the same text is another one."""
+def test_ids_distinguish_tokens_of_one_text() -> None:
+    """With another id, a token of the same text is another token."""
     sampled = TokenLogProb("\ufffd", TENTH, None, 1)
     other = TokenLogProb("\ufffd", HALF, None, 2)
     assert not TokenPosition(sampled=sampled, alternatives=(other,)).is_listed
@@ -280,14 +280,14 @@ def test_unknown_probability_makes_the_rest_unknown(position: TokenPosition) -> 
 
 
 def test_least_rank_needs_no_other_probability() -> None:
-    """What is more likely for certain is counted, the unknown is not."""
+    """Only alternatives that are known to be likelier are counted."""
     listed = (("a", HALF), ("b", None), ("c", FOURTH))
     assert position_of(("c", FOURTH), *listed).rank_at_least == 2
     assert position_of(("c", None), *listed).rank_at_least is None
 
 
 def test_position_without_alternatives() -> None:
-    """Of a token alone, its own probability is all that is known."""
+    """Without alternatives, only the token's own probability is known."""
     position = position_of(("a", HALF))
     assert not position.is_listed
     assert position.unlisted_mass == pytest.approx(0.5)
@@ -299,7 +299,7 @@ def test_position_without_alternatives() -> None:
 
 
 def test_impossible_tokens() -> None:
-    """Minus infinity adds nothing, and stands behind all that can be."""
+    """Minus infinity adds no probability, and comes after every possible token."""
     impossible = -math.inf
     position = position_of(("a", HALF), ("a", HALF), ("b", HALF), ("c", impossible))
     assert position.unlisted_mass == pytest.approx(0.0)
@@ -316,7 +316,7 @@ def test_mass_is_never_below_zero() -> None:
 
 
 def test_position_cannot_change() -> None:
-    """A position stays what it was."""
+    """A position cannot be changed."""
     with pytest.raises(AttributeError):
         position_of(("a", HALF)).alternatives = ()  # type: ignore[misc]  # the mistake itself
 
@@ -336,7 +336,7 @@ TOKENS = st.builds(
 def test_position_of_anything(
     sampled: TokenLogProb, alternatives: list[TokenLogProb]
 ) -> None:
-    """Whatever is listed: no number below what it can be, and no rank that is not one."""
+    """Whatever the list, every number is in its range, and a known rank is its bound."""
     position = TokenPosition(sampled=sampled, alternatives=tuple(alternatives))
     mass, entropy, margin = position.unlisted_mass, position.entropy, position.margin
     assert mass is None or 0.0 <= mass <= 1.0
@@ -348,8 +348,8 @@ def test_position_of_anything(
 
 
 @given(weights=st.lists(st.integers(1, 1000), min_size=2, max_size=8), data=st.data())
-def test_rank_is_right_if_it_is_told(weights: list[int], data: st.DataObject) -> None:
-    """Of a distribution that is cut like vLLM's, a rank that is told is the true one."""
+def test_rank_is_right_if_it_is_known(weights: list[int], data: st.DataObject) -> None:
+    """If a distribution is cut like vLLM's, a known rank is the true one."""
     total = sum(weights)
     order = sorted(range(len(weights)), key=lambda token: -weights[token])
     tokens = [
@@ -368,7 +368,7 @@ def test_rank_is_right_if_it_is_told(weights: list[int], data: st.DataObject) ->
 
 
 def test_sequence_of_positions() -> None:
-    """Log probabilities are a sequence: length, places, slices, iteration, membership."""
+    """Log probabilities are a sequence: length, index, slices, iteration, membership."""
     log_probs = LogProbs(Load(PARIS, IS, PARIS))
     first, second = log_probs[0], log_probs[1]
     assert first == TokenPosition(
@@ -392,11 +392,11 @@ def test_sequence_of_positions() -> None:
     assert isinstance(log_probs, Sequence)
 
 
-@pytest.mark.parametrize("place", [2, -3])
-def test_no_position_beyond_the_ends(place: int) -> None:
-    """A place that is not there is an IndexError, as with every sequence."""
+@pytest.mark.parametrize("index", [2, -3])
+def test_no_position_beyond_the_ends(index: int) -> None:
+    """An index beyond the ends is an IndexError, as with every sequence."""
     with pytest.raises(IndexError):
-        LogProbs(Load(PARIS, IS))[place]
+        LogProbs(Load(PARIS, IS))[index]
 
 
 def test_sampled() -> None:
@@ -419,17 +419,17 @@ def test_alternatives_are_sorted() -> None:
 
 
 def test_impossible_and_unknown_alternatives_come_last() -> None:
-    """Tokens that cannot be, or whose probability was not sent, follow all others."""
+    """Impossible tokens, and those without a probability, follow all others."""
     top = [Entry("c"), Entry("b", -math.inf), Entry("z", -90.0), Entry("a", -1.0)]
     (alternatives,) = LogProbs(Load(Position("x", -1.0, top_logprobs=top))).alternatives
-    assert [one.token for one in alternatives] == ["a", "z", "c", "b"]
+    assert [token.token for token in alternatives] == ["a", "z", "c", "b"]
 
 
 def test_equally_likely_alternatives_keep_their_order() -> None:
-    """Of tokens that are equally likely, also of one text, none is lost or moved."""
+    """Equally likely tokens keep their order, even if their texts are equal."""
     top = [Entry("\ufffd", -1.0, id=2), Entry("\ufffd", -1.0, id=1), Entry("a", -1.0)]
     (alternatives,) = LogProbs(Load(Position("x", -1.0, top_logprobs=top))).alternatives
-    assert [(one.token, one.token_id) for one in alternatives] == [
+    assert [(token.token, token.token_id) for token in alternatives] == [
         ("\ufffd", 2),
         ("\ufffd", 1),
         ("a", None),
@@ -438,20 +438,20 @@ def test_equally_likely_alternatives_keep_their_order() -> None:
 
 @pytest.mark.parametrize("top", [None, []])
 def test_no_alternatives(top: list[Entry] | None) -> None:
-    """A position without alternatives has an empty list in its place."""
+    """A position without alternatives has an empty list of them."""
     log_probs = LogProbs(Load(Position("x", -1.0, top_logprobs=top)))
     assert log_probs.alternatives == [[]]
     assert log_probs[0].alternatives == ()
 
 
 def test_empty_bytes_are_bytes() -> None:
-    """A token of no bytes differs from one whose bytes are not known."""
+    """A token of no bytes differs from a token whose bytes are not known."""
     tokens = LogProbs(Load(Position("", -1.0, []), Position("", -1.0))).sampled
     assert [token.token_bytes for token in tokens] == [b"", None]
 
 
-def test_nothing_is_decoded_until_it_is_looked_at() -> None:
-    """An answer whose log probabilities nobody reads costs no decoding."""
+def test_nothing_is_decoded_before_the_first_access() -> None:
+    """Log probabilities that nobody reads are not decoded."""
     load = Load(PARIS)
     log_probs = LogProbs(load)
     assert load.calls == 0
@@ -463,8 +463,8 @@ LOOKS: list[Callable[[LogProbs], object]] = [
     len,
     list,
     repr,
-    lambda one: one[:1],
-    lambda one: one == one,  # noqa: PLR0124 (equality is what is looked at)
+    lambda log_probs: log_probs[:1],
+    lambda log_probs: log_probs == log_probs,  # noqa: PLR0124 (equality is tested)
     LogProbs.text,
     LogProbs.pieces,
     LogProbs.to_columns,
@@ -480,7 +480,7 @@ LOOKS: list[Callable[[LogProbs], object]] = [
 def test_decoding_happens_once(
     look: Callable[[LogProbs], object], positions: tuple[Position, ...]
 ) -> None:
-    """Whatever is looked at first, the bytes are decoded once, and nothing is diagnosed."""
+    """Whatever is read first, the bytes are decoded once, and nothing is diagnosed."""
     load, diagnose = Load(*positions), Diagnose()
     log_probs = LogProbs(load, diagnose)
     for _ in range(3):
@@ -490,7 +490,7 @@ def test_decoding_happens_once(
 
 
 def test_warnings_of_the_reading_come_before_those_of_the_numbers() -> None:
-    """What had to be mended is told first, then what is odd all the same."""
+    """Warnings about the shape come first, then those about the numbers."""
     load, diagnose = Load(PARIS, warnings=(MENDED,)), Diagnose()
     log_probs = LogProbs(load, diagnose)
     assert log_probs.warnings == (MENDED, ODD)
@@ -499,13 +499,13 @@ def test_warnings_of_the_reading_come_before_those_of_the_numbers() -> None:
 
 
 def test_no_warnings() -> None:
-    """Without a diagnosis, only the reading has something to say."""
+    """Without a diagnosis there are only the warnings about the shape."""
     assert LogProbs(Load(PARIS)).warnings == ()
     assert LogProbs(Load(PARIS, warnings=(MENDED,))).warnings == (MENDED,)
 
 
 def test_equality() -> None:
-    """Log probabilities that say the same are equal, others are not."""
+    """Log probabilities with equal positions are equal, others are not."""
     assert LogProbs(Load(PARIS)) == LogProbs(Load(PARIS))
     assert LogProbs(Load(PARIS)) == LogProbs(Load(PARIS, warnings=(MENDED,)), Diagnose())
     assert LogProbs(Load(PARIS)) != LogProbs(Load(Position("Par", -2.3)))
@@ -515,7 +515,7 @@ def test_equality() -> None:
 
 
 def test_no_hash() -> None:
-    """What is compared by its lists has no hash, as lists have none."""
+    """Log probabilities are compared as lists are, and like lists have no hash."""
     with pytest.raises(TypeError, match="unhashable"):
         hash(LogProbs(Load()))
 
@@ -527,7 +527,7 @@ def test_repr_shows_no_token() -> None:
 
 @pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
 def test_copies_are_equal(protocol: int) -> None:
-    """A copy says the same, whether or not the original was looked at."""
+    """A copy equals the original, whether or not that was decoded before."""
     log_probs = LogProbs(Load(PARIS, IS, warnings=(MENDED,)), Diagnose())
     early = pickle.dumps(log_probs, protocol)
     assert len(log_probs) == 2
@@ -575,7 +575,7 @@ def test_total_does_not_lose_digits() -> None:
 
 
 def test_text_of_whole_characters() -> None:
-    """One piece for each token, with its place in the text in UTF-8 bytes."""
+    """There is one piece for each token, with start and end in UTF-8 bytes."""
     log_probs = of_tokens(b"Caf", "é".encode(), b" au", " lait")
     assert log_probs.text() == "Café au lait"
     assert log_probs.pieces() == [
@@ -588,7 +588,7 @@ def test_text_of_whole_characters() -> None:
 
 
 def test_tokens_that_end_inside_a_character_are_joined() -> None:
-    """A fox of three tokens is one piece, that says of which."""
+    """A fox of three tokens is one piece, which names its first and last token."""
     log_probs = of_tokens(b"a \xf0\x9f", b"\xa6", b"\x8a!", b"b")
     assert log_probs.text() == "a 🦊!b"
     fox, rest = log_probs.pieces()
@@ -598,7 +598,7 @@ def test_tokens_that_end_inside_a_character_are_joined() -> None:
 
 
 def test_bytes_that_are_no_text_are_no_reason_to_wait() -> None:
-    """Bytes that no later one can complete become U+FFFD where they stand."""
+    """Bytes that no later byte can complete become U+FFFD at once."""
     log_probs = of_tokens(b"a\xff", b"b", b"\xe2\x82", b"c")
     assert log_probs.text() == "a\ufffdb\ufffdc"
     assert [(p.text, p.start, p.end, p.first, p.last) for p in log_probs.pieces()] == [
@@ -609,7 +609,7 @@ def test_bytes_that_are_no_text_are_no_reason_to_wait() -> None:
 
 
 def test_answer_that_ends_inside_a_character() -> None:
-    """What `max_tokens` cut off is shown as what it is."""
+    """A character that `max_tokens` cut off becomes U+FFFD."""
     log_probs = of_tokens(b"a", b"\xf0\x9f", b"\xa6")
     assert log_probs.text() == "a\ufffd"
     assert log_probs.pieces()[1:] == [
@@ -618,7 +618,7 @@ def test_answer_that_ends_inside_a_character() -> None:
 
 
 def test_text_without_bytes() -> None:
-    """Where no bytes are known, the text of the token has some."""
+    """If no bytes are known, those of the token's text count."""
     log_probs = of_tokens("né", "\ufffd", "\ud83e")
     assert log_probs.text() == "né\ufffd?"
     assert [(piece.start, piece.end) for piece in log_probs.pieces()] == [
@@ -629,7 +629,7 @@ def test_text_without_bytes() -> None:
 
 
 def test_empty_tokens_are_pieces() -> None:
-    """A token of no bytes, an end-of-text say, has its own empty place."""
+    """A token of no bytes, such as an end of text, has an empty piece of its own."""
     log_probs = of_tokens(b"", b"a", b"")
     assert log_probs.text() == "a"
     assert [(p.text, p.start, p.end) for p in log_probs.pieces()] == [
@@ -656,7 +656,7 @@ def test_emoji_of_vllm() -> None:
 
 
 def test_emoji_of_llama_cpp() -> None:
-    """llama.cpp gives whole characters, and its end of text nothing."""
+    """llama.cpp sends whole characters, and an end of text without bytes."""
     completion = read(capture("llama.cpp-b11549-logprobs_emoji")["body"])
     log_probs = completion.log_probs
     assert log_probs is not None
@@ -667,14 +667,14 @@ def test_emoji_of_llama_cpp() -> None:
 
 
 def test_no_tokens_no_text() -> None:
-    """Nothing joins to nothing."""
+    """Without tokens there is no text and no piece."""
     assert of_tokens().text() == ""
     assert of_tokens().pieces() == []
     assert set(map(len, of_tokens().to_columns().values())) == {0}
 
 
 def cut(text: bytes, sizes: list[int]) -> list[bytes]:
-    """*text* in tokens of these sizes, the last one as long as it must be."""
+    """*text* in tokens of these *sizes*, the last one with the rest of it."""
     tokens: list[bytes] = []
     for size in sizes:
         tokens.append(text[:size])
@@ -703,7 +703,7 @@ def test_pieces_tile_the_text(text: str, sizes: list[int]) -> None:
 
 @given(tokens=st.lists(st.binary(max_size=4), max_size=8))
 def test_pieces_of_any_bytes_tile_them(tokens: list[bytes]) -> None:
-    """Bytes that are no text are in one piece too, and none is lost."""
+    """Bytes that are no text are in a piece too, and no byte is lost."""
     pieces = of_tokens(*tokens).pieces()
     assert sum(piece.end - piece.start for piece in pieces) == len(b"".join(tokens))
     ends = [0, *(piece.end for piece in pieces)]
@@ -745,7 +745,7 @@ FOX = (
 
 
 def test_columns_are_the_fields() -> None:
-    """No column says other than the position and the token that it is made of."""
+    """Each column holds the attributes of the positions and their tokens."""
     log_probs = LogProbs(Load(PARIS, IS, *FOX))
     columns = log_probs.to_columns()
     for name in ("rank", "margin", "entropy", "unlisted_mass"):
@@ -757,7 +757,7 @@ def test_columns_are_the_fields() -> None:
 
 
 class LoadPrompt:
-    """Brings the positions of a prompt, and counts how often it is asked for them."""
+    """Returns the positions of a prompt, and counts its calls."""
 
     def __init__(self, *positions: Position | None) -> None:
         self.positions = positions
@@ -769,7 +769,7 @@ class LoadPrompt:
 
 
 def test_prompt_log_probs() -> None:
-    """A sequence of the prompt's positions, of which the first says nothing."""
+    """They are a sequence of the prompt's positions, and the first is None."""
     load = LoadPrompt(None, PARIS, IS)
     prompt = PromptLogProbs(load)
     assert load.calls == 0
@@ -824,7 +824,7 @@ def test_rank_counts_a_certain_token() -> None:
 
 @pytest.mark.parametrize("junk", ["not a list of tokens", {"a": [1]}, 12345])
 def test_warnings_of_log_probs_without_positions_are_kept(junk: Any) -> None:
-    """Where nothing could be read, that is told."""
+    """If nothing could be read, a warning says so."""
     done = read(body_of("hi", logprobs={"content": junk}), asks_log_probs=True)
     assert done.warnings
 
@@ -832,7 +832,7 @@ def test_warnings_of_log_probs_without_positions_are_kept(junk: Any) -> None:
 @given(tokens=st.lists(st.binary(max_size=4), max_size=8))
 @example(tokens=[b"\xff\xf0\x9f", b"\xa6\x8a"])
 def test_pieces_of_any_bytes_join_to_the_text(tokens: Any) -> None:
-    """Whatever the bytes are, nothing of them is lost."""
+    """Whatever the bytes, the pieces join to the text."""
     log_probs = lp(*tokens)
     assert "".join(piece.text for piece in log_probs.pieces()) == log_probs.text()
 
@@ -846,12 +846,12 @@ def test_total_of_any_numbers(numbers: Any) -> None:
     assert isinstance(log_probs.total, float)
 
 
-@given(one=st.floats(allow_nan=False), other=st.floats(allow_nan=False))
-@example(one=1e-7, other=1e-7)
-@example(one=1000.0, other=1000.0)
-def test_numbers_above_zero_break_no_bound(one: float, other: float) -> None:
-    """What is above 0 is rounding, or no log probability at all."""
-    position = pos(("a", one), ("a", one), ("b", other))
+@given(own=st.floats(allow_nan=False), other=st.floats(allow_nan=False))
+@example(own=1e-7, other=1e-7)
+@example(own=1000.0, other=1000.0)
+def test_numbers_above_zero_break_no_bound(own: float, other: float) -> None:
+    """A number above 0 is rounding, or no log probability at all."""
+    position = pos(("a", own), ("a", own), ("b", other))
     assert position.entropy is not None
     assert position.entropy >= 0.0
     assert position.margin is not None
@@ -859,21 +859,21 @@ def test_numbers_above_zero_break_no_bound(one: float, other: float) -> None:
 
 
 def test_entropy_of_a_certain_token_is_plain_zero() -> None:
-    """Not `-0.0`, and not the integer."""
+    """The entropy is neither `-0.0` nor an integer."""
     entropy = pos(("a", 0.0), ("a", 0.0)).entropy
     assert repr(entropy) == "0.0"
     assert repr(pos(("a", -math.inf), ("a", -math.inf)).entropy) == "0.0"
 
 
-def test_rank_is_not_told_from_rounding() -> None:
-    """Probabilities of 32-bit numbers may add up to 1 and a bit, and leave room."""
+def test_rounding_proves_no_rank() -> None:
+    """The sum of 32-bit probabilities is not exact, so a small mass proves nothing."""
     top = [("a", math.log(0.9)), ("b", math.log(0.1000001))]
     assert pos(("z", -30.0), *top).rank is None
     assert pos(("z", -800.0), ("a", 0.0)).rank is None
 
 
-def test_bytes_known_on_one_side_alone() -> None:
-    """A server that sends bytes for the sampled token alone: text decides."""
+def test_bytes_known_on_one_side_only() -> None:
+    """If a server sends bytes only for the sampled token, text decides."""
     position = pos(("a", -0.5, b"a"), ("a", -0.5))
     assert position.is_listed
     assert position.unlisted_mass == pytest.approx(1 - math.exp(-0.5))
@@ -883,21 +883,21 @@ PROMPT = [None, {"6": {"logprob": -7.5, "decoded_token": "What"}}]
 
 
 def test_completion_with_prompt_log_probs_equals_its_copy() -> None:
-    """A copy says the same."""
+    """A copy equals the original."""
     done = read({**body_of("4"), "prompt_logprobs": PROMPT})
     assert copy.deepcopy(done) == done
     assert pickle.loads(pickle.dumps(done)) == done  # noqa: S301 (our own)
 
 
 def test_unasked_alternatives_in_the_legacy_shape() -> None:
-    """They are left out there too."""
+    """Alternatives that nobody requested are left out in the legacy shape, too."""
     legacy = {"tokens": ["hi"], "token_logprobs": [-0.5], "top_logprobs": [{"hi": -0.5}]}
     done = read(body_of("hi", logprobs=legacy), asks_log_probs=True)
     assert done.full_token_log_probs == [[]]
 
 
 def test_no_warning_of_alternatives_that_are_left_out() -> None:
-    """Nobody can see the alternative that this warning is about."""
+    """No warning is about an alternative that nobody can see."""
     top = [{"token": "hi", "logprob": -0.5}, {"token": "\ufffd", "logprob": -9999.0}]
     content = [{"token": "hi", "logprob": -0.5, "top_logprobs": top}]
     done = read(body_of("hi", logprobs={"content": content}), asks_log_probs=True)
@@ -906,6 +906,6 @@ def test_no_warning_of_alternatives_that_are_left_out() -> None:
 
 
 def test_prompt_log_probs_equal_nothing_else() -> None:
-    """Nor the positions that they hold."""
+    """They are not even equal to a list of the same positions."""
     assert PromptLogProbs(lambda: [None]) == PromptLogProbs(lambda: [None])
     assert PromptLogProbs(lambda: [None]) != [None]

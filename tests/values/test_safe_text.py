@@ -62,12 +62,12 @@ def secrets_of(length: int) -> st.SearchStrategy[str]:
     ],
 )
 def test_acting_characters_become_symbols(text: str, shown: str) -> None:
-    """A character that would act on the screen is shown as a symbol, any other as it is."""
+    """A control character is shown as a symbol, and any other character unchanged."""
     assert escape_controls(text) == shown
 
 
 def test_no_character_of_unicode_acts() -> None:
-    """Of all characters those that act or show nothing come out as symbols."""
+    """Exactly the characters that act or show nothing become symbols."""
     # Signs that Unicode calls format characters although they are seen.
     seen = {*map(chr, range(0x600, 0x606)), *"\u06dd\u070f\u0890\u0891\u08e2"}
     seen |= {*"\U000110bd\U000110cd\t\n"}
@@ -99,7 +99,7 @@ def test_nothing_that_is_visible_acts(text: str) -> None:
 
 @given(text=HOSTILE)
 def test_visible_text_can_be_written_anywhere(text: str) -> None:
-    """What is shown can be encoded, half surrogates included, and stays as it is."""
+    """The result can be encoded, and escaping it again changes nothing."""
     shown = escape_controls(text)
     assert shown.encode().decode() == shown
     assert escape_controls(shown) == shown
@@ -127,7 +127,7 @@ def test_excerpt_is_one_short_line(text: str) -> None:
     ],
 )
 def test_excerpt_cuts(text: str, shown: str) -> None:
-    """White space becomes single spaces, and what is too long ends in an ellipsis."""
+    """White space becomes single spaces, and a long text ends in an ellipsis."""
     assert excerpt(text) == shown
 
 
@@ -153,7 +153,7 @@ def test_escaped_secret_is_never_quoted(secret: str) -> None:
 @given(length=st.integers(24, 60))
 @example(length=24)
 def test_truncated_secret_is_never_quoted(length: int) -> None:
-    """Of a long secret the start is found, however soon the server cut it."""
+    """The start of a long secret is hidden, wherever the server cut it."""
     prompt = "a prompt that is much longer than twenty-four characters"
     shown = excerpt(f"input: {prompt[:length]}... (cut)", [prompt])
     assert shown == "input: ***... (cut)"
@@ -167,7 +167,7 @@ def test_secret_is_hidden_wherever_it_stands(secret: str) -> None:
 
 
 def test_longer_secret_goes_first() -> None:
-    """A secret inside another does not leave the rest of the other behind."""
+    """A secret inside a longer one does not leave the rest of that visible."""
     secrets = ["password", "password-of-mine"]
     assert excerpt("it is password-of-mine", secrets) == "it is ***"
     assert excerpt("it is password-of-mine", reversed(secrets)) == "it is ***"
@@ -180,7 +180,7 @@ def test_short_secret_stays() -> None:
 
 
 def test_long_secret_that_is_not_quoted_hides_nothing() -> None:
-    """Text that only begins like a long secret says what it says."""
+    """Text that only begins like a long secret stays."""
     prompt = "the maximum context length of this model is unknown to me"
     assert excerpt("the maximum context is 5", [prompt]) == "the maximum context is 5"
 

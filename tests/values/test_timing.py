@@ -13,23 +13,23 @@ from limin.values.timing import Latency, StreamTimes, Timing
 SECONDS = st.floats(0, 1e6)
 
 
-def timing_of(*came: tuple[float, Delta], usage: Usage | None = None) -> Timing:
-    """That of a stream whose head came at 0.5 seconds, and whose deltas as told."""
+def timing_of(*deltas: tuple[float, Delta], usage: Usage | None = None) -> Timing:
+    """The timing of a stream of *deltas* whose headers arrived at 0.5 seconds."""
     times = StreamTimes(0.5)
-    for seconds, delta in came:
+    for seconds, delta in deltas:
         times.note(seconds, delta)
-    return times.told(TIMING, usage)
+    return times.added_to(TIMING, usage)
 
 
 def test_answer_that_came_whole_has_no_such_times() -> None:
-    """What only a stream can show is not known, and never zero."""
+    """Times that only a stream can show are None, never zero."""
     assert TIMING.delta_times == ()
     names = {*attrs.fields_dict(Timing)} - {*["start_time", "end_time", "duration"]}
     assert {getattr(TIMING, name) for name in names} == {(), None, b""}
 
 
-def test_first_times_are_told_apart() -> None:
-    """The head, then a role, then reasoning, then text: each has its first time."""
+def test_first_times_are_distinguished() -> None:
+    """Headers, role, reasoning and text: each has its own first time."""
     timing = timing_of(
         (1.0, Delta(finish_reason=None)),
         (2.0, Delta(reasoning="hm")),
@@ -54,14 +54,14 @@ def test_first_times_are_told_apart() -> None:
     ],
 )
 def test_what_a_token_is(delta: Delta) -> None:
-    """A server may tell a token before its text."""
+    """A server may send a token before its text."""
     assert timing_of((1.0, delta)).time_to_first_token == 1.0
     first_text = timing_of((1.0, delta)).time_to_first_text
     assert first_text == (1.0 if delta.text or delta.refusal else None)
 
 
 def test_gaps_are_those_between_tokens() -> None:
-    """The wait for the first is none, and the finish is no token."""
+    """The wait for the first token is no gap, and a finish reason is no token."""
     timing = timing_of(
         (7.0, Delta("a")),
         (8.0, Delta("b")),
@@ -78,12 +78,12 @@ def test_gaps_are_those_between_tokens() -> None:
 
 
 def test_choices_have_their_own_gaps() -> None:
-    """They decode beside each other: one token each at a time."""
+    """Choices are decoded in parallel, one token of each at a time."""
     timing = timing_of(
         *(
-            (second + place / 10, Delta("a", choice=place))
+            (second + choice / 10, Delta("a", choice=choice))
             for second in (1.0, 2.0, 3.0)
-            for place in (0, 1)
+            for choice in (0, 1)
         ),
         usage=Usage(completion_tokens=6),
     )
@@ -94,14 +94,14 @@ def test_choices_have_their_own_gaps() -> None:
 
 
 def test_one_token_has_no_gap() -> None:
-    """None at all has none either."""
+    """Without durations there is no summary."""
     assert timing_of((1.0, Delta("a"))).inter_token_latency is None
     assert timing_of((1.0, Delta())).inter_token_latency is None
 
 
 @given(st.lists(SECONDS, min_size=2, max_size=50))
 def test_percentiles_are_the_standard_librarys(durations: list[float]) -> None:
-    """By the inclusive method, which is numpy's default."""
+    """Percentiles follow the inclusive method, which is numpy's default."""
     latency = Latency.of(durations)
     assert latency is not None
     expected = statistics.quantiles(durations, n=100, method="inclusive")
@@ -120,7 +120,7 @@ def test_rate_is_that_of_decoding() -> None:
 
 
 def test_reasoning_that_is_only_counted_is_not_decoded_text() -> None:
-    """It took its time before the first text; where it came, it counts."""
+    """Reasoning counts if it was streamed, and not if it was only counted."""
     usage = Usage(completion_tokens=105, reasoning_tokens=100)
     text = [(2.0, Delta("a")), (4.0, Delta("b"))]
     assert timing_of(*text, usage=usage).tokens_per_second == 2.0
@@ -130,9 +130,11 @@ def test_reasoning_that_is_only_counted_is_not_decoded_text() -> None:
 
 @pytest.mark.parametrize("tokens", [0, 1, 5])
 def test_no_rate_of_what_came_at_once(tokens: int) -> None:
-    """Nor of one token, nor of none."""
+    """Without two tokens at different times there is no speed."""
     usage = Usage(completion_tokens=tokens)
     assert timing_of((2.0, Delta("a")), usage=usage).tokens_per_second is None
     assert timing_of(usage=usage).tokens_per_second is None
-    one = timing_of((2.0, Delta("a")), (3.0, Delta("b")), usage=Usage(completion_tokens=1))
-    assert one.tokens_per_second is None
+    timing = timing_of(
+        (2.0, Delta("a")), (3.0, Delta("b")), usage=Usage(completion_tokens=1)
+    )
+    assert timing.tokens_per_second is None

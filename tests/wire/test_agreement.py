@@ -25,8 +25,8 @@ def test_token_id_of_5000_digits() -> None:
 
 def test_prompt_token_id_of_5000_digits() -> None:
     """Nor there, where ids are keys."""
-    found = msgspec.Raw(b'[{"%b":{"logprob":-1}}]' % DIGITS.encode())
-    (position,) = read_prompt_positions(found)
+    raw = msgspec.Raw(b'[{"%b":{"logprob":-1}}]' % DIGITS.encode())
+    (position,) = read_prompt_positions(raw)
     assert position is not None
     assert position.id is None
 
@@ -39,7 +39,7 @@ def test_error_of_nothing(empty: str) -> None:
 
 
 def test_thinking_is_on_no_wire() -> None:
-    """It is that of content parts alone."""
+    """Only content parts hold it."""
     body = body_of("4")
     body["choices"][0]["message"]["thinking"] = "hm"
     assert read(body).reasoning is None
@@ -48,10 +48,10 @@ def test_thinking_is_on_no_wire() -> None:
 
 @pytest.mark.parametrize("odd", [{}, {"id": 5}])
 def test_choices_without_an_index_are_counted(odd: dict[str, Any]) -> None:
-    """By their place, on both paths."""
+    """Their position counts, on both paths."""
     choices = [{"message": {"content": text}} for text in "ab"]
-    found = read({"choices": choices, **odd}).choices
-    assert [choice.index for choice in found] == [0, 1]
+    choices_read = read({"choices": choices, **odd}).choices
+    assert [choice.index for choice in choices_read] == [0, 1]
 
 
 @pytest.mark.parametrize("odd", [{}, {"id": 5}])
@@ -72,13 +72,13 @@ def test_reasoning_tokens_beside_the_other_counts(odd: dict[str, Any]) -> None:
 
 
 def test_every_choice_without_log_probs_is_told() -> None:
-    """Not the first one alone."""
+    """Every error counts, not only the first."""
     log_probs = {"content": [{"token": "a", "logprob": -1}]}
     first = {"message": {"content": "a"}, "logprobs": log_probs}
     body = {"choices": [first, {"index": 1, "message": {"content": "b"}}]}
-    found = read(body, asks_log_probs=True).warnings
-    told = [(warning.code, warning.path) for warning in found]
-    assert told == [("log-probs-missing", "$.choices[1].logprobs")]
+    warnings = read(body, asks_log_probs=True).warnings
+    codes = [(warning.code, warning.path) for warning in warnings]
+    assert codes == [("log-probs-missing", "$.choices[1].logprobs")]
 
 
 def test_equal_positions_are_equal_however_they_came() -> None:
@@ -91,7 +91,7 @@ def test_equal_positions_are_equal_however_they_came() -> None:
 
 
 def test_probabilities_among_log_probabilities() -> None:
-    """One position of each kind: none is lost."""
+    """No position of any kind is lost."""
     content = [{"token": "a", "logprob": -1}, {"token": "b", "prob": 1.0}]
-    found = read(body_of("ab", logprobs={"content": content})).token_log_probs or []
-    assert [token.log_prob for token in found] == [-1.0, 0.0]
+    tokens = read(body_of("ab", logprobs={"content": content})).token_log_probs or []
+    assert [token.log_prob for token in tokens] == [-1.0, 0.0]

@@ -5,6 +5,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import msgspec
 import pytest
 from builders import TIMING, body_of, capture, captures, read
 from hypothesis import example, given
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 
 from limin.errors import (
     ContextLengthError,
-    LiminError,
     RateLimitError,
     ResponseError,
     ServerError,
@@ -33,55 +33,62 @@ if TYPE_CHECKING:
 STREAMS = [name for name in captures() if "-stream" in name]
 
 
-def question_of(name: str | None = None, **asked: Any) -> ReadingContext:
-    """The question of `builders.read`, or with what the exchange *name* asked for."""
+def context_of(name: str | None = None, **options: Any) -> ReadingContext:
+    """Return the context of `builders.read`, or that of the captured exchange *name*."""
     request = capture(name)["request"] if name else {}
     return ReadingContext(
         conversation=Conversation.from_prompts("What is 2 + 2?"),
         model="asked-model",
-        asks_log_probs=asked.get("asks_log_probs", request.get("logprobs", False)),
-        top_log_probs=asked.get("top_log_probs", request.get("top_logprobs")),
-        secrets=asked.get("secrets", ()),
+        asks_log_probs=options.get("asks_log_probs", request.get("logprobs", False)),
+        top_log_probs=options.get("top_log_probs", request.get("top_logprobs")),
+        secrets=options.get("secrets", ()),
     )
 
 
-def assembly_of(*chunks: object, **asked: Any) -> tuple[Assembly, list[Delta]]:
-    """What *chunks* assemble to: bytes as they are, other values as JSON."""
-    assembly = Assembly(question_of(**asked), HttpResponse(200, {}, b""))
+def data_of(chunk: object) -> bytes:
+    """Return the data of an event: bytes as they are, other values as JSON."""
+    return chunk if isinstance(chunk, bytes) else json.dumps(chunk).encode()
+
+
+def assembly_of(*chunks: object, **options: Any) -> tuple[Assembly, list[Delta]]:
+    """Return an assembly of *chunks*, and their deltas."""
+    assembly = Assembly(context_of(**options), HttpResponse(200, {}, b""))
     deltas: list[Delta] = []
     for chunk in chunks:
-        data = chunk if isinstance(chunk, bytes) else json.dumps(chunk).encode()
-        assembly.add(data, deltas)
+        update = assembly.feed(data_of(chunk))
+        deltas += update.deltas
+        if update.error is not None:
+            raise update.error
     return assembly, deltas
 
 
-def completion_of(*chunks: object, **asked: Any) -> TextCompletion:
-    """The completion that *chunks* assemble to."""
-    return assembly_of(*chunks, **asked)[0].completion(TIMING)
+def completion_of(*chunks: object, **options: Any) -> TextCompletion:
+    """Return the completion of *chunks*."""
+    return assembly_of(*chunks, **options)[0].completion(TIMING)
 
 
 def chunk_of(delta: object = None, **choice: object) -> dict[str, Any]:
-    """A chunk of one choice."""
+    """Return a chunk of one choice."""
     return {"choices": [{"index": 0, "delta": delta or {}, **choice}]}
 
 
 def stream_of(body: dict[str, Any], size: int = 3) -> list[dict[str, Any]]:
-    """A whole answer as the chunks of a stream: *size* characters, one token each."""
+    """Return a whole answer as chunks, each with *size* characters or one token."""
     head = {name: body[name] for name in ("id", "model") if name in body}
     chunks = [
-        {**head, "choices": [{"index": place, "delta": {"role": "assistant"}}]}
-        for place in range(len(body["choices"]))
+        {**head, "choices": [{"index": position, "delta": {"role": "assistant"}}]}
+        for position in range(len(body["choices"]))
     ]
-    for place, choice in enumerate(body["choices"]):
-        index = choice.get("index", place)
+    for position, choice in enumerate(body["choices"]):
+        index = choice.get("index", position)
         for name, value in choice["message"].items():
             text = value if isinstance(value, str) and name != "role" else ""
             for start in range(0, len(text), size):
                 delta = {name: text[start : start + size]}
                 chunks.append({**head, "choices": [{"index": index, "delta": delta}]})
-        for name, listed in (choice.get("logprobs") or {}).items():
-            for one in listed or ():
-                entry = {"index": index, "delta": {}, "logprobs": {name: [one]}}
+        for name, elements in (choice.get("logprobs") or {}).items():
+            for element in elements or ():
+                entry = {"index": index, "delta": {}, "logprobs": {name: [element]}}
                 chunks.append({**head, "choices": [entry]})
         last = {"index": index, "delta": {}, "finish_reason": choice.get("finish_reason")}
         chunks.append({**head, "choices": [last]})
@@ -89,7 +96,7 @@ def stream_of(body: dict[str, Any], size: int = 3) -> list[dict[str, Any]]:
 
 
 def comparable(completion: TextCompletion) -> TextCompletion:
-    """*completion* without the bytes that it was read from."""
+    """Return *completion* without the bytes that it was read from."""
     return attrs.evolve(completion, raw_bytes=b"")
 
 
@@ -107,18 +114,22 @@ def test_streamed_answer_equals_its_whole_twin(name: str, size: int) -> None:
     """A stream is another way to send the same answer, warnings included."""
     exchange = capture(name)
     body = json.loads(exchange["body"])
-    asked = {
+    options = {
         "asks_log_probs": exchange["request"].get("logprobs", False),
         "top_log_probs": exchange["request"].get("top_logprobs"),
     }
-    assembly, deltas = assembly_of(*stream_of(body, size), b"[DONE]", **asked)
-    whole = read(body, **asked)
+    assembly, deltas = assembly_of(*stream_of(body, size), b"[DONE]", **options)
+    whole = read(body, **options)
     streamed = assembly.completion(TIMING)
     assert comparable(streamed) == comparable(whole)
     assert streamed.warnings == whole.warnings
     assert "".join(delta.text for delta in deltas) == whole.message
-    listed = [list(delta.log_probs) for delta in deltas if delta.log_probs is not None]
-    assert [one for told in listed for one in told] == list(whole.log_probs or [])
+    streamed_tokens = [
+        list(delta.log_probs) for delta in deltas if delta.log_probs is not None
+    ]
+    assert [position for positions in streamed_tokens for position in positions] == list(
+        whole.log_probs or []
+    )
     assert assembly.is_finished
     assert assembly.is_done
     assert isinstance(streamed.raw, dict)
@@ -152,8 +163,8 @@ CHOICES = st.builds(
 def test_any_streamed_answer_equals_its_whole_twin(choices: list[Any], size: int) -> None:
     """Whatever is said, thought, refused and counted."""
     body = {"id": "one", "model": "m", "choices": choices, "usage": {"total_tokens": 3}}
-    for place, choice in enumerate(choices):
-        choice["index"] = place
+    for index, choice in enumerate(choices):
+        choice["index"] = index
     streamed = completion_of(*stream_of(body, size), asks_log_probs=True)
     whole = read(body, asks_log_probs=True)
     ours = [attrs.evolve(choice, raw_finish_reason=None) for choice in streamed.choices]
@@ -188,12 +199,12 @@ def through(name: str, size: int) -> tuple[Assembly, list[Delta]]:
     """The captured stream *name*, cut into pieces of *size* bytes."""
     stream = capture(name)["body"].encode()
     decoder = EventDecoder()
-    assembly = Assembly(question_of(name), HttpResponse(200, {"x-request-id": "r"}, b""))
+    assembly = Assembly(context_of(name), HttpResponse(200, {"x-request-id": "r"}, b""))
     pieces = [stream[start : start + size] for start in range(0, len(stream), size)]
     events = [event for piece in pieces for event in decoder.feed(piece)]
     deltas: list[Delta] = []
     for event in events:
-        assembly.add(event, deltas)
+        deltas += assembly.feed(event).deltas
     assert decoder.finish() == []
     return assembly, deltas
 
@@ -223,7 +234,9 @@ def test_captured_streams_tell_what_their_servers_said(name: str) -> None:
     assert (completion.id or "").startswith("chatcmpl-")
     raw: Any = completion.raw
     assert bool(usage) == ("system_fingerprint" in raw)
-    assert WarningCode.TEXT_MISMATCH not in {one.code for one in completion.warnings}
+    assert WarningCode.TEXT_MISMATCH not in {
+        warning.code for warning in completion.warnings
+    }
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -257,17 +270,13 @@ def test_c3_ollama_stream_that_breaks_off_is_not_finished() -> None:
 
 
 def test_nothing_yet_is_an_empty_completion() -> None:
-    """What broke off before its first chunk has one choice, and it is empty."""
+    """A stream that breaks off before its first chunk has one empty choice."""
     assembly, deltas = assembly_of()
     assert deltas == []
     assert not assembly.is_finished
-    completion = assembly.completion(TIMING, "request")
+    completion = assembly.completion(TIMING)
     assert (completion.message, len(completion.choices)) == ("", 1)
-    assert (completion.id, completion.usage, completion.request_id) == (
-        None,
-        None,
-        "request",
-    )
+    assert (completion.id, completion.usage, completion.request_id) == (None, None, None)
 
 
 @pytest.mark.parametrize("blank", [b"", b" ", b"\n\t"])
@@ -344,7 +353,7 @@ def test_c9_extra_fields_are_skipped() -> None:
 
 
 def token(text: str) -> dict[str, Any]:
-    """A token as the wire tells it."""
+    """Return an element of `logprobs.content`."""
     return {
         "token": text,
         "logprob": -0.5,
@@ -362,8 +371,10 @@ def test_c10_text_and_log_probs_come_apart() -> None:
         chunk_of({}, logprobs={"content": None, "refusal": None}, finish_reason="stop"),
         asks_log_probs=True,
     )
-    told = [None if one.log_probs is None else one.log_probs.text() for one in deltas]
-    assert told == ["ab", "c", None, None]
+    texts = [
+        None if delta.log_probs is None else delta.log_probs.text() for delta in deltas
+    ]
+    assert texts == ["ab", "c", None, None]
     completion = assembly.completion(TIMING)
     assert completion.log_probs is not None
     assert completion.log_probs.text() == completion.message == "abc"
@@ -394,17 +405,17 @@ def test_log_probs_of_a_refusal_and_of_the_old_shape() -> None:
         for text in "ab"
     ]
     completion = completion_of(*old)
-    assert [one.log_prob for one in completion.token_log_probs or ()] == [-1.0, -1.0]
+    assert [token.log_prob for token in completion.token_log_probs or ()] == [-1.0, -1.0]
 
 
 def test_log_probs_that_are_no_list_are_mended() -> None:
-    """An element of odd shape is told, and costs no other."""
+    """An element of odd shape has a warning, and no other element is lost."""
     completion = completion_of(
         chunk_of({"content": "a"}, logprobs={"content": [token("a")]}),
         chunk_of({}, logprobs={"content": "a text that is no list of tokens"}),
     )
     assert len(completion.log_probs or ()) == 1
-    assert WarningCode.BODY_MENDED in {one.code for one in completion.warnings}
+    assert WarningCode.BODY_MENDED in {warning.code for warning in completion.warnings}
 
 
 @pytest.mark.parametrize("arguments", [None, '{"a', {"a": 1}])
@@ -453,58 +464,84 @@ def test_fields_that_limin_does_not_know_are_in_the_body() -> None:
     assert raw["choices"][0]["stop_reason"] == 7
     assert "token_ids" not in raw["choices"][0]
     assert raw["timings"] == {"predicted_n": 2}
+    raw = completion_of(*chunks, b"", b"[DONE]").raw
+    assert raw["timings"] == {"predicted_n": 2}
+
+
+def test_index_of_thousands_of_digits() -> None:
+    """The position counts, and the unknown fields of the choice are kept."""
+    chunk = b'{"choices":[{"index":%b,"delta":{},"finish_reason":"stop","stop_reason":7}]}'
+    raw: Any = completion_of(chunk % (b"9" * 5000)).raw
+    assert (raw["choices"][0]["index"], raw["choices"][0]["stop_reason"]) == (0, 7)
+
+
+def test_event_that_finishes_many_choices_is_read_once_for_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Time grows with the size of an event, not with its square."""
+    decoded: list[bytes] = []
+
+    def decode(data: bytes) -> dict[str, msgspec.Raw]:
+        decoded.append(data)
+        return msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+
+    monkeypatch.setattr("limin.wire.assembly._decode_fields", decode)
+    choices = [
+        {"index": n, "delta": {"content": "a"}, "finish_reason": "stop", "stop_reason": n}
+        for n in range(1024)
+    ]
+    raw: Any = completion_of({"choices": choices}, chunk_of({})).raw
+    assert [choice["stop_reason"] for choice in raw["choices"]] == list(range(1024))
+    assert len(decoded) == 2
 
 
 @pytest.mark.parametrize("odd", [{}, {"id": 5}])
 @pytest.mark.parametrize(
-    "told", [{"message": {"content": "Hi"}}, {"text": "Hi"}, {"delta": {"content": "Hi"}}]
+    "fields", [{"message": {"content": "Hi"}}, {"text": "Hi"}, {"delta": {"content": "Hi"}}]
 )
 def test_message_or_text_in_the_place_of_a_delta(
-    told: dict[str, Any], odd: dict[str, Any]
+    fields: dict[str, Any], odd: dict[str, Any]
 ) -> None:
-    """An empty answer would be the worst of all; the first is told of."""
-    chunk = {"choices": [{"index": 0, "finish_reason": "stop", **told}], **odd}
+    """It is read as a delta, and a field with another name has a warning."""
+    chunk = {"choices": [{"index": 0, "finish_reason": "stop", **fields}], **odd}
     assembly, deltas = assembly_of(chunk)
     assert deltas == [Delta("Hi", finish_reason="stop")]
     completion = assembly.completion(TIMING)
     assert completion.message == "Hi"
     codes = {warning.code for warning in completion.warnings}
-    assert (WarningCode.BODY_MENDED in codes) is ("delta" not in told or bool(odd))
+    assert (WarningCode.BODY_MENDED in codes) is ("delta" not in fields or bool(odd))
 
 
 @pytest.mark.parametrize("odd", [{}, {"id": 5}])
 def test_more_choices_than_anybody_asks_for(odd: dict[str, Any]) -> None:
     """Each costs more than the bytes that name it: a bomb is refused early."""
     choices = [{"index": n, "delta": {"content": "a"}} for n in range(1025)]
-    deltas: list[Delta] = []
-    assembly, _ = assembly_of()
-    with pytest.raises(ResponseError, match="at most 1024 choices"):
-        assembly.add(json.dumps({"choices": choices, **odd}).encode(), deltas)
-    assert len(deltas) == 1024
+    update = assembly_of()[0].feed(data_of({"choices": choices, **odd}))
+    assert isinstance(update.error, ResponseError)
+    assert "at most 1024 choices" in str(update.error)
+    assert len(update.deltas) == 1024
 
 
 def test_text_beside_an_error_is_handed_over() -> None:
-    """What the partial completion holds was told."""
+    """Every text of the partial completion was a delta before."""
     chunk = chunk_of({"content": "last words"}, finish_reason="error")
-    deltas: list[Delta] = []
     assembly, _ = assembly_of()
-    with pytest.raises(StatusError):
-        assembly.add(json.dumps({**chunk, "error": {"message": "no"}}).encode(), deltas)
-    assert deltas == [Delta("last words")]
+    update = assembly.feed(data_of({**chunk, "error": {"message": "no"}}))
+    assert isinstance(update.error, StatusError)
+    assert update.deltas == [Delta("last words")]
     assert assembly.completion(TIMING).message == "last words"
 
 
 @pytest.mark.parametrize("is_done", [False, True])
 def test_choices_that_were_asked_for_are_waited_for(*, is_done: bool) -> None:
     """Unless the server says that it has done."""
-    question = attrs.evolve(question_of(), n_choices=2)
-    assembly = Assembly(question, HttpResponse(200, {}, b""))
-    deltas: list[Delta] = []
+    context = attrs.evolve(context_of(), n_choices=2)
+    assembly = Assembly(context, HttpResponse(200, {}, b""))
     usage = {"completion_tokens": 1}
     chunk = {**chunk_of({"content": "a"}, finish_reason="stop"), "usage": usage}
-    assembly.add(json.dumps(chunk).encode(), deltas)
+    assembly.feed(data_of(chunk))
     if is_done:
-        assembly.add(b"[DONE]", deltas)
+        assembly.feed(b"[DONE]")
     assert assembly.is_finished is is_done
     assert assembly.is_whole is is_done
 
@@ -521,15 +558,15 @@ def test_c12_choices_come_interleaved() -> None:
     ]:
         assert not assembly.is_finished
         chunk = chunk_of({"content": text}, index=index, finish_reason=reason)
-        assembly.add(json.dumps(chunk).encode(), deltas)
+        deltas += assembly.feed(data_of(chunk)).deltas
     assert [delta.choice for delta in deltas] == [1, 0, 1, 0]
     assert assembly.is_finished
     choices = assembly.completion(TIMING).choices
-    assert [(one.index, one.message) for one in choices] == [(0, "aA"), (1, "bB")]
+    assert [(choice.index, choice.message) for choice in choices] == [(0, "aA"), (1, "bB")]
 
 
 def test_c12_choices_without_an_index_are_counted() -> None:
-    """By their place in the chunk."""
+    """Their position in the chunk counts."""
     chunk = {"choices": [{"delta": {"content": text}} for text in "ab"]}
     assert assembly_of(chunk)[1] == [Delta(text="a"), Delta(text="b", choice=1)]
 
@@ -596,20 +633,21 @@ C13: dict[str, tuple[object, type[StatusError], str]] = {
 @pytest.mark.parametrize("shape", C13)
 def test_c13_errors_in_mid_stream_are_raised(shape: str) -> None:
     """Every shape of error is one, and the text before it is kept."""
-    error, kind, words = C13[shape]
+    error, kind, message = C13[shape]
     assembly, _ = assembly_of(chunk_of({"content": "partial"}))
-    data = error if isinstance(error, bytes) else json.dumps(error).encode()
-    with pytest.raises(kind, match=words) as caught:
-        assembly.add(data, [])
-    assert caught.value.status == 200
-    assert caught.value.body == data
-    assert type(caught.value.body) is bytes
-    assembly.add(b"[DONE]", [])
+    data = data_of(error)
+    caught = assembly.feed(data).error
+    assert isinstance(caught, kind)
+    assert message in str(caught)
+    assert caught.status == 200
+    assert caught.body == data
+    assert type(caught.body) is bytes
+    assembly.feed(b"[DONE]")
     assert assembly.completion(TIMING).message == "partial"
 
 
 def test_c13_error_repeats_no_secret() -> None:
-    """What a server quotes is cleaned before it is raised."""
+    """Secrets that a server quotes are removed."""
     with pytest.raises(StatusError) as caught:
         assembly_of({"error": "bad key sk-123456789"}, secrets=["sk-123456789"])
     assert "sk-123456789" not in str(caught.value)
@@ -617,7 +655,7 @@ def test_c13_error_repeats_no_secret() -> None:
 
 @pytest.mark.parametrize("nothing", [None, {}, [], "", False])
 def test_error_of_nothing_is_none(nothing: object) -> None:
-    """An empty error is none."""
+    """An empty error is no error."""
     chunk = {**chunk_of({"content": "4"}, error=nothing), "error": nothing}
     assert assembly_of(chunk)[1] == [Delta(text="4")]
 
@@ -640,19 +678,19 @@ def test_c15_chunk_that_is_none_is_an_error(data: bytes, problem: str) -> None:
 
 
 def test_chunk_nested_almost_too_deeply(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What can be parsed, but not be written again, is an error as well."""
+    """A chunk that can be parsed, but not be written again, is an error too."""
 
     def dumps(_: object) -> str:
         raise RecursionError
 
-    monkeypatch.setattr("limin.wire.assembly.json.dumps", dumps)
+    monkeypatch.setattr("limin.wire.untyped.json.dumps", dumps)
     with pytest.raises(ResponseError, match="nested too deeply"):
-        assembly_of(b'{"x":NaN}')
+        assembly_of(b'{"usage":NaN}')
 
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
 def test_reasoning_under_either_name(name: str) -> None:
-    """Both names are read, and told."""
+    """Both names are read, and reported as the source."""
     assembly, deltas = assembly_of(chunk_of({name: "h"}), chunk_of({name: "m"}))
     assert deltas == [Delta(reasoning="h"), Delta(reasoning="m")]
     choice = assembly.completion(TIMING).choices[0]
@@ -669,7 +707,7 @@ def test_reasoning_in_details() -> None:
 
 
 def test_content_in_parts() -> None:
-    """Mistral's lists of parts are mended, and told of once."""
+    """Mistral's lists of parts are mended, with one warning."""
     thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
     parts = [[thinking], [{"type": "text", "text": "4"}]]
     chunks = [chunk_of({"content": part}) for part in parts]
@@ -682,7 +720,7 @@ def test_content_in_parts() -> None:
 
 
 def test_odd_chunk_is_mended_with_a_warning() -> None:
-    """A wrong type is left out, told at its place in the chunk, and counted."""
+    """A value of the wrong type is left out, and a warning counts them."""
     chunk = {"choices": [{"index": 0, "delta": {"content": 5, "refusal": "no"}}], "id": 7}
     assembly, deltas = assembly_of(chunk, chunk)
     assert deltas == [Delta(refusal="no"), Delta(refusal="no")]
@@ -704,11 +742,11 @@ def test_odd_choice_says_nothing(choice: object) -> None:
     assert deltas == [Delta(text="4")]
     completion = assembly.completion(TIMING)
     assert completion.message == "4"
-    assert WarningCode.BODY_MENDED in {one.code for one in completion.warnings}
+    assert WarningCode.BODY_MENDED in {warning.code for warning in completion.warnings}
 
 
 def test_nan_is_kept_in_the_body() -> None:
-    """What JSON forbids and servers send takes the same way as in a whole answer."""
+    """NaN, which JSON forbids, is read as in a whole answer."""
     chunk = b'{"choices":[{"delta":{"content":"a"},"logprobs":{"content":[%b]}}]}'
     entry = b'{"token":"a","logprob":NaN}'
     completion = completion_of(chunk % entry)
@@ -762,15 +800,12 @@ DELTAS = st.dictionaries(
     )
 )
 def test_random_chunks_raise_limins_errors_alone(chunks: list[bytes]) -> None:
-    """Whatever comes, what was read before it can be looked at."""
-    assembly = Assembly(question_of(asks_log_probs=True), HttpResponse(200, {}, b""))
+    """The part that was read before any garbage can be used."""
+    assembly = Assembly(context_of(asks_log_probs=True), HttpResponse(200, {}, b""))
     for chunk, event in zip(chunks, cycle([bytes, bytes, ErrorEvent]), strict=False):
-        deltas: list[Delta] = []
-        try:
-            assembly.add(event(chunk), deltas)
-        except LiminError as error:
-            assert str(error)  # noqa: PT017 (any other exception is what fails)
-        assert all(len(list(delta.log_probs or ())) >= 0 for delta in deltas)
+        update = assembly.feed(event(chunk))
+        assert update.error is None or str(update.error)
+        assert all(len(list(delta.log_probs or ())) >= 0 for delta in update.deltas)
     completion = assembly.completion(TIMING)
     assert all(str(warning) for warning in completion.warnings)
     assert completion.raw

@@ -42,8 +42,8 @@ def likeliest_first(tokens: list[TokenLogProb]) -> tuple[TokenLogProb, ...]:
 
 POSITIONS = st.lists(
     st.builds(
-        lambda sampled, listed: TokenPosition(
-            sampled=sampled, alternatives=likeliest_first(listed)
+        lambda sampled, alternatives: TokenPosition(
+            sampled=sampled, alternatives=likeliest_first(alternatives)
         ),
         TOKENS,
         st.lists(TOKENS, max_size=3),
@@ -63,7 +63,9 @@ def mapped(
     return [
         TokenPosition(
             sampled=change(position.sampled),
-            alternatives=likeliest_first([change(one) for one in position.alternatives]),
+            alternatives=likeliest_first(
+                [change(token) for token in position.alternatives]
+            ),
         )
         for position in positions
     ]
@@ -79,8 +81,8 @@ def with_true_bytes(token: TokenLogProb) -> TokenLogProb:
 
 def fields(token: TokenLogProb) -> dict[str, Any]:
     """*token* as OpenAI writes it."""
-    known = None if token.token_bytes is None else list(token.token_bytes)
-    return {"token": token.token, "logprob": token.log_prob, "bytes": known}
+    values = None if token.token_bytes is None else list(token.token_bytes)
+    return {"token": token.token, "logprob": token.log_prob, "bytes": values}
 
 
 def fields_with_id(token: TokenLogProb) -> dict[str, Any]:
@@ -90,20 +92,23 @@ def fields_with_id(token: TokenLogProb) -> dict[str, Any]:
 
 def content(
     positions: list[TokenPosition],
-    written: Callable[[TokenLogProb], dict[str, Any]],
+    encode_token: Callable[[TokenLogProb], dict[str, Any]],
     top: str = "top_logprobs",
 ) -> dict[str, Any]:
     """`logprobs` in the shape of the chat API."""
     return {
         "content": [
-            {**written(one.sampled), top: [written(other) for other in one.alternatives]}
-            for one in positions
+            {
+                **encode_token(position.sampled),
+                top: [encode_token(token) for token in position.alternatives],
+            }
+            for position in positions
         ]
     }
 
 
 def without_id(token: TokenLogProb) -> TokenLogProb:
-    """What OpenAI tells of *token*."""
+    """Return *token* as OpenAI reports it, without an id."""
     return attrs.evolve(token, token_id=None)
 
 
@@ -116,9 +121,10 @@ def vllm(positions: list[TokenPosition]) -> Encoded:
     """The sampled token first, and the list cut to as many as it was."""
     cut = [
         TokenPosition(
-            sampled=one.sampled, alternatives=(one.sampled, *one.alternatives[:-1])
+            sampled=position.sampled,
+            alternatives=(position.sampled, *position.alternatives[:-1]),
         )
-        for one in positions
+        for position in positions
     ]
     return content(cut, fields), mapped(cut, without_id), set()
 
@@ -134,95 +140,110 @@ def llama_cpp_post_sampling(positions: list[TokenPosition]) -> Encoded:
     def prob(token: TokenLogProb) -> float | None:
         return None if token.log_prob is None else math.exp(token.log_prob)
 
-    def written(token: TokenLogProb) -> dict[str, Any]:
-        told = fields_with_id(token)
-        del told["logprob"]
-        return {**told, "prob": prob(token)}
+    def encode_token(token: TokenLogProb) -> dict[str, Any]:
+        body = fields_with_id(token)
+        del body["logprob"]
+        return {**body, "prob": prob(token)}
 
     def read_back(token: TokenLogProb) -> TokenLogProb:
-        found = prob(token)
-        log_prob = found and math.log(found)
-        return attrs.evolve(token, log_prob=-math.inf if found == 0.0 else log_prob)
+        value = prob(token)
+        log_prob = value and math.log(value)
+        return attrs.evolve(token, log_prob=-math.inf if value == 0.0 else log_prob)
 
-    told = content(positions, written, "top_probs")
-    return told, mapped(positions, read_back), {"probabilities-converted"}
+    body = content(positions, encode_token, "top_probs")
+    return body, mapped(positions, read_back), {"probabilities-converted"}
 
 
 def legacy(positions: list[TokenPosition]) -> Encoded:
     """Arrays, with alternatives keyed by text, so that of a duplicate one remains."""
 
-    def text_alone(token: TokenLogProb) -> TokenLogProb:
+    def only_text(token: TokenLogProb) -> TokenLogProb:
         return TokenLogProb(token.token, token.log_prob)
 
-    tops = [{one.token: one.log_prob for one in p.alternatives} for p in positions]
-    told = {
-        "tokens": [one.sampled.token for one in positions],
-        "token_logprobs": [one.sampled.log_prob for one in positions],
+    tops = [
+        {token.token: token.log_prob for token in position.alternatives}
+        for position in positions
+    ]
+    body = {
+        "tokens": [position.sampled.token for position in positions],
+        "token_logprobs": [position.sampled.log_prob for position in positions],
         "top_logprobs": tops,
     }
     expected = [
         TokenPosition(
-            sampled=text_alone(one.sampled),
+            sampled=only_text(position.sampled),
             alternatives=likeliest_first([TokenLogProb(*item) for item in top.items()]),
         )
-        for one, top in zip(positions, tops, strict=True)
+        for position, top in zip(positions, tops, strict=True)
     ]
-    return told, expected, {"legacy-log-probs"}
+    return body, expected, {"legacy-log-probs"}
 
 
 def vllm_stream(positions: list[TokenPosition]) -> Encoded:
     """Keys that have their default value are missing."""
 
-    def written(token: TokenLogProb) -> dict[str, Any]:
+    def encode_token(token: TokenLogProb) -> dict[str, Any]:
         return {name: value for name, value in fields(token).items() if value is not None}
 
-    told = content(positions, written)
-    for one in told["content"]:
-        if not one["top_logprobs"]:
-            del one["top_logprobs"]
-    return told, mapped(positions, without_id), set()
+    body = content(positions, encode_token)
+    for element in body["content"]:
+        if not element["top_logprobs"]:
+            del element["top_logprobs"]
+    return body, mapped(positions, without_id), set()
 
 
 def python_literals(positions: list[TokenPosition]) -> Encoded:
-    """NaN for what is not known."""
+    """NaN stands for unknown numbers."""
 
-    def written(token: TokenLogProb) -> dict[str, Any]:
+    def encode_token(token: TokenLogProb) -> dict[str, Any]:
         value = math.nan if token.log_prob is None else token.log_prob
         return {**fields_with_id(token), "logprob": value}
 
     unknown = any(token.log_prob is None for token in all_tokens(positions))
-    return content(positions, written), positions, {"body-mended"} if unknown else set()
+    return (
+        content(positions, encode_token),
+        positions,
+        {"body-mended"} if unknown else set(),
+    )
 
 
 def numbers_as_text(positions: list[TokenPosition]) -> Encoded:
     """Log probabilities as text, as some gateways write them."""
 
-    def written(token: TokenLogProb) -> dict[str, Any]:
+    def encode_token(token: TokenLogProb) -> dict[str, Any]:
         value = None if token.log_prob is None else repr(token.log_prob)
         return {**fields_with_id(token), "logprob": value}
 
-    told = any(token.log_prob is not None for token in all_tokens(positions))
-    return content(positions, written), positions, {"body-mended"} if told else set()
+    has_numbers = any(token.log_prob is not None for token in all_tokens(positions))
+    return (
+        content(positions, encode_token),
+        positions,
+        {"body-mended"} if has_numbers else set(),
+    )
 
 
 def sentinels(number: float) -> Callable[[list[TokenPosition]], Encoded]:
     """*number* for minus infinity."""
 
     def encode(positions: list[TokenPosition]) -> Encoded:
-        def written(token: TokenLogProb) -> dict[str, Any]:
+        def encode_token(token: TokenLogProb) -> dict[str, Any]:
             value = number if token.log_prob == -math.inf else token.log_prob
             return {**fields_with_id(token), "logprob": value}
 
-        found = any(token.log_prob == -math.inf for token in all_tokens(positions))
-        codes = {"log-prob-sentinel"} if found else set()
-        return content(positions, written), positions, codes
+        has_infinity = any(token.log_prob == -math.inf for token in all_tokens(positions))
+        codes = {"log-prob-sentinel"} if has_infinity else set()
+        return content(positions, encode_token), positions, codes
 
     return encode
 
 
 def all_tokens(positions: list[TokenPosition]) -> list[TokenLogProb]:
     """Every token, sampled or listed."""
-    return [token for one in positions for token in (one.sampled, *one.alternatives)]
+    return [
+        token
+        for position in positions
+        for token in (position.sampled, *position.alternatives)
+    ]
 
 
 SERVERS: dict[str, Callable[[list[TokenPosition]], Encoded]] = {
@@ -262,12 +283,15 @@ def test_positions_come_back(server: str, positions: list[TokenPosition]) -> Non
     completion = read(body_of("4", logprobs=logprobs))
     assert completion.log_probs is not None
     assert list(completion.log_probs) == expected
-    assert completion.token_log_probs == [one.sampled for one in expected]
-    assert completion.full_token_log_probs == [list(one.alternatives) for one in expected]
+    assert completion.token_log_probs == [position.sampled for position in expected]
+    assert completion.full_token_log_probs == [
+        list(position.alternatives) for position in expected
+    ]
     if any(token.log_prob is None for token in all_tokens(expected)):
         codes.add("log-prob-unknown")
     if any(
-        "\ufffd" in one.token and one.token_bytes is None for one in all_tokens(expected)
+        "\ufffd" in token.token and token.token_bytes is None
+        for token in all_tokens(expected)
     ):
         codes.add("replacement-character")
     assert codes <= {warning.code for warning in completion.warnings}
@@ -349,11 +373,11 @@ BODIES = st.fixed_dictionaries(
 
 @given(body=BODIES)
 def test_fast_and_mended_bodies_agree(body: dict[str, Any]) -> None:
-    """What the decoder of the standard shape takes needs no mending."""
-    told = json.dumps(body).replace("-Infinity", "-1e5").encode()
-    mended, warnings = mend_completion(told)
+    """A body that the decoder accepts is not changed by mending."""
+    encoded = json.dumps(body).replace("-Infinity", "-1e5").encode()
+    mended, warnings = mend_completion(encoded)
     assert warnings == ()
-    assert plain(mended) == plain(schema.completion_decoder.decode(told))
+    assert plain(mended) == plain(schema.completion_decoder.decode(encoded))
 
 
 def plain(value: Any) -> Any:
@@ -361,7 +385,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, msgspec.Raw):
         return json.loads(bytes(value) or b"null")
     if isinstance(value, list):
-        return [plain(one) for one in value]
+        return [plain(element) for element in value]
     if isinstance(value, msgspec.Struct):
         names = value.__struct_fields__
         return {name: plain(getattr(value, name)) for name in names}
@@ -423,18 +447,20 @@ FULL: dict[str, Any] = {
 }
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def paths_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The paths of all values in *value*, itself left out."""
     items: list[tuple[Any, Any]] = []
     if isinstance(value, dict):
         items = list(value.items())
     if isinstance(value, list):
         items = list(enumerate(value))
-    inside = [places(one, (*path, key)) for key, one in items]
-    return [(*path, key) for key, _ in items] + [one for many in inside for one in many]
+    inside = [paths_in(element, (*path, key)) for key, element in items]
+    return [(*path, key) for key, _ in items] + [
+        element for paths in inside for element in paths
+    ]
 
 
-PLACES = places(FULL)
+PLACES = paths_in(FULL)
 ANYTHING = st.recursive(
     st.none()
     | st.booleans()
@@ -461,7 +487,7 @@ ANYTHING = st.recursive(
 def test_anything_may_stand_anywhere(
     replaced: list[tuple[tuple[Any, ...], Any]], top: int | None
 ) -> None:
-    """Whatever stands in the place of a field, limin answers or raises its own error."""
+    """With any value in any field, limin returns a completion or raises its own error."""
     body = copy.deepcopy(FULL)
     for path, value in replaced:
         inside: Any = body

@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from builders import answer, capture, read
+from builders import capture, read, response
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,7 +113,7 @@ CAPTURED: list[tuple[str, type[StatusError], str, dict[str, str | None]]] = [
 def test_captured_error(
     name: str, kind: type[StatusError], reason: str, fields: dict[str, str | None]
 ) -> None:
-    """What a real server wrote becomes the right exception, in the server's words."""
+    """The error of a real server becomes the right exception, with its message."""
     exchange = capture(name)
     with pytest.raises(StatusError) as caught:
         read(exchange["body"], exchange["status"], headers=dict(exchange["headers"]))
@@ -336,7 +336,7 @@ SNIPPETS: list[tuple[str, int, Any, type[LiminError], str]] = [
     ids=[row[0] for row in SNIPPETS],
 )
 def test_snippet(status: int, body: Any, kind: type[StatusError], reason: str) -> None:
-    """Whatever shape a server gives its error, its words and its class are found."""
+    """The message and the class are found in an error body of any shape."""
     with pytest.raises(StatusError) as caught:
         read(body, status)
     assert type(caught.value) is kind
@@ -345,7 +345,7 @@ def test_snippet(status: int, body: Any, kind: type[StatusError], reason: str) -
 
 
 def test_error_inside_a_choice() -> None:
-    """A choice that is an error is none of the answers, though the status is a success."""
+    """A choice that is an error is raised, even if the status is a success."""
     body = {
         "choices": [
             {
@@ -388,15 +388,15 @@ def test_success_that_is_no_object(body: str) -> None:
     ],
 )
 def test_status_alone(status: int, kind: type[StatusError]) -> None:
-    """Without a word from the server the status says what happened."""
-    error = status_error(answer("", status))
+    """Without a message the status decides."""
+    error = status_error(response("", status))
     assert type(error) is kind
     assert str(error) == f"the server answered {status}"
     assert (error.code, error.error_type, error.param) == (None, None, None)
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "kind"),
+    ("status", "message", "kind"),
     [
         (400, "This model's maximum context length is 8192 tokens", ContextLengthError),
         (413, "the prompt is longer than the model's context", ContextLengthError),
@@ -409,9 +409,11 @@ def test_status_alone(status: int, kind: type[StatusError]) -> None:
         (500, "content_filter is down", ServerError),
     ],
 )
-def test_words_refine_the_status(status: int, said: str, kind: type[StatusError]) -> None:
-    """What the body says is more exact than the status, except about the key."""
-    assert type(status_error(answer({"error": {"message": said}}, status))) is kind
+def test_words_refine_the_status(
+    status: int, message: str, kind: type[StatusError]
+) -> None:
+    """The body is more exact than the status, except about the key."""
+    assert type(status_error(response({"error": {"message": message}}, status))) is kind
 
 
 @pytest.mark.parametrize(
@@ -429,7 +431,7 @@ def test_words_refine_the_status(status: int, said: str, kind: type[StatusError]
 def test_code_stands_for_the_status_of_a_success(
     code: object, kind: type[StatusError]
 ) -> None:
-    """An error body under a success status is what its own code says it is."""
+    """The code of an error body decides if the status is a success."""
     with pytest.raises(StatusError) as caught:
         read({"error": {"message": "no", "code": code}})
     assert type(caught.value) is kind
@@ -458,23 +460,23 @@ def test_code_stands_for_the_status_of_a_success(
     ],
 )
 def test_words(body: Any, reason: str) -> None:
-    """The server's words are found, or else the start of the body is shown."""
-    assert status_error(answer(body, 400)).reason == reason
+    """The message is found, or else the start of the body is shown."""
+    assert status_error(response(body, 400)).reason == reason
 
 
 def test_fields_of_a_wrapped_error() -> None:
     """The code is the one beside the words, however deep they are."""
     inside = json.dumps({"error": {"message": "m", "code": 7, "type": "t", "param": "p"}})
-    error = status_error(answer({"code": "outside", "detail": inside}, 400))
+    error = status_error(response({"code": "outside", "detail": inside}, 400))
     assert (error.code, error.error_type, error.param) == ("7", "t", "p")
 
 
 def test_keys_and_prompts_stay_out() -> None:
     """A server that quotes the key or the prompt does not get them into an error."""
     secrets = ["sk-this-opens-nothing", "my secret plan"]
-    said = " and ".join(secrets)
-    body = {"error": {"message": said, "code": said, "type": said, "param": said}}
-    error = status_error(answer(body, 400), secrets)
+    text = " and ".join(secrets)
+    body = {"error": {"message": text, "code": text, "type": text, "param": text}}
+    error = status_error(response(body, 400), secrets)
     hidden = "*** and ***"
     assert (error.reason, error.code) == (hidden, hidden)
     assert (error.error_type, error.param) == (hidden, hidden)
@@ -484,22 +486,22 @@ def test_keys_and_prompts_stay_out() -> None:
 def test_hostile_words_are_shown() -> None:
     """Escape sequences in a server's words are seen, and the rest is cut."""
     body = {"error": {"message": "\x1b[2J" + "x" * 300, "code": "\x07"}}
-    error = status_error(answer(body, 400))
+    error = status_error(response(body, 400))
     assert error.reason.startswith("␛[2Jxxx")
     assert len(error.reason) == 200
     assert error.code == "␇"
 
 
 def test_request_id_is_in_the_message() -> None:
-    """The server's name for the exchange is what its operators ask for."""
-    error = status_error(answer({"error": "no"}, 500, {"x-request-id": "req-1"}))
+    """The request id is kept, since operators ask for it."""
+    error = status_error(response({"error": "no"}, 500, {"x-request-id": "req-1"}))
     assert str(error) == "the server answered 500: no (request req-1)"
 
 
 @given(body=st.binary(max_size=200), status=st.integers(100, 599))
 def test_every_error_body_is_read(body: bytes, status: int) -> None:
     """Whatever bytes come, an exception says so, and reading them raises no other."""
-    error = status_error(answer(body, status))
+    error = status_error(response(body, status))
     assert error.status == status
     assert len(error.reason) <= 200
     assert error.body == body
@@ -538,5 +540,5 @@ def test_words_beside_a_wordless_error(error: object) -> None:
 def test_redirect_names_the_host_it_leads_to(location: str | None, host: str) -> None:
     """Who wonders why nothing came knows where to look."""
     headers = {} if location is None else {"location": location}
-    error = status_error(answer("<a>moved</a>", 302, headers=headers))
+    error = status_error(response("<a>moved</a>", 302, headers=headers))
     assert error.reason == f"redirects are not followed, and this one leads to {host}"

@@ -14,7 +14,7 @@ from limin.wire.lenient import Unmendable, join_reasoning, mend_completion
 
 
 def mended(body: Any) -> tuple[Any, dict[str, str]]:
-    """What *body* is mended to, and the problem at each path."""
+    """Return *body* after mending, and the problem at each path."""
     completion, warnings = mend_completion(json.dumps(body).encode())
     assert {warning.code for warning in warnings} <= {WarningCode.BODY_MENDED}
     return completion, {warning.path: warning.problem for warning in warnings}
@@ -104,7 +104,7 @@ def test_error_is_handed_on() -> None:
 
 @pytest.mark.parametrize("choice", [None, "4", [], 5, True])
 def test_choice_that_is_no_object(choice: object) -> None:
-    """A choice that is none becomes an empty one, and both its oddities are told."""
+    """It becomes an empty choice, with a warning for it and one for its message."""
     completion, warnings = mended({"choices": [{"message": {}}, choice]})
     assert completion.choices[1].message.content is None
     assert completion.choices[1].index is None
@@ -125,7 +125,7 @@ def test_choice_that_is_no_object(choice: object) -> None:
     ],
 )
 def test_odd_field_of_a_choice(field: str, value: object, problem: str) -> None:
-    """A field of the wrong kind is left out, and told by its path."""
+    """A field of the wrong type is left out, and a warning has its path."""
     choice = {"message": {"content": "4"}, field: value}
     completion, warnings = mended({"choices": [choice]})
     assert warnings == {f"$.choices[0].{field}": problem}
@@ -135,14 +135,14 @@ def test_odd_field_of_a_choice(field: str, value: object, problem: str) -> None:
 
 @pytest.mark.parametrize("field", ["content", "refusal", "reasoning", "reasoning_content"])
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "kind"),
     [(5, "a number"), (True, "a truth value"), ({"text": "4"}, "an object")],
 )
-def test_odd_field_of_a_message(field: str, value: object, found: str) -> None:
+def test_odd_field_of_a_message(field: str, value: object, kind: str) -> None:
     """Text that is no text is left out, and never turned into some."""
     completion, warnings = mended({"choices": [{"message": {field: value}}]})
     assert getattr(completion.choices[0].message, field) is None
-    assert warnings == {f"$.choices[0].message.{field}": f"expected text, found {found}"}
+    assert warnings == {f"$.choices[0].message.{field}": f"expected text, found {kind}"}
 
 
 @pytest.mark.parametrize("field", ["id", "model"])
@@ -171,7 +171,7 @@ def test_content_in_parts(parts: list[Any], content: str, reasoning: str | None)
     body = {"choices": [{"message": {"content": parts}}]}
     completion, warnings = mended(body)
     message = completion.choices[0].message
-    assert (message.content, message.thinking) == (content, reasoning)
+    assert (message.content, getattr(message, "thinking", None)) == (content, reasoning)
     (choice,) = read(body).choices
     source = None if reasoning is None else "content"
     assert (choice.message, choice.reasoning) == (content, reasoning)
@@ -199,7 +199,7 @@ def test_own_reasoning_wins_over_thinking() -> None:
     ],
 )
 def test_reasoning_details(details: str, reasoning: str | None) -> None:
-    """The texts and the summaries are joined; what is encrypted is not told."""
+    """Texts and summaries are joined; encrypted parts are left out."""
     assert join_reasoning(msgspec.Raw(details.encode())) == reasoning
 
 
@@ -220,7 +220,7 @@ def test_reasoning_details(details: str, reasoning: str | None) -> None:
     ],
 )
 def test_odd_count(value: object, count: int | None) -> None:
-    """A count that came as something else is read if it is one, and told either way."""
+    """A count of another type is read if it can be, and has a warning in any case."""
     completion = read({**body_of("4"), "usage": {"total_tokens": value}})
     assert completion.usage == Usage(total_tokens=count)
     (warning,) = completion.warnings
@@ -230,7 +230,7 @@ def test_odd_count(value: object, count: int | None) -> None:
 
 @pytest.mark.parametrize("name", ["prompt_tokens_details", "completion_tokens_details"])
 def test_odd_details(name: str) -> None:
-    """Details that are none are left out, with the counts beside them kept."""
+    """Details of the wrong type are left out, and the counts beside them are kept."""
     completion = read({**body_of("4"), "usage": {"prompt_tokens": 9, name: 5}})
     assert completion.usage == Usage(prompt_tokens=9)
     assert [warning.path for warning in completion.warnings] == [f"$.usage.{name}"]
@@ -247,7 +247,7 @@ def test_odd_count_in_details() -> None:
 
 
 def test_oddities_are_told_in_order() -> None:
-    """One body may be odd in several places, and each is told."""
+    """A body with several odd fields has a warning for each."""
     completion = read(
         {
             "choices": [{"message": {"content": ["4"]}, "finish_reason": 5}, None],
@@ -290,8 +290,8 @@ def tokens(content: bytes) -> object:
 def test_code_points_in_the_place_of_bytes(values: list[int]) -> None:
     """Clients that send code points instead of bytes are not believed (B8)."""
     content = [{"token": "x", "logprob": -1, "bytes": values}]
-    found = read(body_of("x", logprobs={"content": content})).token_log_probs
-    assert found == [TokenLogProb("x", -1.0)]
+    tokens = read(body_of("x", logprobs={"content": content})).token_log_probs
+    assert tokens == [TokenLogProb("x", -1.0)]
 
 
 @pytest.mark.parametrize("name", [b'"id"', b'"vendor"'])

@@ -6,9 +6,9 @@ from builders import body_of, captures, read, read_capture
 from limin.values.warnings import ResponseWarning, WarningCode
 
 
-def codes(body: Any, top: int | None = None, *, asked: bool = True) -> set[str]:
-    """The codes of what is odd about *body*."""
-    completion = read(body, asks_log_probs=asked, top_log_probs=top)
+def codes(body: Any, top: int | None = None, *, requested: bool = True) -> set[str]:
+    """Return the codes of the warnings about *body*."""
+    completion = read(body, asks_log_probs=requested, top_log_probs=top)
     return {str(warning.code) for warning in completion.warnings}
 
 
@@ -16,8 +16,8 @@ def token(
     text: str, log_prob: object = -1.0, *top: tuple[str, object], **more: object
 ) -> dict[str, Any]:
     """One position as servers write it, with the alternatives *top*."""
-    listed = [{"token": name, "logprob": value} for name, value in top]
-    return {"token": text, "logprob": log_prob, "top_logprobs": listed, **more}
+    alternatives = [{"token": name, "logprob": value} for name, value in top]
+    return {"token": text, "logprob": log_prob, "top_logprobs": alternatives, **more}
 
 
 def answer_of(text: str, *content: object) -> dict[str, Any]:
@@ -233,7 +233,7 @@ CASES: list[tuple[str, int | None, Any, Any]] = [
     ids=[f"{row[0]}-{place}" for place, row in enumerate(CASES)],
 )
 def test_code(code: str, top: int | None, odd: Any, near: Any) -> None:
-    """What is odd is told under its code, and what only looks like it is not."""
+    """A problem has a warning with its code; a value that only looks odd has none."""
     assert code in codes(odd, top)
     assert code not in codes(near, top)
 
@@ -244,9 +244,9 @@ def test_every_code_is_tested() -> None:
 
 
 def test_nothing_is_missing_that_was_not_asked_for() -> None:
-    """Who asked for nothing is told of nothing that is absent or few."""
-    assert codes(body_of("4"), asked=False) == set()
-    assert codes(answer_of("4", token("4", -1, ("4", -1))), asked=False) == set()
+    """Missing log probabilities have a warning only if they were requested."""
+    assert codes(body_of("4"), requested=False) == set()
+    assert codes(answer_of("4", token("4", -1, ("4", -1))), requested=False) == set()
 
 
 def test_whole_vocabulary_is_as_many_as_came() -> None:
@@ -281,19 +281,19 @@ def test_refusal_is_compared_with_the_refusal() -> None:
     message = {"content": None, "refusal": "No"}
     logprobs = {"content": None, "refusal": [token("No")]}
     assert codes({"choices": [{"message": message, "logprobs": logprobs}]}, 0) == set()
-    other = {"content": None, "refusal": [token("Never")]}
-    (warning,) = read({"choices": [{"message": message, "logprobs": other}]}).warnings
+    log_probs = {"content": None, "refusal": [token("Never")]}
+    (warning,) = read({"choices": [{"message": message, "logprobs": log_probs}]}).warnings
     assert warning.path == "$.choices[0].logprobs.refusal"
 
 
 def test_halves_of_surrogate_pairs_do_not_stop_the_comparison() -> None:
-    """What UTF-8 cannot carry is compared as it would be shown."""
+    """Characters that UTF-8 cannot carry are compared as they would be shown."""
     assert codes(answer_of("\ud83e", token("\ud83e"))) == set()
     assert codes(answer_of("\ud83e", token("x"))) == {"text-mismatch"}
 
 
 def test_what_is_above_0_is_not_added_up() -> None:
-    """Numbers that are no logarithms are told once, as what they are."""
+    """Numbers that are no logarithms have one warning, and no other."""
     assert codes(answer_of("4", token("4", 9, ("4", 9), ("5", 8))), 2) == {
         "positive-log-prob"
     }
@@ -315,12 +315,12 @@ CAPTURED: dict[str, list[tuple[str, str, int]]] = {
 
 @pytest.mark.parametrize("name", CAPTURED)
 def test_captured_answer(name: str) -> None:
-    """Of a real answer exactly that is told which is true of it."""
-    found = [
+    """A real answer has exactly the warnings that are true of it."""
+    warnings = [
         (str(warning.code), warning.path, warning.count)
         for warning in read_capture(name).warnings
     ]
-    assert found == [
+    assert warnings == [
         (code, f"$.choices[0].logprobs{path}", count)
         for code, path, count in CAPTURED[name]
     ]

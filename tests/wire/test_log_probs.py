@@ -1,4 +1,4 @@
-"""What servers send as log probabilities, by the numbers of a catalogue, B1 to B19."""
+"""Log probabilities as servers send them, by the numbers of a catalogue, B1 to B19."""
 
 import json
 import math
@@ -448,7 +448,7 @@ CATALOGUE: list[tuple[str, str, str, int | None, list[TokenPosition], list[str]]
 def test_catalogue(
     answer: str, content: str, top: int | None, positions: list[Any], codes: list[str]
 ) -> None:
-    """Each way of sending log probabilities is read, and what is odd about it is told."""
+    """Each shape of log probabilities is read, and odd ones have warnings."""
     message = json.dumps({"content": answer})
     body = f'{{"choices":[{{"message":{message},"logprobs":{{"content":{content}}}}}]}}'
     # Without a number of alternatives, limin does not know what was asked for.
@@ -511,7 +511,7 @@ def test_emoji_of_vllm() -> None:
 
 
 def test_hot_answer_of_llama_cpp() -> None:
-    """B3: the sampled token need not be listed, and its rank is not its place."""
+    """B3: the sampled token need not be listed, and its rank is not its index."""
     log_probs = read_capture("llama.cpp-b11549-logprobs_top1_hot").log_probs
     assert log_probs is not None
     assert log_probs[1] == at(
@@ -529,7 +529,7 @@ def test_hot_answer_of_llama_cpp() -> None:
 
 
 def test_hot_answer_of_vllm() -> None:
-    """B4: a list of one that is the sampled token alone does not make it the likeliest."""
+    """B4: a list with only the sampled token does not make it the likeliest."""
     log_probs = read_capture("vllm-0.32.0-logprobs_top1_hot").log_probs
     assert log_probs is not None
     assert log_probs[0] == at(
@@ -546,8 +546,8 @@ def test_no_alternatives_were_asked_for(server: str) -> None:
     completion = read_capture(name)
     assert completion.full_token_log_probs == [[]] * 6
     assert completion.warnings == ()
-    sent = json.loads(capture(name)["body"])["choices"][0]["logprobs"]["content"]
-    assert {len(token["top_logprobs"]) for token in sent} <= {0, 20}
+    elements = json.loads(capture(name)["body"])["choices"][0]["logprobs"]["content"]
+    assert {len(token["top_logprobs"]) for token in elements} <= {0, 20}
 
 
 @pytest.mark.parametrize(
@@ -629,9 +629,9 @@ def test_no_alternatives_were_asked_for(server: str) -> None:
 def test_odd_position(
     item: dict[str, Any], position: Position, problems: list[str]
 ) -> None:
-    """What is odd about a token becomes None, is told, and nothing is made up."""
-    found, warnings = read_positions(json.dumps([item]).encode(), "$.here")
-    assert list(found) == [position]
+    """An odd value of a token becomes None, has a warning, and is not made up."""
+    positions, warnings = read_positions(json.dumps([item]).encode(), "$.here")
+    assert list(positions) == [position]
     assert [warning.problem for warning in warnings] == problems
     assert {warning.path for warning in warnings} <= {"$.here[0]"}
     assert {warning.code for warning in warnings} <= {WarningCode.BODY_MENDED}
@@ -656,17 +656,23 @@ def test_odd_position(
     ],
 )
 def test_no_positions(tokens: bytes, warnings: list[tuple[str, str]]) -> None:
-    """What is no list of objects holds no tokens, and says so."""
-    found, told = read_positions(tokens, "$.here")
-    assert list(found) == []
-    assert [(warning.path, warning.problem) for warning in told] == warnings
+    """A value that is no list of objects has no tokens, and a warning."""
+    positions, notes = read_positions(tokens, "$.here")
+    assert list(positions) == []
+    assert [(warning.path, warning.problem) for warning in notes] == warnings
 
 
 def test_warning_tells_the_first_place_and_how_many() -> None:
     """One warning for each kind, not one for each of ten thousand tokens."""
     tokens = [{"token": "a", "logprob": value} for value in (-1, -9999, -2, -9999, -1e38)]
     positions, warnings = read_positions(json.dumps(tokens).encode(), "$.here")
-    assert [one.logprob for one in positions] == [-1, -INFINITY, -2, -INFINITY, -INFINITY]
+    assert [position.logprob for position in positions] == [
+        -1,
+        -INFINITY,
+        -2,
+        -INFINITY,
+        -INFINITY,
+    ]
     problem = "a number that stands for minus infinity"
     assert warnings == (
         ResponseWarning(WarningCode.LOG_PROB_SENTINEL, "$.here[1]", problem, 3),
@@ -678,7 +684,7 @@ def test_warning_tells_the_first_place_and_how_many() -> None:
 
 
 def test_alternatives_are_corrected_like_the_sampled_token() -> None:
-    """Sentinels, ids in words and U+FFFD are told wherever they stand."""
+    """Sentinels, ids as text and U+FFFD have warnings in every list."""
     top = [
         {"token": "token_id:12", "logprob": -9999.0},
         {"token": "\ufffd", "logprob": LOWEST, "bytes": [239, 191, 189]},
@@ -724,7 +730,7 @@ def test_legacy_positions() -> None:
 
 
 def test_legacy_positions_without_alternatives() -> None:
-    """B13: alternatives that nobody asked for are left out here too."""
+    """B13: alternatives that were not requested are left out here too."""
     logprobs = {"tokens": ["a"], "token_logprobs": [-1], "top_logprobs": [{"b": -0.5}]}
     completion = read(body_of("a", logprobs=logprobs), asks_log_probs=True)
     assert completion.full_token_log_probs == [[]]
@@ -755,8 +761,8 @@ def test_odd_legacy_positions(
     parts: tuple[object, object, object], positions: list[Position]
 ) -> None:
     """Arrays of other kinds or lengths are read as far as they go."""
-    found, warnings = read_legacy_positions(raws(*parts), "$.here")
-    assert list(found) == positions
+    positions_read, warnings = read_legacy_positions(raws(*parts), "$.here")
+    assert list(positions_read) == positions
     assert warnings[0].code == WarningCode.LEGACY_LOG_PROBS
     assert warnings[0].path == "$.here"
 
@@ -797,7 +803,7 @@ def test_prompt_log_probs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "positions"),
+    ("raw", "positions"),
     [
         ("[]", []),
         ("{}", []),
@@ -812,14 +818,14 @@ def test_prompt_log_probs() -> None:
         ),
     ],
 )
-def test_odd_prompt_log_probs(found: str, positions: list[Position | None]) -> None:
-    """What is no entry has no text, no number and no id."""
-    assert read_prompt_positions(msgspec.Raw(found.encode())) == positions
+def test_odd_prompt_log_probs(raw: str, positions: list[Position | None]) -> None:
+    """A value that is no entry has no text, no number and no id."""
+    assert read_prompt_positions(msgspec.Raw(raw.encode())) == positions
 
 
 @pytest.mark.parametrize("absent", [None, [], {}])
 def test_no_prompt_log_probs(absent: object) -> None:
-    """B18: without them there are none, on either path."""
+    """B18: an answer without prompt log probabilities has None, on either path."""
     assert read({**body_of("4"), "prompt_logprobs": absent}).prompt_log_probs is None
     odd = read({**body_of("4"), "prompt_logprobs": absent, "id": 5})
     assert odd.prompt_log_probs is None

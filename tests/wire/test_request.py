@@ -14,9 +14,9 @@ from limin.wire.request import RequestEncoder
 HELLO = Conversation.from_prompts("hello")
 
 
-def encoded(configuration: ModelConfiguration, asked: Conversation = HELLO) -> Any:
+def encoded(configuration: ModelConfiguration, conversation: Conversation = HELLO) -> Any:
     """The body that *configuration* sends, as the server's parser reads it."""
-    return json.loads(RequestEncoder.of(configuration).encode(asked))
+    return json.loads(RequestEncoder.of(configuration).encode(conversation))
 
 
 def test_smallest_request() -> None:
@@ -150,21 +150,21 @@ CIRCULAR["again"] = CIRCULAR
     ids=["nan", "infinity", "set", "bytes", "circle", "key", "object"],
 )
 def test_extra_body_that_json_cannot_hold(value: object) -> None:
-    """What JSON cannot hold is refused before anything is sent, and not shown."""
+    """Values that JSON cannot hold are refused before the request, and not shown."""
     configuration = ModelConfiguration(extra_body={"field": value})
     with pytest.raises(ConfigurationError) as caught:
         RequestEncoder.of(configuration)
-    assert str(caught.value).startswith("extra_body: expected what JSON can hold; ")
+    assert str(caught.value).startswith("extra_body: expected values that JSON can hold; ")
     assert "secret" not in str(caught.value)
 
 
 def test_extra_body_that_is_too_deep() -> None:
-    """Nesting beyond what JSON writers can follow is refused like the rest."""
+    """Values that are nested too deeply are refused too."""
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
     configuration = ModelConfiguration(extra_body={"field": deep})
-    with pytest.raises(ConfigurationError, match="expected what JSON can hold"):
+    with pytest.raises(ConfigurationError, match="expected values that JSON can hold"):
         RequestEncoder.of(configuration)
     while deep:  # Python before 3.12 crashes freeing such a list in one go.
         deep = deep.pop()  # type: ignore[assignment]  # a list of lists
@@ -172,13 +172,13 @@ def test_extra_body_that_is_too_deep() -> None:
 
 @pytest.mark.parametrize("code", [0xD800, 0xDBFF, 0xDC00, 0xDFFF])
 def test_half_a_surrogate_pair(code: int) -> None:
-    """Text that UTF-8 cannot carry is refused by its place, and not shown."""
+    """Text that UTF-8 cannot carry is refused with its position, and not shown."""
     surrogate = chr(code)
-    asked = Conversation(
+    conversation = Conversation(
         [Message("system", "fine"), Message("user", f"my secret {surrogate}")]
     )
     with pytest.raises(ConversationError) as caught:
-        RequestEncoder.of(ModelConfiguration()).encode(asked)
+        RequestEncoder.of(ModelConfiguration()).encode(conversation)
     assert str(caught.value) == (
         "message 1: expected Unicode text, found half of a surrogate pair "
         f"(U+{code:04X}) at character 10"
@@ -199,9 +199,10 @@ TURNS: st.SearchStrategy[list[Role]] = st.sampled_from(
 @given(roles=TURNS, data=st.data())
 def test_every_conversation_survives(roles: list[Role], data: st.DataObject) -> None:
     """The server reads each message as it was said, whatever characters it holds."""
-    asked = Conversation([Message(role, data.draw(TEXT)) for role in roles])
-    assert encoded(ModelConfiguration(), asked)["messages"] == [
-        {"role": message.role, "content": message.content} for message in asked.messages
+    conversation = Conversation([Message(role, data.draw(TEXT)) for role in roles])
+    assert encoded(ModelConfiguration(), conversation)["messages"] == [
+        {"role": message.role, "content": message.content}
+        for message in conversation.messages
     ]
 
 

@@ -23,7 +23,7 @@ from limin.values.warnings import ResponseWarning, WarningCode
 
 
 def usage_of(prompt: int, completion: int, total: int, cached: int | None = None) -> Usage:
-    """What a server counted."""
+    """Return the usage that a server counted."""
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
@@ -252,7 +252,7 @@ VLLM_HOT = [
 
 @pytest.mark.parametrize("name", CAPTURED)
 def test_captured_answer(name: str) -> None:
-    """What a real server answered is read as it stands, without any mending."""
+    """The answer of a real server is read without mending."""
     completion = read_capture(name)
     says = CAPTURED[name]
     assert {field: getattr(completion, field) for field in says} == says
@@ -278,8 +278,8 @@ def test_captured_tokens(name: str) -> None:
     expected = TOKENS[name].replace("<|im_end|>", "<im_end>").split("|")
     tokens = read_capture(name).token_log_probs
     assert tokens is not None
-    found = [token.token.replace("<|im_end|>", "<im_end>") for token in tokens]
-    assert found == expected
+    texts = [token.token.replace("<|im_end|>", "<im_end>") for token in tokens]
+    assert texts == expected
     assert all(token.log_prob is not None and token.log_prob < 0 for token in tokens)
 
 
@@ -301,7 +301,7 @@ def test_sampled_token_is_not_the_likeliest(
     assert "".join(token.token for token in sampled) == completion.message
     assert [token.token for token in sampled] == [row[0] for row in expected]
     assert [token.log_prob for token in sampled] == [row[1] for row in expected]
-    assert [[one.token for one in listed] for listed in alternatives] == [
+    assert [[token.token for token in tokens] for tokens in alternatives] == [
         [row[2]] for row in expected
     ]
 
@@ -312,7 +312,7 @@ def test_captured_alternatives() -> None:
         "llama.cpp-b11549-logprobs_top5_greedy"
     ).full_token_log_probs
     assert alternatives is not None
-    assert [len(listed) for listed in alternatives] == [5] * 12
+    assert [len(tokens) for tokens in alternatives] == [5] * 12
     assert alternatives[0] == [
         TokenLogProb("The", -1.5308111906051636, b"The", 504),
         TokenLogProb("2", -2.4108543395996094, b"2", 34),
@@ -323,7 +323,7 @@ def test_captured_alternatives() -> None:
 
 
 def test_bytes_are_the_servers() -> None:
-    """Bytes are what the server sent, also where its text is a replacement character."""
+    """Bytes are those of the server, even if its text is a replacement character."""
     completion = read_capture("llama.cpp-b11549-logprobs_emoji")
     sampled, alternatives = completion.token_log_probs, completion.full_token_log_probs
     assert sampled is not None
@@ -717,10 +717,10 @@ SNIPPETS: list[tuple[str, Any, dict[str, Any]]] = [
     ("body", "says"), [row[1:] for row in SNIPPETS], ids=[row[0] for row in SNIPPETS]
 )
 def test_snippet(body: Any, says: dict[str, Any]) -> None:
-    """Whatever shape a server gives its answer, the answer is found in it."""
+    """The answer is found in a body of any shape."""
     completion = read(body)
-    found = {name: getattr(completion, name) for name in says}
-    assert found == says
+    values = {name: getattr(completion, name) for name in says}
+    assert values == says
     assert completion.warnings == says.get("warnings", ())
 
 
@@ -749,7 +749,7 @@ def test_snippet(body: Any, says: dict[str, Any]) -> None:
     ],
 )
 def test_no_answer(body: Any, path: str, problem: str) -> None:
-    """A success that holds no answer names the place where it should be."""
+    """A success without an answer is an error with the path where it should be."""
     with pytest.raises(ResponseError) as caught:
         read(body, 201, headers={"request-id": "req-1"})
     error = caught.value
@@ -769,7 +769,7 @@ def test_no_answer_shows_its_start_without_secrets() -> None:
 
 @pytest.mark.parametrize("absent", [None, [], {}, "", False])
 def test_error_that_is_none(absent: object) -> None:
-    """An empty error beside an answer is none."""
+    """An empty error beside an answer is no error."""
     assert read({**body_of("4", error=absent), "error": absent}).message == "4"
     odd = {**body_of("4", error=absent), "error": absent, "id": 5}
     assert read(odd).message == "4"
@@ -790,7 +790,7 @@ def test_error_beside_an_answer(error: object) -> None:
 
 @pytest.mark.parametrize("status", [199, 300, 302, 404, 500])
 def test_only_a_success_is_an_answer(status: int) -> None:
-    """A body that looks like an answer is none under another status."""
+    """A body that looks like an answer is an error under another status."""
     with pytest.raises(StatusError) as caught:
         read(body_of("4"), status)
     assert caught.value.status == status
@@ -803,7 +803,7 @@ def test_every_success_is_an_answer(status: int) -> None:
 
 
 def test_several_choices() -> None:
-    """Each of several answers keeps its place, its reason and its tokens."""
+    """Each of several choices keeps its index, its reason and its tokens."""
     body = {
         "choices": [
             {"index": 1, "message": {"content": "b"}, "finish_reason": "length"},
@@ -838,7 +838,7 @@ def test_several_choices() -> None:
     ],
 )
 def test_finish_reason(raw: str | None, reason: str | None) -> None:
-    """The reason is told in OpenAI's word if there is one, and in the server's own."""
+    """The reason has OpenAI's name if there is one; the raw reason is the server's."""
     (choice,) = read(body_of("4", finish_reason=raw)).choices
     assert (choice.finish_reason, choice.raw_finish_reason) == (reason, raw)
 
@@ -858,7 +858,7 @@ def test_reasoning_sources() -> None:
         ("parts", "content"),
         (None, None),
     ]
-    found = []
+    reasonings = []
     for name, nothing in [
         ("reasoning", ""),
         ("reasoning_content", ""),
@@ -867,9 +867,9 @@ def test_reasoning_sources() -> None:
         ("role", "assistant"),
     ]:
         (choice,) = read({"choices": [{"message": message}]}).choices
-        found.append((choice.reasoning, choice.reasoning_source))
+        reasonings.append((choice.reasoning, choice.reasoning_source))
         message[name] = nothing
-    assert found == expected
+    assert reasonings == expected
 
 
 @pytest.mark.parametrize(
@@ -930,7 +930,7 @@ def test_request_id_of_an_answer() -> None:
     ],
 )
 def test_odd_log_probs(entry: dict[str, Any], expected: TokenLogProb) -> None:
-    """What is odd about a token is left out, and the rest of it is kept."""
+    """An odd value of a token is left out, and its other values are kept."""
     content = [{"token": "x", "logprob": -2}, {**entry, "top_logprobs": [entry]}]
     completion = read(body_of("xa", logprobs={"content": content}))
     assert completion.token_log_probs == [TokenLogProb("x", -2.0), expected]

@@ -1,4 +1,4 @@
-"""How long a server asks to wait, wherever it says so."""
+"""The wait that a server asks for, in its headers or its message."""
 
 import calendar
 
@@ -12,7 +12,7 @@ NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 
 
 @pytest.mark.parametrize(
-    ("headers", "words", "wait"),
+    ("headers", "message", "wait"),
     [
         ({}, "", None),
         ({"retry-after-ms": "250"}, "", 0.25),
@@ -56,10 +56,10 @@ NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
         ({}, "try again in a while", None),
     ],
 )
-def test_wait_is_found(headers: dict[str, str], words: str, wait: float | None) -> None:
-    """The most exact of what the server says counts."""
-    found = read_retry_after(headers, words, NOW)
-    assert found == (None if wait is None else pytest.approx(wait))
+def test_wait_is_found(headers: dict[str, str], message: str, wait: float | None) -> None:
+    """The most exact statement of the server counts."""
+    seconds = read_retry_after(headers, message, NOW)
+    assert seconds == (None if wait is None else pytest.approx(wait))
 
 
 @given(date=st.datetimes().filter(lambda date: date.year >= 1970))
@@ -70,9 +70,9 @@ def test_date_is_read_as_the_calendar_says(date: object) -> None:
     assert read_retry_after({"retry-after": text}, "", 0.0) == expected
 
 
-@given(header=st.text(), words=st.text())
-def test_nonsense_is_no_wait(header: str, words: str) -> None:
-    """Whatever a server writes, the wait is a number that can be waited, or None."""
+@given(header=st.text(), message=st.text())
+def test_nonsense_is_no_wait(header: str, message: str) -> None:
+    """The wait is None or a finite number of seconds, for any headers and message."""
     names = ("retry-after", "retry-after-ms", "x-ratelimit-reset-requests")
-    wait = read_retry_after(dict.fromkeys(names, header), words, NOW)
+    wait = read_retry_after(dict.fromkeys(names, header), message, NOW)
     assert wait is None or 0.0 <= wait < float("inf")

@@ -118,7 +118,7 @@ def test_c2_return_and_newline_in_two_pieces_are_one_line_end() -> None:
 @pytest.mark.parametrize("size", [0, 1])
 @pytest.mark.parametrize("character", ["\u2028", "\u0085", "\v", "\f", "\x1c"])
 def test_c2_no_other_character_ends_a_line(character: str, size: int) -> None:
-    """What Python takes for line ends may stand in text."""
+    """Characters that Python takes for line ends may stand in text."""
     text = f"a{character}b".encode()
     assert decode(b"data: " + text + b"\n\n", size) == [text]
 
@@ -151,7 +151,7 @@ def test_c3_last_event_needs_no_blank_line(tail: bytes, size: int) -> None:
 @pytest.mark.parametrize("empty", [b"data:\n\n", b"data: \n\n", b"data\n\n"])
 @pytest.mark.parametrize("size", [0, 1])
 def test_c4_events_without_data_are_dropped(empty: bytes, size: int) -> None:
-    """Nobody has to parse nothing as JSON."""
+    """Events without data are skipped."""
     assert decode(empty + b"data: 1\n\n" + empty + b"data: 2\n\n", size) == [b"1", b"2"]
 
 
@@ -189,7 +189,7 @@ def test_largest_event_passes() -> None:
 
 
 def test_events_before_one_too_large_are_handed_over() -> None:
-    """What came before the flood is not lost in it; what comes after is."""
+    """The events before a line that is too long are returned; those after it are not."""
     decoder = EventDecoder(20)
     assert decoder.feed(b"data: 1\n\ndata: " + b"x" * 30 + b"\n\n") == [b"1"]
     with pytest.raises(ResponseTooLargeError):
@@ -238,7 +238,7 @@ STREAM = "Text/Event-Stream; charset=utf-8"
 def test_what_a_body_starts_with_decides(
     content_type: str, start: bytes, expected: Any
 ) -> None:
-    """Whatever its header says; where it is too short to tell, more must come."""
+    """The start of a body decides, not its header; too short a start is None."""
     assert are_events(content_type, start, is_all=False) is expected
     ended = content_type == STREAM if expected is None else expected
     assert are_events(content_type, start, is_all=True) is ended

@@ -20,7 +20,7 @@ from limin.wire import untyped
     ],
 )
 def test_parse(body: bytes, parsed: object) -> None:
-    """What servers write instead of JSON is read as it was meant."""
+    """Text that servers write instead of JSON is read as it was meant."""
     assert untyped.parse(body) == parsed
 
 
@@ -33,7 +33,7 @@ def test_parse_not_a_number() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"<html>", b"{'a': 1}", b"[" * 100_000])
 def test_parse_no_json(body: bytes) -> None:
-    """What is no JSON is a ValueError, however deep it is nested."""
+    """A body that is no JSON is a ValueError, however deep it is nested."""
     with pytest.raises(ValueError, match=r"."):
         untyped.parse(body)
 
@@ -72,14 +72,14 @@ def test_taken_by_type(value: object) -> None:
     ],
 )
 def test_as_number(value: object, number: float | None) -> None:
-    """A number may come as text; what is too large, or none at all, is None."""
-    found = untyped.as_number(value)
-    assert found == number
-    assert type(found) is (float if number is not None else type(None))
+    """A number may come as text; one that is too large, or no number, is None."""
+    result = untyped.as_number(value)
+    assert result == number
+    assert type(result) is (float if number is not None else type(None))
 
 
 def test_kind() -> None:
-    """Messages name what a value is, and never what it says."""
+    """Messages name the type of a value, and never its content."""
     assert [untyped.kind(value) for value in VALUES] == [
         "nothing",
         "a truth value",

@@ -1,6 +1,7 @@
-"""Background tints that stand for probabilities, as CSS for light and for dark screens.
+"""Background tints for probabilities on a page, as CSS for light and for dark screens.
 
-The colours are mixed in OKLCH, whose steps look even:
+They are paler than `terminal_colors`, since the page's own ink has to be legible on
+each. The colours are mixed in OKLCH, whose steps look even:
 https://bottosson.github.io/posts/oklab/
 """
 
@@ -8,21 +9,24 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from limin.rendering.palette import Palette, check_palette
+from limin.rendering.palette import check_palette
 
-# More steps than an eye tells apart on neighbouring words.
+if TYPE_CHECKING:
+    from limin.values.display import Palette
+
+# More steps than an eye can distinguish on neighbouring words.
 STEPS = 64
 
 # Lightness from 0 to 1, chroma, and hue in degrees.
-Colour: TypeAlias = tuple[float, float, float]
+_OKLCH: TypeAlias = tuple[float, float, float]
 
-# Tints for a light and for a dark screen, from improbable to certain. Certain tokens
-# are most of an answer, so they are pale; what is improbable stands out. Those named
-# after viridis follow its hues, and its lightness that only grows, which all kinds
-# of colour blindness can see: https://bids.github.io/colormap/
-_ANCHORS: dict[Palette, tuple[tuple[Colour, ...], tuple[Colour, ...]]] = {
+# Tints for a light and for a dark screen, from improbable to certain. Most tokens of an
+# answer are certain, so their tint is pale, and improbable ones stand out. The tints of
+# viridis follow its hues, and their lightness only grows, as its own does: it can be
+# seen with every kind of colour blindness. Source: https://bids.github.io/colormap/
+_ANCHORS: dict[Palette, tuple[tuple[_OKLCH, ...], tuple[_OKLCH, ...]]] = {
     "red-green": (
         ((0.79, 0.125, 24), (0.86, 0.105, 58), (0.915, 0.085, 98), (0.945, 0.045, 152)),
         ((0.46, 0.135, 24), (0.43, 0.095, 55), (0.385, 0.068, 95), (0.315, 0.045, 158)),
@@ -47,7 +51,7 @@ _ANCHORS: dict[Palette, tuple[tuple[Colour, ...], tuple[Colour, ...]]] = {
 
 
 def tint_class(prob: float | None) -> str:
-    """The CSS class of a token of probability *prob*."""
+    """Return the CSS class of a token of probability *prob*."""
     if prob is None or math.isnan(prob):
         return "limin-unknown"
     return f"limin-p{round(min(max(prob, 0.0), 1.0) * (STEPS - 1))}"
@@ -55,7 +59,7 @@ def tint_class(prob: float | None) -> str:
 
 @functools.cache
 def tint_rules(palette: Palette) -> str:
-    """The CSS of all tints of *palette*, and of the legend that explains them.
+    """Return the CSS of all tints of *palette*, and of their legend.
 
     Raises:
         ConfigurationError: If there is no such palette.
@@ -63,29 +67,29 @@ def tint_rules(palette: Palette) -> str:
     check_palette(palette)
     light, dark = _ANCHORS[palette]
     tints = [
-        f"light-dark({_mixed(light, share)},{_mixed(dark, share)})"
+        f"light-dark({_mix(light, share)},{_mix(dark, share)})"
         for share in (step / (STEPS - 1) for step in range(STEPS))
     ]
     rules = [f".limin-p{step}{{background:{tint}}}" for step, tint in enumerate(tints)]
-    gradient = ",".join(tints[:: (STEPS - 1) // 7])  # The first and the last too.
+    gradient = ",".join(tints[:: (STEPS - 1) // 7])  # Includes the first and the last.
     rules.append(f".limin-scale{{background:linear-gradient(90deg,{gradient})}}")
     return "\n".join(rules)
 
 
-def _mixed(anchors: tuple[Colour, ...], share: float) -> str:
-    """The colour at *share* of the way along *anchors*, as `#rrggbb`."""
-    place = share * (len(anchors) - 1)
-    before = min(int(place), len(anchors) - 2)
-    rest = place - before
+def _mix(anchors: tuple[_OKLCH, ...], share: float) -> str:
+    """Return the colour at *share* of the way along *anchors*, as `#rrggbb`."""
+    position = share * (len(anchors) - 1)
+    index = min(int(position), len(anchors) - 2)
+    fraction = position - index
     lightness, chroma, hue = (
-        low + (high - low) * rest
-        for low, high in zip(anchors[before], anchors[before + 1], strict=True)
+        low + (high - low) * fraction
+        for low, high in zip(anchors[index], anchors[index + 1], strict=True)
     )
     return _srgb(lightness, chroma, math.radians(hue))
 
 
 def _srgb(lightness: float, chroma: float, hue: float) -> str:
-    """A colour of OKLCH as `#rrggbb`; the factors are those of OKLab's definition."""
+    """Return a colour of OKLCH as `#rrggbb`; the factors are from OKLab's definition."""
     a, b = chroma * math.cos(hue), chroma * math.sin(hue)
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
     medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
@@ -95,9 +99,9 @@ def _srgb(lightness: float, chroma: float, hue: float) -> str:
         -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
         -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
     )
-    return "#" + "".join(f"{round(255 * _gamma(one)):02x}" for one in linear)
+    return "#" + "".join(f"{round(255 * _gamma(light)):02x}" for light in linear)
 
 
 def _gamma(linear: float) -> float:
-    """The transfer function of sRGB, but for its straight start, which no tint needs."""
+    """Return the level of sRGB for a light; no tint needs its straight start."""
     return 1.055 * math.pow(min(max(linear, 0.0031308), 1.0), 1 / 2.4) - 0.055

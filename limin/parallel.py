@@ -1,0 +1,188 @@
+"""Many at once: completions for the client, and the user's own function for all items.
+
+Here a batch meets its progress bar, and completions their checkpoint.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
+
+from limin.batch.results import Results, check_batch, run_batch
+from limin.batch.workers import Work, WorkerPool, count_items
+from limin.calls.observer import InFlight
+from limin.checkpoint.recorder import RecordedCall
+from limin.errors import LiminError
+from limin.policy.failures import is_overload
+from limin.values.checks import check_argument
+from limin.values.conversation import as_conversation
+from limin.values.display import rendering
+from limin.values.progress import BatchState, Effort
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractContextManager
+
+    from limin.batch.results import OnError
+    from limin.batch.workers import Parallel, Source
+    from limin.calls.call import Caller
+    from limin.calls.rate_limiter import RateLimiter
+    from limin.values.completion import TextCompletion
+    from limin.values.conversation import Conversation
+    from limin.values.options import BatchOptions
+    from limin.values.progress import BatchListener
+
+Item = TypeVar("Item")
+R = TypeVar("R")
+
+
+@overload
+async def run_parallel(
+    items: Source[Item],
+    function: Callable[[Item], Awaitable[R]],
+    n_parallel: Parallel = 5,
+    *,
+    show_progress: bool = True,
+    on_error: Literal["raise"] = "raise",
+) -> list[R]: ...
+
+
+@overload
+async def run_parallel(
+    items: Source[Item],
+    function: Callable[[Item], Awaitable[R]],
+    n_parallel: Parallel = 5,
+    *,
+    show_progress: bool = True,
+    on_error: Literal["return"],
+) -> list[R | Exception]: ...
+
+
+async def run_parallel(
+    items: Source[Item],
+    function: Callable[[Item], Awaitable[R]],
+    n_parallel: Parallel = 5,
+    *,
+    show_progress: bool = True,
+    on_error: OnError = "raise",
+) -> list[R] | list[R | Exception]:
+    """Call an async function of your own for each item, and return its results in order.
+
+    A failed item never affects the others: its exception stands in its place. An
+    exception that *function* returns counts as one that it raised. Cancellation and
+    KeyboardInterrupt end everything at once, as everywhere.
+
+    Args:
+        items: Any iterable or async iterable, consumed lazily.
+        function: Called with one item at a time.
+        n_parallel: Items under way at most; `auto` finds the number by the results
+            per second, and lowers it when a `LiminError` says that a server is
+            overloaded.
+        show_progress: Whether a bar on stderr shows the progress.
+        on_error: Whether to raise if any item failed, or to return the exceptions in
+            their places, each as it was raised; both after all others were finished.
+
+    Raises:
+        BatchError: If any item failed; its `results` hold every result and every
+            exception. A `LiminError` that would fail every item, of a wrong key for
+            example, stops the batch early; `NotSentError` stands for the items whose
+            turn did not come.
+        ConfigurationError: If an argument makes no sense; nothing was called.
+        Exception: An exception of the iterator of *items*, as it is, after all that
+            was under way was finished.
+    """
+    check_batch(items, n_parallel, on_error, items="items")
+    check_argument("function", function, "an async function", fits=callable(function))
+    if count_items(items) == 0:
+        return []
+    workers = WorkerPool(items, function, n_parallel, kept=Exception)
+    progress = _open_progress(show_progress, workers, partial(_items_under_way, workers))
+    return await run_batch(workers, progress, on_error, noun="item")
+
+
+async def ask_all(
+    caller: Caller,
+    source: Source[str] | Source[Conversation],
+    n_parallel: Parallel,
+    options: BatchOptions,
+    *,
+    system_prompt: str | None = None,
+    show_progress: bool,
+    on_error: OnError,
+) -> list[TextCompletion] | list[TextCompletion | LiminError]:
+    """Ask by *caller* about all of *source*; see `Client.generate_text_completions`.
+
+    Raises:
+        BatchError: If any failed, and *on_error* says so.
+        CheckpointError: If the checkpoint cannot be used; nothing was sent.
+    """
+    calls = InFlight()
+    if show_progress:
+        caller = caller.observed_by(calls)
+    workers, recording = _workers(caller, source, n_parallel, options, system_prompt)
+    with recording:
+        state = partial(_calls_under_way, calls, caller.rate_limiter)
+        progress = _open_progress(show_progress, workers, state)
+        return await run_batch(workers, progress, on_error)
+
+
+def iter_all(
+    caller: Caller,
+    source: Source[str | Conversation],
+    n_parallel: Parallel,
+    options: BatchOptions,
+    *,
+    system_prompt: str | None = None,
+) -> Results[TextCompletion]:
+    """Ask by *caller* about all of *source*; see `Client.iter_text_completions`."""
+    return Results(*_workers(caller, source, n_parallel, options, system_prompt))
+
+
+def _workers(
+    caller: Caller,
+    source: Source[str] | Source[Conversation] | Source[str | Conversation],
+    n_parallel: Parallel,
+    options: BatchOptions,
+    system_prompt: str | None,
+) -> tuple[
+    WorkerPool[str | Conversation, TextCompletion, LiminError],
+    AbstractContextManager[object],
+]:
+    """Return workers, and the context that they run in."""
+    path, fsync = options.get("checkpoint"), options.get("fsync", False)
+    recorded = None if path is None else RecordedCall(caller, path, fsync=fsync)
+    ask = recorded or caller.ask
+
+    async def ask_about(item: str | Conversation) -> TextCompletion:
+        return await ask(as_conversation(item, system_prompt))
+
+    workers = WorkerPool(source, ask_about, n_parallel, kept=LiminError, measure=_measure)
+    return workers, recorded or nullcontext()
+
+
+def _measure(completion: TextCompletion) -> Work:
+    effort = Effort.of(completion)
+    return Work(
+        1.0 if effort.tokens is None else float(effort.tokens),
+        overloaded=any(is_overload(attempt.error) for attempt in effort.attempts),
+    )
+
+
+def _calls_under_way(calls: InFlight, rate_limiter: RateLimiter) -> BatchState:
+    return BatchState(in_flight=calls.under_way, resting=rate_limiter.seconds_of_rest)
+
+
+def _items_under_way(workers: WorkerPool[Item, R, Exception]) -> BatchState:
+    return BatchState(in_flight=workers.under_way)
+
+
+def _open_progress(
+    show_progress: bool,  # noqa: FBT001 (passed on)
+    workers: WorkerPool[Item, R, LiminError] | WorkerPool[Item, R, Exception],
+    state: Callable[[], BatchState],
+) -> AbstractContextManager[BatchListener | None]:
+    """Return the progress bar of *workers*, which asks for their *state*; or nothing."""
+    if not show_progress:
+        return nullcontext()
+    return rendering().batch_progress(workers.size, state)

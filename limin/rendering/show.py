@@ -1,0 +1,125 @@
+"""How each kind of value is shown: on a terminal, in a notebook, as a page.
+
+Values reach these functions through `limin.values.display`, and in no other way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from limin.errors import LiminError
+from limin.rendering import (
+    completions,
+    conversations,
+    failures,
+    html,
+    progress,
+    tables,
+    terminal,
+    tokens,
+)
+from limin.values.checks import describe_type
+from limin.values.completion import TextCompletion
+from limin.values.conversation import Conversation, Message
+from limin.values.log_probs import LogProbs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from limin.values.display import Palette
+    from limin.values.progress import BatchListener, BatchState
+
+
+def renderable(
+    value: object, *, palette: Palette = "red-green", show_probabilities: bool = False
+) -> RenderableType:
+    """Return *value* as rich renders it.
+
+    Args:
+        value: A message, a conversation, a completion, log probabilities, or an error.
+        palette: Colors of tokens.
+        show_probabilities: Put `[0.97]` behind each token of log probabilities.
+
+    Raises:
+        ConfigurationError: If there is no such palette.
+    """
+    match value:
+        case LiminError():
+            return failures.failure(value)
+        case Message():
+            return conversations.conversation([value])
+        case Conversation():
+            return conversations.conversation(value.messages)
+        case TextCompletion():
+            return completions.completion(value, palette)
+        case LogProbs():
+            return tokens.colored(value, palette, show_probabilities=show_probabilities)
+        case _:
+            raise _unknown(value)
+
+
+def to_string(
+    value: object,
+    *,
+    width: int | None,
+    color: bool | None,
+    palette: Palette = "red-green",
+    show_probabilities: bool = False,
+) -> str:
+    """Return *value* as a terminal shows it; see `terminal.to_string` and `renderable`."""
+    shown = renderable(value, palette=palette, show_probabilities=show_probabilities)
+    return terminal.to_string(shown, width=width, color=color)
+
+
+def table(log_probs: LogProbs, *, lowest: int | None, palette: Palette) -> Table:
+    """Return a row for each position; see `LogProbs.to_table`."""
+    return tables.table(log_probs, lowest=lowest, palette=palette)
+
+
+def html_page(value: object, *, palette: Palette = "red-green") -> str:
+    """Return *value* as an HTML page that needs nothing else."""
+    return html.page(_html(value), title=_title(value), palette=palette)
+
+
+def html_fragment(value: object) -> str:
+    """Return *value* as HTML for a notebook, its stylesheet included."""
+    return html.fragment(_html(value))
+
+
+def batch_progress(
+    total: int | None, state: Callable[[], BatchState]
+) -> AbstractContextManager[BatchListener]:
+    """Return a progress bar on stderr, which listens to the results of a batch.
+
+    Args:
+        total: Number of items; None if it is not known.
+        state: Returns how the batch stands.
+    """
+    return progress.BatchProgress(total, state=state)
+
+
+def _html(value: object) -> str:
+    match value:
+        case Conversation():
+            return html.conversation(value.messages)
+        case TextCompletion():
+            return html.completion(value)
+        case LogProbs():
+            return html.log_probs(value)
+        case _:
+            raise _unknown(value)
+
+
+def _title(value: object) -> str:
+    """Return the title of a page."""
+    if isinstance(value, TextCompletion):
+        return f"Completion by {value.model}"
+    return "Conversation" if isinstance(value, Conversation) else "Log probabilities"
+
+
+def _unknown(value: object) -> TypeError:
+    return TypeError(f"expected a value that limin shows, found {describe_type(value)}")

@@ -1,0 +1,123 @@
+"""The options of every function and method that asks, by name.
+
+`ModelConfiguration` is the home of the defaults. `StreamOptions` and the classes after
+it repeat only the names, so that type checkers know every option of every function.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast, get_args
+
+import attrs
+
+from limin.errors import ConfigurationError
+from limin.values.checks import check_choice, describe_type
+from limin.values.configuration import ModelConfiguration
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+OnWarning: TypeAlias = Literal["ignore", "warn", "raise"]
+
+
+class StreamOptions(TypedDict, total=False):
+    """The options of every function, by name.
+
+    An option wins over the same field of `model_configuration`, or over the client's
+    argument of that name. All other options are fields of `ModelConfiguration`.
+
+    Attributes:
+        model_configuration: Fields to start from; by default those of
+            `ModelConfiguration()`.
+        timeout: Deadline of one completion, in seconds, retries included; None for no
+            limit. By default the client's, which is 600.
+        idle_timeout: Longest gap between two events of a stream, in seconds, counted
+            from the first token. Keep-alive comments are not events. None for no
+            limit. By default the client's, which is 60.
+        max_retries: Maximum number of retries after transient failures. By default
+            the client's, which is 4.
+        on_warning: Treatment of the warnings about a completion: `ignore`, the
+            default, does nothing; `warn` issues a `LiminWarning` for each; `raise`
+            raises an `AnswerWarningError`. They are in `completion.warnings` in any
+            case.
+    """
+
+    model: str
+    temperature: float | None
+    max_tokens: int | None
+    top_p: float | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    log_probs: bool
+    top_log_probs: int | None
+    extra_body: Mapping[str, object] | None
+    model_configuration: ModelConfiguration | None
+    timeout: float | None
+    idle_timeout: float | None
+    max_retries: int
+    on_warning: OnWarning
+
+
+class CompletionOptions(StreamOptions, total=False):
+    """The options of a completion that is returned whole; see `StreamOptions`.
+
+    Attributes:
+        stream: Whether to fetch it by streaming, for its timings and its idle
+            timeout. A stream that breaks off is retried, like any request.
+    """
+
+    stream: bool
+
+
+class BatchOptions(CompletionOptions, total=False):
+    """The options of a batch: those of each completion, and those of its checkpoint.
+
+    Attributes:
+        checkpoint: Path of a file that each completion is written to as one line, as
+            soon as it is finished. Completions that it already holds are not asked for
+            again. None for no file.
+        fsync: Whether each line survives a power cut; then each one waits for the
+            disk. False by default.
+    """
+
+    checkpoint: str | os.PathLike[str] | None
+    fsync: bool
+
+
+def check_on_warning(on_warning: OnWarning) -> None:
+    """Refuse an *on_warning* that does not exist.
+
+    Raises:
+        ConfigurationError: If it is none of those of `OnWarning`.
+    """
+    check_choice("on_warning", on_warning, get_args(OnWarning))
+
+
+_FIELDS = frozenset(attrs.fields_dict(ModelConfiguration))
+_DEFAULTS = ModelConfiguration()
+
+
+def resolve_configuration(options: CompletionOptions) -> ModelConfiguration:
+    """Return the `model_configuration` of *options* with their other fields in it.
+
+    Raises:
+        TypeError: If there is no such option.
+        ConfigurationError: If a value is of the wrong type or out of range.
+    """
+    unknown = options.keys() - CompletionOptions.__annotations__.keys()
+    if unknown:
+        names = ", ".join(repr(name) for name in sorted(unknown))
+        problem = f"unexpected keyword argument: {names}"
+        raise TypeError(problem)
+    configuration = options.get("model_configuration") or _DEFAULTS
+    if not isinstance(configuration, ModelConfiguration):
+        kind = describe_type(configuration)
+        problem = f"model_configuration: expected a ModelConfiguration, found {kind}"
+        raise ConfigurationError(problem)
+    explicit = {name: value for name, value in options.items() if name in _FIELDS}
+    return (
+        attrs.evolve(configuration, **cast("Any", explicit)) if explicit else configuration
+    )

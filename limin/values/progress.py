@@ -1,0 +1,73 @@
+"""The reports of a batch: how it stands, each result, and the effort that it took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from limin.errors import LiminError
+from limin.values.completion import TextCompletion
+
+if TYPE_CHECKING:
+    from limin.values.timing import Attempt
+
+
+class BatchState(msgspec.Struct, frozen=True, kw_only=True):
+    """How a batch stands at this moment.
+
+    Attributes:
+        in_flight: Requests that were sent and are not answered, or items of the
+            user's own function that are under way.
+        resting: Seconds for which the server still asks to wait; 0 if it does not.
+    """
+
+    in_flight: int
+    resting: float = 0.0
+
+
+class BatchListener(Protocol):
+    """Listens to the results of one batch, as a progress bar does."""
+
+    def finished(self, index: int, result: object) -> None:
+        """Note that the item at *index* of the source has a *result*, or an error."""
+
+
+class Effort(msgspec.Struct, frozen=True, kw_only=True):
+    """The effort that one result of a batch took.
+
+    Attributes:
+        attempts: The requests that were sent for it; empty if they are not known.
+        tokens: Tokens of the answer, as the server counted them; None if it did
+            not, and for everything that is no completion.
+        start_time: When the first request left, in Unix seconds; None if no
+            completion came.
+    """
+
+    attempts: tuple[Attempt, ...] = ()
+    tokens: int | None = None
+    start_time: float | None = None
+
+    @classmethod
+    def of(cls, result: object) -> Effort:
+        """Read the effort in *result*: a completion, an error, or any other value."""
+        if isinstance(result, TextCompletion):
+            timing, usage = result.timing, result.usage
+            return cls(
+                attempts=timing.attempts,
+                tokens=None if usage is None else usage.completion_tokens,
+                start_time=timing.start_time,
+            )
+        return cls(attempts=result.attempts if isinstance(result, LiminError) else ())
+
+    @property
+    def retries(self) -> int:
+        """Requests after the first one."""
+        return max(len(self.attempts) - 1, 0)
+
+    def is_recalled(self, began: float) -> bool:
+        """Return whether the completion is older than a batch that *began* then.
+
+        It comes from a checkpoint, and says nothing about the speed of this batch.
+        """
+        return self.start_time is not None and self.start_time < began

@@ -1,0 +1,73 @@
+import re
+
+import pytest
+from builders import body_of, read
+from rich.table import Table
+from samples import position
+
+from limin.errors import ConfigurationError, ConnectError
+from limin.rendering import show
+from limin.values.completion import TextCompletion
+from limin.values.conversation import Conversation, Message
+from limin.values.log_probs import LogProbs
+
+COMPLETION = read(body_of("hello"))
+LOG_PROBS = LogProbs(lambda: ((position("hello", 0.5),), ()))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ConnectError("hello"),
+        Message("user", "hello"),
+        Conversation.from_prompts("hello"),
+        COMPLETION,
+        LOG_PROBS,
+    ],
+)
+def test_each_kind_of_value_has_its_text(value: object) -> None:
+    """Whatever limin shows, a terminal shows its words."""
+    assert "hello" in show.to_string(value, width=80, color=False)
+
+
+def test_options_of_tokens_reach_them() -> None:
+    """Palette and probabilities are those that were asked for."""
+    shown = show.to_string(LOG_PROBS, width=None, color=False, show_probabilities=True)
+    assert shown == "hello[0.50]"
+    with pytest.raises(ConfigurationError, match="palette: expected red-green"):
+        show.renderable(LOG_PROBS, palette="sunset")  # type: ignore[arg-type]
+
+
+def test_table() -> None:
+    """The table is rich's own, with a row for each position."""
+    table = show.table(LOG_PROBS, lowest=None, palette="viridis")
+    assert isinstance(table, Table)
+    assert table.row_count == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "title"),
+    [
+        (Conversation.from_prompts("hello"), "Conversation"),
+        (COMPLETION, f"Completion by {COMPLETION.model}"),
+        (LOG_PROBS, "Log probabilities"),
+    ],
+)
+def test_page_and_fragment(
+    value: Conversation | TextCompletion | LogProbs, title: str
+) -> None:
+    """A page has the title of its kind; a fragment is for a page that is there."""
+    page, fragment = show.html_page(value), show.html_fragment(value)
+    assert re.findall("<title>(.*)</title>", page) == [title]
+    assert "hello" in page
+    assert "hello" in fragment
+    assert "<html" not in fragment
+
+
+@pytest.mark.parametrize("shown", [show.renderable, show.html_page, show.html_fragment])
+def test_other_values_are_not_shown(shown: object) -> None:
+    """A value of another kind is refused by its type; it may hold a prompt."""
+    assert callable(shown)
+    with pytest.raises(TypeError) as caught:
+        shown({"role": "user", "content": "hello"})
+    assert str(caught.value) == "expected a value that limin shows, found a dict"
