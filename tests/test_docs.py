@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from anyio.from_thread import start_blocking_portal
 
 import limin
-from limin.local import local_endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from limin.local import LocalEndpoint
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -26,42 +24,35 @@ PROGRAMS = [
     for program in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
 ]
 
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    """A real model for the programs to ask; its small context ends long answers."""
-    with (
-        start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(local_endpoint(n_ctx=256)) as endpoint,
-    ):
-        yield endpoint.base_url
+# For the local server that a program starts itself; conftest.py says why.
+ONE_THREAD = {"OMP_THREAD_LIMIT": "1"}
 
 
 def run(program: str, base_url: str, folder: Path) -> str:
-    """What *program* prints, run by itself in *folder* as a user runs it.
+    """Run *program* by itself in *folder*, as a user does, and return its output.
 
-    One that defines tests is a file for pytest.
+    A program that defines tests is a file for pytest.
     """
     arguments = ["-c", program]
     if re.search(r"^(?:async )?def test_", program, re.MULTILINE):
         (folder / "test_program.py").write_text(program)
         arguments = ["-m", "pytest", "test_program.py"]
-    done = subprocess.run(  # noqa: S603 (the project's own example)
+    result = subprocess.run(  # noqa: S603 (the project's own example)
         [sys.executable, "-W", "error", *arguments],
-        env={"OPENAI_BASE_URL": base_url, "PATH": ""},
+        env={"OPENAI_BASE_URL": base_url, "PATH": "", **ONE_THREAD},
         cwd=folder,
         capture_output=True,
         check=False,
         text=True,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_program_runs(program: str, base_url: str, tmp_path: Path) -> None:
+def test_program_runs(program: str, llama: LocalEndpoint, tmp_path: Path) -> None:
     """What a newcomer pastes works."""
-    assert run(program, base_url, tmp_path).strip()
+    assert run(program, llama.base_url, tmp_path).strip()
 
 
 def test_pages_have_programs() -> None:

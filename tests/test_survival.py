@@ -1,4 +1,4 @@
-"""What was answered stays answered: kill -9, a full disk, Ctrl-C, two at once."""
+"""Finished answers survive kill -9, a full disk, Ctrl-C, and a second program."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(
 SURVIVOR = Path(__file__).with_name("survivor.py")
 SEED = 20_261_124
 
-# What a program that ends in good order does not print.
+# Words that a program does not print when it ends in good order.
 NOISE = (
     "Exception ignored",
     "was destroyed",
@@ -52,16 +52,16 @@ class Ended:
     err: str
 
     @property
-    def told(self) -> dict[str, Any]:
-        """What it printed."""
+    def outcome(self) -> dict[str, Any]:
+        """The object that it printed."""
         assert self.returncode == 0, self.err
-        found: dict[str, Any] = json.loads(self.out)
-        return found
+        outcome: dict[str, Any] = json.loads(self.out)
+        return outcome
 
 
 @attrs.define(kw_only=True)
 class Run:
-    """How to run `survivor.py`."""
+    """The way to run `survivor.py`."""
 
     backend: str
     checkpoint: Path
@@ -73,7 +73,7 @@ class Run:
 
     @asynccontextmanager
     async def started(self, file_bytes: int | None = None) -> AsyncGenerator[Process]:
-        """The program, with no file larger than *file_bytes*; it ends with the block."""
+        """Start the program, with a limit on its files' sizes; end it with the block."""
         arguments = {
             "backend": self.backend,
             "base_url": f"{self.server.base_url}/{self.program}",
@@ -92,25 +92,25 @@ class Run:
                     process.kill()
 
     async def to_the_end(self, file_bytes: int | None = None) -> Ended:
-        """Start it, and wait until it ends."""
+        """Start the program, and wait until it ends."""
         async with self.started(file_bytes) as process:
             return await end_of(process)
 
     def raw(self) -> list[dict[str, Any]]:
-        """The lines of the checkpoint, of which each must be whole."""
+        """Return the lines of the checkpoint; each must be whole."""
         data = self.checkpoint.read_bytes() if self.checkpoint.exists() else b""
         assert not data or data.endswith(b"\n"), data[-200:]
         return [json.loads(line) for line in data.splitlines()]
 
     def recorded(self) -> list[str]:
-        """The prompts in the checkpoint."""
+        """Return the prompts in the checkpoint."""
         lines = self.raw()
         assert all(line["limin_checkpoint"] == 1 for line in lines)
         return [line["messages"][-1]["content"] for line in lines]
 
 
 async def end_of(process: Process) -> Ended:
-    """What *process* printed until it ended."""
+    """Wait until *process* ends, and return its output."""
     parts = {"out": b"", "err": b""}
 
     async def read(name: str, stream: Any) -> None:
@@ -131,10 +131,10 @@ def _chance() -> random.Random:
 
 @attrs.define
 class Answers:
-    """Answers prompts after a moment, and kills a program at a planned answer.
+    """A server's answers, after a moment; a program is killed at a planned answer.
 
-    What a killed program has sent may be answered while the next one runs, so
-    each sends its number in the URL.
+    Requests of a killed program may be answered while the next one runs, so each
+    program sends its number in the URL.
     """
 
     chance: random.Random = attrs.field(factory=_chance)
@@ -143,7 +143,7 @@ class Answers:
     kills: dict[int, tuple[int, Callable[[], None]]] = attrs.field(factory=dict)
 
     async def respond(self, request: Request) -> bytes:
-        """The answer to *request*; just before it leaves, what is planned is done."""
+        """Return the answer to *request*; first kill the program if that is planned."""
         await anyio.sleep(self.chance.random() / 200)
         program = int(request.head.split(b"/")[2])
         self.given.append(request.prompt)
@@ -156,29 +156,29 @@ class Answers:
 
 
 def answer(prompt: str) -> bytes:
-    """An answer of some length."""
+    """Return the body of an answer to *prompt*."""
     return completion(f"answer {prompt}", model="m", usage={"completion_tokens": 3})
 
 
 def answers(prompts: Iterable[str]) -> list[str]:
-    """What a batch of *prompts* must bring."""
+    """Return the messages that a batch of *prompts* must bring."""
     return [f"answer {prompt}" for prompt in prompts]
 
 
 def numbers(count: int) -> list[str]:
-    """The prompts of a program."""
+    """Return the prompts of a program."""
     return [str(n) for n in range(count)]
 
 
 def messages_of(path: Path) -> list[str]:
-    """The messages of a checkpoint, in a certain order."""
-    return sorted(one.message for one in limin.read_checkpoint(path))
+    """Return the messages of a checkpoint, sorted."""
+    return sorted(completion.message for completion in limin.read_checkpoint(path))
 
 
 async def test_ten_kills_lose_nothing_but_what_was_under_way(
     anyio_backend: str, tmp_path: Path
 ) -> None:
-    """Kill -9 costs the requests under way, and no answer that was recorded before."""
+    """Kill -9 costs the requests in flight, and no recorded answer."""
     given = Answers()
     recorded = [set[str]()]
     async with serve(given.respond) as server:
@@ -207,13 +207,13 @@ async def test_ten_kills_lose_nothing_but_what_was_under_way(
         assert before.isdisjoint(given.by_program[program]), "recorded, and asked again"
     assert max(lost) <= run.n_parallel
     assert len(given.given) == 300 + sum(lost)
-    assert ended.told["results"] == answers(numbers(300))
+    assert ended.outcome["results"] == answers(numbers(300))
     assert sorted(run.recorded()) == sorted(numbers(300))
     assert messages_of(run.checkpoint) == sorted(answers(numbers(300)))
 
 
 def _drop_torn_line(path: Path) -> None:
-    """What the next opening does, so that the lines can be read meanwhile."""
+    """Cut a torn last line off, as the next opening does, so that the lines can be read."""
     data = path.read_bytes()
     path.write_bytes(data[: data.rfind(b"\n") + 1])
 
@@ -222,7 +222,7 @@ def _drop_torn_line(path: Path) -> None:
 async def test_torn_line_is_asked_for_again(
     anyio_backend: str, tmp_path: Path, missing: int
 ) -> None:
-    """Whatever part of the last line a power failure took, only it is lost."""
+    """A power failure that tears the last line costs only that line."""
     given = Answers()
     async with serve(given.respond) as server:
         run = Run(
@@ -236,7 +236,7 @@ async def test_torn_line_is_asked_for_again(
         last = run.recorded()[-1]
         run.checkpoint.write_bytes(run.checkpoint.read_bytes()[:-missing])
         ended = await run.to_the_end()
-    assert ended.told["results"] == answers(numbers(9))
+    assert ended.outcome["results"] == answers(numbers(9))
     assert given.given[9:] == [last]
     assert sorted(run.recorded()) == numbers(9)
 
@@ -244,7 +244,7 @@ async def test_torn_line_is_asked_for_again(
 async def test_full_disk_stops_the_batch_and_loses_nothing(
     anyio_backend: str, tmp_path: Path
 ) -> None:
-    """What came is in the results, what fits is in the file, and the rest comes later."""
+    """The results have every answer, the file those that fit; the rest comes later."""
     given = Answers()
     async with serve(given.respond) as server:
         run = Run(
@@ -253,19 +253,19 @@ async def test_full_disk_stops_the_batch_and_loses_nothing(
             server=server,
             prompts=100,
         )
-        full = (await run.to_the_end(file_bytes=10_000)).told
+        full = (await run.to_the_end(file_bytes=10_000)).outcome
         asked, recorded = list(given.given), run.recorded()
         ended = await run.to_the_end()
     came = [text for text in full["results"] if text.startswith("answer")]
     print(  # noqa: T201 (pytest -s shows it)
         f"\nfull disk: {len(asked)} answers, {len(came)} in the results, "
-        f"{len(recorded)} in the file; {full['words']}"
+        f"{len(recorded)} in the file; {full['message']}"
     )
     assert full["stopped_by"] == "CheckpointError"
-    assert str(run.checkpoint) in full["words"]
+    assert str(run.checkpoint) in full["message"]
     assert sorted(came) == sorted(answers(asked))
     assert 0 < len(recorded) < len(asked) < 100
-    assert ended.told["results"] == answers(numbers(100))
+    assert ended.outcome["results"] == answers(numbers(100))
     assert sorted(run.recorded()) == sorted(numbers(100))
     assert set(given.given[len(asked) :]).isdisjoint(recorded)
     assert max(Counter(given.given).values()) <= 2
@@ -275,7 +275,7 @@ async def test_full_disk_stops_the_batch_and_loses_nothing(
 async def test_ctrl_c_ends_at_once_and_keeps_what_was_answered(
     anyio_backend: str, tmp_path: Path, *, iterated: bool
 ) -> None:
-    """Whoever stops a batch gets the prompt back within a second, and loses nothing."""
+    """Ctrl-C ends the program within a second, and loses no answer."""
     held, given = anyio.Event(), []
 
     async def hold_back(request: Request) -> bytes:
@@ -306,7 +306,7 @@ async def test_ctrl_c_ends_at_once_and_keeps_what_was_answered(
     print(f"\nCtrl-C on {anyio_backend}: {seconds:.3f} s")  # noqa: T201 (pytest -s shows it)
     assert seconds < 1.0
     assert ended.returncode == -signal.SIGINT, ended.err
-    assert ended.err.startswith("Traceback"), "nothing is told but the traceback"
+    assert ended.err.startswith("Traceback"), "nothing is printed but the traceback"
     assert ended.err.endswith("\nKeyboardInterrupt\n")
     assert [noise for noise in NOISE if noise in ended.err] == [], ended.err
     assert sorted(run.recorded()) == sorted(given)
@@ -315,7 +315,7 @@ async def test_ctrl_c_ends_at_once_and_keeps_what_was_answered(
 async def test_second_program_on_the_same_file_is_refused(
     anyio_backend: str, tmp_path: Path
 ) -> None:
-    """Two programs would ask everything twice; the first one goes on undisturbed."""
+    """The second program does not start; the first goes on undisturbed."""
     started, go_on, given = anyio.Event(), anyio.Event(), Answers()
 
     async def wait(request: Request) -> bytes:
@@ -337,7 +337,7 @@ async def test_second_program_on_the_same_file_is_refused(
             second = await run.to_the_end()
             go_on.set()
             ended = await end_of(first)
-    assert second.told["stopped_by"] == "CheckpointError"
-    assert second.told["results"] == []
-    assert ended.told["results"] == answers(numbers(20))
+    assert second.outcome["stopped_by"] == "CheckpointError"
+    assert second.outcome["results"] == []
+    assert ended.outcome["results"] == answers(numbers(20))
     assert sorted(given.given) == sorted(run.recorded()) == sorted(numbers(20))

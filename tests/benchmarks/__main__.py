@@ -1,4 +1,4 @@
-"""What limin costs beside its peers: measures, prints, and writes docs/benchmarks.md.
+"""Measure limin beside its peers, print the figures, and write docs/benchmarks.md.
 
 `nox -s bench` runs it, with the peers installed.
 """
@@ -12,6 +12,7 @@ from report import page
 from runs import (
     HERE,
     Figures,
+    checked_out,
     measure_first_tokens,
     measure_imports,
     measure_loads,
@@ -26,25 +27,29 @@ PAGE = HERE.parent.parent / "docs" / "benchmarks.md"
 
 
 def main() -> None:
-    """Measure everything once, and report it."""
+    """Measure everything in some rounds, and report it."""
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="rounds of requests")
-    rounds = parser.parse_args().rounds
-    figures = Figures(
-        imports=measure_imports(),
-        parsings=measure_parsings(),
-        memory=measure_memory(),
-        parallelism=measure_parallelism(),
-        readings=measure_streams(rounds),
-        first_tokens=measure_first_tokens(rounds),
-        loads=measure_loads(rounds),
-    )
-    reached = targets(figures)
-    found = page(figures, reached)
-    sys.stdout.write(found)
-    if any(target.ratio is None for target in reached):
+    parser.add_argument("--beside", metavar="REV", help="a commit to measure as well")
+    options = parser.parse_args()
+    rounds: int = options.rounds
+    with checked_out(options.beside) as beside:
+        figures = Figures(
+            imports=measure_imports(),
+            parsings=measure_parsings(),
+            memory=measure_memory(),
+            parallelism=measure_parallelism(),
+            readings=measure_streams(rounds, beside),
+            first_tokens=measure_first_tokens(rounds),
+            loads=measure_loads(rounds, beside),
+            beside=None if beside is None else beside.name,
+        )
+    results = targets(figures)
+    text = page(figures, results)
+    sys.stdout.write(text)
+    if any(target.ratio is None for target in results):
         sys.exit(f"a target was not measured; {PAGE.name} is left as it was")
-    PAGE.write_text(found, encoding="utf-8")
+    PAGE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,9 @@ from server import ANSWER, raise_file_limit
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-# Read when a prompt is asked for; long enough for a steady figure, short enough for
+    import httpx
+
+# Long enough for a steady figure, short enough for
 # many rounds.
 SECONDS_MEASURED = 1.2
 _FEWEST_WARM = 200
@@ -34,15 +36,15 @@ Case: TypeAlias = "Callable[[str, Iterator[str], int], Awaitable[list[str]]]"
 
 
 class Prompts:
-    """A source of prompts that times those who take them.
+    """A source of prompts that times its consumers.
 
-    The clock runs from the first prompt after the warm-up to the one that is refused:
-    as many requests are under way at its start as at its end, and all connections
-    are open.
+    The clock runs from the first prompt after the warm-up to the end of the prompts: as
+    many requests are in flight at its start as at its end, and all connections are
+    open.
     """
 
     def __init__(self, n_parallel: int) -> None:
-        """Prompts for *n_parallel* workers."""
+        """Make prompts for *n_parallel* workers."""
         self._n_parallel = n_parallel
         self._warm = max(_FEWEST_WARM, n_parallel * 3 // 2)
         self.taken = 0
@@ -51,7 +53,7 @@ class Prompts:
         self.warm_cpu_seconds = 0.0
 
     def __iter__(self) -> Iterator[str]:
-        """The prompts of the warm-up, then those that are timed."""
+        """Yield the prompts of the warm-up, then those that are timed."""
         cold_cpu = time.process_time()
         for _ in range(self._warm):
             yield _PROMPT
@@ -65,7 +67,7 @@ class Prompts:
         self.seconds = time.perf_counter() - start
 
     def result(self) -> dict[str, float]:
-        """What the clock says."""
+        """Return the figures of the clock."""
         return {
             "requests": self.taken,
             "first_cpu_us": self.warm_cpu_seconds / self._warm * 1e6,
@@ -86,7 +88,7 @@ def _text(completion: Any) -> str:
 async def _work(
     ask: Callable[[str], Awaitable[str]], prompts: Iterator[str], n_parallel: int
 ) -> list[str]:
-    """The texts that *ask* brings, by *n_parallel* workers."""
+    """Return the texts that *ask* brings, by *n_parallel* workers."""
     texts: list[str] = []
 
     async def work() -> None:
@@ -110,19 +112,14 @@ async def limin_function(url: str, prompts: Iterator[str], n_parallel: int) -> l
 
 
 async def limin_transport(url: str, prompts: Iterator[str], n_parallel: int) -> list[str]:
-    """A loop over limin's way out, and json for the rest."""
-    from limin.transport.http import HttpTransport
-    from limin.values.endpoint import Endpoint, Limits
+    """A loop over httpx with limin's connection pool."""
+    import httpx
 
-    transport = HttpTransport(Endpoint.resolve(url, _KEY), Limits())
+    import limin
 
-    async def ask(prompt: str) -> str:
-        answer = await transport.post(json.dumps(_body(prompt)).encode())
-        return _text(json.loads(answer.body))
-
-    texts = await _work(ask, prompts, n_parallel)
-    await transport.aclose()
-    return texts
+    return await _ask_httpx(
+        httpx.AsyncClient(transport=limin.AsyncHTTPTransport()), url, prompts, n_parallel
+    )
 
 
 async def aiohttp_loop(url: str, prompts: Iterator[str], n_parallel: int) -> list[str]:
@@ -142,21 +139,29 @@ async def aiohttp_loop(url: str, prompts: Iterator[str], n_parallel: int) -> lis
 
 
 async def httpx_default(url: str, prompts: Iterator[str], n_parallel: int) -> list[str]:
-    """The `AsyncClient` of httpx as it is."""
+    """The `AsyncClient` of httpx with its defaults."""
     import httpx
 
+    return await _ask_httpx(httpx.AsyncClient(), url, prompts, n_parallel)
+
+
+async def _ask_httpx(
+    client: httpx.AsyncClient, url: str, prompts: Iterator[str], n_parallel: int
+) -> list[str]:
     headers = {"Authorization": f"Bearer {_KEY}"}
-    async with httpx.AsyncClient(headers=headers) as client:
 
-        async def ask(prompt: str) -> str:
-            response = await client.post(f"{url}/chat/completions", json=_body(prompt))
-            return _text(response.json())
+    async def ask(prompt: str) -> str:
+        response = await client.post(
+            f"{url}/chat/completions", json=_body(prompt), headers=headers
+        )
+        return _text(response.json())
 
+    async with client:
         return await _work(ask, prompts, n_parallel)
 
 
 async def openai_default(url: str, prompts: Iterator[str], n_parallel: int) -> list[str]:
-    """OpenAI's own client as it is."""
+    """OpenAI's own client with its defaults."""
     import openai
 
     async with openai.AsyncOpenAI(base_url=url, api_key=_KEY) as client:

@@ -1,7 +1,7 @@
 """Peak memory of many prompts from a generator, taken as they finish.
 
-Prints, as JSON, the kilobytes that the process has held at most after some of the
-prompts, and after all of them.
+Prints, as JSON, the peak kilobytes of the process after some of the prompts, and after
+all of them.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ def _prompts() -> Iterator[str]:
 
 
 def _peak() -> int:
-    """Kilobytes held at most so far, on Linux."""
+    """Return the peak kilobytes so far, on Linux."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 async def _run(url: str) -> dict[str, int]:
-    found = {}
+    peaks = {}
     done = 0
     async with limin.iter_text_completions(
         _prompts(), _PARALLEL, base_url=url, api_key="", max_retries=0
     ) as results:
-        async for _place, result in results:
+        async for _index, result in results:
             assert isinstance(result, limin.TextCompletion)
             done += 1
             if done in {SOME, ALL}:
-                found[str(done)] = _peak()
-    return found
+                peaks[str(done)] = _peak()
+    return peaks
 
 
 if __name__ == "__main__":

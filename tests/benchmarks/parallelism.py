@@ -1,7 +1,7 @@
 """`n_parallel="auto"` beside fixed numbers, on a real llama.cpp server of four slots.
 
-Prints, as JSON, the seconds that the same prompts take under each, and where `auto`
-ended: how many requests were under way at the end of the run, in the mean.
+Prints, as JSON, the seconds that the same prompts take under each, and the mean number of
+requests in flight at the end of the run, which shows where `auto` ended.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _TOKENS = 16
 
 
 class _Prompts:
-    """Prompts that count how many of them are under way when one more is taken."""
+    """Prompts that count how many of them are in flight when one more is taken."""
 
     def __init__(self) -> None:
         self.taken = self.done = 0
-        self.under_way: list[int] = []
+        self.in_flight: list[int] = []
 
     def __iter__(self) -> Iterator[str]:
         for number in range(PROMPTS):
-            self.under_way.append(self.taken - self.done)
+            self.in_flight.append(self.taken - self.done)
             self.taken += 1
             yield f"Tell me a story about the number {number}."
 
@@ -49,22 +49,22 @@ async def _run(base_url: str, model: str, n_parallel: int | str) -> tuple[float,
         temperature=0,
         max_tokens=_TOKENS,
     ) as results:
-        async for _place, result in results:
+        async for _index, result in results:
             assert isinstance(result, limin.TextCompletion)
             prompts.done += 1
-    last = prompts.under_way[-PROMPTS // 4 :]
+    last = prompts.in_flight[-PROMPTS // 4 :]
     return time.perf_counter() - start, sum(last) / len(last)
 
 
 async def main() -> dict[str, dict[str, float]]:
-    """Seconds and the number under way at the end, by `n_parallel`."""
-    found: dict[str, dict[str, float]] = {}
+    """Measure seconds and the number in flight at the end, by `n_parallel`."""
+    figures: dict[str, dict[str, float]] = {}
     async with local_endpoint(n_parallel=SLOTS, n_ctx=256) as endpoint:
         await _run(endpoint.base_url, endpoint.model, SLOTS)  # The server warms up.
         for n_parallel in PARALLEL:
-            seconds, under_way = await _run(endpoint.base_url, endpoint.model, n_parallel)
-            found[str(n_parallel)] = {"seconds": seconds, "under_way": under_way}
-    return found
+            seconds, in_flight = await _run(endpoint.base_url, endpoint.model, n_parallel)
+            figures[str(n_parallel)] = {"seconds": seconds, "in_flight": in_flight}
+    return figures
 
 
 if __name__ == "__main__":

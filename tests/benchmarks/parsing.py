@@ -31,7 +31,7 @@ Reading: TypeAlias = "Callable[[], object]"
 _SECONDS_TRYING = 0.6
 _FEWEST_TRIES = 3
 
-_QUESTION = ReadingContext(
+_CONTEXT = ReadingContext(
     conversation=Conversation([Message("user", "Go on.")]),
     model="m",
     asks_log_probs=True,
@@ -41,7 +41,7 @@ _TIMING = Timing(start_time=0.0, end_time=1.0, duration=1.0)
 
 
 def answer_body(positions: int, alternatives: int) -> bytes:
-    """An answer in OpenAI's shape, the same at each call."""
+    """Return a body in OpenAI's shape, the same at each call."""
     chance = random.Random(positions * 100 + alternatives)  # noqa: S311 (no secret)
     content = [position(chance, alternatives) for _ in range(positions)]
     text = "".join(position["token"] for position in content)
@@ -73,9 +73,9 @@ def answer_body(positions: int, alternatives: int) -> bytes:
 
 
 def limin_reading(body: bytes) -> Reading:
-    """What limin does with every answer."""
-    answer = HttpResponse(200, {"content-type": "application/json"}, body)
-    return lambda: read_completion(_QUESTION, _TIMING, answer)
+    """Parse as limin does with every response."""
+    response = HttpResponse(200, {"content-type": "application/json"}, body)
+    return lambda: read_completion(_CONTEXT, _TIMING, response)
 
 
 def _completion(body: bytes) -> TextCompletion:
@@ -85,19 +85,19 @@ def _completion(body: bytes) -> TextCompletion:
 
 
 def limin_tokens(body: bytes) -> Reading:
-    """What `token_log_probs` costs when it is first looked at; keeps the completion."""
+    """Read `token_log_probs` for the first time; keep the completion."""
     completion = _completion(body)
     return lambda: (completion, completion.token_log_probs)
 
 
 def limin_all_tokens(body: bytes) -> Reading:
-    """What `full_token_log_probs` costs when it is first looked at."""
+    """Read `full_token_log_probs` for the first time; keep the completion."""
     completion = _completion(body)
     return lambda: (completion, completion.full_token_log_probs)
 
 
 def json_reading(body: bytes) -> Reading:
-    """Python's own parser, and no object but dictionaries."""
+    """Parse by Python's own parser, into dictionaries."""
     return lambda: json.loads(body)
 
 
@@ -105,7 +105,7 @@ _openai = openai.OpenAI(base_url="http://127.0.0.1/v1", api_key="a-key")
 
 
 def openai_reading(body: bytes) -> Reading:
-    """What OpenAI's client does with an answer that it has read."""
+    """Parse as OpenAI's client does with a response that it has read."""
     response = httpx2.Response(
         200,
         headers={"content-type": "application/json", "x-request-id": "req_123"},
@@ -132,7 +132,7 @@ READINGS: dict[str, Callable[[bytes], Reading]] = {
 
 
 def seconds(prepare: Callable[[bytes], Reading], body: bytes) -> float:
-    """The shortest time that the reading took, garbage collection included."""
+    """Measure the shortest time of the reading, garbage collection included."""
     best, tries, end = float("inf"), 0, time.perf_counter() + _SECONDS_TRYING
     while tries < _FEWEST_TRIES or time.perf_counter() < end:
         reading = prepare(body)
@@ -145,7 +145,7 @@ def seconds(prepare: Callable[[bytes], Reading], body: bytes) -> float:
 
 
 def kept_bytes(prepare: Callable[[bytes], Reading], body: bytes) -> int:
-    """Bytes that the result keeps alive, the body among them if it keeps that."""
+    """Measure the bytes that the result keeps alive, the body among them if it does."""
     prepare(body)()  # Fills caches, which are not the result's.
     gc.collect()
     tracemalloc.start()
@@ -161,8 +161,8 @@ def main(positions: int, alternatives: int) -> None:
     """Measure all readings of one body."""
     body = answer_body(positions, alternatives)
     result: dict[str, Any] = {"body": len(body)}
-    result["seconds"] = {name: seconds(one, body) for name, one in READINGS.items()}
-    result["kept"] = {name: kept_bytes(one, body) for name, one in READINGS.items()}
+    result["seconds"] = {name: seconds(reading, body) for name, reading in READINGS.items()}
+    result["kept"] = {name: kept_bytes(reading, body) for name, reading in READINGS.items()}
     sys.stdout.write(json.dumps(result) + "\n")
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 _DATA = Path(__file__).parent.parent / "data"
 
-# What vLLM sent: a chunk with the role, one for each token, one with the reason why it
-# stopped, one with the usage, and the end.
+# A stream of vLLM's: a chunk with the role, one for each token, one with the finish reason,
+# one with the usage, and the end.
 _CAPTURE = _DATA / "vllm-0.32.0-stream.json"
 _CHUNKS_AROUND = 3
 
@@ -20,7 +20,7 @@ _SYLLABLES = ("re", "ing", "tion", "ka", "mo", "é", "ß", "str", "o", "un", "�
 
 
 def position(chance: random.Random, alternatives: int) -> dict[str, Any]:
-    """One of `logprobs.content`, with so many *alternatives*."""
+    """Return an entry of `logprobs.content`, with that many *alternatives*."""
     return _entry(chance) | {"top_logprobs": [_entry(chance) for _ in range(alternatives)]}
 
 
@@ -32,19 +32,19 @@ def _entry(chance: random.Random) -> dict[str, Any]:
 
 
 def compact(value: object) -> bytes:
-    """JSON as servers write it."""
+    """Return JSON as servers write it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def tokens_of(n_chunks: int) -> int:
-    """How many of *n_chunks* have a token."""
+    """Return how many of *n_chunks* have a token."""
     return n_chunks - _CHUNKS_AROUND
 
 
 def events(n_tokens: int, alternatives: int | None) -> list[bytes]:
-    """A stream of *n_tokens*; without log probabilities if *alternatives* is None.
+    """Return a stream of *n_tokens*; no log probabilities if *alternatives* is None.
 
-    Each chunk is the recorded one, with its own words in it.
+    Each chunk is the recorded one, with a text of its own.
     """
     recorded = json.loads(_CAPTURE.read_bytes())["body"].split("\n\n")
     role, token, *_ = (json.loads(event.removeprefix("data: ")) for event in recorded[:2])
@@ -52,10 +52,10 @@ def events(n_tokens: int, alternatives: int | None) -> list[bytes]:
     chance = random.Random(n_tokens)  # noqa: S311 (no secret)
     chunks = [compact(role)]
     for _ in range(n_tokens):
-        told = position(chance, alternatives or 0)
+        entry = position(chance, alternatives or 0)
         choice = token["choices"][0]
-        choice["delta"]["content"] = told["token"]
-        choice["logprobs"] = None if alternatives is None else {"content": [told]}
+        choice["delta"]["content"] = entry["token"]
+        choice["logprobs"] = None if alternatives is None else {"content": [entry]}
         chunks.append(compact(token))
     prompt_tokens = usage["usage"]["prompt_tokens"]
     usage["usage"]["completion_tokens"] = n_tokens
@@ -66,5 +66,5 @@ def events(n_tokens: int, alternatives: int | None) -> list[bytes]:
 
 @cache
 def stream_body(n_tokens: int, alternatives: int | None) -> bytes:
-    """The same as one piece."""
+    """Return the same stream as one piece."""
     return b"".join(events(n_tokens, alternatives))

@@ -7,7 +7,7 @@ import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from clients import CASES, SECONDS_MEASURED
 from first_token import RAW
@@ -17,10 +17,13 @@ from streams import LOG_PROBS, MEMORY, ONE_BY_ONE, STREAMS, TEXT
 from targets import cpu_ratio, reading_ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from runs import Figures, Loads, Parsings, Readings
+    from runs import Figures, Load, Loads, Parsings, Reading, Readings
     from targets import Target
+
+# What a client was measured under: a number in parallel, or a kind of stream.
+_Case = TypeVar("_Case")
 
 _PACKAGES = (
     "limin",
@@ -47,23 +50,22 @@ _HEADER = """\
 - Python {python}
 - {packages}
 
-Ratios matter; the figures themselves change with the machine, and with what else it
-does.
+Ratios matter; the figures themselves change with the machine and its other load.
 """
 
 _REQUESTS = """\
 ## Requests
 
-Clients ask one server over the loopback, in another process, which gives the same short
-chat completion to everybody. Each client under each load runs in a process of its own,
-on asyncio unless the row says otherwise. A warm-up opens the connections; then as many
-requests as fit into {seconds} s are counted, but at least one for each connection.
-Figures are the best of {rounds} interleaved rounds.
+Clients ask one server over the loopback. It runs in another process and answers every
+request with the same short chat completion. Each client under each load runs in a process
+of its own, on asyncio unless the row says otherwise. A warm-up opens the connections;
+then as many requests as fit into {seconds} s are counted, but at least one for each
+connection. Figures are the best of {rounds} interleaved rounds.
 
 - **limin** is `limin.generate_text_completions`, which returns all completions; the
   others keep the texts.
-- **limin's transport, by hand** and **aiohttp, by hand** are loops over the bare
-  transport with `json`.
+- **limin's transport, by hand** is a loop over an `httpx.AsyncClient` with
+  `limin.AsyncHTTPTransport`; **aiohttp, by hand** is one over `aiohttp.ClientSession`.
 - **httpx** is `httpx.AsyncClient` with its defaults: 100 connections, and 5 s at most to
   wait for one.
 - **openai** is `AsyncOpenAI` with its defaults, all requests over one client.
@@ -78,7 +80,7 @@ _IMPORTS = """\
 ## Import
 
 Milliseconds in a fresh interpreter, the best of several; all modules were compiled
-before, as installing a package does.
+before, as an installer does it.
 """
 
 _PARSING_TIME = """\
@@ -89,18 +91,18 @@ collection on. The answers have OpenAI's shape, random tokens, and log probabili
 each position, with so many alternatives.
 
 - **limin** is `limin.wire.response.read_completion`, which leaves the log probabilities
-  as bytes. What looking at them costs the first time stands in the next two columns,
-  and comes on top.
-- **openai** is what its client does with a response that it has read:
-  `OpenAI._process_response`, so `json.loads` and `openai._models.construct_type`.
+  as bytes. The next two columns are the additional cost of reading them for the first
+  time.
+- **openai** is `OpenAI._process_response`, by which its client parses a response: it
+  calls `json.loads` and `openai._models.construct_type`.
 """
 
 _PARSING_MEMORY = """\
 ## Parsing: memory
 
 Kilobytes that the result keeps alive, by `tracemalloc`. limin's results hold the body.
-The second and third column are a completion together with its list of log probabilities
-after it was looked at.
+The second and third column are a completion together with its list of log probabilities,
+once that was read.
 """
 
 _STREAMS = f"""\
@@ -115,21 +117,21 @@ server, in another process, sends each event as a chunk of HTTP's.
   socket takes, so they show what the reading costs. With log probabilities, each token
   has {STREAMS[LOG_PROBS].alternatives} alternatives.
 - **{ONE_BY_ONE}** is {STREAMS[ONE_BY_ONE].chunks} chunks, each in a packet of its own, at
-  least 1 ms apart, as a model sends them. So the client is woken up for each, which costs
-  more than the reading, and the server decides how many come in a second.
+  least 1 ms apart, as a model sends them. So the client wakes up for each, which costs
+  more than the reading, and the server sets the rate.
 
 Each client runs in a process of its own. Figures are the best of several readings in
 several interleaved rounds.
 
 - **limin** is `Client.stream_text_completion`: each delta, and then `completion`. Log
-  probabilities stay bytes until they are looked at, which the next row does.
+  probabilities stay bytes until they are read, which the next row does.
 - **aiohttp, by hand** and **httpx, by hand** are loops over the lines of the body with
   `json.loads`.
 - **openai** is `AsyncOpenAI.chat.completions.create` with `stream=True`: each chunk.
-- **from memory** is the same body in pieces of 64 kB that are there already: by limin's
-  `EventDecoder` and `Assembly`, the completion included; by `bytes.split` and
-  `json.loads`; and by the decoder of openai's client and what makes a
-  `ChatCompletionChunk` of each event.
+- **from memory** is the same body in pieces of 64 kB that are there already: by
+  `Client.stream_text_completion` over a transport of httpx that returns them; by
+  `bytes.split` and `json.loads`; and by the decoder of openai's client, with a
+  `ChatCompletionChunk` for each event.
 
 "CPU" is microseconds of the client's CPU for each chunk; MB are of the body. "Ratio" is
 the CPU relative to limin's on the same stream, from memory if the row is.
@@ -142,25 +144,32 @@ Microseconds from the call to the first text, over a connection that is open. Th
 in another process, sends its first token at once, in a packet of its own. Figures are
 medians of {FIRST_TOKENS} requests, the best of several interleaved rounds.
 
-- **a socket, by hand** sends limin's bytes on asyncio, and finds the text's key in what
-  comes; the last column is what the others take longer.
+- **a socket, by hand** sends limin's bytes on asyncio, and searches the response for the
+  key of the text; the last column is the difference to it.
 - **limin** is the time around the whole call; its own `time_to_first_token` counts from
-  when the request leaves.
+  the moment when the request leaves.
 """
 
 _LONG_RUN = """\
 ## A long run: memory
 
-Megabytes that the process has held at most, after so many prompts of one generator, taken
-from `limin.iter_text_completions` as they finish, 64 in parallel.
+Peak megabytes of the process after that many prompts of one generator, taken from
+`limin.iter_text_completions` as they finish, 64 in parallel.
 """
 
 _PARALLELISM = f"""\
 ## Parallelism
 
 Seconds that {PROMPTS} prompts of a real model take on llama.cpp's server, which works on
-{SLOTS} at once on this machine and queues the rest; and how many requests were under way
-during the last quarter of the run, in the mean.
+{SLOTS} at once on this machine and queues the rest; and the mean number of requests in
+flight during the last quarter of the run.
+"""
+
+_BESIDE = """\
+## Beside another commit
+
+The same loads and streams by {name}, in the same rounds. "Ratio" is limin's CPU
+relative to that.
 """
 
 _TARGETS = """\
@@ -171,7 +180,7 @@ A ratio at or below its limit is met.
 
 
 def page(figures: Figures, targets: Sequence[Target]) -> str:
-    """The whole page."""
+    """Return the whole page."""
     rounds = _rounds(figures.loads)
     sections = [
         _header(),
@@ -194,6 +203,8 @@ def page(figures: Figures, targets: Sequence[Target]) -> str:
         _PARALLELISM,
         _parallelism_table(figures.parallelism),
     ]
+    if figures.beside is not None:
+        sections += [_BESIDE.format(name=figures.beside), _beside_table(figures)]
     return "\n".join(sections)
 
 
@@ -210,22 +221,22 @@ def _header() -> str:
 
 
 def _processor() -> str:
-    """The processor's name: Linux tells it in a file, others by `platform`."""
-    found = Path("/proc/cpuinfo")
-    lines = found.read_text().splitlines() if found.exists() else []
+    """Return the processor's name, which Linux has in a file, others in `platform`."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
     return names[0] if names else platform.processor()
 
 
 def _rounds(loads: Loads) -> str:
-    """How many rounds there were, and how many of what took too long."""
+    """Return the number of rounds, and the smaller number of the slowest clients."""
     rounds = sorted({load.rounds for load in loads.values()}, reverse=True)
     most, *fewer = map(str, rounds)
     return f"{most} ({' or '.join(fewer)} of the slowest)" if fewer else most
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
-    """A table whose first *words* columns are words and whose others are numbers."""
+    """Return a table; its first *words* columns are words, the others numbers."""
     rules = ["---"] * words + ["---:"] * (len(head) - words)
     lines = [head, rules, *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -285,17 +296,17 @@ def _time_table(parsings: Parsings) -> str:
         "openai",
     )
     rows = []
-    for shape, found in parsings.items():
-        took = found["seconds"]
+    for shape, parsing in parsings.items():
+        seconds = parsing["seconds"]
         names = "limin", "limin_tokens", "limin_all_tokens", "json", "openai"
         rows.append(
             (
                 *map(str, shape),
-                f"{found['body'] / 1e3:.0f}",
-                *(f"{took[name] * 1e3:.3f}" for name in names),
-                _ratio(took["json"] / took["limin"]),
-                _ratio(took["openai"] / took["limin"]),
-                _ratio(took["openai"] / (took["limin"] + took["limin_tokens"])),
+                f"{parsing['body'] / 1e3:.0f}",
+                *(f"{seconds[name] * 1e3:.3f}" for name in names),
+                _ratio(seconds["json"] / seconds["limin"]),
+                _ratio(seconds["openai"] / seconds["limin"]),
+                _ratio(seconds["openai"] / (seconds["limin"] + seconds["limin_tokens"])),
             )
         )
     ratios = "json / limin", "openai / limin", "openai / (limin + `token_log_probs`)"
@@ -307,8 +318,8 @@ def _memory_table(parsings: Parsings) -> str:
     both = "with `token_log_probs`", "with `full_token_log_probs`"
     head = "limin", *both, "`json.loads`", "openai"
     rows = []
-    for shape, found in parsings.items():
-        kept = found["kept"]
+    for shape, parsing in parsings.items():
+        kept = parsing["kept"]
         names = "limin", "limin_tokens", "limin_all_tokens", "json", "openai"
         rows.append(
             (
@@ -333,17 +344,17 @@ def _stream_table(readings: Readings) -> str:
 
 
 def _stream_row(readings: Readings, name: str, kind: str) -> tuple[str, ...]:
-    found = readings.get((name, kind))
-    if found is None:
+    reading = readings.get((name, kind))
+    if reading is None:
         return name, kind, "failed", "", "", "", ""
     limin = f"limin{MEMORY}" if name.endswith(MEMORY) else "limin"
     return (
         name,
         kind,
-        f"{found.bytes / 1e6:.1f}",
-        f"{found.cpu_us:.2f}",
-        f"{found.per_second:.0f}",
-        f"{found.megabytes_per_second:.1f}",
+        f"{reading.bytes / 1e6:.1f}",
+        f"{reading.cpu_us:.2f}",
+        f"{reading.per_second:.0f}",
+        f"{reading.megabytes_per_second:.1f}",
         _ratio(reading_ratio(readings, kind, name, limin)),
     )
 
@@ -364,7 +375,28 @@ def _long_run_table(memory: dict[str, int]) -> str:
 
 def _parallelism_table(parallelism: dict[str, dict[str, float]]) -> str:
     rows = [
-        (f"`{name}`", f"{found['seconds']:.2f}", f"{found['under_way']:.1f}")
-        for name, found in parallelism.items()
+        (f"`{name}`", f"{figures['seconds']:.2f}", f"{figures['in_flight']:.1f}")
+        for name, figures in parallelism.items()
     ]
-    return _table(("n_parallel", "seconds", "under way at the end"), rows)
+    return _table(("n_parallel", "seconds", "in flight at the end"), rows)
+
+
+def _beside_table(figures: Figures) -> str:
+    name = str(figures.beside)
+    rows = [
+        (f"{n_parallel} in parallel", *_pair(figures.loads, n_parallel, name))
+        for n_parallel in PARALLEL
+    ]
+    rows += [(f"stream: {kind}", *_pair(figures.readings, kind, name)) for kind in STREAMS]
+    return _table(("load", "limin, CPU (µs)", f"{name}, CPU (µs)", "ratio"), rows)
+
+
+def _pair(
+    figures: Mapping[tuple[str, _Case], Load | Reading], case: _Case, name: str
+) -> tuple[str, str, str]:
+    """Return the CPU time of limin, that of *name*, and their ratio."""
+    this, beside = figures.get(("limin", case)), figures.get((name, case))
+    cells = ["failed" if each is None else f"{each.cpu_us:.2f}" for each in (this, beside)]
+    if this is None or beside is None:
+        return cells[0], cells[1], ""
+    return cells[0], cells[1], _ratio(this.cpu_us / beside.cpu_us)

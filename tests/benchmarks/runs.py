@@ -1,16 +1,18 @@
-"""Runs each measurement in a process of its own, and keeps the best of each.
+"""Each measurement in a process of its own, and the best of several.
 
-What the machine does besides only ever makes a figure worse, so the best of several
-is the nearest to the truth; the rounds are interleaved, so that a busy minute does
-not strike one client alone.
+Other load on the machine only ever makes a figure worse, so the best of several is the
+nearest to the truth. The rounds are interleaved, so that a busy minute does not strike
+one client only.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +25,7 @@ from clients import CASES
 from streams import STREAMS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 HERE = Path(__file__).parent
 
@@ -40,6 +42,8 @@ _ROUNDS_SLOW = 2
 _SECONDS_AT_MOST = 300.0
 _ERROR_SHOWN = 600
 
+_GIT_ARCHIVE = ("git", "archive", "--format=tar")
+
 _IMPORT = (
     "import time; start = time.perf_counter(); import {module}; "
     "print(time.perf_counter() - start)"
@@ -48,14 +52,14 @@ _IMPORT = (
 
 @attrs.frozen(kw_only=True)
 class Load:
-    """What one client costs under one load.
+    """The cost of one client under one load.
 
     Attributes:
         cpu_us: Microseconds of CPU for each request.
         per_second: Requests in a second.
         first_cpu_us: The same as `cpu_us` for the first requests, which open the
             connections.
-        rounds: How many times this was measured.
+        rounds: Number of measurements.
     """
 
     cpu_us: float
@@ -66,7 +70,7 @@ class Load:
 
 @attrs.frozen(kw_only=True)
 class Reading:
-    """What it costs one client to read one stream.
+    """The cost of one stream, read by one client.
 
     Attributes:
         cpu_us: Microseconds of CPU for each chunk.
@@ -88,7 +92,18 @@ Parsings: TypeAlias = dict[tuple[int, int], dict[str, Any]]
 
 @attrs.frozen(kw_only=True)
 class Figures:
-    """All that was measured."""
+    """All figures of a run.
+
+    Attributes:
+        loads: Requests of whole answers, by client and number in parallel.
+        imports: Seconds of each import.
+        parsings: Costs of parsing, by positions and alternatives.
+        memory: Peak memory in kilobytes, by the number of prompts.
+        parallelism: Seconds and requests in flight, by `n_parallel`.
+        readings: Streams, by client and kind.
+        first_tokens: Seconds to the first token, by client.
+        beside: Name of the other commit of limin; None if there is none.
+    """
 
     loads: Loads
     imports: dict[str, float]
@@ -97,10 +112,65 @@ class Figures:
     parallelism: dict[str, dict[str, float]]
     readings: Readings
     first_tokens: dict[str, float]
+    beside: str | None = None
+
+
+@attrs.frozen
+class Commit:
+    """Another commit of limin, measured beside this one.
+
+    Attributes:
+        revision: Its name in git.
+        folder: A folder that holds its package.
+    """
+
+    revision: str
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Its name in the report."""
+        return f"limin at {self.revision}"
+
+
+@contextmanager
+def checked_out(revision: str | None) -> Iterator[Commit | None]:
+    """Unpack limin's package as it is at *revision*, for the length of the block."""
+    if revision is None:
+        yield None
+        return
+    archive = subprocess.run(  # noqa: S603 (the user's own repository)
+        [*_GIT_ARCHIVE, "--end-of-options", revision, "limin"],
+        cwd=HERE.parent.parent,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    with TemporaryDirectory() as folder:
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as package:
+            package.extractall(folder, filter="data")
+        yield Commit(revision, Path(folder))
+
+
+def client(program: str, name: str, *arguments: str, beside: Commit | None) -> str | None:
+    """Run *program* for the client *name*; None if it fails.
+
+    The client of another commit is the program's own `limin`, found in another folder.
+    """
+    if beside is None or name != beside.name:
+        return python(program, name, *arguments)
+    return python(program, "limin", *arguments, PYTHONPATH=str(beside.folder))
+
+
+def _with_commit(names: Iterable[str], beside: Commit | None) -> list[str]:
+    """Return *names* with that of *beside* right after limin's."""
+    if beside is None:
+        return list(names)
+    pairs = ([name, beside.name] if name == "limin" else [name] for name in names)
+    return [name for pair in pairs for name in pair]
 
 
 def environment() -> dict[str, str]:
-    """Ours, without what would send the clients elsewhere or have them compiled anew."""
+    """Return ours, without proxies, endpoints, and a ban on writing bytecode."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -111,15 +181,15 @@ def environment() -> dict[str, str]:
 
 
 def note(text: str) -> None:
-    """Tell whoever waits how far it is."""
+    """Print the progress to stderr."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
 def python(*arguments: str, **more_environment: str) -> str | None:
-    """What a fresh interpreter prints; None if it fails, and stderr then says why."""
+    """Run a fresh interpreter, and return its output; None, with a note, if it fails."""
     try:
-        done = subprocess.run(  # noqa: S603 (our own programs)
+        result = subprocess.run(  # noqa: S603 (our own programs)
             [sys.executable, *arguments],
             env=environment() | more_environment,
             cwd=HERE,
@@ -134,12 +204,12 @@ def python(*arguments: str, **more_environment: str) -> str | None:
     except subprocess.TimeoutExpired as error:
         note(f"failed: {error}")
         return None
-    return done.stdout
+    return result.stdout
 
 
 @contextmanager
 def server() -> Iterator[str]:
-    """A server beside us, and the base URL that reaches it."""
+    """Start a server in another process, and yield its base URL."""
     with subprocess.Popen(
         [sys.executable, "server.py"],
         env=environment(),
@@ -156,49 +226,54 @@ def server() -> Iterator[str]:
             process.stdin.close()
 
 
-def measure_loads(rounds: int) -> Loads:
-    """Every client under every load; one that failed is left out."""
+def measure_loads(rounds: int, beside: Commit | None = None) -> Loads:
+    """Measure every client under every load; leave out one that failed."""
     best: Loads = {}
-    left = {(name, n_parallel): rounds for n_parallel in PARALLEL for name in CASES}
+    names = _with_commit(CASES, beside)
+    rounds_of = {(name, n_parallel): rounds for n_parallel in PARALLEL for name in names}
     with server() as url:
-        for place in range(rounds):
-            note(f"requests: round {place + 1} of {rounds}")
-            for case in [case for case, number in left.items() if number > place]:
+        for index in range(rounds):
+            note(f"requests: round {index + 1} of {rounds}")
+            for case in [case for case, number in rounds_of.items() if number > index]:
                 start = time.monotonic()
-                line = python("clients.py", case[0], str(case[1]), url)
+                line = client("clients.py", case[0], str(case[1]), url, beside=beside)
                 if line is None:
-                    left[case] = 0
+                    rounds_of[case] = 0
                     best.pop(case, None)
                     continue
                 if time.monotonic() - start > _SECONDS_SLOW:
-                    left[case] = min(rounds, _ROUNDS_SLOW)
+                    rounds_of[case] = min(rounds, _ROUNDS_SLOW)
                 best[case] = _better(best.get(case), json.loads(line))
     return best
 
 
-def _better(known: Load | None, found: dict[str, float]) -> Load:
-    if known is None:
-        known = Load(
+def _better(best: Load | None, figures: dict[str, float]) -> Load:
+    if best is None:
+        best = Load(
             cpu_us=float("inf"), per_second=0.0, first_cpu_us=float("inf"), rounds=0
         )
     return Load(
-        cpu_us=min(known.cpu_us, found["cpu_us"]),
-        per_second=max(known.per_second, found["per_second"]),
-        first_cpu_us=min(known.first_cpu_us, found["first_cpu_us"]),
-        rounds=known.rounds + 1,
+        cpu_us=min(best.cpu_us, figures["cpu_us"]),
+        per_second=max(best.per_second, figures["per_second"]),
+        first_cpu_us=min(best.first_cpu_us, figures["first_cpu_us"]),
+        rounds=best.rounds + 1,
     )
 
 
-def measure_streams(rounds: int) -> Readings:
-    """Every client on each stream; one that failed is left out."""
+def measure_streams(rounds: int, beside: Commit | None = None) -> Readings:
+    """Measure every client on each stream; leave out one that failed."""
     best: Readings = {}
     failed: set[tuple[str, str]] = set()
-    cases = [(name, kind) for kind in STREAMS for name in STREAMS[kind].clients]
+    cases = [
+        (name, kind)
+        for kind, stream in STREAMS.items()
+        for name in _with_commit(stream.clients, beside)
+    ]
     with server() as url:
-        for place in range(rounds):
-            note(f"streams: round {place + 1} of {rounds}")
+        for index in range(rounds):
+            note(f"streams: round {index + 1} of {rounds}")
             for case in [case for case in cases if case not in failed]:
-                line = python("streams.py", *case, url)
+                line = client("streams.py", *case, url, beside=beside)
                 if line is None:
                     failed.add(case)
                     best.pop(case, None)
@@ -207,24 +282,24 @@ def measure_streams(rounds: int) -> Readings:
     return best
 
 
-def _better_reading(known: Reading | None, line: dict[str, Any]) -> Reading:
-    found = Reading(**line)
-    if known is None:
-        return found
+def _better_reading(best: Reading | None, line: dict[str, Any]) -> Reading:
+    reading = Reading(**line)
+    if best is None:
+        return reading
     return Reading(
-        cpu_us=min(known.cpu_us, found.cpu_us),
-        per_second=max(known.per_second, found.per_second),
-        megabytes_per_second=max(known.megabytes_per_second, found.megabytes_per_second),
-        bytes=found.bytes,
+        cpu_us=min(best.cpu_us, reading.cpu_us),
+        per_second=max(best.per_second, reading.per_second),
+        megabytes_per_second=max(best.megabytes_per_second, reading.megabytes_per_second),
+        bytes=reading.bytes,
     )
 
 
 def measure_first_tokens(rounds: int) -> dict[str, float]:
-    """The median seconds to the first token by each client, at best."""
+    """Measure the median seconds to the first token by each client, at best."""
     best: dict[str, float] = {}
     with server() as url:
-        for place in range(rounds):
-            note(f"first tokens: round {place + 1} of {rounds}")
+        for index in range(rounds):
+            note(f"first tokens: round {index + 1} of {rounds}")
             for name in first_token.CASES:
                 line = python("first_token.py", name, str(FIRST_TOKENS), url)
                 for kind, seconds in json.loads(line or "{}").items():
@@ -233,7 +308,7 @@ def measure_first_tokens(rounds: int) -> dict[str, float]:
 
 
 def measure_imports() -> dict[str, float]:
-    """Seconds that each module takes to import, in turn, at best."""
+    """Measure the seconds that each module takes to import, in turn, at best."""
     note("imports")
     best = dict.fromkeys(MODULES, float("inf"))
     # One store of bytecode for all, empty at first: else a package whose installer
@@ -249,19 +324,19 @@ def measure_imports() -> dict[str, float]:
 
 
 def measure_parsings() -> Parsings:
-    """Seconds and bytes of each reading, for each shape of answer."""
-    found: Parsings = {}
+    """Measure seconds and bytes of each reading, for each shape of answer."""
+    results: Parsings = {}
     for positions in POSITIONS:
         for alternatives in ALTERNATIVES:
             note(f"parsing: {positions} positions, {alternatives} alternatives")
             line = python("parsing.py", str(positions), str(alternatives))
             if line is not None:
-                found[positions, alternatives] = json.loads(line)
-    return found
+                results[positions, alternatives] = json.loads(line)
+    return results
 
 
 def measure_memory() -> dict[str, int]:
-    """Kilobytes held at most after some of the prompts of a long run, and after all."""
+    """Measure the peak kilobytes after some of the prompts of a long run, and after all."""
     note("memory")
     with server() as url:
         line = python("memory.py", url)
@@ -269,7 +344,7 @@ def measure_memory() -> dict[str, int]:
 
 
 def measure_parallelism() -> dict[str, dict[str, float]]:
-    """Seconds and requests under way on a real model, by `n_parallel`."""
+    """Measure seconds and requests in flight on a real model, by `n_parallel`."""
     note("parallelism")
     line = python("parallelism.py")
     return {} if line is None else json.loads(line)

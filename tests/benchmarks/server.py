@@ -1,4 +1,4 @@
-"""A server that says the same to everybody, whole or as a stream, as it is asked.
+"""A server that sends everyone the same answer, whole or as a stream, as asked.
 
 It prints its port, keeps connections open, does no more than it must, so that the
 clients are what is measured, and ends when its stdin closes.
@@ -18,21 +18,21 @@ from recording import events
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Whoever forgot to close our stdin does not keep us for ever.
+# An end even if the parent forgets to close our stdin.
 _SECONDS_AT_MOST = 1800.0
 _BACKLOG = 4096
 
-# So that a packet has been read, if it can be, when the next one comes.
+# Long enough for a client to read one packet before the next one comes.
 _SECONDS_BETWEEN_PACKETS = 0.001
 
-# Below this path, a stream comes a token at a time.
+# Below this path, a stream comes one token at a time.
 SLOWLY = "/slowly"
 
 ANSWER = "The capital of France is Paris."
 
 
 def raise_file_limit() -> None:
-    """Allow this process as many sockets as the system lets it have."""
+    """Allow this process as many sockets as the system permits."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -71,7 +71,7 @@ _RESPONSE = _response()
 
 @cache
 def _stream(n_tokens: int, alternatives: int | None, *, slowly: bool) -> tuple[bytes, ...]:
-    """A streamed answer in the pieces that are written, the first token's ahead.
+    """Return a streamed answer in the pieces that are written, the first token's ahead.
 
     HTTP's chunks are the events, as servers send them. All of the rest is one piece, so
     that the clients are what is measured, and not how fast we write; unless it comes
@@ -92,16 +92,16 @@ def _stream(n_tokens: int, alternatives: int | None, *, slowly: bool) -> tuple[b
 
 
 class Answerer(asyncio.Protocol):
-    """Answers each request on one connection."""
+    """The connection of one client; each of its requests is answered."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember whom to answer."""
+        """Keep the *transport*, to write the answers to."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._received = b""
 
     def data_received(self, data: bytes) -> None:
-        """Answer as soon as a request is whole."""
+        """Answer each request once it is complete."""
         self._received += data
         while (size := _size_of_request(self._received)) is not None:
             request, self._received = self._received[:size], self._received[size:]
@@ -127,7 +127,7 @@ class Answerer(asyncio.Protocol):
 
 
 def _size_of_request(received: bytes) -> int | None:
-    """Bytes of the first request in *received*; None if it is not whole."""
+    """Return the size of the first request in *received*; None if it is incomplete."""
     end = received.find(b"\r\n\r\n") + 4
     if end < 4:
         return None

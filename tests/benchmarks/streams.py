@@ -1,4 +1,4 @@
-"""What it costs to read one long stream, in a process of its own.
+"""The cost of reading one long stream, in a process of its own.
 
 `python streams.py CLIENT STREAM URL` prints one line of JSON.
 """
@@ -20,7 +20,9 @@ from recording import DONE, stream_body, tokens_of
 from server import SLOWLY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    import httpx
 
 # Reads a stream of so many tokens, and returns in how many pieces its text came.
 Read: TypeAlias = "Callable[[int], Awaitable[int]]"
@@ -37,9 +39,12 @@ _PIECE = 65_536
 
 _DATA = b"data: "
 
+# Of a client that reads from memory; nobody listens there.
+_URL = "http://127.0.0.1/v1"
+
 
 def request_body(n_tokens: int, alternatives: int | None) -> dict[str, Any]:
-    """The body of a request for a stream, as OpenAI documents it."""
+    """Return the body of a request for a stream, as OpenAI documents it."""
     body = {
         "model": MODEL,
         "messages": [{"role": "user", "content": PROMPT}],
@@ -53,26 +58,31 @@ def request_body(n_tokens: int, alternatives: int | None) -> dict[str, Any]:
 
 
 def text_of(chunk: Any) -> str:
-    """The text that *chunk* adds, which is a dictionary."""
+    """Return the text that *chunk*, a dictionary, adds."""
     text = chunk["choices"][0]["delta"].get("content") if chunk["choices"] else None
     return text or ""
 
 
 async def limin_stream(
-    url: str, alternatives: int | None, measure: Measure, *, looks: bool = False
+    url: str,
+    alternatives: int | None,
+    measure: Measure,
+    *,
+    looks: bool = False,
+    http_client: httpx.AsyncClient | None = None,
 ) -> dict[str, float]:
     """The client of limin: every delta, and the completion in the end."""
     import limin
 
-    asked: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if alternatives is not None:
-        asked = {"log_probs": True, "top_log_probs": alternatives}
-    async with limin.Client(base_url=url, api_key=KEY) as client:
+        options = {"log_probs": True, "top_log_probs": alternatives}
+    async with limin.Client(url, KEY, http_client=http_client) as client:
 
         async def read(n_tokens: int) -> int:
             texts = []
             async with client.stream_text_completion(
-                PROMPT, model=MODEL, max_tokens=n_tokens, **asked
+                PROMPT, model=MODEL, max_tokens=n_tokens, **options
             ) as stream:
                 async for delta in stream:
                     if delta.text:
@@ -88,7 +98,7 @@ async def limin_stream(
 async def limin_looking(
     url: str, alternatives: int | None, measure: Measure
 ) -> dict[str, float]:
-    """The same, and each delta's log probabilities are looked at."""
+    """The client of limin, and each delta's log probabilities are read."""
     return await limin_stream(url, alternatives, measure, looks=True)
 
 
@@ -166,43 +176,33 @@ def _pieces(n_tokens: int, alternatives: int | None) -> list[bytes]:
 async def limin_memory(
     _url: str, alternatives: int | None, measure: Measure
 ) -> dict[str, float]:
-    """What limin does with the bytes once it has them."""
-    from limin import Conversation, Delta, Message, Timing
-    from limin.wire.assembly import Assembly
-    from limin.wire.http import HttpResponse
-    from limin.wire.response import ReadingContext
-    from limin.wire.sse import EventDecoder
+    """The client of limin over a transport of httpx that has the body already."""
+    import httpx
 
-    question = ReadingContext(
-        conversation=Conversation([Message("user", PROMPT)]),
-        model=MODEL,
-        asks_log_probs=alternatives is not None,
-        top_log_probs=alternatives,
-    )
-    timing = Timing(start_time=0.0, end_time=1.0, duration=1.0)
+    class InMemory(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            n_tokens = json.loads(request.content)["max_tokens"]
 
-    async def read(n_tokens: int) -> int:
-        deltas: list[Delta] = []
-        decoder, assembly = EventDecoder(), Assembly(question, HttpResponse(200, {}, b""))
-        for piece in _pieces(n_tokens, alternatives):
-            for event in decoder.feed(piece):
-                deltas += assembly.feed(event).deltas
-        texts = [delta.text for delta in deltas if delta.text]
-        assert assembly.completion(timing).message == "".join(texts)
-        return len(texts)
+            async def pieces() -> AsyncGenerator[bytes]:
+                for piece in _pieces(n_tokens, alternatives):
+                    yield piece
 
-    return await measure(read)
+            headers = {"Content-Type": "text/event-stream"}
+            return httpx.Response(200, headers=headers, content=pieces())
+
+    http_client = httpx.AsyncClient(transport=InMemory())
+    return await limin_stream(_URL, alternatives, measure, http_client=http_client)
 
 
 async def openai_memory(
     _url: str, alternatives: int | None, measure: Measure
 ) -> dict[str, float]:
-    """What OpenAI's client does with the bytes once it has them."""
+    """The decoder of OpenAI's client, over bytes that are there already."""
     import httpx2
     import openai
     from openai.types.chat import ChatCompletionChunk
 
-    client = openai.OpenAI(base_url="http://127.0.0.1/v1", api_key=KEY)
+    client = openai.OpenAI(base_url=_URL, api_key=KEY)
     response = httpx2.Response(200)
 
     async def read(n_tokens: int) -> int:
@@ -224,7 +224,7 @@ async def openai_memory(
 async def json_memory(
     _url: str, alternatives: int | None, measure: Measure
 ) -> dict[str, float]:
-    """Python's own parser, and no more than cutting the bytes."""
+    """Python's own parser, over bytes that are only cut into events."""
 
     async def read(n_tokens: int) -> int:
         events = b"".join(_pieces(n_tokens, alternatives)).split(b"\n\n")
@@ -256,10 +256,10 @@ class Stream:
     """One of the streams that are read.
 
     Attributes:
-        chunks: How many there are.
-        alternatives: How many at each position; None without log probabilities.
-        path: Under which the server sends it so.
-        clients: The names of those that read it.
+        chunks: Number of chunks.
+        alternatives: Number at each position; None without log probabilities.
+        path: The path under which the server sends this stream.
+        clients: The names of the clients that read it.
     """
 
     chunks: int
@@ -287,7 +287,7 @@ def main(name: str, stream: Stream, url: str) -> None:
     size = len(stream_body(n_tokens, stream.alternatives))
 
     async def measure(read: Read) -> dict[str, float]:
-        """The best of some readings; the first one, a short one, opens the connection."""
+        """Return the best of some readings; a short one opens the connection first."""
         await read(_TOKENS_WARM)
         cpu_seconds = seconds = float("inf")
         for _ in range(_TRIES):
@@ -304,8 +304,8 @@ def main(name: str, stream: Stream, url: str) -> None:
         }
 
     base_url = url.replace("/v1", f"{stream.path}/v1")
-    found = anyio.run(CASES[name], base_url, stream.alternatives, measure)
-    sys.stdout.write(json.dumps(found) + "\n")
+    figures = anyio.run(CASES[name], base_url, stream.alternatives, measure)
+    sys.stdout.write(json.dumps(figures) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,26 +1,13 @@
-"""The real llama.cpp server, one for all tests of this folder."""
+"""The environment of the programs under test: it names the real server."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-from anyio.from_thread import start_blocking_portal
-
-from limin.local import LocalEndpoint, local_endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(scope="session")
-def llama() -> Iterator[LocalEndpoint]:
-    """A server that runs in an event loop of its own, beside those of the tests."""
-    with (
-        start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(local_endpoint()) as endpoint,
-    ):
-        yield endpoint
+    from limin.local import LocalEndpoint
 
 
 @pytest.fixture(autouse=True)

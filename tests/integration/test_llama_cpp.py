@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 def text(tokens: list[TokenLogProb]) -> str:
-    """The text that *tokens* make, by their bytes."""
+    """Return the text of *tokens*, by their bytes."""
     return b"".join(token.token_bytes or b"" for token in tokens).decode()
 
 
 async def test_one_prompt() -> None:
-    """A prompt goes in, a true answer comes out."""
+    """A prompt gets a true answer."""
     completion = await generate_text_completion(
         "What is the capital of Germany?", temperature=0, max_tokens=16
     )
@@ -77,7 +77,7 @@ async def test_prompts_in_parallel() -> None:
 
 
 async def test_conversations_in_parallel() -> None:
-    """The same for conversations."""
+    """Equal conversations get equal greedy answers."""
     conversations = [Conversation.from_prompts("Hello", "Be kind.") for _ in range(3)]
     completions = await generate_text_completions_for_conversations(
         conversations, temperature=0, max_tokens=4, show_progress=False
@@ -86,7 +86,7 @@ async def test_conversations_in_parallel() -> None:
 
 
 async def test_log_probs_of_a_greedy_answer() -> None:
-    """They sum and sort as they should, and the likeliest token is sampled."""
+    """They are sorted, sum to at most 1, and the likeliest token is sampled."""
     completion = await generate_text_completion(
         "What is 2+2?", temperature=0, max_tokens=12, log_probs=True, top_log_probs=10
     )
@@ -96,7 +96,7 @@ async def test_log_probs_of_a_greedy_answer() -> None:
     assert len(sampled) == len(listed) > 0
     assert text(sampled) == completion.message
     for token, likely in zip(sampled, listed, strict=True):
-        values = [one.log_prob for one in likely if one.log_prob is not None]
+        values = [token.log_prob for token in likely if token.log_prob is not None]
         assert len(values) == 10
         assert values == sorted(values, reverse=True)
         assert token.token_id == likely[0].token_id
@@ -139,20 +139,20 @@ async def test_sums_and_columns_of_a_greedy_answer() -> None:
     )
     log_probs = completion.log_probs
     assert log_probs is not None
-    known = [one.log_prob for one in log_probs.sampled if one.log_prob is not None]
-    assert len(known) == len(log_probs)
-    assert log_probs.total == pytest.approx(sum(known))
-    assert log_probs.mean == pytest.approx(sum(known) / len(known))
-    assert log_probs.perplexity == pytest.approx(math.exp(-sum(known) / len(known)))
+    values = [token.log_prob for token in log_probs.sampled if token.log_prob is not None]
+    assert len(values) == len(log_probs)
+    assert log_probs.total == pytest.approx(sum(values))
+    assert log_probs.mean == pytest.approx(sum(values) / len(values))
+    assert log_probs.perplexity == pytest.approx(math.exp(-sum(values) / len(values)))
     columns = log_probs.to_columns()
     assert {len(column) for column in columns.values()} == {len(log_probs)}
-    assert columns["log_prob"] == known
+    assert columns["log_prob"] == values
     ends = [end for end in columns["end"] if isinstance(end, int)]
     assert ends[-1] == len(completion.message.encode())
 
 
 async def test_alternatives_that_were_not_asked_for() -> None:
-    """What llama.cpp sends all the same stays in the raw body."""
+    """The alternatives that llama.cpp sends unasked stay in the raw body."""
     completion = await generate_text_completion(
         "What is the capital of Germany?",
         temperature=0,
@@ -166,7 +166,7 @@ async def test_alternatives_that_were_not_asked_for() -> None:
     assert log_probs.text() == completion.message
     assert {position.rank for position in log_probs} == {None}
     raw: Any = completion.raw
-    assert all(one["top_logprobs"] for one in raw["choices"][0]["logprobs"]["content"])
+    assert all(entry["top_logprobs"] for entry in raw["choices"][0]["logprobs"]["content"])
 
 
 async def test_log_probs_of_a_hot_answer_are_those_of_the_sampled_tokens() -> None:
@@ -186,12 +186,12 @@ async def test_log_probs_of_a_hot_answer_are_those_of_the_sampled_tokens() -> No
     first = [likely[0].token_id for likely in listed]
     assert [token.token_id for token in sampled] != first
     for token, likely in zip(sampled, listed, strict=True):
-        same = [one.log_prob for one in likely if one.token_id == token.token_id]
+        same = [other.log_prob for other in likely if other.token_id == token.token_id]
         assert same in ([token.log_prob], [])
 
 
 async def test_ranks_of_a_hot_answer() -> None:
-    """A rank is the true one, or is not told if the list is too short to know it."""
+    """A rank is right, or None if the list is too short to know it."""
     completion = await generate_text_completion(
         "Write a very short poem.",
         temperature=1.8,
@@ -204,7 +204,7 @@ async def test_ranks_of_a_hot_answer() -> None:
     assert log_probs is not None
     true_ranks: list[int] = []
     for position in log_probs:
-        ids = [one.token_id for one in position.alternatives]
+        ids = [token.token_id for token in position.alternatives]
         true_rank = 1 + ids.index(position.sampled.token_id)
         assert position.rank == true_rank
         true_ranks.append(true_rank)
@@ -242,7 +242,7 @@ async def test_hot_answer_is_warned_of() -> None:
 
 
 async def test_no_log_probs_unless_asked_for() -> None:
-    """Nothing is made up."""
+    """Log probabilities that were not requested are None."""
     completion = await generate_text_completion("Hello", max_tokens=2)
     assert completion.token_log_probs is None
     assert completion.full_token_log_probs is None
@@ -267,8 +267,8 @@ async def test_emoji_survives() -> None:
     assert completion.warnings == ()
 
 
-async def test_prompt_that_is_too_long_is_told_as_such() -> None:
-    """The other prompts of its batch do not suffer."""
+async def test_prompt_that_is_too_long_has_an_error_of_its_own() -> None:
+    """The other prompts of its batch are answered."""
     prompts = ["Hello", "word " * 5000]
     with pytest.raises(BatchError) as caught:
         await generate_text_completions(prompts, max_tokens=2, show_progress=False)

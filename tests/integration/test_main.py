@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def assert_shown(out: str, err: str) -> None:
-    """All that the demo promises is on the screen."""
+    """Assert that everything that the demo promises is on the screen."""
     assert "The capital of France is Paris." in out
     assert "first token after 0." in out
     assert "Kenya" in out

@@ -22,12 +22,12 @@ from limin.local import local_endpoint
 
 PROMPT = "Name three colours."
 
-# Tokens of emoji end inside a character, and llama.cpp sends what it can.
+# Tokens of emoji end inside a character; llama.cpp sends as much as it can.
 EMOJI = "Repeat: \N{FOX FACE}\N{FAMILY}"
 
 
 def without_its_own(completion: TextCompletion) -> TextCompletion:
-    """*completion* without what is another at each request: names, times, the cache."""
+    """Return *completion* without ids, times and cache, which differ at each request."""
     usage = attrs.evolve(completion.usage or Usage(), cached_tokens=None)
     return attrs.evolve(completion, id=None, request_id=None, timing=None, usage=usage)
 
@@ -39,7 +39,7 @@ def without_its_own(completion: TextCompletion) -> TextCompletion:
     ids=["plain", "log_probs", "top_log_probs", "stop"],
 )
 async def test_streamed_is_the_same_as_whole(prompt: str, options: dict[str, Any]) -> None:
-    """Text, log probabilities, finish reason, usage, and what the server names itself."""
+    """Text, log probabilities, finish reason, usage and the served model are the same."""
     options = {"temperature": 0, "max_tokens": 20, **options}
     whole = await generate_text_completion(prompt, **options)
     deltas: list[Delta] = []
@@ -56,7 +56,7 @@ async def test_streamed_is_the_same_as_whole(prompt: str, options: dict[str, Any
 
 
 async def test_timing_of_a_stream() -> None:
-    """Its parts come in their order, and the rate fits to the gaps."""
+    """Its parts are in order, and the rate fits the gaps."""
     async with stream_text_completion(PROMPT, temperature=0, max_tokens=24) as stream:
         timing = (await stream.until_done()).timing
     first = timing.time_to_first_token
@@ -74,7 +74,7 @@ async def test_timing_of_a_stream() -> None:
 
 
 async def test_batch_by_streaming_has_its_times() -> None:
-    """Each completion its own."""
+    """Each completion of a batch has its own."""
     completions = await generate_text_completions(
         [PROMPT] * 3, temperature=0, max_tokens=4, stream=True, show_progress=False
     )
@@ -83,7 +83,7 @@ async def test_batch_by_streaming_has_its_times() -> None:
 
 
 async def test_leaving_early_frees_the_slot() -> None:
-    """Who asks while a long answer is read must wait for it, and who asks then need not."""
+    """A request waits while a long answer is read, and no longer once that is left."""
     tokens = 1000
     async with (
         local_endpoint(n_parallel=1) as endpoint,
@@ -108,7 +108,7 @@ async def test_leaving_early_frees_the_slot() -> None:
 
 
 async def test_server_that_is_gone() -> None:
-    """No stream begins where nobody listens."""
+    """A stream from a server that is gone raises an error."""
     async with local_endpoint() as endpoint:
         base_url = endpoint.base_url
     with pytest.raises(ConnectError):
