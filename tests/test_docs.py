@@ -1,4 +1,4 @@
-"""The examples of the README and the documentation run, as they stand there."""
+"""The examples of the README and the documentation run, word for word."""
 
 from __future__ import annotations
 
@@ -51,26 +51,26 @@ def run(program: str, base_url: str, folder: Path) -> str:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_program_runs(program: str, llama: LocalEndpoint, tmp_path: Path) -> None:
-    """What a newcomer pastes works."""
+    """A newcomer who pastes a program sees output."""
     assert run(program, llama.base_url, tmp_path).strip()
 
 
 def test_pages_have_programs() -> None:
-    """The pattern above finds what it should."""
+    """The pattern above finds every program."""
     assert len(PROGRAMS) == 33
 
 
 def test_reference_names_all_that_is_public() -> None:
-    """What can be imported is promised, and what is promised can be looked up."""
+    """Every public name is in the reference, and every name there is public."""
     page = (ROOT / "docs" / "reference.md").read_text()
-    named = re.findall(
+    entries = re.findall(
         r"^\.\. (?:auto(?!module)|py:)\w+:: limin\.(\w+)$", page, re.MULTILINE
     )
-    assert sorted(named) == sorted(limin.__all__)
+    assert sorted(entries) == sorted(limin.__all__)
 
 
 def test_continuous_integration_runs_the_readmes_command() -> None:
-    """The promise of the README is what is tested."""
+    """The command that the README promises is the command that is tested."""
     commands = re.findall(r"^python3 .*/nox -s (\w+)$", README, re.MULTILINE)
     assert commands == ["demo", "tests"]
     assert (ROOT / ".ci" / "run").read_text().count("README.md") == 1

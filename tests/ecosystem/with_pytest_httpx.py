@@ -14,6 +14,7 @@ import pytest
 from ecosystem.answers import FROM_MOCK, body, content_type
 from ecosystem.subject import (
     BEFORE,
+    INSIDE,
     Asks,
     Case,
     Report,
@@ -38,6 +39,9 @@ def anyio_backend() -> str:
 @pytest.fixture
 async def early_client() -> AsyncGenerator[Asks | None]:
     """A client that is made before the mock is switched on, if the case wants one."""
+    if CASE.order == INSIDE:
+        async with open_client(CASE):
+            """Load limin and httpx."""
     async with open_client(CASE) if CASE.order == BEFORE else nullcontext() as client:
         yield client
 
