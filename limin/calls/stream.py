@@ -83,7 +83,7 @@ class StreamedAnswer:
             except LiminError as error:
                 self._fail(error)
             else:
-                if self._read(data):
+                if self._read(data) and not self._deltas:
                     since = anyio.current_time()
         if self._deltas:
             deltas, self._deltas = self._deltas, []
@@ -136,12 +136,11 @@ class StreamedAnswer:
         reader, seconds = self._reader, self._attempts.seconds()
         update = reader.feed(data) if data else reader.finish(self._attempts.timing())
         self._deltas = update.deltas
-        if reader.is_stream:
-            had_token = self._times.has_token
-            for delta in update.deltas:
-                self._times.note(seconds, delta)
-            if self._times.has_token and not had_token:
-                self._call.note_first_token()
+        had_token = self._times.has_token
+        for delta in update.deltas:
+            self._times.note(seconds, delta)
+        if reader.is_stream and self._times.has_token and not had_token:
+            self._call.note_first_token()
         if update.error is not None:
             self._fail(update.error)
         elif not data and reader.is_finished:
@@ -185,6 +184,10 @@ class CompletionStream:
     first delta. If the server refuses the request, entering raises the error. Leaving
     the block early closes the connection, so that the server stops. One task reads at
     a time.
+
+    Its `repr` shows the number of deltas that were handed over and one of these states:
+    not entered, waiting for the first delta, open, finished, broken by an error, or
+    closed before the end.
     """
 
     def __init__(self, begin: Begin) -> None:
