@@ -154,8 +154,8 @@ def _workers(
     recorded = None if path is None else RecordedCall(caller, path, fsync=fsync)
     ask = recorded or caller.ask
 
-    async def ask_about(item: str | Conversation) -> TextCompletion:
-        return await ask(as_conversation(item, system_prompt))
+    def ask_about(item: str | Conversation) -> Awaitable[TextCompletion]:
+        return ask(as_conversation(item, system_prompt))
 
     workers = WorkerPool(source, ask_about, n_parallel, kept=LiminError, measure=_measure)
     return workers, recorded or nullcontext()

@@ -245,15 +245,15 @@ class Call:
         moment = max(anyio.current_time() + wait, caller.rate_limiter.resting_until)
         return wait if moment < self.deadline else None
 
-    async def _open(self) -> OpenResponse:
+    def _open(self) -> Awaitable[OpenResponse]:
         """Send the request, and return the response, whose body still comes."""
         observers = self._caller.observers
         if not observers:
-            return await self._caller.transport.open(self._body)
+            return self._caller.transport.open(self._body)
         headers: dict[str, str] = {}
         for observer in observers:
             observer.attempt(self, headers)
-        return await self._caller.transport.open(self._body, headers)
+        return self._caller.transport.open(self._body, headers)
 
     async def _fetch(self) -> TextCompletion:
         with anyio.CancelScope(deadline=self.deadline):

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 # httpx2 is pydantic's continuation of httpx, with the same names.
 _PACKAGES = ("httpx", "httpx2")
 
+_NOTHING = httpx.ByteStream(b"")
+
 # Pieces that one read from a socket can hold: chunks of a few bytes each.
 _MOST_HELD = 20_000
 
@@ -62,6 +64,7 @@ class HttpTransport:
 
     Attributes:
         in_flight: Requests that were sent and whose response is not closed.
+        is_own: Whether the client is limin's own.
         is_closed: Whether `aclose` was called.
         body_limit: Largest body of a response, in bytes, also after decompression.
         http_error: The client's root of exceptions.
@@ -82,6 +85,7 @@ class HttpTransport:
         self._given = http_client
         self._package = httpx if http_client is None else _find_package(http_client)
         self.http_error: type[Exception] = self._package.HTTPError
+        self.is_own = http_client is None
         self._proxy = find_proxy(endpoint.base_url) if http_client is None else None
         self._pool = AsyncHTTPTransport(limits)
         self._own: OwnClient | None = None
@@ -261,11 +265,18 @@ class _OpenResponse:
     async def _close(self) -> None:
         """Close the response; what fails in that changes nothing about it."""
         self._is_cut = True
-        if not self._is_closed:
-            self._is_closed = True
-            self._transport.in_flight -= 1
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._transport.in_flight -= 1
+        is_own, response = self._transport.is_own, self._response
+        if not (is_own and self._is_ended):
             with suppress(self._transport.http_error):
-                await self._response.aclose()
+                await response.aclose()
+        if is_own:
+            # httpx lets a response and its stream refer to each other. Separated, they
+            # are freed at once; the garbage collector took a tenth of the time.
+            response.stream = _NOTHING
 
     async def _next(self) -> bytes:
         """Return the next piece of the body; empty at its end."""

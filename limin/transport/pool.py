@@ -232,6 +232,20 @@ class PooledResponse:
         headers: Names and values as they came.
     """
 
+    __slots__ = (
+        "_data",
+        "_failure",
+        "_is_released",
+        "_is_sent",
+        "_pooled",
+        "_release",
+        "_send_failure",
+        "_timeouts",
+        "headers",
+        "reason",
+        "status",
+    )
+
     def __init__(
         self, pooled: _PooledConnection, timeouts: Timeouts, release: Callable[..., None]
     ) -> None:

@@ -49,7 +49,9 @@ def excerpt(text: str, secrets: Iterable[str] = ()) -> str:
     A secret of fewer than 8 characters stays, because it occurs inside other words.
     A longer one is removed even if only its first 24 characters are there.
     """
-    line = escape_controls(" ".join(_mask_secrets(text, secrets).split()))
+    if secrets:
+        text = _mask_secrets(text, secrets)
+    line = escape_controls(" ".join(text.split()))
     return line if len(line) <= _LONGEST_EXCERPT else line[: _LONGEST_EXCERPT - 1] + "…"
 
 

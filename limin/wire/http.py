@@ -37,8 +37,10 @@ class HttpResponse:
     @property
     def request_id(self) -> str | None:
         """Id of the request, as the server assigned it; None if there is none."""
-        values = (self.headers.get(name) for name in _REQUEST_IDS)
-        return next((excerpt(value) for value in values if value), None)
+        for name in _REQUEST_IDS:
+            if value := self.headers.get(name):
+                return excerpt(value)
+        return None
 
 
 class OpenResponse(Protocol):

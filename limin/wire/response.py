@@ -244,4 +244,7 @@ def _read_usage(usage: schema.Usage) -> Usage:
 
 def has_value(raw: msgspec.Raw) -> bool:
     """Return whether *raw* holds a value: not null, empty, false or 0."""
-    return len(raw) > _LONGEST_ABSENT or b"".join(bytes(raw).split()) not in _ABSENT
+    size = len(raw)
+    if size == 0 or size > _LONGEST_ABSENT:
+        return size > 0
+    return b"".join(bytes(raw).split()) not in _ABSENT
