@@ -270,7 +270,8 @@ class _OpenResponse:
         self._is_closed = True
         self._transport.in_flight -= 1
         is_own, response = self._transport.is_own, self._response
-        if not (is_own and self._is_ended):
+        # limin's pool needs no word at the end of a body, and nobody else looks.
+        if not (is_own and self._is_ended and self._resumes):
             with suppress(self._transport.http_error):
                 await response.aclose()
         if is_own:
