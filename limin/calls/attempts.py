@@ -1,4 +1,4 @@
-"""The attempts of one call, their clocks, and the error when their time is over."""
+"""The attempts of one call, and their clocks."""
 
 from __future__ import annotations
 
@@ -7,17 +7,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from limin.errors import RequestTimeoutError
 from limin.values.timing import Attempt, Timing
 
 if TYPE_CHECKING:
     from limin.errors import LiminError
-
-
-def timeout_error(timeout: float | None) -> RequestTimeoutError:
-    """Return the error of a deadline of *timeout* seconds that passed."""
-    reason = f"no complete answer within {timeout:g} seconds"
-    return RequestTimeoutError(reason, timeout)
 
 
 class Attempts:

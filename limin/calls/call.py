@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import msgspec
 
-from limin.calls.attempts import Attempts, timeout_error
+from limin.calls.attempts import Attempts
+from limin.calls.deadline import Deadline
 from limin.calls.stream import StreamedAnswer
-from limin.errors import AnswerWarningError, LiminError
+from limin.errors import AnswerWarningError, LiminError, RequestTimeoutError
 from limin.values.warnings import LiminWarning
 from limin.wire.response import ReadingContext, read_completion
 
@@ -186,6 +187,14 @@ class Call:
         if self._is_handed_over:
             self._notify_finished(None)
 
+    def timeout_error(self) -> RequestTimeoutError:
+        """Return the error that the deadline has passed; the last failure is its cause."""
+        reason = f"no complete answer within {self.timeout:g} seconds"
+        error = RequestTimeoutError(reason, self.timeout)
+        error.attempts = tuple(self.attempts.failed)
+        error.__cause__ = self.attempts.last_error
+        return error
+
     async def _with_retries(self, fetch: Callable[[], Awaitable[_Result]]) -> _Result:
         """Return the result of *fetch*, after as many attempts as needed."""
         caller, attempts = self._caller, self.attempts
@@ -221,14 +230,10 @@ class Call:
     async def _wait_for_retry(self, seconds: float) -> None:
         """Wait until the next attempt may be made, *seconds* at least."""
         before = anyio.current_time()
-        with anyio.CancelScope(deadline=self.deadline):
+        with Deadline(self.deadline, self.timeout_error):
             await anyio.sleep(seconds)
             await self._wait_turn()
-            self.attempts.record_wait(anyio.current_time() - before)
-            return
-        error = timeout_error(self.timeout)
-        error.attempts = tuple(self.attempts.failed)
-        raise error from self.attempts.last_error
+        self.attempts.record_wait(anyio.current_time() - before)
 
     def _seconds_before_retry(self, error: LiminError) -> float | None:
         """Return the wait before the next attempt, in seconds; None if there is none.
@@ -256,12 +261,11 @@ class Call:
         return self._caller.transport.open(self._body, headers)
 
     async def _fetch(self) -> TextCompletion:
-        with anyio.CancelScope(deadline=self.deadline):
+        with Deadline(self.deadline, self.timeout_error):
             response = await (await self._open()).read()
-            completion = read_completion(self.context, self.attempts.timing(), response)
-            self.finish(completion)
-            return completion
-        raise timeout_error(self.timeout) from self.attempts.last_error
+        completion = read_completion(self.context, self.attempts.timing(), response)
+        self.finish(completion)
+        return completion
 
     async def _fetch_by_stream(self) -> TextCompletion:
         answer, _ = await self._begin_stream()
@@ -273,11 +277,8 @@ class Call:
         return answer.completion
 
     async def _begin_stream(self) -> tuple[StreamedAnswer, list[Delta]]:
-        response: OpenResponse | None = None
-        with anyio.CancelScope(deadline=self.deadline):
+        with Deadline(self.deadline, self.timeout_error):
             response = await self._open()
-        if response is None:
-            raise timeout_error(self.timeout) from self.attempts.last_error
         answer = StreamedAnswer(self, response)
         try:
             return answer, await answer.more()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 import anyio
 import attrs
 
-from limin.calls.attempts import timeout_error
+from limin.calls.deadline import Deadline
 from limin.errors import (
     LiminError,
     RequestTimeoutError,
@@ -124,12 +124,14 @@ class StreamedAnswer:
         seconds = self._call.idle_timeout if self._times.has_token else None
         idle = math.inf if seconds is None else since + seconds
         deadline = self._call.deadline
-        with anyio.CancelScope(deadline=min(idle, deadline)):
+        is_idle_first = idle <= deadline
+        make_error = self._idle_error if is_idle_first else self._call.timeout_error
+        with Deadline(min(idle, deadline), make_error):
             return await self._response.receive()
-        if seconds is None or deadline < idle:
-            raise timeout_error(self._call.timeout)
-        reason = f"no data within {seconds:g} seconds"
-        raise RequestTimeoutError(reason, seconds)
+
+    def _idle_error(self) -> RequestTimeoutError:
+        seconds = self._call.idle_timeout
+        return RequestTimeoutError(f"no data within {seconds:g} seconds", seconds)
 
     def _read(self, data: bytes) -> bool:
         """Read the next bytes, none at the end. Return whether events came in them."""
