@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import anyio.lowlevel
 import httpcore
@@ -151,10 +151,6 @@ class HttpcorePool:
         self.pool = pool
         self._httpcore = _PoolsByLoop(httpcore.AsyncConnectionPool)
 
-    def __repr__(self) -> str:
-        """Return that of the pool."""
-        return repr(self.pool)
-
     async def handle_async_request(self, request: httpcore.Request) -> Any:  # noqa: ANN401 (as httpcore's, by its attributes)
         """Send *request*, and return the response, whose body is still open.
 
@@ -166,7 +162,8 @@ class HttpcorePool:
             return await self._httpcore.handle_async_request(request)
         origin = _origin(request.url)
         outgoing = RequestBytes(await _encode(request))
-        seconds = request.extensions.get("timeout")
+        extensions = cast("Mapping[str, Any]", request.extensions)  # pyright: ignore[reportUnknownMemberType] (httpcore's type is not complete)
+        seconds: Mapping[str, float | None] | None = extensions.get("timeout")
         try:
             response = await self.pool.open(
                 origin,
@@ -212,12 +209,6 @@ class _PoolsByLoop:
     async def aclose(self) -> None:
         with suppress(LookupError):
             await self._pools.get().aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_reason: object) -> None:
-        await self.aclose()
 
 
 class _HttpcoreResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Protocol
 
 from limin.errors import ProtocolError, ResponseTooLargeError
 
@@ -20,6 +21,29 @@ _ZLIB_BITS = zlib.MAX_WBITS
 _RAW_BITS = -zlib.MAX_WBITS
 
 _ZLIB_HEADER = 2
+
+
+class Inflater(Protocol):
+    """A decompressor of zlib, whose own class has no public name."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the end of the compressed data was reached."""
+        ...
+
+    @property
+    def unconsumed_tail(self) -> bytes:
+        """Input that exceeded the room for output."""
+        ...
+
+    @property
+    def unused_data(self) -> bytes:
+        """Input behind the end of the compressed data."""
+        ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        """Return at most *max_length* bytes of output."""
+        ...
 
 
 class BodyDecoder:
@@ -41,7 +65,7 @@ class BodyDecoder:
         self._received = self._size = 0
         self._held = b""
         # A gzip has one or more members; one is decompressed at a time.
-        self._inflater: zlib._Decompress | None = None
+        self._inflater: Inflater | None = None
 
     def decode(self, data: bytes) -> bytes:
         """Return the decoded bytes of the next *data*; may be empty.

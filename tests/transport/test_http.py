@@ -22,6 +22,7 @@ from loopback import Loopback, Request, completion, http, serve, serve_streams
 import limin
 from limin import Client, ConfigurationError, Limits
 from limin.transport.http import HttpTransport
+from limin.transport.query_filter import QueryFilter
 from limin.values.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -543,6 +544,25 @@ async def test_compression_that_was_not_asked_for() -> None:
         with pytest.raises(limin.ProtocolError, match="not asked for: 'br'"):
             await client.generate_text_completion("hello")
         assert client._transport.idle in {0, 1}
+
+
+async def test_response_that_is_closed_twice() -> None:
+    """The second time changes nothing."""
+    async with serve() as server:
+        transport = HttpTransport(Endpoint.resolve(server.base_url), Limits())
+        response = await transport.open(b'{"messages": [{"content": "a"}]}')
+        assert transport.in_flight == 1
+        for _ in range(2):
+            await response.aclose()
+            assert transport.in_flight == 0
+        await transport.aclose()
+
+
+def test_repr_of_a_log_filter_shows_no_query() -> None:
+    """A tool that shows the handlers and filters of a logger shows no key."""
+    hidden = QueryFilter()
+    hidden.add(KEY.encode())
+    assert repr(hidden) == "<limin hides 1 queries>"
 
 
 async def test_program_loads_httpx_with_its_first_client() -> None:

@@ -209,6 +209,27 @@ async def test_answer_that_has_begun_is_not_asked_for_again() -> None:
     assert count == 1
 
 
+async def test_head_that_has_begun_is_not_asked_for_again() -> None:
+    """The server has read the request: it may have done what was asked."""
+    count = 0
+
+    async def talk(stream: anyio.abc.SocketStream, _number: int) -> None:
+        nonlocal count
+        buffered = BufferedByteReceiveStream(stream)
+        await asked(buffered)
+        await stream.send(reply(b"ok"))
+        await asked(buffered)
+        count += 1
+        await stream.send(b"HTTP/1.1 20")
+
+    async with pool_at(talk) as pool:
+        await pool.exchange(request())
+        with pytest.raises(ProtocolError, match="in the middle of its answer"):
+            await pool.open(request())
+        assert (idle(pool), pool.inner.active) == (0, 0)
+    assert count == 1
+
+
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-", reply(b"body")[:-2]])
 async def test_reset_is_told_as_such(said: bytes) -> None:
     """Before the head, in it, or in the body: never half an answer."""

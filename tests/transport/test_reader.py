@@ -161,19 +161,31 @@ def read(*pieces: bytes, closes: bool = False, limits: Limits = DEFAULT) -> Resp
 def response(
     *pieces: bytes, closes: bool = False, limits: Limits = DEFAULT
 ) -> HttpResponse:
-    """The complete response in *pieces*, its body decoded."""
-    return decoded(read(*pieces, closes=closes, limits=limits), limits)
-
-
-def decoded(reader: ResponseReader, limits: Limits = DEFAULT) -> HttpResponse:
-    """The response that *reader* has read, its body decoded."""
-    headers = _read_headers(reader.headers)
-    coding = headers.get("content-encoding", "")
-    decoder = BodyDecoder(coding, limit=limits.body_bytes)
-    body = decoder.decode(reader.take())
-    if reader.is_complete:
+    """The complete response in *pieces*, its body decoded piece by piece."""
+    reader, decoder, body = ResponseReader(limits), None, b""
+    for piece in pieces:
+        if piece and not reader.is_complete:
+            reader.feed(piece)
+        if reader.has_head:
+            decoder = decoder or decoder_of(reader, limits)
+            body += decoder.decode(reader.take())
+    if closes:
+        reader.finish()
+    if decoder is not None and reader.is_complete:
         decoder.finish()
-    return HttpResponse(reader.status, headers, body)
+    return HttpResponse(reader.status, _read_headers(reader.headers), body)
+
+
+def decoder_of(reader: ResponseReader, limits: Limits) -> BodyDecoder:
+    """The decoder of the body of the response that *reader* reads."""
+    coding = _read_headers(reader.headers).get("content-encoding", "")
+    return BodyDecoder(coding, limit=limits.body_bytes)
+
+
+def decoded(reader: ResponseReader) -> HttpResponse:
+    """The response that *reader* has read, its body decoded."""
+    body = decoder_of(reader, DEFAULT).decode(reader.take())
+    return HttpResponse(reader.status, _read_headers(reader.headers), body)
 
 
 @pytest.mark.parametrize("name", ANSWERS)
