@@ -22,7 +22,7 @@ class Attempts:
 
     def __init__(self) -> None:
         """Start before the first attempt."""
-        self.failed: list[Attempt] = []
+        self.failed: tuple[Attempt, ...] = ()
         self._first: tuple[float, float] | None = None
 
     @property
@@ -37,7 +37,7 @@ class Attempts:
 
     def fail(self, error: LiminError, wait: float) -> None:
         """Record that the attempt failed; the next one follows in *wait* seconds."""
-        self.failed.append(self._end(time.perf_counter(), error, wait))
+        self.failed = *self.failed, self._end(time.perf_counter(), error, wait)
 
     def ended_by(self, error: LiminError) -> tuple[Attempt, ...]:
         """Return all attempts; *error* has just ended the last one."""
@@ -45,7 +45,8 @@ class Attempts:
 
     def record_wait(self, seconds: float) -> None:
         """Record how long the wait before the next attempt really was."""
-        self.failed[-1] = attrs.evolve(self.failed[-1], waited=seconds)
+        *before, last = self.failed
+        self.failed = *before, attrs.evolve(last, waited=seconds)
 
     def seconds(self) -> float:
         """Return how long the attempt under way has taken so far."""

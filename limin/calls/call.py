@@ -148,11 +148,11 @@ class Call:
     def ask(self) -> Awaitable[TextCompletion]:
         """Return the completion."""
         streams = self._caller.encoder.streams
-        return self._with_retries(self._fetch_by_stream if streams else self._fetch)
+        return self._with_retries(Call._fetch_by_stream if streams else Call._fetch)
 
     async def stream(self) -> tuple[StreamedAnswer, list[Delta]]:
         """Return the answer while it comes, and its first deltas."""
-        answer = await self._with_retries(self._begin_stream)
+        answer = await self._with_retries(Call._begin_stream)
         self._is_handed_over = True
         return answer
 
@@ -191,11 +191,11 @@ class Call:
         """Return the error that the deadline has passed; the last failure is its cause."""
         reason = f"no complete answer within {self.timeout:g} seconds"
         error = RequestTimeoutError(reason, self.timeout)
-        error.attempts = tuple(self.attempts.failed)
+        error.attempts = self.attempts.failed
         error.__cause__ = self.attempts.last_error
         return error
 
-    async def _with_retries(self, fetch: Callable[[], Awaitable[_Result]]) -> _Result:
+    async def _with_retries(self, fetch: Callable[[Call], Awaitable[_Result]]) -> _Result:
         """Return the result of *fetch*, after as many attempts as needed."""
         caller, attempts = self._caller, self.attempts
         for observer in caller.observers:
@@ -207,12 +207,12 @@ class Call:
             while True:
                 attempts.begin()
                 try:
-                    return await fetch()
+                    return await fetch(self)
                 except LiminError as error:
                     wait = self._seconds_before_retry(error)
                     attempts.fail(error, wait or 0.0)
                     if wait is None:
-                        error.attempts = tuple(attempts.failed)
+                        error.attempts = attempts.failed
                         raise
                     for observer in caller.observers:
                         observer.waiting(self, wait, error)
@@ -230,7 +230,7 @@ class Call:
     async def _wait_for_retry(self, seconds: float) -> None:
         """Wait until the next attempt may be made, *seconds* at least."""
         before = anyio.current_time()
-        with Deadline(self.deadline, self.timeout_error):
+        with Deadline(self.deadline, self):
             await anyio.sleep(seconds)
             await self._wait_turn()
         self.attempts.record_wait(anyio.current_time() - before)
@@ -261,7 +261,7 @@ class Call:
         return self._caller.transport.open(self._body, headers)
 
     async def _fetch(self) -> TextCompletion:
-        with Deadline(self.deadline, self.timeout_error):
+        with Deadline(self.deadline, self):
             response = await (await self._open()).read()
         completion = read_completion(self.context, self.attempts.timing(), response)
         self.finish(completion)
@@ -277,7 +277,7 @@ class Call:
         return answer.completion
 
     async def _begin_stream(self) -> tuple[StreamedAnswer, list[Delta]]:
-        with Deadline(self.deadline, self.timeout_error):
+        with Deadline(self.deadline, self):
             response = await self._open()
         answer = StreamedAnswer(self, response)
         try:

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     from limin.errors import RequestTimeoutError
 
 
+class Limited(Protocol):
+    """The owner of a block that takes a limited time."""
+
+    def timeout_error(self) -> RequestTimeoutError:
+        """Return the error to raise when the time is over, with its cause."""
+        ...
+
+
 class Deadline:
     """Ends a block with an error when a moment passes."""
 
-    __slots__ = ("_make_error", "_scope")
+    __slots__ = ("_owner", "_scope")
 
-    def __init__(
-        self, moment: float, make_error: Callable[[], RequestTimeoutError]
-    ) -> None:
+    def __init__(self, moment: float, owner: Limited) -> None:
         """Allow the block until *moment*, by the clock of the event loop.
 
         Args:
             moment: Infinity for no limit.
-            make_error: Returns the error to raise, with its cause.
+            owner: Makes the error.
         """
         self._scope = anyio.CancelScope(deadline=moment)
-        self._make_error = make_error
+        self._owner = owner
 
     def __enter__(self) -> None:
         self._scope.__enter__()
@@ -41,5 +46,5 @@ class Deadline:
     ) -> None:
         self._scope.__exit__(kind, error, traceback)
         if self._scope.cancelled_caught:
-            failure = self._make_error()
+            failure = self._owner.timeout_error()
             raise failure from failure.__cause__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
@@ -122,14 +121,14 @@ class StreamedAnswer:
                     pass
             return b""
         seconds = self._call.idle_timeout if self._times.has_token else None
-        idle = math.inf if seconds is None else since + seconds
-        deadline = self._call.deadline
-        is_idle_first = idle <= deadline
-        make_error = self._idle_error if is_idle_first else self._call.timeout_error
-        with Deadline(min(idle, deadline), make_error):
+        if seconds is not None and since + seconds <= self._call.deadline:
+            with Deadline(since + seconds, self):
+                return await self._response.receive()
+        with Deadline(self._call.deadline, self._call):
             return await self._response.receive()
 
-    def _idle_error(self) -> RequestTimeoutError:
+    def timeout_error(self) -> RequestTimeoutError:
+        """Return the error that no data came for too long."""
         seconds = self._call.idle_timeout
         return RequestTimeoutError(f"no data within {seconds:g} seconds", seconds)
 

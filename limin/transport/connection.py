@@ -52,17 +52,16 @@ class Origin(msgspec.Struct, frozen=True):
         return f"{self.host}:{self.port}"
 
 
-class RequestBytes:
+class RequestBytes(msgspec.Struct, frozen=True, gc=False):
     """The bytes of a request, which hold a key: the repr shows only how many they are.
 
     Tools that report errors show the repr of each local variable of a traceback.
+
+    Attributes:
+        data: The bytes.
     """
 
-    __slots__ = ("data",)
-
-    def __init__(self, data: bytes) -> None:
-        """Hold *data*."""
-        self.data = data
+    data: bytes
 
     def __repr__(self) -> str:
         """Return the size."""

@@ -30,7 +30,7 @@ from limin.values.safe_text import excerpt
 from limin.wire.http import HttpResponse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from types import ModuleType
 
     from limin.values.endpoint import Endpoint, Limits
@@ -308,7 +308,7 @@ class _OpenResponse:
             raise
 
 
-def _read_headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+def _read_headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return the headers by their names in lower case; of one name, joined by commas."""
     headers: dict[str, str] = {}
     for name, value in raw:

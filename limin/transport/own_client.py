@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -79,19 +80,16 @@ class _NoAuth(httpx.Auth):
         return cast("AsyncGenerator[httpx.Request, httpx.Response]", _OneRequest(request))
 
 
-class _OneRequest:
+class _OneRequest(msgspec.Struct, gc=False):
     """An authentication flow of one request.
 
     A generator would have to be known to the event loop, which takes longer.
     """
 
-    __slots__ = ("_request",)
-
-    def __init__(self, request: httpx.Request) -> None:
-        self._request = request
+    request: httpx.Request
 
     async def __anext__(self) -> httpx.Request:
-        return self._request
+        return self.request
 
     async def asend(self, _response: httpx.Response) -> Any:  # noqa: ANN401 (never returns)
         raise StopAsyncIteration

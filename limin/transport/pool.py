@@ -11,7 +11,6 @@ import os
 import threading
 import time
 from collections import deque
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -24,7 +23,7 @@ from limin.transport.reader import ResponseReader
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from limin.transport.connection import Connection, Origin, RequestBytes
     from limin.values.endpoint import Limits
@@ -207,11 +206,12 @@ class ConnectionPool:
         self, pooled: _PooledConnection, idle: _IdleConnections, timeouts: Timeouts
     ) -> PooledResponse:
         self._active += 1
-        return PooledResponse(pooled, timeouts, partial(self._release, pooled, idle))
+        return PooledResponse(self, pooled, idle, timeouts)
 
-    def _release(
+    def release(
         self, pooled: _PooledConnection, idle: _IdleConnections, *, keep: bool
     ) -> None:
+        """Put *pooled* back among the *idle* connections, or close it if not *keep*."""
         self._active -= 1
         if keep and not self._is_closed:
             idle.put_back(pooled)
@@ -235,10 +235,11 @@ class PooledResponse:
     __slots__ = (
         "_data",
         "_failure",
+        "_idle",
         "_is_released",
         "_is_sent",
+        "_pool",
         "_pooled",
-        "_release",
         "_send_failure",
         "_timeouts",
         "headers",
@@ -247,16 +248,21 @@ class PooledResponse:
     )
 
     def __init__(
-        self, pooled: _PooledConnection, timeouts: Timeouts, release: Callable[..., None]
+        self,
+        pool: ConnectionPool,
+        pooled: _PooledConnection,
+        idle: _IdleConnections,
+        timeouts: Timeouts,
     ) -> None:
-        """Read from *pooled*; at the end, call *release* with whether to *keep* it."""
-        self._pooled, self._timeouts, self._release = pooled, timeouts, release
+        """Read from *pooled*, which goes back to *pool*, among the *idle* ones."""
+        self._pool, self._pooled, self._idle = pool, pooled, idle
+        self._timeouts = timeouts
         self._is_sent = self._is_released = False
         self._failure: TransportError | None = None
         self._send_failure: OSError | None = None
         self._data = b""  # Of the body, not handed over yet.
         self.status, self.reason = 0, b""
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: Sequence[tuple[bytes, bytes]] = ()
 
     async def begin(self, request: RequestBytes, *, has_body: bool) -> None:
         """Send *request*, and read the head of the response.
@@ -354,7 +360,7 @@ class PooledResponse:
     def _leave(self, *, keep: bool) -> None:
         if not self._is_released:
             self._is_released = True
-            self._release(keep=keep)
+            self._pool.release(self._pooled, self._idle, keep=keep)
 
 
 async def _within(seconds: float, step: Awaitable[_Result], subject: str) -> _Result:

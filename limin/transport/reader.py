@@ -14,6 +14,8 @@ from limin.errors import ProtocolError, ResponseTooLargeError
 from limin.values.safe_text import excerpt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from limin.values.endpoint import Limits
 
 _INTERIM = range(100, 200)
@@ -104,7 +106,7 @@ class ResponseReader:
             raise self._fail(ProtocolError("an answer that was not asked for"))
         self.status = 0
         self.reason = b""
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: Sequence[tuple[bytes, bytes]] = ()
         self._headers: list[tuple[bytes, bytes]] = []
         self._body = b""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import attrs
 import msgspec
 
 from limin.errors import ResponseError
@@ -56,8 +55,7 @@ _ABSENT = frozenset({b"", b"null", b"[]", b"{}", b'""', b"false", b"0"})
 _LONGEST_ABSENT = 16  # With white space inside, as pretty-printing servers send.
 
 
-@attrs.frozen(kw_only=True)
-class ReadingContext:
+class ReadingContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The request that a response belongs to, as far as reading the response needs it.
 
     Attributes:
@@ -74,7 +72,11 @@ class ReadingContext:
     asks_log_probs: bool = False
     top_log_probs: int | None = None
     n_choices: int = 1
-    secrets: Collection[str] = attrs.field(default=(), repr=False)
+    secrets: Collection[str] = ()
+
+    def __repr__(self) -> str:
+        """Return the conversation and the model, and no secret."""
+        return f"ReadingContext({self.conversation!r}, model={self.model!r})"
 
 
 def read_completion(

@@ -466,9 +466,9 @@ class BrokenPipe:
         """A response over this connection, which asks nothing yet."""
         reader = ResponseReader(Limits())
         pooled = _PooledConnection(self, reader, Origin("a", 80))  # type: ignore[arg-type]
-        return PooledResponse(pooled, NO_TIMEOUTS, self.release)
+        return PooledResponse(self, pooled, None, NO_TIMEOUTS)  # type: ignore[arg-type]
 
-    def release(self, *, keep: bool) -> None:
+    def release(self, _pooled: object, _idle: object, *, keep: bool) -> None:
         self.is_kept = keep
 
     async def send(self, _data: RequestBytes, stops: Callable[[bytes], bool]) -> bool:

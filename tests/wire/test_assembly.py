@@ -535,7 +535,7 @@ def test_text_beside_an_error_is_handed_over() -> None:
 @pytest.mark.parametrize("is_done", [False, True])
 def test_choices_that_were_asked_for_are_waited_for(*, is_done: bool) -> None:
     """Every requested choice has to finish, unless the server says that it is done."""
-    context = attrs.evolve(context_of(), n_choices=2)
+    context = msgspec.structs.replace(context_of(), n_choices=2)
     assembly = Assembly(context, HttpResponse(200, {}, b""))
     usage = {"completion_tokens": 1}
     chunk = {**chunk_of({"content": "a"}, finish_reason="stop"), "usage": usage}
