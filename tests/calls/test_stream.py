@@ -409,7 +409,7 @@ async def test_leaving_early_closes_the_connection_at_once(
         async with client.stream_text_completion("hi") as stream:
             for _ in range(min(events_before_leaving, 3)):
                 await anext(stream)
-        with anyio.fail_after(0.1):
+        with anyio.fail_after(5):
             await server.left.wait()
         with pytest.raises(RuntimeError, match="not read to its end"):
             _ = stream.completion
@@ -427,7 +427,7 @@ async def test_cancelled_before_the_first_delta(sent: bytes) -> None:
         with anyio.move_on_after(0.05):
             async with client.stream_text_completion("hi"):
                 pytest.fail("there is no delta")
-        with anyio.fail_after(0.1):
+        with anyio.fail_after(5):
             await server.left.wait()
 
 
@@ -441,7 +441,7 @@ async def test_cancelled_while_it_waits_for_a_delta() -> None:
             async with client.stream_text_completion("hi") as stream:
                 await stream.until_done()
         assert stream.text == "Hello"
-        with anyio.fail_after(0.1):
+        with anyio.fail_after(5):
             await server.left.wait()
 
 
@@ -460,7 +460,7 @@ async def test_leaving_early_through_the_users_client(
         async with client.stream_text_completion("hi") as stream:
             for _ in range(deltas_before_leaving):
                 await anext(stream)
-        with anyio.fail_after(0.1):
+        with anyio.fail_after(5):
             await server.left.wait()
 
 
@@ -675,7 +675,7 @@ async def test_stream_function_opens_a_client_for_its_call() -> None:
             "hi", system_prompt="be brief", base_url=server.base_url
         ) as stream:
             assert (await anext(stream)).text == "Hel"
-        with anyio.fail_after(0.1):
+        with anyio.fail_after(5):
             await server.left.wait()
     assert [message["role"] for message in server.bodies[0]["messages"]] == [
         "system",
