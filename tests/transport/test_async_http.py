@@ -151,6 +151,44 @@ async def test_body_of_a_known_length_that_is_streamed() -> None:
     assert server.requests[0].body == BODY.encode()
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-A": "a\r\nX-B: b"},
+        {"X-A": "a\nX-B: b"},
+        {"X-A": "a\rb"},
+        {"X-A": "a\0b"},
+        {"X-A\r\nX-B": "b"},
+        {"X A": "b"},
+        {"": "b"},
+        {"X-A": "a\r\n\r\nGET / HTTP/1.1"},
+    ],
+    ids=repr,
+)
+async def test_head_that_is_not_legal_is_not_sent(headers: dict[str, str]) -> None:
+    """It would be two headers, or two requests; the error quotes neither."""
+    async with serve() as server:
+        transport = limin.AsyncHTTPTransport()
+        async with httpx.AsyncClient(transport=transport, headers=headers) as client:
+            with pytest.raises(httpx.LocalProtocolError, match="illegal") as caught:
+                await client.post(server.base_url, content=BODY)
+    assert server.requests == []
+    assert "X-B" not in str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["/a b", "/a\r\nX-B:b", "/\n", ""])
+async def test_target_that_is_not_legal_is_not_sent(target: str) -> None:
+    """Whoever sets the target by an extension is not checked by httpx."""
+    async with serve() as server:
+        transport = limin.AsyncHTTPTransport()
+        async with httpx.AsyncClient(transport=transport) as client:
+            with pytest.raises(httpx.LocalProtocolError, match="illegal"):
+                await client.post(
+                    server.base_url, content=BODY, extensions={"target": target.encode()}
+                )
+    assert server.requests == []
+
+
 async def test_head_request() -> None:
     """Nobody waits for the body that its headers describe."""
 

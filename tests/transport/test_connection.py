@@ -265,8 +265,8 @@ async def test_silent_open_connection_is_quiet(listener: socket.socket) -> None:
     """It may carry the next request, however often that is asked."""
     ours, theirs = await opened(listener)
     with theirs:
-        assert ours.is_quiet()
-        assert ours.is_quiet()
+        assert ours.is_open_and_silent()
+        assert ours.is_open_and_silent()
     ours.close()
 
 
@@ -279,7 +279,7 @@ async def test_connection_that_may_not_be_used_again(
     with theirs:
         end(theirs)
         await anyio.wait_readable(ours._socket)
-        assert not ours.is_quiet()
+        assert not ours.is_open_and_silent()
     ours.close()
 
 
@@ -661,7 +661,7 @@ async def test_session_tickets_are_no_noise(certificate: trustme.LeafCert) -> No
     async with serve_tls(certificate) as server:
         ours = await connect(Origin("127.0.0.1", server.port), context, seconds=10)
         await anyio.wait_readable(ours._socket)
-        assert ours.is_quiet()
+        assert ours.is_open_and_silent()
         ours.close()
 
 
@@ -693,7 +693,7 @@ async def test_idle_connection_over_tls_that_ends_is_replaced(
         await anyio.wait_all_tasks_blocked()
         (idle,) = client._transport._pool._pool.pool._idle.values()
         ((pooled,),) = idle._by_origin.values()
-        assert not pooled.connection.is_quiet()
+        assert not pooled.connection.is_open_and_silent()
         await client.generate_text_completion("hello")
         await client.aclose()
     assert (server.connections, server.requests) == (2, 2)

@@ -20,7 +20,7 @@ import pytest
 from loopback import Loopback, Request, completion, http, serve, serve_streams
 
 import limin
-from limin import Client, ConfigurationError, Limits
+from limin import Client, ConfigurationError, Limits, ProtocolError
 from limin.transport.http import HttpTransport
 from limin.transport.query_filter import QueryFilter
 from limin.values.endpoint import Endpoint
@@ -278,7 +278,6 @@ ERRORS = [
     ("PoolTimeout", "", limin.RequestTimeoutError),
     ("RemoteProtocolError", "half", limin.ProtocolError),
     ("DecodingError", "bad gzip", limin.ProtocolError),
-    ("LocalProtocolError", "odd", limin.TransportError),
     ("UnsupportedProtocol", "gopher", limin.TransportError),
     ("ReadError", "reset", limin.TransportError),
     ("WriteError", "", limin.TransportError),
@@ -311,6 +310,140 @@ async def test_exceptions_of_a_client_become_ours(
     assert caught.value.__cause__ is raised
 
 
+@PACKAGES
+async def test_request_that_a_client_refuses_is_not_quoted(package: ModuleType) -> None:
+    """The message quotes a header, which may be a key; sent again, it fails again."""
+
+    async def spoil(request: Any) -> None:
+        sent.append(request)
+        quoting = f"Illegal header value {KEY!r}"
+        raise package.LocalProtocolError(quoting)
+
+    sent: list[object] = []
+    async with package.AsyncClient(event_hooks={"request": [spoil]}) as mine:
+        with pytest.raises(limin.TransportError, match="refuses to send") as caught:
+            await ask(URL, http_client=mine)
+    assert KEY not in str(caught.value) + repr(caught.value)
+    assert len(sent) == 1
+
+
+def clients() -> list[Any]:
+    """No client, and one of each package that would follow a redirect."""
+    follow = {"follow_redirects": True}
+    return [
+        pytest.param(dict, id="own"),
+        pytest.param(lambda: {"http_client": httpx.AsyncClient(**follow)}, id="httpx"),
+        pytest.param(lambda: {"http_client": httpx2.AsyncClient(**follow)}, id="httpx2"),
+    ]
+
+
+LOCATIONS = ["http://[", "http://xn--a/", "mailto:x", "http://a:x/", "javascript:1", "\xff"]
+
+
+@pytest.mark.parametrize("client", clients())
+@pytest.mark.parametrize("location", LOCATIONS)
+async def test_redirect_to_no_address(client: Any, location: str) -> None:
+    """Httpx reads it although it is not followed; the error is limin's."""
+
+    async def elsewhere(_request: Request) -> bytes:
+        return http(b"", "302 Found", f"Location: {location}\r\n")
+
+    how = client()
+    async with serve(elsewhere) as server:
+        with pytest.raises(limin.LiminError):
+            await ask(server.base_url, **how)
+        if how:
+            await how["http_client"].aclose()
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("reads", [False, True])
+@PACKAGES
+async def test_event_hook_that_raises_for_the_status(
+    package: ModuleType, *, reads: bool
+) -> None:
+    """The error is that of the status, with its words if the hook has read them."""
+
+    async def refuse(_request: Request) -> bytes:
+        return http(b'{"error": "no such model"}', "404 Not Found")
+
+    async def check(response: Any) -> None:
+        if reads:
+            await response.aread()
+        response.raise_for_status()
+
+    hooks = {"response": [check]}
+    async with serve(refuse) as server, package.AsyncClient(event_hooks=hooks) as mine:
+        with pytest.raises(limin.NotFoundError) as caught:
+            await ask(server.base_url, http_client=mine)
+    assert len(server.requests) == 1
+    assert ("no such model" in str(caught.value)) is reads
+
+
+async def test_event_hook_that_keeps_nothing_of_what_it_reads() -> None:
+    """Then the body cannot be had any more."""
+
+    async def count(response: httpx.Response) -> None:
+        async for _ in response.aiter_raw():
+            pass
+
+    hooks = {"response": [count]}
+    async with serve() as server, httpx.AsyncClient(event_hooks=hooks) as mine:
+        with pytest.raises(limin.TransportError, match="has read the answer, and not kept"):
+            await ask(server.base_url, http_client=mine, max_retries=0)
+
+
+@pytest.mark.parametrize("error", [OSError("odd"), TimeoutError(), UnicodeError("odd")])
+async def test_odd_exceptions_of_a_transport_become_ours(error: Exception) -> None:
+    """A transport of the user's own may raise more than it should."""
+
+    def handle(_request: object) -> Any:
+        raise error
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as mine:
+        with pytest.raises(limin.TransportError) as caught:
+            await ask(URL, http_client=mine, max_retries=0)
+    assert caught.value.__cause__ is error
+
+
+async def test_kept_connection_that_died_costs_an_attempt() -> None:
+    """What was sent may have been worked on: the attempt is told, and counts."""
+
+    async def talk(stream: SocketStream) -> None:
+        received.append(await stream.receive())
+        await stream.send(http(completion("hi")))
+        received.append(await stream.receive())
+
+    received: list[bytes] = []
+    async with serve_streams(talk) as port:
+        base_url = f"http://127.0.0.1:{port}/v1"
+        async with Client(base_url, max_retries=1) as client:
+            await client.generate_text_completion("hello")
+            again = await client.generate_text_completion("hello")
+        (failed, _) = again.timing.attempts
+        assert type(failed.error) is ProtocolError
+        assert len(received) == 3
+        async with Client(base_url, max_retries=0) as client:
+            await client.generate_text_completion("hello")
+            with pytest.raises(ProtocolError, match="without an answer"):
+                await client.generate_text_completion("hello")
+    assert len(received) == 5
+
+
+async def test_proxy_that_wants_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its response is not the server's, and the same one comes again."""
+
+    async def refuse(_request: Request) -> bytes:
+        return http(b"", "407 Proxy Authentication Required")
+
+    async with serve(refuse) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.base_url.replace("//", "//me:hunter22@"))
+        with pytest.raises(limin.ConnectError, match="by the proxy: it wants") as caught:
+            await ask(URL)
+    assert "hunter22" not in str(caught.value)
+    assert len(proxy.requests) == 1
+
+
 async def test_exceptions_of_httpx_itself_become_ours(httpx_mock: HTTPXMock) -> None:
     """The default client on its way through httpx is no other."""
     httpx_mock.add_exception(httpx.ReadTimeout("slow"))
@@ -329,16 +462,6 @@ async def test_own_limit_of_a_client_is_told(package: ModuleType) -> None:
     async with serve(silent) as server, package.AsyncClient(timeout=0.05) as mine:
         with pytest.raises(limin.RequestTimeoutError, match="client's own limit passed"):
             await ask(server.base_url, http_client=mine)
-
-
-def clients() -> list[Any]:
-    """No client, and one of each package that would follow a redirect."""
-    follow = {"follow_redirects": True}
-    return [
-        pytest.param(dict, id="own"),
-        pytest.param(lambda: {"http_client": httpx.AsyncClient(**follow)}, id="httpx"),
-        pytest.param(lambda: {"http_client": httpx2.AsyncClient(**follow)}, id="httpx2"),
-    ]
 
 
 @pytest.mark.parametrize("client", clients())

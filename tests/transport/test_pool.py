@@ -7,6 +7,7 @@ import random
 import socket
 import ssl
 import struct
+import threading
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.abc
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 from loopback import serve_streams
@@ -62,6 +64,16 @@ class Pool:
     async def exchange(self, words: RequestBytes) -> HttpResponse:
         """The whole response to *words*."""
         return await whole(await self.open(words))
+
+
+async def exchange_again(pool: Pool, words: RequestBytes) -> HttpResponse:
+    """The whole response to *words*, asked for again if a kept connection had died."""
+    try:
+        return await pool.exchange(words)
+    except TransportError as error:
+        if not error.died_idle:
+            raise
+        return await pool.exchange(words)
 
 
 async def whole(response: PooledResponse) -> HttpResponse:
@@ -151,41 +163,149 @@ async def test_server_that_closes_after_some_requests(served: int) -> None:
             await stream.send(reply(await asked(buffered) + b" %d" % number))
 
     async with pool_at(talk) as pool:
-        bodies = [(await pool.exchange(request(b"%d" % n))).body for n in range(12)]
+        bodies = [(await exchange_again(pool, request(b"%d" % n))).body for n in range(12)]
     assert bodies == [b"%d %d" % (n, n // served + 1) for n in range(12)]
 
 
-async def test_connection_that_dies_before_the_answer_is_replaced_once() -> None:
-    """The server closed while the request was on its way: it goes once more."""
+async def test_kept_connection_that_dies_before_the_answer() -> None:
+    """The error says so, and no other connection that was kept as long is tried."""
 
     async def talk(stream: anyio.abc.SocketStream, number: int) -> None:
         buffered = BufferedByteReceiveStream(stream)
         await stream.send(reply(await asked(buffered) + b" %d" % number))
-        if number == 1:
+        if number <= 2:
             await asked(buffered)
         else:
             await stream.send(reply(await asked(buffered) + b" %d" % number))
 
     async with pool_at(talk) as pool:
-        bodies = [(await pool.exchange(request(b"%d" % n))).body for n in range(3)]
-    assert bodies == [b"0 1", b"1 2", b"2 2"]
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2):
+                tasks.start_soon(pool.exchange, request())
+        assert idle(pool) == 2
+        with pytest.raises(ProtocolError, match="without an answer") as caught:
+            await pool.exchange(request(b"a"))
+        assert caught.value.died_idle
+        assert idle(pool) == 0
+        bodies = [(await pool.exchange(request(words))).body for words in (b"b", b"c")]
+    assert bodies == [b"b 3", b"c 3"]
 
 
-async def test_new_connection_that_dies_before_the_answer_is_an_error() -> None:
-    """Once more is once: a server that never answers is told as such."""
-    seen = []
+async def test_new_connection_that_dies_before_the_answer() -> None:
+    """The server is not well, and no kept connection is to blame."""
 
-    async def talk(stream: anyio.abc.SocketStream, number: int) -> None:
-        seen.append(await asked(BufferedByteReceiveStream(stream)))
-        if number == 1:
-            await stream.send(reply(b"ok"))
-            await stream.receive()
+    async def talk(stream: anyio.abc.SocketStream, _number: int) -> None:
+        await asked(BufferedByteReceiveStream(stream))
 
     async with pool_at(talk) as pool:
-        await pool.exchange(request(b"first"))
-        with pytest.raises(ProtocolError, match="without an answer"):
-            await pool.exchange(request(b"second"))
-    assert seen == [b"first", b"second"]
+        with pytest.raises(ProtocolError, match="without an answer") as caught:
+            await pool.exchange(request())
+    assert not caught.value.died_idle
+
+
+async def test_connection_that_was_idle_for_too_long_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A machine on the way may have forgotten it without a word."""
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    async with pool_at(echo) as pool:
+        assert (await pool.exchange(request())).body == b"hello 1"
+        now += 59
+        assert (await pool.exchange(request())).body == b"hello 1"
+        now += 61
+        assert (await pool.exchange(request())).body == b"hello 2"
+
+
+async def test_response_that_is_closed_while_it_is_read() -> None:
+    """The reader gets an error, and the next socket is nobody else's."""
+
+    async def talk(stream: anyio.abc.SocketStream, number: int) -> None:
+        buffered = BufferedByteReceiveStream(stream)
+        body = await asked(buffered)
+        if number == 1:
+            await stream.send(reply(body)[:-1])
+            await stream.receive()
+        await stream.send(reply(body))
+
+    failures: list[TransportError] = []
+
+    async def read(response: PooledResponse) -> None:
+        with pytest.raises(TransportError, match="closed by another task") as caught:
+            await whole(response)
+        failures.append(caught.value)
+
+    async with pool_at(talk) as pool:
+        response = await pool.open(request())
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read, response)
+            await anyio.wait_all_tasks_blocked()
+            response.close()
+            assert (await pool.exchange(request(b"next"))).body == b"next"
+        assert len(failures) == 1
+        assert pool.inner.active == 0
+
+
+async def test_connection_that_is_idle_for_too_long_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As soon as another one becomes idle: there is no task that watches over them."""
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    async with pool_at(echo) as pool:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2):
+                tasks.start_soon(pool.exchange, request())
+        assert pool.inner.idle == 2
+        now += 50
+        await pool.exchange(request())
+        now += 50
+        await pool.exchange(request())
+        assert pool.inner.idle == 1
+
+
+async def test_connections_of_ended_threads_are_closed() -> None:
+    """Each thread with a loop of its own has its own; nobody else would close them."""
+
+    async def exchange(pool: Pool) -> None:
+        bodies.append((await pool.exchange(request())).body)
+
+    def run(pool: Pool) -> None:
+        all_run.wait()  # Else they might get the same identifier one after another.
+        anyio.run(exchange, pool)
+        all_run.wait()
+
+    bodies: list[bytes] = []
+    all_run = threading.Barrier(n := 30)  # More threads than anything else here has.
+    async with pool_at(echo) as pool:
+        threads = [threading.Thread(target=run, args=(pool,)) for _ in range(n)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            await anyio.to_thread.run_sync(thread.join)
+        assert pool.inner.idle == n
+        await exchange(pool)
+        assert pool.inner.idle == 1
+    assert sorted(bodies) == sorted(b"hello %d" % number for number in range(1, n + 2))
+
+
+async def test_response_that_ends_under_another_loop_is_not_kept() -> None:
+    """In the list of a loop that has ended, nobody would find its connection."""
+    rest = anyio.Event()
+
+    async def talk(stream: anyio.abc.SocketStream, _number: int) -> None:
+        words = reply(await asked(BufferedByteReceiveStream(stream)))
+        await stream.send(words[:-1])
+        await rest.wait()
+        await stream.send(words[-1:])
+        await stream.receive()
+
+    async with pool_at(talk) as pool:
+        response = await pool.open(request())
+        idle_elsewhere = pool.inner._idle.pop(threading.get_ident())
+        rest.set()
+        assert (await whole(response)).body == b"hello"
+        assert (len(idle_elsewhere), pool.inner.active) == (0, 0)
 
 
 async def test_answer_that_has_begun_is_not_asked_for_again() -> None:
@@ -471,9 +591,9 @@ class BrokenPipe:
     def release(self, _pooled: object, _idle: object, *, keep: bool) -> None:
         self.is_kept = keep
 
-    async def send(self, _data: RequestBytes, stops: Callable[[bytes], bool]) -> bool:
+    async def send(self, _data: RequestBytes, should_stop: Callable[[bytes], bool]) -> bool:
         if self.heard is not None:
-            return not stops(self.heard)
+            return not should_stop(self.heard)
         raise BrokenPipeError(32, "Broken pipe")
 
     async def receive(self) -> bytes:
