@@ -201,9 +201,10 @@ class Call:
         for observer in caller.observers:
             observer.begun(self)
         try:
-            await self._wait_turn()
+            await self._wait_for_rates()
             if caller.timeout is not None:
                 self.deadline = anyio.current_time() + caller.timeout
+            await self._wait_for_pause()
             while True:
                 attempts.begin()
                 try:
@@ -221,18 +222,34 @@ class Call:
             self._notify_finished(error)
             raise
 
-    async def _wait_turn(self) -> None:
-        """Wait until the rate limiter lets the request go."""
-        self._tokens = await self._caller.rate_limiter.wait_turn(
+    async def _wait_for_rates(self) -> None:
+        """Wait until the request keeps to the user's own rates."""
+        self._tokens = await self._caller.rate_limiter.wait_for_rates(
             len(self._body), self._caller.encoder.max_tokens
         )
+
+    async def _wait_for_pause(self) -> None:
+        """Wait until the server's pause is over; a pause that is too long is not begun.
+
+        Raises:
+            RequestTimeoutError: If it outlasts the deadline.
+        """
+        limiter = self._caller.rate_limiter
+        if limiter.resting_until >= self.deadline:
+            seconds = math.ceil(limiter.resting_until - anyio.current_time())
+            error = self.timeout_error()
+            error.reason += f": the server wants a pause of {seconds} seconds"
+            raise error from error.__cause__
+        with Deadline(self.deadline, self):
+            await limiter.wait_for_pause()
 
     async def _wait_for_retry(self, seconds: float) -> None:
         """Wait until the next attempt may be made, *seconds* at least."""
         before = anyio.current_time()
         with Deadline(self.deadline, self):
             await anyio.sleep(seconds)
-            await self._wait_turn()
+            await self._wait_for_rates()
+        await self._wait_for_pause()
         self.attempts.record_wait(anyio.current_time() - before)
 
     def _seconds_before_retry(self, error: LiminError) -> float | None:

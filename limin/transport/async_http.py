@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
+from weakref import WeakKeyDictionary
 
 import anyio.lowlevel
 import httpcore
@@ -205,18 +205,19 @@ class _PoolsByLoop:
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
-        self._pools = anyio.lowlevel.RunVar[Any](f"httpcore's pool of {id(self)}")
+        self._pools: WeakKeyDictionary[object, Any] = WeakKeyDictionary()
 
     async def handle_async_request(self, request: httpcore.Request) -> Any:  # noqa: ANN401 (httpcore's)
-        try:
-            pool = self._pools.get()
-        except LookupError:
-            self._pools.set(pool := self._make())
+        loop = anyio.lowlevel.current_token().native_token
+        pool = self._pools.get(loop)
+        if pool is None:
+            pool = self._pools[loop] = self._make()
         return await pool.handle_async_request(request)
 
     async def aclose(self) -> None:
-        with suppress(LookupError):
-            await self._pools.get().aclose()
+        pool = self._pools.pop(anyio.lowlevel.current_token().native_token, None)
+        if pool is not None:
+            await pool.aclose()
 
 
 class _HttpcoreResponse:

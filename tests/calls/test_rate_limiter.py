@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import httpx
@@ -163,16 +164,95 @@ async def test_exhausted_quota_is_no_rest(httpx_mock: HTTPXMock) -> None:
         assert trio.current_time() == before
 
 
-async def test_rest_is_in_no_completion_s_deadline(httpx_mock: HTTPXMock) -> None:
-    """A batch sleeps through an hour of rest; only what was under way gives up."""
-    record(httpx_mock, refused_at_first(429, "3600"))
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("wait", ["3600", "1e9"])
+async def test_pause_that_outlasts_the_timeout_is_not_begun(
+    httpx_mock: HTTPXMock, status: int, wait: str
+) -> None:
+    """The requests after the refused one fail at once, and say why."""
+    came = record(httpx_mock, refused_at_first(status, wait))
     async with Client(URL, timeout=600) as client:
-        results = await ask(client, 3, n_parallel=1)
-    assert [type(one) for one in results] == [
-        limin.RateLimitError,
-        limin.TextCompletion,
-        limin.TextCompletion,
-    ]
+        first, *others = await ask(client, 3, n_parallel=1)
+        assert trio.current_time() == came[0]
+    assert isinstance(first, limin.StatusError)
+    for error in others:
+        assert isinstance(error, limin.RequestTimeoutError)
+        assert (error.timeout, error.attempts) == (600.0, ())
+        assert "the server wants a pause of " in str(error)
+    assert len(came) == 1
+
+
+async def test_pause_that_ends_before_the_timeout_is_slept_through(
+    httpx_mock: HTTPXMock,
+) -> None:
+    """A batch with an hour to spare sleeps through half an hour; None allows any."""
+    for timeout in (3600, None):
+        came = record(httpx_mock, refused_at_first(429, "1800"))
+        async with Client(URL, timeout=timeout) as client:
+            results = await ask(client, 3, n_parallel=1)
+        assert [type(one) for one in results] == [limin.TextCompletion] * 3
+        assert came[1] - came[0] == 1800.0
+        httpx_mock.reset()
+
+
+async def test_pause_that_grows_beyond_the_timeout(httpx_mock: HTTPXMock) -> None:
+    """A request that waits already is not kept beyond its own deadline."""
+    came: list[float] = []
+
+    async def refuse(request: httpx.Request) -> httpx.Response:
+        came.append(trio.current_time())
+        seconds, wait = (1, "10") if b"first" in request.content else (5, "90")
+        await trio.sleep(seconds)
+        return httpx.Response(429, headers={"retry-after": wait})
+
+    httpx_mock.add_callback(refuse, is_reusable=True)
+    client = Client(URL, timeout=30, max_retries=0)
+
+    async def fail(prompt: str, seconds: float) -> None:
+        before = trio.current_time()
+        with pytest.raises(limin.LiminError):
+            await client.generate_text_completion(prompt)
+        assert trio.current_time() - before == pytest.approx(seconds)
+
+    async with client, trio.open_nursery() as tasks:
+        tasks.start_soon(fail, "first", 1.0)
+        tasks.start_soon(fail, "second", 5.0)
+        await trio.sleep(2)
+        tasks.start_soon(fail, "third", 30.0)
+    assert len(came) == 2
+
+
+async def test_cancelled_requests_leave_no_gap(httpx_mock: HTTPXMock) -> None:
+    """Their places in the queue go to those behind them."""
+    came = record(httpx_mock, fine)
+    async with Client(URL, requests_per_minute=60) as client:
+        await client.generate_text_completion("hello")
+        for _ in range(20):
+            with trio.move_on_after(0.01):
+                await client.generate_text_completion("hello")
+        await client.generate_text_completion("hello")
+    assert came[1] - came[0] == pytest.approx(1.0)
+
+
+async def test_own_rates_are_in_no_deadline(httpx_mock: HTTPXMock) -> None:
+    """Who asks for one request a minute, does not want the others to fail."""
+    record(httpx_mock, fine)
+    async with Client(URL, timeout=10, requests_per_minute=1) as client:
+        results = await ask(client, 5)
+    assert [type(one) for one in results] == [limin.TextCompletion] * 5
+
+
+async def test_absurd_usage_costs_a_minute_at_most(httpx_mock: HTTPXMock) -> None:
+    """What a server counts is not trusted beyond that."""
+
+    def answer(_number: int) -> httpx.Response:
+        usage = {"total_tokens": 10**15}
+        return httpx.Response(200, content=completion("hi", usage=usage))
+
+    came = record(httpx_mock, answer)
+    async with Client(URL, tokens_per_minute=1000) as client:
+        await ask(client, 3, n_parallel=1)
+    assert [after - before for before, after in pairwise(came)] == pytest.approx([60.0] * 2)
 
 
 async def test_rest_that_outlasts_a_deadline_is_not_begun(httpx_mock: HTTPXMock) -> None:
