@@ -74,6 +74,12 @@ class _IdleConnections:
     def __len__(self) -> int:
         return sum(map(len, list(self._by_origin.values())))
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether the loop is known to have ended; trio's cannot be asked."""
+        is_closed = getattr(self.loop, "is_closed", None)
+        return is_closed is not None and bool(is_closed())
+
     def take(self, origin: Origin) -> _PooledConnection | None:
         """Return the last idle connection to *origin* that is still good.
 
@@ -191,7 +197,7 @@ class ConnectionPool:
         A thread runs one loop at a time, so the loop that ran before in this
         thread has ended, or was the parent process's before a fork. Its idle
         connections are closed, which a parent does not notice, and never used. Those
-        of threads that have ended are closed, too.
+        of other threads and loops that have ended are closed, too.
         """
         process, loop = os.getpid(), anyio.lowlevel.current_token().native_token
         idle = self._idle.get(thread := threading.get_ident())
@@ -199,14 +205,16 @@ class ConnectionPool:
             if idle is not None:
                 idle.close()
             idle = self._idle[thread] = _IdleConnections(process, loop)
-        if len(self._idle) > threading.active_count():
-            self._close_those_of_ended_threads()
+        if len(self._idle) > 1:
+            self._close_ended()
         return idle
 
-    def _close_those_of_ended_threads(self) -> None:
+    def _close_ended(self) -> None:
+        """Close the connections of threads and event loops that have ended."""
         running = {thread.ident for thread in threading.enumerate()}
-        for thread in list(self._idle):
-            if thread not in running and (idle := self._idle.pop(thread, None)):
+        for thread, idle in list(self._idle.items()):
+            if thread not in running or idle.is_ended:
+                self._idle.pop(thread, None)
                 idle.close()
 
     async def _connect(self, origin: Origin, seconds: float | None) -> _PooledConnection:

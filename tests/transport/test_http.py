@@ -18,6 +18,7 @@ import httpx
 import httpx2
 import pytest
 from loopback import Loopback, Request, completion, http, serve, serve_streams
+from streaming import HELLO
 
 import limin
 from limin import Client, ConfigurationError, Limits, ProtocolError
@@ -663,10 +664,27 @@ async def test_compression_that_was_not_asked_for() -> None:
     async def packed(_request: Request) -> bytes:
         return http(b"x", headers="Content-Encoding: br\r\n")
 
-    async with serve(packed) as server, Client(server.base_url, max_retries=0) as client:
+    async with serve(packed) as server, Client(server.base_url) as client:
         with pytest.raises(limin.ProtocolError, match="not asked for: 'br'"):
             await client.generate_text_completion("hello")
         assert client._transport.idle in {0, 1}
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("word", ["none", "UTF-8", ""])
+async def test_coding_that_names_no_compression(word: str, *, stream: bool) -> None:
+    """Some gateways fill the header with such words: the body is as it is."""
+
+    async def answer(_request: Request) -> bytes:
+        events = "Content-Type: text/event-stream\r\n" if stream else ""
+        body = b"".join(HELLO) if stream else completion("Hello")
+        return http(body, headers=f"{events}Content-Encoding: {word}\r\n")
+
+    async with serve(answer) as server, Client(server.base_url) as client:
+        answered = await client.generate_text_completion("hello", stream=stream)
+    assert answered.message == "Hello"
+    assert len(server.requests) == 1
 
 
 async def test_response_that_is_closed_twice() -> None:

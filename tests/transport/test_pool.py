@@ -271,22 +271,43 @@ async def test_connections_of_ended_threads_are_closed() -> None:
         bodies.append((await pool.exchange(request())).body)
 
     def run(pool: Pool) -> None:
-        all_run.wait()  # Else they might get the same identifier one after another.
         anyio.run(exchange, pool)
-        all_run.wait()
+        all_run.wait()  # Else the next thread might get the same identifier.
 
     bodies: list[bytes] = []
-    all_run = threading.Barrier(n := 30)  # More threads than anything else here has.
+    all_run = threading.Barrier(4)
     async with pool_at(echo) as pool:
-        threads = [threading.Thread(target=run, args=(pool,)) for _ in range(n)]
+        threads = [threading.Thread(target=run, args=(pool,)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             await anyio.to_thread.run_sync(thread.join)
-        assert pool.inner.idle == n
         await exchange(pool)
         assert pool.inner.idle == 1
-    assert sorted(bodies) == sorted(b"hello %d" % number for number in range(1, n + 2))
+    assert sorted(bodies) == [b"hello %d" % number for number in range(1, 6)]
+
+
+async def test_connections_of_ended_loops_are_closed() -> None:
+    """Even if the thread goes on; asyncio's loops can be asked."""
+
+    async def exchange(pool: Pool) -> None:
+        await pool.exchange(request())
+
+    def run(pool: Pool) -> None:
+        anyio.run(exchange, pool, backend="asyncio")
+        has_run.set()
+        may_end.wait()
+
+    has_run, may_end = threading.Event(), threading.Event()
+    async with pool_at(echo) as pool:
+        thread = threading.Thread(target=run, args=(pool,))
+        thread.start()
+        await anyio.to_thread.run_sync(has_run.wait)
+        assert pool.inner.idle == 1
+        await exchange(pool)
+        assert pool.inner.idle == 1
+        may_end.set()
+        thread.join()
 
 
 async def test_response_that_ends_under_another_loop_is_not_kept() -> None:

@@ -96,6 +96,9 @@ ANSWERS = {
     "deflate": (coded("deflate", zlib.compress(b"hi")), False, b"hi", True),
     "bare deflate": (coded("deflate", raw_deflate(b"hi")), False, b"hi", True),
     "identity": (coded("identity", b"hi"), False, b"hi", True),
+    "no coding": (coded("none", b"hi"), False, b"hi", True),
+    "charset": (coded("UTF-8", b"hi"), False, b"hi", True),
+    "nothing and gzip": (coded("identity, gzip", gzip.compress(b"hi")), False, b"hi", True),
     "two answers": (
         (HEAD + b"Content-Length: 2\r\n\r\nhi") * 2,
         False,
@@ -130,6 +133,7 @@ FAILURES = {
         "another protocol",
     ),
     "brotli": (coded("br", b"hi"), "was not asked for: 'br'"),
+    "gzip twice": (coded("gzip, gzip", b"hi"), "was not asked for: 'gzip, gzip'"),
     "no gzip": (coded("gzip", b"hi"), "not compressed as it says"),
     "rubbish after gzip": (coded("gzip", gzip.compress(b"hi") + b"hi"), "as it says"),
 }
