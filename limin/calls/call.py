@@ -79,7 +79,7 @@ class Caller(msgspec.Struct, frozen=True):
         Raises:
             LiminError: If there is none; its `attempts` hold each request.
         """
-        return Call(self, body, context).ask()
+        return Call(self, body, context).run()
 
     def stream(
         self, conversation: Conversation
@@ -145,7 +145,7 @@ class Call:
         """Seconds that a stream may bring no event; None for no limit."""
         return self._caller.idle_timeout
 
-    def ask(self) -> Awaitable[TextCompletion]:
+    def run(self) -> Awaitable[TextCompletion]:
         """Return the completion."""
         streams = self._caller.encoder.streams
         return self._with_retries(Call._fetch_by_stream if streams else Call._fetch)
@@ -182,7 +182,7 @@ class Call:
         for observer in self._caller.observers:
             observer.first_token(self)
 
-    def leave(self) -> None:
+    def abandon(self) -> None:
         """Tell the observers that nobody reads the stream any more."""
         if self._is_handed_over:
             self._notify_finished(None)
@@ -287,7 +287,7 @@ class Call:
     async def _fetch_by_stream(self) -> TextCompletion:
         answer, _ = await self._begin_stream()
         try:
-            while await answer.more():
+            while await answer.next_deltas():
                 pass
         finally:
             await answer.aclose()
@@ -298,7 +298,7 @@ class Call:
             response = await self._open()
         answer = StreamedAnswer(self, response)
         try:
-            return answer, await answer.more()
+            return answer, await answer.next_deltas()
         except BaseException:
             await answer.aclose()
             raise

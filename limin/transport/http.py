@@ -83,7 +83,7 @@ class HttpTransport:
         self.in_flight = 0
         self.is_closed = False
         self.body_limit = limits.body_bytes
-        self._requests = _Requests(endpoint)
+        self._requests = _RequestMaker(endpoint)
         self._given = http_client
         self._package = httpx if http_client is None else _find_package(http_client)
         self.http_error: type[Exception] = self._package.HTTPError
@@ -213,7 +213,7 @@ class HttpTransport:
         return failure
 
 
-class _Requests:
+class _RequestMaker:
     """Makes the requests to one endpoint; holds a key, and so has a silent repr."""
 
     def __init__(self, endpoint: Endpoint) -> None:
