@@ -23,7 +23,7 @@ import limin
 from limin import Client, ConfigurationError, Limits
 from limin.transport.http import HttpTransport
 from limin.transport.query_filter import QueryFilter
-from limin.values.endpoint import Endpoint
+from limin.values.endpoint import SECRET_PATH_START, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -442,6 +442,23 @@ async def test_query_is_not_logged(client: Any, caplog: pytest.LogCaptureFixture
     (record,) = [record for record in caplog.records if "HTTP Request" in record.message]
     assert record.message.endswith('/v1/chat/completions?*** "HTTP/1.1 200 OK"')
     assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("query", ["", f"?key={KEY}"])
+async def test_secret_path_is_not_logged(
+    query: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever reads the log cannot use the local server."""
+    secret = SECRET_PATH_START + "0123456789abcdef" * 2
+    with caplog.at_level(logging.INFO):
+        async with serve() as server:
+            url = server.base_url.replace("/v1", f"/{secret}/v1")
+            await ask(url + query)
+    assert f"/{secret}/v1/".encode() in server.requests[0].head
+    (record,) = [record for record in caplog.records if "HTTP Request" in record.message]
+    path = "/***/v1/chat/completions" + query.replace(f"key={KEY}", "***")
+    assert record.message.endswith(f'{path} "HTTP/1.1 200 OK"')
+    assert secret not in caplog.text
 
 
 async def test_other_queries_are_logged(caplog: pytest.LogCaptureFixture) -> None:
