@@ -99,7 +99,7 @@ class HttpTransport:
         self._proxy = find_proxy(endpoint.base_url) if http_client is None else None
         self._pool = AsyncHTTPTransport(limits)
         self._own: OwnClient | None = None
-        query_filter.hide(httpx.URL(endpoint.completions_url).query, self._package.__name__)
+        query_filter.hide(httpx.URL(endpoint.completions_url), self._package.__name__)
 
     @property
     def idle(self) -> int | None:

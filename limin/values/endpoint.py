@@ -34,6 +34,15 @@ _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 # The characters that a URL may hold (RFC 3986, 2).
 _URL = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]*")
 
+# The path of a server that `limin.local` started begins with such a segment.
+SECRET_PATH_START = "secret-"  # noqa: S105 (how each of them begins)
+_SECRET_SEGMENT = re.compile(SECRET_PATH_START + "[0-9a-f]{32}")
+
+
+def hide_secret_path(text: str) -> str:
+    """Return *text* with `***` for the secret segment of a local server's path."""
+    return _SECRET_SEGMENT.sub("***", text)
+
 
 class ApiKey:
     """A key that only the request shows: its repr and str are masked."""
@@ -119,13 +128,14 @@ class Endpoint:
     """An OpenAI-compatible server: its URL, the key and the headers for it.
 
     Attributes:
-        base_url: URL without `/chat/completions` at its end.
+        base_url: URL without `/chat/completions` at its end. The repr hides the secret
+            path of a local server.
         api_key: The key; None sends no Authorization header.
         headers: More headers for each request. The repr leaves them out, because
             they may hold keys.
     """
 
-    base_url: str
+    base_url: str = attrs.field(repr=lambda url: repr(hide_secret_path(url)))
     api_key: ApiKey | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
 
@@ -183,9 +193,14 @@ class Endpoint:
         return headers | {name.lower(): value for name, value in self.headers.items()}
 
     def secrets(self) -> tuple[str, ...]:
-        """Return the texts to keep out of messages: key and values of user's headers."""
+        """Return the texts to keep out of messages.
+
+        They are the key, the values of the user's headers, and the secret path of a
+        local server.
+        """
         key = () if self.api_key is None else (self.api_key.reveal(),)
-        return (*key, *self.headers.values())
+        paths = _SECRET_SEGMENT.findall(self.base_url)
+        return (*key, *self.headers.values(), *paths)
 
 
 def named_in_environment() -> bool:
