@@ -8,19 +8,25 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from collections.abc import Mapping
+from typing import cast
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import attrs
 
 from limin.errors import ConfigurationError
-from limin.values.checks import check_argument, check_text, describe_type, is_number
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from limin.values.checks import (
+    check_text,
+    describe_type,
+    is_above_zero,
+    is_integer,
+    plain,
+    refuse,
+)
 
 _OPENAI = "https://api.openai.com/v1"
 _PATH = "/chat/completions"
+_URL_VARIABLE, _KEY_VARIABLE = "OPENAI_BASE_URL", "OPENAI_API_KEY"
 
 # RFC 9110, 5.1 and 5.5: names are tokens; values hold no control characters
 # except tabs. Bytes beyond ASCII are legal but have no defined meaning, so they are
@@ -31,23 +37,70 @@ _ILLEGAL = re.compile(r"[^\t\x20-\x7e]")
 # Some servers read a request that has them twice as two requests (RFC 9112, 11.2).
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 
+# The largest number that a float holds to the unit; zlib takes up to 2 ** 63.
+_LARGEST_COUNT = 2**53
+
 # The characters that a URL may hold (RFC 3986, 2).
 _URL = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]*")
 
 
+# Characters that may stand around a key or a URL, and belong to neither: blanks and line
+# ends, the byte order mark of a file, quotation marks of a shell, a page or an .env file.
+_AROUND = "\t\n\v\f\r \u00a0\u200b\ufeff" + "\"'`\u2018\u2019\u201c\u201d"
+
+# What people copy with a key: the header or the line of an .env file that it stood in,
+# and the scheme, which limin sends itself (RFC 6750, 2.1).
+_BEFORE_KEY = re.compile(
+    r"\A(?:authorization\s*[:=]|(?:export\s+)?OPENAI_API_KEY\s*=|bearer(?:[\s:]+|$))\s*",
+    re.IGNORECASE,
+)
+
+# Schemes that are not Bearer, at the start of a key.
+# Source: https://www.iana.org/assignments/http-authschemes, and Token and ApiKey, which
+# some APIs use.
+_OTHER_SCHEME = re.compile(
+    r"(?:basic|digest|negotiate|token|api-?key|aws4-hmac-sha256)[ \t]+", re.IGNORECASE
+)
+
+# Parameters of a query that are no secrets, as Azure's `api-version`.
+_PUBLIC_PARAMETER = "version"
+
+
 class ApiKey:
-    """A key that only the request shows: its repr and str are masked."""
+    """A key that only the request shows: its repr and str are masked.
 
-    __slots__ = ("_value",)
+    Attributes:
+        source: Where it comes from: `api_key` or `OPENAI_API_KEY`.
+    """
 
-    def __init__(self, value: str) -> None:
-        """Keep *value*.
+    __slots__ = ("_value", "source")
+
+    def __init__(self, value: str, source: str = "api_key") -> None:
+        """Keep *value*, which comes from the argument or variable *source*.
 
         Raises:
             ConfigurationError: If no HTTP header can hold it.
         """
-        check_header_value("api_key", value)
-        self._value = value
+        value = check_header_value(source, value)
+        if _OTHER_SCHEME.match(value):
+            problem = (
+                f"{source}: expected the key of a Bearer token only, found another scheme "
+                "before it; pass headers={'Authorization': ...} instead"
+            )
+            raise ConfigurationError(problem)
+        self._value, self.source = value, source
+
+    @classmethod
+    def clean(cls, value: object, source: str = "api_key") -> ApiKey | None:
+        """Return the key in *value* without what is around it; None if there is none.
+
+        Raises:
+            ConfigurationError: If it is no text, or no HTTP header can hold it.
+        """
+        key, before = check_text(source, value), None
+        while key != before:
+            before, key = key, _BEFORE_KEY.sub("", key.strip(_AROUND), count=1)
+        return cls(key, source) if key else None
 
     def reveal(self) -> str:
         """Return the key itself."""
@@ -69,20 +122,37 @@ def check_header_name(name: str) -> None:
         raise ConfigurationError(problem)
 
 
-def check_header_value(name: str, value: str) -> None:
-    """Refuse a *value* that would end the header, without showing it.
+def check_header_value(name: str, value: object) -> str:
+    """Return *value* without the blanks and line ends around it.
+
+    Refuse a value that would end the header, without showing it.
 
     Raises:
         ConfigurationError: If *value* is no text that an HTTP header can hold.
     """
-    check_text(name, value)
-    illegal = _ILLEGAL.search(value)
+    text = check_text(name, value)
+    # Blanks around a value are no part of it (RFC 9110, 5.5), and h11 refuses them.
+    text = text.strip(" \t\r\n")
+    illegal = _ILLEGAL.search(text)
     if illegal is not None:
         problem = (
             f"{name}: expected printable ASCII, found U+{ord(illegal[0]):04X} "
-            f"at character {illegal.start()} of {len(value)}"
+            f"at character {illegal.start()} of {len(text)}"
         )
         raise ConfigurationError(problem)
+    return text
+
+
+def _to_seconds(seconds: float) -> float:
+    return cast("float", plain(seconds))
+
+
+def _to_count(count: int) -> int:
+    """Return *count* as an `int` if it is a whole number, such as 1e6, or else itself."""
+    number = plain(count)
+    if isinstance(number, float) and number.is_integer():
+        return int(number)
+    return cast("int", number)
 
 
 @attrs.frozen(kw_only=True)
@@ -100,18 +170,29 @@ class Limits:
         body_bytes: Maximum size of the body, before and after decompression.
 
     Raises:
-        ConfigurationError: If a limit is not above 0.
+        ConfigurationError: If a limit is not above 0, or a size or number is not whole
+            or beyond 2 ** 53.
     """
 
-    connect_seconds: float = 60.0
-    header_bytes: int = 65_536
-    headers: int = 256
-    body_bytes: int = 268_435_456
+    connect_seconds: float = attrs.field(default=60.0, converter=_to_seconds)
+    header_bytes: int = attrs.field(default=65_536, converter=_to_count)
+    headers: int = attrs.field(default=256, converter=_to_count)
+    body_bytes: int = attrs.field(default=268_435_456, converter=_to_count)
 
     def __attrs_post_init__(self) -> None:
-        for name, value in attrs.asdict(self).items():
-            fits = is_number(value) and value > 0
-            check_argument(name, value, "a number above 0", fits=fits)
+        if not is_above_zero(self.connect_seconds):
+            name, value = "connect_seconds", self.connect_seconds
+            refuse(name, value, "a number above 0, and finite")
+        for name in ("header_bytes", "headers", "body_bytes"):
+            value = getattr(self, name)
+            if not is_integer(value, 1) or value > _LARGEST_COUNT:
+                refuse(name, value, "a number above 0, whole and at most 2 ** 53")
+
+
+def _without_query(url: str) -> str:
+    """Return the repr of *url* with `***` for its query, which may hold a key."""
+    parts = urlsplit(url)
+    return repr(urlunsplit(parts._replace(query="***" if parts.query else "")))
 
 
 @attrs.frozen(kw_only=True)
@@ -119,13 +200,14 @@ class Endpoint:
     """An OpenAI-compatible server: its URL, the key and the headers for it.
 
     Attributes:
-        base_url: URL without `/chat/completions` at its end.
+        base_url: URL without `/chat/completions` at its end. The repr leaves its query
+            out, because it may hold a key.
         api_key: The key; None sends no Authorization header.
         headers: More headers for each request. The repr leaves them out, because
             they may hold keys.
     """
 
-    base_url: str
+    base_url: str = attrs.field(repr=_without_query)
     api_key: ApiKey | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
 
@@ -139,30 +221,27 @@ class Endpoint:
         """Return the endpoint of these arguments, completed from the environment.
 
         `OPENAI_BASE_URL` and `OPENAI_API_KEY` replace arguments that are None; an
-        empty `api_key` means no key, whatever the environment says.
+        empty `api_key` means no key, whatever the environment says. Blanks, line ends
+        and quotation marks around a key or a variable are taken off, and so is
+        `Bearer` before a key.
 
         Raises:
             ConfigurationError: If the URL or a header is wrong, or the endpoint is
                 OpenAI's own server and there is no key.
         """
-        url = base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI
-        _check_url(url)
-        key = os.environ.get("OPENAI_API_KEY") if api_key is None else api_key
-        copied = dict(headers or {})
-        for name, value in copied.items():
-            check_header_name(name)
-            if name.lower() in _FRAMING:
-                problem = f"headers: expected none that limin itself sets, found {name}"
-                raise ConfigurationError(problem)
-            check_header_value(f"headers[{name!r}]", value)
-        authorized = key or any(name.lower() == "authorization" for name in copied)
-        if urlsplit(url).hostname == "api.openai.com" and not authorized:
+        url = _find_url(base_url)
+        key = _find_key(api_key)
+        copied = _copy_headers(headers)
+        names = {name.lower() for name, value in copied.items() if value}
+        if urlsplit(url).hostname == "api.openai.com" and not (
+            key or "authorization" in names
+        ):
             problem = (
                 "api_key: expected a key for api.openai.com, found none; "
                 "set OPENAI_API_KEY or pass api_key"
             )
             raise ConfigurationError(problem)
-        return cls(base_url=url, api_key=ApiKey(key) if key else None, headers=copied)
+        return cls(base_url=url, api_key=key, headers=copied)
 
     @property
     def completions_url(self) -> str:
@@ -183,14 +262,19 @@ class Endpoint:
         return headers | {name.lower(): value for name, value in self.headers.items()}
 
     def secrets(self) -> tuple[str, ...]:
-        """Return the texts to keep out of messages: key and values of user's headers."""
+        """Return the texts to keep out of messages.
+
+        These are the key, the values of the user's headers, and those of the URL's query.
+        """
         key = () if self.api_key is None else (self.api_key.reveal(),)
-        return (*key, *self.headers.values())
+        query = parse_qsl(urlsplit(self.base_url).query)
+        private = [value for name, value in query if _PUBLIC_PARAMETER not in name.lower()]
+        return (*key, *self.headers.values(), *private)
 
 
 def named_in_environment() -> bool:
     """Return whether `OPENAI_BASE_URL` names an endpoint."""
-    return bool(os.environ.get("OPENAI_BASE_URL"))
+    return bool(_read_variable(_URL_VARIABLE))
 
 
 def proxy_may_apply() -> bool:
@@ -199,9 +283,48 @@ def proxy_may_apply() -> bool:
     return has_settings or any(name.lower().endswith("_proxy") for name in os.environ)
 
 
-def _check_url(url: object) -> None:
-    """Refuse a *url* that is no base URL, without showing it: it may be a key."""
-    expected = "base_url: expected http:// or https://, a host and a path, all ASCII; found"
+def _read_variable(name: str) -> str:
+    """Return the variable *name* without what is around it; empty if it is not set."""
+    return os.environ.get(name, "").strip(_AROUND)
+
+
+def _find_url(base_url: object) -> str:
+    """Return the URL of the argument, of the environment, or else OpenAI's."""
+    if base_url is not None and base_url != "":
+        return _check_url("base_url", base_url)
+    variable = _read_variable(_URL_VARIABLE)
+    return _check_url(_URL_VARIABLE, variable) if variable else _OPENAI
+
+
+def _find_key(api_key: object) -> ApiKey | None:
+    """Return the key of the argument, or else of the environment; None if there is none."""
+    if api_key is not None:
+        return ApiKey.clean(api_key)
+    return ApiKey.clean(os.environ.get(_KEY_VARIABLE, ""), _KEY_VARIABLE)
+
+
+def _copy_headers(headers: object) -> dict[str, str]:
+    """Return a copy of *headers*, without the blanks around the values."""
+    if headers is None:
+        return {}
+    if not isinstance(headers, Mapping):
+        refuse("headers", headers, "a mapping of names to values, or None")
+    copied: dict[str, str] = {}
+    for name, value in cast("Mapping[str, object]", headers).items():
+        check_header_name(name)
+        if name.lower() in _FRAMING:
+            problem = f"headers: expected none that limin itself sets, found {name}"
+            raise ConfigurationError(problem)
+        copied[str.__str__(name)] = check_header_value(f"headers[{name!r}]", value)
+    return copied
+
+
+def _check_url(name: str, url: object) -> str:
+    """Return *url* as a `str`; refuse one that is no base URL, without showing it.
+
+    It may be a key.
+    """
+    expected = f"{name}: expected http:// or https://, a host and a path, all ASCII; found"
     if not isinstance(url, str):
         problem = f"{expected} {describe_type(url)}"
         raise ConfigurationError(problem)
@@ -209,6 +332,7 @@ def _check_url(url: object) -> None:
     if fault is not None:
         problem = f"{expected} {fault}"
         raise ConfigurationError(problem)
+    return str.__str__(url)
 
 
 def _url_fault(url: str) -> str | None:
