@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import json
-from typing import TYPE_CHECKING, Any, Literal
+import pickle
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import anyio
 import httpx
+import numpy as np
+import pandas as pd
 import pytest
 from builders import body_of
 from loopback import Request, completion, http, serve
@@ -317,7 +322,10 @@ def test_timeout_that_makes_no_sense(timeout: float) -> None:
 async def test_unknown_option_is_a_type_error() -> None:
     """A misspelt option is a mistake of the caller, as in any Python function."""
     async with Client(URL) as client:
-        with pytest.raises(TypeError, match="unexpected keyword argument: 'temprature'"):
+        with pytest.raises(
+            TypeError,
+            match=r"^Client\.generate_text_completion\(\) .*'temprature' \(did you mean",
+        ):
             await client.generate_text_completion("hello", temprature=1)  # type: ignore[call-arg]
 
 
@@ -440,3 +448,103 @@ async def test_repr_over_a_client_of_the_users() -> None:
         with anyio.CancelScope() as scope:
             await client.generate_text_completion("a")
         assert repr(client).endswith(": 0 in flight>")
+
+
+async def test_numbers_of_numpy_are_sent_as_plain_json(httpx_mock: HTTPXMock) -> None:
+    """Numbers, flags, texts and arrays of numpy and pandas are sent as what they are."""
+    httpx_mock.add_response(content=completion("hi"))
+    options: Any = {
+        "temperature": np.float32(0.5),
+        "top_p": np.float32(1),
+        "max_tokens": np.int64(8),
+        "seed": np.int64(1),
+        "stop": np.array(["a", "b"]),
+        "log_probs": np.bool_(True),  # noqa: FBT003 (numpy's flag)
+        "top_log_probs": np.uint8(2),
+        "model": np.str_("m"),
+        "extra_body": {
+            "logit_bias": {np.int64(7): np.float64(-1)},
+            "ids": pd.Series([1, 2]),
+        },
+    }
+    async with Client(URL, KEY) as client:
+        await client.generate_text_completion(np.str_("hello"), **options)
+    sent = httpx_mock.get_request()
+    assert sent is not None
+    assert json.loads(sent.content) == {
+        "model": "m",
+        "temperature": 0.5,
+        "max_tokens": 8,
+        "top_p": 1.0,
+        "stop": ["a", "b"],
+        "seed": 1,
+        "logprobs": True,
+        "top_logprobs": 2,
+        "logit_bias": {"7": -1.0},
+        "ids": [1, 2],
+        "messages": [{"role": "user", "content": "hello"}],
+    }
+
+
+@pytest.mark.parametrize("value", [np.float32("nan"), {1}, pd.NA, np.array([np.inf])])
+async def test_extra_body_that_json_cannot_hold(value: object) -> None:
+    """What is no JSON is refused by the option's name before anything is sent."""
+    async with Client(URL) as client:
+        with pytest.raises(limin.ConfigurationError, match=r"^extra_body: expected values"):
+            await client.generate_text_completion("hello", extra_body={"a": value})
+
+
+async def test_arguments_of_numpy() -> None:
+    """Numbers of numpy are taken by every argument of the client."""
+    arguments: Any = {
+        "timeout": np.float32(60),
+        "idle_timeout": np.int64(60),
+        "max_retries": np.int64(1),
+        "requests_per_minute": np.float32(6e6),
+        "tokens_per_minute": np.int64(10**9),
+        "limits": limin.Limits(body_bytes=cast("Any", np.float64(1e6))),
+    }
+    async with serve() as server, Client(server.base_url, **arguments) as client:
+        answer = await client.generate_text_completion("hello")
+    assert answer.message == "hello"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("limits", {"body_bytes": 5}, "expected a limin.Limits or None, found a dict"),
+        ("limits", 0, "expected a limin.Limits or None, found 0"),
+        (
+            "requests_per_minute",
+            pd.NA,
+            "expected a number above 0 or None, found an NAType",
+        ),
+        ("max_retries", np.float32(2), "expected an integer of at least 0, found 2.0"),
+    ],
+)
+def test_argument_that_makes_no_sense(name: str, value: Any, found: str) -> None:
+    """A wrong argument of the client is refused by its name."""
+    arguments: Any = {name: value}
+    with pytest.raises(limin.ConfigurationError) as caught:
+        Client(URL, **arguments)
+    assert str(caught.value) == f"{name}: {found}"
+
+
+@pytest.mark.parametrize(
+    "duplicate", [pickle.dumps, copy.copy, copy.deepcopy, lambda it: copy.deepcopy([it])]
+)
+async def test_client_is_not_copied(
+    duplicate: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A client refuses to be copied, after its first request, too, and prints nothing."""
+    async with serve() as server, Client(server.base_url, KEY) as client:
+        await client.generate_text_completion("hello")
+        with pytest.raises(TypeError) as caught:
+            duplicate(client)
+    gc.collect()
+    assert str(caught.value) == (
+        "a limin.Client cannot be pickled or copied: it holds a key, and connections of "
+        "this process; share it within the process, and make one in each other process, "
+        "with the same arguments"
+    )
+    assert capfd.readouterr() == ("", "")
