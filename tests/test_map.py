@@ -40,12 +40,14 @@ RENDERING = "limin.rendering"
 DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 
 # Imports inside functions. hashlib loads OpenSSL, which only checkpoints need, and
-# the transport loads httpx, which is needed by the first client.
+# the transport loads httpx, which is needed by the first client. importlib.metadata
+# loads email and zipfile, and few programs ask for the version.
 LATE_IMPORTS = {
     DOOR,
     ("limin.checkpoint.line", "digest", "hashlib"),
     ("limin.client", "Client.__init__", "limin.transport.http"),
     ("limin", "__getattr__", "limin.transport.async_http"),
+    ("limin", "__getattr__", "importlib"),
 }
 
 # Types from a floor above, only for annotations.
