@@ -15,24 +15,12 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 import attrs
 
 from limin.errors import ConfigurationError
-from limin.values.checks import (
-    check_text,
-    describe_type,
-    is_above_zero,
-    is_integer,
-    plain,
-    refuse,
-)
+from limin.values.checks import describe_type, is_above_zero, is_integer, plain, refuse
+from limin.values.headers import AROUND, ApiKey, check_header_name, check_header_value
 
 _OPENAI = "https://api.openai.com/v1"
 _PATH = "/chat/completions"
 _URL_VARIABLE, _KEY_VARIABLE = "OPENAI_BASE_URL", "OPENAI_API_KEY"
-
-# RFC 9110, 5.1 and 5.5: names are tokens; values hold no control characters
-# except tabs. Bytes beyond ASCII are legal but have no defined meaning, so they are
-# refused.
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_ILLEGAL = re.compile(r"[^\t\x20-\x7e]")
 
 # Some servers read a request that has them twice as two requests (RFC 9112, 11.2).
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
@@ -43,104 +31,8 @@ _LARGEST_COUNT = 2**53
 # The characters that a URL may hold (RFC 3986, 2).
 _URL = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]*")
 
-
-# Characters that may stand around a key or a URL, and belong to neither: blanks and line
-# ends, the byte order mark of a file, quotation marks of a shell, a page or an .env file.
-_AROUND = "\t\n\v\f\r \u00a0\u200b\ufeff" + "\"'`\u2018\u2019\u201c\u201d"
-
-# What people copy with a key: the header or the line of an .env file that it stood in,
-# and the scheme, which limin sends itself (RFC 6750, 2.1).
-_BEFORE_KEY = re.compile(
-    r"\A(?:authorization\s*[:=]|(?:export\s+)?OPENAI_API_KEY\s*=|bearer(?:[\s:]+|$))\s*",
-    re.IGNORECASE,
-)
-
-# Schemes that are not Bearer, at the start of a key.
-# Source: https://www.iana.org/assignments/http-authschemes, and Token and ApiKey, which
-# some APIs use.
-_OTHER_SCHEME = re.compile(
-    r"(?:basic|digest|negotiate|token|api-?key|aws4-hmac-sha256)[ \t]+", re.IGNORECASE
-)
-
 # Parameters of a query that are no secrets, as Azure's `api-version`.
 _PUBLIC_PARAMETER = "version"
-
-
-class ApiKey:
-    """A key that only the request shows: its repr and str are masked.
-
-    Attributes:
-        source: Where it comes from: `api_key` or `OPENAI_API_KEY`.
-    """
-
-    __slots__ = ("_value", "source")
-
-    def __init__(self, value: str, source: str = "api_key") -> None:
-        """Keep *value*, which comes from the argument or variable *source*.
-
-        Raises:
-            ConfigurationError: If no HTTP header can hold it.
-        """
-        value = check_header_value(source, value)
-        if _OTHER_SCHEME.match(value):
-            problem = (
-                f"{source}: expected the key of a Bearer token only, found another scheme "
-                "before it; pass headers={'Authorization': ...} instead"
-            )
-            raise ConfigurationError(problem)
-        self._value, self.source = value, source
-
-    @classmethod
-    def clean(cls, value: object, source: str = "api_key") -> ApiKey | None:
-        """Return the key in *value* without what is around it; None if there is none.
-
-        Raises:
-            ConfigurationError: If it is no text, or no HTTP header can hold it.
-        """
-        key, before = check_text(source, value), None
-        while key != before:
-            before, key = key, _BEFORE_KEY.sub("", key.strip(_AROUND), count=1)
-        return cls(key, source) if key else None
-
-    def reveal(self) -> str:
-        """Return the key itself."""
-        return self._value
-
-    def __repr__(self) -> str:
-        """Return three stars, whatever the length of the key."""
-        return "ApiKey('***')"
-
-
-def check_header_name(name: str) -> None:
-    """Refuse a *name* that would end the header or start another, without showing it.
-
-    Raises:
-        ConfigurationError: If *name* is no header name.
-    """
-    if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-        problem = "headers: expected letters, digits and dashes as names, found another"
-        raise ConfigurationError(problem)
-
-
-def check_header_value(name: str, value: object) -> str:
-    """Return *value* without the blanks and line ends around it.
-
-    Refuse a value that would end the header, without showing it.
-
-    Raises:
-        ConfigurationError: If *value* is no text that an HTTP header can hold.
-    """
-    text = check_text(name, value)
-    # Blanks around a value are no part of it (RFC 9110, 5.5), and h11 refuses them.
-    text = text.strip(" \t\r\n")
-    illegal = _ILLEGAL.search(text)
-    if illegal is not None:
-        problem = (
-            f"{name}: expected printable ASCII, found U+{ord(illegal[0]):04X} "
-            f"at character {illegal.start()} of {len(text)}"
-        )
-        raise ConfigurationError(problem)
-    return text
 
 
 def _to_seconds(seconds: float) -> float:
@@ -261,6 +153,18 @@ class Endpoint:
             headers["authorization"] = f"Bearer {self.api_key.reveal()}"
         return headers | {name.lower(): value for name, value in self.headers.items()}
 
+    @property
+    def key_source(self) -> str:
+        """The key that requests hold, and where it comes from, for a message."""
+        names = sorted(name.lower() for name in self.headers)
+        if "authorization" in names:
+            return "with the header authorization of headers"
+        if self.api_key is not None:
+            return f"with the key of {self.api_key.source}"
+        return (
+            f"without a key, with headers {', '.join(names)}" if names else "without a key"
+        )
+
     def secrets(self) -> tuple[str, ...]:
         """Return the texts to keep out of messages.
 
@@ -285,7 +189,7 @@ def proxy_may_apply() -> bool:
 
 def _read_variable(name: str) -> str:
     """Return the variable *name* without what is around it; empty if it is not set."""
-    return os.environ.get(name, "").strip(_AROUND)
+    return os.environ.get(name, "").strip(AROUND)
 
 
 def _find_url(base_url: object) -> str:
