@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from builders import body_of
-from loopback import Request, completion, http, serve
+from loopback import Request, completion, http, serve, serve_streams
 
 import limin
 from limin import Client, Conversation, Message, ModelConfiguration
@@ -302,7 +302,8 @@ async def test_deadline_ends_a_silent_server() -> None:
         with pytest.raises(limin.RequestTimeoutError) as caught:
             await client.generate_text_completion("hello", timeout=0.05)
     assert caught.value.timeout == 0.05
-    assert str(caught.value) == "no complete answer within 0.05 seconds"
+    url = f"{server.base_url}/chat/completions"
+    assert str(caught.value) == f"no complete answer within 0.05 seconds; asked: POST {url}"
 
 
 async def test_no_deadline_when_none_is_wanted() -> None:
@@ -361,7 +362,10 @@ async def test_error_of_the_server_repeats_its_message() -> None:
             await client.generate_text_completion("Tell me my secret")
     error = caught.value
     assert (error.status, error.request_id, error.code) == (401, "r7", "no")
-    assert str(error) == "the server answered 401: bad key *** for: *** (request r7)"
+    assert str(error) == (
+        "the server answered 401: bad key *** for: *** (request r7); asked: POST "
+        f"{server.base_url}/chat/completions, with the key of api_key"
+    )
     assert KEY not in repr(error)
     assert "secret" not in repr(error)
 
@@ -376,7 +380,7 @@ async def test_redirect_is_not_followed() -> None:
         with pytest.raises(limin.StatusError) as caught:
             await client.generate_text_completion("hello")
     assert caught.value.status == 307
-    assert str(caught.value).endswith("not followed, and this one leads to 127.0.0.1")
+    assert "not followed, and this one leads to 127.0.0.1; asked" in str(caught.value)
 
 
 async def test_client_of_the_user_is_used_and_left_open() -> None:
@@ -548,3 +552,138 @@ async def test_client_is_not_copied(
         "with the same arguments"
     )
     assert capfd.readouterr() == ("", "")
+
+
+# Keyword arguments of the client, and the end of the message of a 401.
+KEYS: list[tuple[dict[str, Any], str]] = [
+    ({}, ", with the key of OPENAI_API_KEY"),
+    ({"api_key": KEY}, ", with the key of api_key"),
+    ({"api_key": ""}, ", without a key"),
+    ({"api_key": "", "headers": {"X-B": KEY, "api-key": KEY}}, "headers api-key, x-b"),
+    ({"headers": {"Authorization": KEY}}, ", with the header authorization of headers"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "ending"), KEYS)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_refused_key_is_named_by_its_source(
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: dict[str, Any],
+    ending: str,
+    *,
+    stream: bool,
+) -> None:
+    """A 401 says whether a key was sent, and where it came from, and never the key."""
+
+    async def refuse(_request: Request) -> bytes:
+        return http(b'{"error":{"message":"bad key"}}', "401 Unauthorized")
+
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}-of-the-environment")
+    async with serve(refuse) as server, Client(server.base_url, **arguments) as client:
+        with pytest.raises(limin.AuthenticationError) as caught:
+            await client.generate_text_completion("hello", stream=stream)
+    asked = caught.value.asked
+    assert asked is not None
+    assert asked.startswith(f"POST {server.base_url}/chat/completions, with")
+    assert asked.endswith(ending)
+    assert str(caught.value).endswith(f"bad key; asked: {asked}")
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "ending"),
+    [
+        ("", "/chat/completions, where base_url has no /v1"),
+        ("/api", "/api/chat/completions, where base_url has no /v1"),
+        ("/v1", "/v1/chat/completions"),
+        ("/v1beta/openai", "/v1beta/openai/chat/completions"),
+        (f"?api-version=1&key={KEY}", "/chat/completions"),
+    ],
+)
+async def test_path_that_does_not_exist(path: str, ending: str) -> None:
+    """A 404 says which path was asked, and where the usual one is missing."""
+
+    async def refuse(_request: Request) -> bytes:
+        return http(b"404 page not found", "404 Not Found")
+
+    async with serve(refuse) as server:
+        root = server.base_url.removesuffix("/v1")
+        async with Client(root + path) as client:
+            with pytest.raises(limin.NotFoundError) as caught:
+                await client.generate_text_completion("hello")
+    assert caught.value.asked == f"POST {root}{ending}"
+
+
+async def test_errors_of_a_request_say_where_it_went() -> None:
+    """Whatever goes wrong with a request, the error says where it was sent."""
+
+    async def odd(request: Request) -> bytes | None:
+        answers = {
+            "nothing": None,
+            "garbage": b"SSH-2.0-OpenSSH\r\n\r\n",
+            "no answer": http(b"{}"),
+            "broken": http(
+                b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n',
+                headers="content-type: text/event-stream\r\n",
+            ),
+        }
+        return answers[request.prompt]
+
+    kinds: dict[str, type[limin.LiminError]] = {
+        "nothing": limin.ProtocolError,
+        "garbage": limin.ProtocolError,
+        "no answer": limin.ResponseError,
+        "broken": limin.StreamError,
+    }
+    async with serve(odd) as server, Client(server.base_url, max_retries=0) as client:
+        for prompt, kind in kinds.items():
+            with pytest.raises(kind) as caught:
+                await client.generate_text_completion(prompt, stream=prompt == "broken")
+            hint = ", where the server perhaps speaks https, not http"
+            place = f"POST {server.base_url}/chat/completions"
+            assert caught.value.asked == place + (hint if prompt == "nothing" else "")
+            assert str(caught.value).endswith(f"; asked: {caught.value.asked}")
+            restored = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 (our own bytes)
+            assert str(restored) == str(copy.copy(caught.value)) == str(caught.value)
+            assert (type(restored), restored.asked) == (kind, caught.value.asked)
+
+
+async def test_broken_stream_says_where_it_came_from() -> None:
+    """A stream that breaks off in the user's hands says so, too."""
+    event = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'
+
+    async def break_off(_request: Request) -> bytes:
+        return http(event, headers="content-type: text/event-stream\r\n")
+
+    async with (
+        serve(break_off) as server,
+        Client(server.base_url) as client,
+        client.stream_text_completion("hello") as stream,
+    ):
+        with pytest.raises(limin.StreamError) as caught:
+            await stream.until_done()
+    assert caught.value.asked == f"POST {server.base_url}/chat/completions"
+
+
+@pytest.mark.parametrize("with_own_client", [True, False])
+async def test_https_to_a_port_of_http(*, with_own_client: bool) -> None:
+    """A server that speaks plain HTTP where its URL says https is recognized."""
+
+    async def refuse(stream: anyio.abc.SocketStream) -> None:
+        await stream.receive()
+        await stream.send(http(b"", "400 Bad Request"))
+
+    async with serve_streams(refuse) as port, httpx.AsyncClient() as mine:
+        url, http_client = f"https://127.0.0.1:{port}/v1", None if with_own_client else mine
+        async with Client(url, max_retries=0, http_client=http_client) as client:
+            with pytest.raises(limin.ConnectError) as caught:
+                await client.generate_text_completion("hello")
+    assert str(caught.value).endswith(", where the server speaks http, not https")
+
+
+async def test_error_before_a_request_says_no_place() -> None:
+    """A refusal of limin's own concerns no server."""
+    async with Client(URL) as client:
+        with pytest.raises(limin.ConversationError) as caught:
+            await client.generate_text_completion("\ud800")
+    assert caught.value.asked is None

@@ -175,7 +175,8 @@ async def test_failure_stands_in_its_place_after_all_others_finished() -> None:
     assert outcomes == ["0", "1", limin.BadRequestError, "3", "4", "5"]
     assert str(error) == (
         "1 of 6 prompts failed (BadRequestError 1); "
-        "the first, prompt 2: the server answered 400: too odd"
+        "the first, prompt 2: the server answered 400: too odd; "
+        f"asked: POST {server.base_url}/chat/completions"
     )
 
 
