@@ -68,7 +68,9 @@ class Client:
             base_url: URL without `/chat/completions`; by default
                 `OPENAI_BASE_URL`, then OpenAI's.
             api_key: Bearer token for the server of *base_url*, whichever that is; by
-                default `OPENAI_API_KEY`. An empty one sends no Authorization header.
+                default `OPENAI_API_KEY`. Blanks, line ends and quotation marks around
+                it, and `Bearer` before it, are taken off. An empty one sends no
+                Authorization header.
             headers: More headers for each request; they win over limin's.
             timeout: Seconds for one completion, retries included; None for no limit.
             idle_timeout: Longest gap between two events of a stream, in seconds,

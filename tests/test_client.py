@@ -665,6 +665,24 @@ async def test_broken_stream_says_where_it_came_from() -> None:
     assert caught.value.asked == f"POST {server.base_url}/chat/completions"
 
 
+@pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
+async def test_stream_is_not_copied(
+    duplicate: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An open stream refuses to be copied, and its completion does not."""
+    async with (
+        serve() as server,
+        Client(server.base_url) as client,
+        client.stream_text_completion("hello") as stream,
+    ):
+        with pytest.raises(TypeError, match=r"limin\.CompletionStream cannot be pickled"):
+            duplicate(stream)
+        completion = await stream.until_done()
+    gc.collect()
+    assert pickle.loads(pickle.dumps(completion)) == copy.copy(completion) == completion  # noqa: S301
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("with_own_client", [True, False])
 async def test_https_to_a_port_of_http(*, with_own_client: bool) -> None:
     """A server that speaks plain HTTP where its URL says https is recognized."""

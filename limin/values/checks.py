@@ -151,6 +151,18 @@ def check_integer(name: str, value: object, at_least: int) -> int:
     return number
 
 
+def check_length(name: str, value: object) -> int | None:
+    """Return *value* as an `int`; refuse it if it is neither None nor at least 1.
+
+    Raises:
+        ConfigurationError: If it is neither.
+    """
+    number = plain(value)
+    if number is not None and not is_integer(number, 1):
+        refuse(name, number, "at least 1")
+    return number
+
+
 def check_rate(name: str, value: object) -> float | None:
     """Return *value* as a number; refuse it if it is neither None nor above 0.
 

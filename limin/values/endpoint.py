@@ -194,7 +194,8 @@ def _read_variable(name: str) -> str:
 
 def _find_url(base_url: object) -> str:
     """Return the URL of the argument, of the environment, or else OpenAI's."""
-    if base_url is not None and base_url != "":
+    is_missing = base_url is None or (isinstance(base_url, str) and not base_url)
+    if not is_missing:
         return _check_url("base_url", base_url)
     variable = _read_variable(_URL_VARIABLE)
     return _check_url(_URL_VARIABLE, variable) if variable else _OPENAI

@@ -21,6 +21,7 @@ from limin.values.checks import (
     check_choice,
     check_flag,
     check_integer,
+    check_length,
     check_rate,
     check_seconds,
     check_text,
@@ -323,6 +324,19 @@ def test_checks_return_plain_values() -> None:
         (str, "b"),
         (str, "first"),
     ]
+
+
+@pytest.mark.parametrize(("value", "expected"), [(None, None), (1, 1), (np.int64(3), 3)])
+def test_length_that_fits(value: Any, expected: int | None) -> None:
+    """A width or a number of rows is at least 1, or None for no limit."""
+    assert check_length("width", value) == expected
+
+
+@pytest.mark.parametrize(("value", "found"), [(0, "0"), (1.5, "1.5"), ("80", "a str")])
+def test_length_that_does_not_fit(value: object, found: str) -> None:
+    """Neither nothing nor half a column can be shown."""
+    text = refusal(check_length, "width", value)
+    assert text == f"width: expected at least 1, found {found}"
 
 
 def test_integer_beyond_every_float() -> None:

@@ -1,3 +1,4 @@
+import contextlib
 import math
 import pickle
 from decimal import Decimal
@@ -6,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from limin.errors import ConfigurationError
 from limin.values.endpoint import (
@@ -305,6 +308,31 @@ def test_key_with_something_around_it(
     assert endpoint.secrets() == (KEY,)
 
 
+@given(
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1),
+    st.sampled_from(AROUND_A_KEY),
+)
+def test_cleaning_a_clean_key_changes_nothing(key: str, around: tuple[str, str]) -> None:
+    """What is around any key is taken off, and a second cleaning finds nothing more."""
+    before, after = around
+    with contextlib.suppress(ConfigurationError):
+        cleaned = Endpoint.resolve(LOCAL, key).secrets()
+        assert Endpoint.resolve(LOCAL, f"{before}{key}{after}").secrets() == cleaned
+        assert Endpoint.resolve(LOCAL, *cleaned or ("",)).secrets() == cleaned
+
+
+@given(st.text())
+def test_any_text_as_key(key: str) -> None:
+    """Any text is sent as a key, is none, or is refused without being shown."""
+    marked = f"{KEY}{key}{KEY}"
+    try:
+        header = Endpoint.resolve(LOCAL, marked).request_headers()["authorization"]
+    except ConfigurationError as error:
+        assert KEY not in str(error)  # noqa: PT017 (not every text is refused)
+    else:
+        assert header == f"Bearer {marked}"
+
+
 @pytest.mark.parametrize("key", ["bearer-of-news", "it's-a-key", "basically", "a b", "a'b"])
 def test_key_that_only_looks_like_more(key: str) -> None:
     """What may belong to a key stays in it."""
@@ -439,6 +467,9 @@ def test_header_name_that_http_does_not_know(name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
+        ((pd.NA,), "base_url: expected .* found an NAType"),
+        ((np.array(["a", "b"]),), "base_url: expected .* found an ndarray"),
+        (("http://h/v1", pd.NA), "api_key: expected a str, found an NAType"),
         (("http://h/v1", 5), "api_key: expected a str, found an int"),
         (("http://h/v1", None, {"a": None}), r"headers\['a'\]: expected a str, found a No"),
         (("http://h/v1", None, {5: "a"}), "headers: expected letters"),
