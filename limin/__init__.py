@@ -59,6 +59,8 @@ from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
 if TYPE_CHECKING:
     from limin.transport.async_http import AsyncHTTPTransport
 
+    __version__: str
+
 __all__ = [
     "AnswerWarningError",
     "AsyncHTTPTransport",
@@ -128,10 +130,17 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Return the transport, which needs httpx: `import limin` does without it."""
+    """Return what takes time to load: the transport, and the version of the package."""
     if name == "AsyncHTTPTransport":
         from limin.transport.async_http import AsyncHTTPTransport  # noqa: PLC0415 (loads httpx)
 
         return AsyncHTTPTransport
+    if name == "__version__":
+        from importlib import metadata  # noqa: PLC0415 (loads email and zipfile)
+
+        try:
+            return metadata.version("limin")
+        except metadata.PackageNotFoundError:
+            return "0+unknown"  # A checkout on the path, and no installed package.
     problem = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(problem)

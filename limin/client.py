@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Literal, Self, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, Unpack, cast, overload
 
 from limin.batch.results import check_batch
 from limin.calls.call import Caller
@@ -12,12 +12,14 @@ from limin.calls.rate_limiter import RateLimiter
 from limin.calls.stream import CompletionStream
 from limin.parallel import complete_all, iter_completions
 from limin.policy.retry import RetryPolicy
-from limin.values.checks import check_integer, check_seconds
+from limin.values.checks import check_argument, check_integer, check_rate, check_seconds
 from limin.values.conversation import as_conversation
 from limin.values.endpoint import Endpoint, Limits
+from limin.values.option_names import check_option_names
 from limin.values.options import (
     BatchOptions,
     CompletionOptions,
+    StreamOptions,
     check_on_warning,
     resolve_configuration,
 )
@@ -33,10 +35,11 @@ if TYPE_CHECKING:
     from limin.transport.http import HttpClient
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
-    from limin.values.options import StreamOptions
 
-# The options of a batch that are none of a call.
-_BATCH_ONLY = BatchOptions.__annotations__.keys() - CompletionOptions.__annotations__.keys()
+_STREAM_NAMES = StreamOptions.__annotations__
+_CALL_NAMES = CompletionOptions.__annotations__
+_BATCH_NAMES = BatchOptions.__annotations__
+_BATCH_ONLY = _BATCH_NAMES.keys() - _CALL_NAMES.keys()
 
 
 class Client:
@@ -65,7 +68,9 @@ class Client:
             base_url: URL without `/chat/completions`; by default
                 `OPENAI_BASE_URL`, then OpenAI's.
             api_key: Bearer token for the server of *base_url*, whichever that is; by
-                default `OPENAI_API_KEY`. An empty one sends no Authorization header.
+                default `OPENAI_API_KEY`. Blanks, line ends and quotation marks around
+                it, and `Bearer` before it, are taken off. An empty one sends no
+                Authorization header.
             headers: More headers for each request; they win over limin's.
             timeout: Seconds for one completion, retries included; None for no limit.
             idle_timeout: Longest gap between two events of a stream, in seconds,
@@ -88,12 +93,15 @@ class Client:
                 OpenAI's and there is no key.
         """
         self._endpoint = Endpoint.resolve(base_url, api_key, headers)
-        check_seconds("timeout", timeout)
-        check_seconds("idle_timeout", idle_timeout)
-        check_integer("max_retries", max_retries, at_least=0)
-        self._timeout, self._idle_timeout = timeout, idle_timeout
-        self._max_retries = max_retries
-        self._rate_limiter = RateLimiter(requests_per_minute, tokens_per_minute)
+        self._timeout = check_seconds("timeout", timeout)
+        self._idle_timeout = check_seconds("idle_timeout", idle_timeout)
+        self._max_retries = check_integer("max_retries", max_retries, at_least=0)
+        is_limits = limits is None or isinstance(limits, Limits)
+        check_argument("limits", limits, "a limin.Limits or None", fits=is_limits)
+        self._rate_limiter = RateLimiter(
+            check_rate("requests_per_minute", requests_per_minute),
+            check_rate("tokens_per_minute", tokens_per_minute),
+        )
         # Here httpx is loaded: `import limin` does without it.
         from limin.transport.http import HttpTransport  # noqa: PLC0415 (loads httpx)
 
@@ -110,6 +118,21 @@ class Client:
         if transport.is_closed:
             state = ["closed"]
         return f"<limin.Client of {self._endpoint.host}: {', '.join(state)}>"
+
+    def __reduce_ex__(self, _protocol: object) -> NoReturn:
+        """Refuse to be pickled or copied.
+
+        Connections belong to one process, and a pickle would hold the key.
+
+        Raises:
+            TypeError: Always.
+        """
+        problem = (
+            "a limin.Client cannot be pickled or copied: it holds a key, and connections "
+            "of this process; share it within the process, and make one in each other "
+            "process, with the same arguments"
+        )
+        raise TypeError(problem)
 
     async def __aenter__(self) -> Self:
         """Return the client itself."""
@@ -145,6 +168,7 @@ class Client:
         Raises:
             LiminError: If there is no completion; the subclass says why.
         """
+        check_option_names(Client.generate_text_completion, options, _CALL_NAMES)
         conversation = as_conversation(user_prompt, system_prompt)
         return await self._caller(options).ask(conversation)
 
@@ -160,6 +184,9 @@ class Client:
         Raises:
             LiminError: If there is no completion; the subclass says why.
         """
+        check_option_names(
+            Client.generate_text_completion_for_conversation, options, _CALL_NAMES
+        )
         return await self._caller(options).ask(as_conversation(conversation))
 
     @overload
@@ -214,7 +241,8 @@ class Client:
                 and so does a checkpoint that cannot be written, whatever *on_error*.
             CheckpointError: If the checkpoint cannot be used; nothing was sent.
         """
-        check_batch(user_prompts, n_parallel, on_error)
+        check_option_names(Client.generate_text_completions, options, _BATCH_NAMES)
+        n_parallel = check_batch(user_prompts, n_parallel, on_error)
         return await complete_all(
             self._batch_caller(options),
             user_prompts,
@@ -269,7 +297,10 @@ class Client:
             BatchError: If any conversation failed; see `generate_text_completions`.
             CheckpointError: If the checkpoint cannot be used; nothing was sent.
         """
-        check_batch(conversations, n_parallel, on_error)
+        check_option_names(
+            Client.generate_text_completions_for_conversations, options, _BATCH_NAMES
+        )
+        n_parallel = check_batch(conversations, n_parallel, on_error)
         return await complete_all(
             self._batch_caller(options),
             conversations,
@@ -305,7 +336,8 @@ class Client:
             ConfigurationError: If an argument makes no sense. Errors of the batch
                 are raised by the `Results`.
         """
-        check_batch(prompts_or_conversations, n_parallel)
+        check_option_names(Client.iter_text_completions, options, _BATCH_NAMES)
+        n_parallel = check_batch(prompts_or_conversations, n_parallel)
         return iter_completions(
             self._batch_caller(options),
             prompts_or_conversations,
@@ -331,6 +363,7 @@ class Client:
             system_prompt: The system's message before it; None for none.
             **options: See `StreamOptions`.
         """
+        check_option_names(Client.stream_text_completion, options, _STREAM_NAMES)
         conversation = as_conversation(user_prompt, system_prompt)
         return self.stream_text_completion_for_conversation(conversation, **options)
 
@@ -343,9 +376,9 @@ class Client:
             conversation: The messages so far.
             **options: See `StreamOptions`.
         """
-        if "stream" in options:
-            problem = "unexpected keyword argument: 'stream'"
-            raise TypeError(problem)
+        check_option_names(
+            Client.stream_text_completion_for_conversation, options, _STREAM_NAMES
+        )
         caller = self._caller(CompletionOptions(stream=True, **options))
         return CompletionStream(partial(caller.stream, as_conversation(conversation)))
 
@@ -355,22 +388,20 @@ class Client:
 
     def _caller(self, options: CompletionOptions) -> Caller:
         configuration = resolve_configuration(options)
-        timeout = options.get("timeout", self._timeout)
-        idle_timeout = options.get("idle_timeout", self._idle_timeout)
-        max_retries = options.get("max_retries", self._max_retries)
-        on_warning = options.get("on_warning", "ignore")
-        check_seconds("timeout", timeout)
-        check_seconds("idle_timeout", idle_timeout)
-        check_integer("max_retries", max_retries, at_least=0)
-        check_on_warning(on_warning)
+        option = cast("Mapping[str, Any]", options).get
+        max_retries = option("max_retries", self._max_retries)
         return Caller(
-            self._endpoint,
-            self._transport,
-            RequestEncoder.of(configuration),
-            configuration.model,
-            timeout,
-            idle_timeout,
-            RetryPolicy(attempts=1 + max_retries),
-            on_warning,
-            self._rate_limiter,
+            endpoint=self._endpoint,
+            transport=self._transport,
+            encoder=RequestEncoder.of(configuration),
+            model=configuration.model,
+            timeout=check_seconds("timeout", option("timeout", self._timeout)),
+            idle_timeout=check_seconds(
+                "idle_timeout", option("idle_timeout", self._idle_timeout)
+            ),
+            retry=RetryPolicy(
+                attempts=1 + check_integer("max_retries", max_retries, at_least=0)
+            ),
+            on_warning=check_on_warning(option("on_warning", "ignore")),
+            rate_limiter=self._rate_limiter,
         )

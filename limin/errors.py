@@ -58,12 +58,20 @@ class LiminError(Exception, Displayed):
     Attributes:
         attempts: The requests that were sent before the error was raised, each with
             its own error; empty if nothing was sent.
+        asked: Method and URL of the request that failed, without the query of the URL,
+            and for a 401 whether a key was sent and where it came from; at the end of
+            the message, too. None if it is no error of a request.
     """
 
     attempts: tuple[Attempt, ...] = ()
+    asked: str | None = None
 
     def __str__(self) -> str:
         return escape_controls(super().__str__())
+
+    def _sentence(self, text: str) -> str:
+        """Return *text* with the place that was asked, if there is one."""
+        return escape_controls(f"{text}; asked: {self.asked}" if self.asked else text)
 
 
 @attrs.define(slots=False)
@@ -116,7 +124,7 @@ class TransportError(LiminError):
     reason: str
 
     def __str__(self) -> str:
-        return escape_controls(self.reason)
+        return self._sentence(self.reason)
 
 
 class ConnectError(TransportError):
@@ -185,7 +193,7 @@ class StatusError(LiminError):
             text += f": {self.reason}"
         if self.retry_after is not None:
             text += f" (asks to wait {self.retry_after:g} seconds)"
-        return escape_controls(text + _request_id_note(self.request_id))
+        return self._sentence(text + _request_id_note(self.request_id))
 
     @property
     def effective_status(self) -> int:
@@ -260,7 +268,7 @@ class ResponseError(LiminError):
         text = f"{self.problem} at `{self.path}` of the server's answer"
         if self.reason:
             text += f", which begins: {self.reason}"
-        return escape_controls(text + _request_id_note(self.request_id))
+        return self._sentence(text + _request_id_note(self.request_id))
 
 
 @attrs.define(slots=False)
@@ -298,7 +306,7 @@ class StreamError(LiminError):
     cause: LiminError | None = attrs.field(default=None, repr=False)
 
     def __str__(self) -> str:
-        return escape_controls(f"the stream broke off: {self.reason}")
+        return self._sentence(f"the stream broke off: {self.reason}")
 
 
 @attrs.define(slots=False)

@@ -13,7 +13,9 @@ from limin.batch.results import check_batch
 from limin.batch.workers import count_items
 from limin.client import Client
 from limin.errors import ConfigurationError
+from limin.values.checks import describe_type
 from limin.values.conversation import as_conversation
+from limin.values.option_names import check_option_names
 from limin.values.options import BatchOptions, CompletionOptions, StreamOptions
 
 if TYPE_CHECKING:
@@ -52,6 +54,10 @@ class FunctionBatchOptions(BatchOptions, FunctionOptions, total=False):
 
 _OWN = frozenset({"client", "api_key", "base_url"})
 
+_NAMES = FunctionOptions.__annotations__
+_BATCH_NAMES = FunctionBatchOptions.__annotations__
+_STREAM_NAMES = FunctionStreamOptions.__annotations__
+
 
 async def generate_text_completion(
     user_prompt: str,
@@ -69,6 +75,7 @@ async def generate_text_completion(
     Raises:
         LiminError: If there is no completion.
     """
+    check_option_names(generate_text_completion, options, _NAMES)
     async with _client(options) as (client, rest):
         return await client.generate_text_completion(
             user_prompt, system_prompt=system_prompt, **rest
@@ -85,6 +92,7 @@ async def generate_text_completion_for_conversation(
     Raises:
         LiminError: If there is no completion.
     """
+    check_option_names(generate_text_completion_for_conversation, options, _NAMES)
     async with _client(options) as (client, rest):
         return await client.generate_text_completion_for_conversation(conversation, **rest)
 
@@ -131,7 +139,8 @@ async def generate_text_completions(
         BatchError: If any prompt failed; it holds every completion and every error.
         CheckpointError: If the checkpoint cannot be used; nothing was sent.
     """
-    check_batch(user_prompts, n_parallel, on_error)
+    check_option_names(generate_text_completions, options, _BATCH_NAMES)
+    n_parallel = check_batch(user_prompts, n_parallel, on_error)
     if count_items(user_prompts) == 0:
         return []
     async with _client(options) as (client, rest):
@@ -185,7 +194,8 @@ async def generate_text_completions_for_conversations(
             error.
         CheckpointError: If the checkpoint cannot be used; nothing was sent.
     """
-    check_batch(conversations, n_parallel, on_error)
+    check_option_names(generate_text_completions_for_conversations, options, _BATCH_NAMES)
+    n_parallel = check_batch(conversations, n_parallel, on_error)
     if count_items(conversations) == 0:
         return []
     async with _client(options) as (client, rest):
@@ -214,6 +224,7 @@ def iter_text_completions(
     Raises:
         ConfigurationError: If an argument makes no sense.
     """
+    check_option_names(iter_text_completions, options, _BATCH_NAMES)
     client, is_own, rest = _find_client(options)
     results = client.iter_text_completions(
         prompts_or_conversations, n_parallel, system_prompt=system_prompt, **rest
@@ -237,6 +248,7 @@ def stream_text_completion(
         system_prompt: The system's message before it; None for none.
         **options: See `FunctionStreamOptions`.
     """
+    check_option_names(stream_text_completion, options, _STREAM_NAMES)
     conversation = as_conversation(user_prompt, system_prompt)
     return stream_text_completion_for_conversation(conversation, **options)
 
@@ -250,6 +262,7 @@ def stream_text_completion_for_conversation(
         conversation: The messages so far.
         **options: See `FunctionStreamOptions`.
     """
+    check_option_names(stream_text_completion_for_conversation, options, _STREAM_NAMES)
     client, is_own, rest = _find_client(options)
     stream = client.stream_text_completion_for_conversation(
         conversation, **cast("StreamOptions", rest)
@@ -261,16 +274,22 @@ def _find_client(options: FunctionStreamOptions) -> tuple[Client, bool, Completi
     """Return a client, whether it was made for this call, and the options of the call.
 
     Raises:
-        ConfigurationError: If *options* name a client and an endpoint.
+        ConfigurationError: If *options* name a client and an endpoint, or something
+            else as a client.
     """
     client = options.get("client")
     base_url, api_key = options.get("base_url"), options.get("api_key")
-    if client is not None and (base_url, api_key) != (None, None):
+    if client is not None and (base_url is not None or api_key is not None):
         problem = "client: expected no base_url or api_key beside it, found one"
+        raise ConfigurationError(problem)
+    # A stand-in with the methods of a client is one, too.
+    if client is not None and not hasattr(client, "stream_text_completion"):
+        problem = f"client: expected a limin.Client or None, found {describe_type(client)}"
         raise ConfigurationError(problem)
     rest = {name: value for name, value in options.items() if name not in _OWN}
     is_own = client is None
-    return client or Client(base_url, api_key), is_own, cast("CompletionOptions", rest)
+    opened = Client(base_url, api_key) if client is None else client
+    return opened, is_own, cast("CompletionOptions", rest)
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ Here a batch meets its progress bar, and completions their checkpoint.
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar, overload
@@ -15,8 +16,8 @@ from limin.calls.observer import InFlight
 from limin.checkpoint.recorder import RecordedCall
 from limin.errors import LiminError
 from limin.policy.failures import is_overload
-from limin.values.checks import check_argument
-from limin.values.conversation import as_conversation
+from limin.values.checks import check_argument, check_flag
+from limin.values.conversation import Message, as_conversation
 from limin.values.display import rendering
 from limin.values.progress import BatchState, Effort
 
@@ -92,7 +93,8 @@ async def run_parallel(
         Exception: An exception of the iterator of *items*, as it is, after all that
             was under way was finished.
     """
-    check_batch(items, n_parallel, on_error, items="items")
+    n_parallel = check_batch(items, n_parallel, on_error, items="items", takes_keys=True)
+    show_progress = check_flag("show_progress", show_progress)
     check_argument("function", function, "an async function", fits=callable(function))
     if count_items(items) == 0:
         return []
@@ -117,6 +119,7 @@ async def complete_all(
         BatchError: If any failed, and *on_error* says so.
         CheckpointError: If the checkpoint cannot be used; nothing was sent.
     """
+    show_progress = check_flag("show_progress", show_progress)
     calls = InFlight()
     if show_progress:
         caller = caller.observed_by(calls)
@@ -149,8 +152,20 @@ def _workers(
     WorkerPool[str | Conversation, TextCompletion, LiminError],
     AbstractContextManager[object],
 ]:
-    """Return workers, and the context that they run in."""
-    path, fsync = options.get("checkpoint"), options.get("fsync", False)
+    """Return workers, and the context that they run in.
+
+    Raises:
+        ConfigurationError: If an option of the checkpoint makes no sense.
+        ConversationError: If *system_prompt* is no text; it would fail every prompt.
+    """
+    path, fsync = (
+        options.get("checkpoint"),
+        check_flag("fsync", options.get("fsync", False)),
+    )
+    is_path = path is None or isinstance(path, (str, os.PathLike))
+    check_argument("checkpoint", path, "a path or None", fits=is_path)
+    if system_prompt is not None:
+        Message("system", system_prompt)
     recorded = None if path is None else RecordedCall(caller, path, fsync=fsync)
     ask = recorded or caller.ask
 

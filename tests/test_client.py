@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import json
-from typing import TYPE_CHECKING, Any, Literal
+import pickle
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import anyio
 import httpx
+import numpy as np
+import pandas as pd
 import pytest
 from builders import body_of
-from loopback import Request, completion, http, serve
+from loopback import Request, completion, http, serve, serve_streams
 
 import limin
 from limin import Client, Conversation, Message, ModelConfiguration
@@ -297,7 +302,8 @@ async def test_deadline_ends_a_silent_server() -> None:
         with pytest.raises(limin.RequestTimeoutError) as caught:
             await client.generate_text_completion("hello", timeout=0.05)
     assert caught.value.timeout == 0.05
-    assert str(caught.value) == "no complete answer within 0.05 seconds"
+    url = f"{server.base_url}/chat/completions"
+    assert str(caught.value) == f"no complete answer within 0.05 seconds; asked: POST {url}"
 
 
 async def test_no_deadline_when_none_is_wanted() -> None:
@@ -317,7 +323,10 @@ def test_timeout_that_makes_no_sense(timeout: float) -> None:
 async def test_unknown_option_is_a_type_error() -> None:
     """A misspelt option is a mistake of the caller, as in any Python function."""
     async with Client(URL) as client:
-        with pytest.raises(TypeError, match="unexpected keyword argument: 'temprature'"):
+        with pytest.raises(
+            TypeError,
+            match=r"^Client\.generate_text_completion\(\) .*'temprature' \(did you mean",
+        ):
             await client.generate_text_completion("hello", temprature=1)  # type: ignore[call-arg]
 
 
@@ -353,7 +362,10 @@ async def test_error_of_the_server_repeats_its_message() -> None:
             await client.generate_text_completion("Tell me my secret")
     error = caught.value
     assert (error.status, error.request_id, error.code) == (401, "r7", "no")
-    assert str(error) == "the server answered 401: bad key *** for: *** (request r7)"
+    assert str(error) == (
+        "the server answered 401: bad key *** for: *** (request r7); asked: POST "
+        f"{server.base_url}/chat/completions, with the key of api_key"
+    )
     assert KEY not in repr(error)
     assert "secret" not in repr(error)
 
@@ -368,7 +380,7 @@ async def test_redirect_is_not_followed() -> None:
         with pytest.raises(limin.StatusError) as caught:
             await client.generate_text_completion("hello")
     assert caught.value.status == 307
-    assert str(caught.value).endswith("not followed, and this one leads to 127.0.0.1")
+    assert "not followed, and this one leads to 127.0.0.1; asked" in str(caught.value)
 
 
 async def test_client_of_the_user_is_used_and_left_open() -> None:
@@ -440,3 +452,256 @@ async def test_repr_over_a_client_of_the_users() -> None:
         with anyio.CancelScope() as scope:
             await client.generate_text_completion("a")
         assert repr(client).endswith(": 0 in flight>")
+
+
+async def test_numbers_of_numpy_are_sent_as_plain_json(httpx_mock: HTTPXMock) -> None:
+    """Numbers, flags, texts and arrays of numpy and pandas are sent as what they are."""
+    httpx_mock.add_response(content=completion("hi"))
+    options: Any = {
+        "temperature": np.float32(0.5),
+        "top_p": np.float32(1),
+        "max_tokens": np.int64(8),
+        "seed": np.int64(1),
+        "stop": np.array(["a", "b"]),
+        "log_probs": np.bool_(True),  # noqa: FBT003 (numpy's flag)
+        "top_log_probs": np.uint8(2),
+        "model": np.str_("m"),
+        "extra_body": {
+            "logit_bias": {np.int64(7): np.float64(-1)},
+            "ids": pd.Series([1, 2]),
+        },
+    }
+    async with Client(URL, KEY) as client:
+        await client.generate_text_completion(np.str_("hello"), **options)
+    sent = httpx_mock.get_request()
+    assert sent is not None
+    assert json.loads(sent.content) == {
+        "model": "m",
+        "temperature": 0.5,
+        "max_tokens": 8,
+        "top_p": 1.0,
+        "stop": ["a", "b"],
+        "seed": 1,
+        "logprobs": True,
+        "top_logprobs": 2,
+        "logit_bias": {"7": -1.0},
+        "ids": [1, 2],
+        "messages": [{"role": "user", "content": "hello"}],
+    }
+
+
+@pytest.mark.parametrize("value", [np.float32("nan"), {1}, pd.NA, np.array([np.inf])])
+async def test_extra_body_that_json_cannot_hold(value: object) -> None:
+    """What is no JSON is refused by the option's name before anything is sent."""
+    async with Client(URL) as client:
+        with pytest.raises(limin.ConfigurationError, match=r"^extra_body: expected values"):
+            await client.generate_text_completion("hello", extra_body={"a": value})
+
+
+async def test_arguments_of_numpy() -> None:
+    """Numbers of numpy are taken by every argument of the client."""
+    arguments: Any = {
+        "timeout": np.float32(60),
+        "idle_timeout": np.int64(60),
+        "max_retries": np.int64(1),
+        "requests_per_minute": np.float32(6e6),
+        "tokens_per_minute": np.int64(10**9),
+        "limits": limin.Limits(body_bytes=cast("Any", np.float64(1e6))),
+    }
+    async with serve() as server, Client(server.base_url, **arguments) as client:
+        answer = await client.generate_text_completion("hello")
+    assert answer.message == "hello"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("limits", {"body_bytes": 5}, "expected a limin.Limits or None, found a dict"),
+        ("limits", 0, "expected a limin.Limits or None, found 0"),
+        (
+            "requests_per_minute",
+            pd.NA,
+            "expected a number above 0 or None, found an NAType",
+        ),
+        ("max_retries", np.float32(2), "expected an integer of at least 0, found 2.0"),
+    ],
+)
+def test_argument_that_makes_no_sense(name: str, value: Any, found: str) -> None:
+    """A wrong argument of the client is refused by its name."""
+    arguments: Any = {name: value}
+    with pytest.raises(limin.ConfigurationError) as caught:
+        Client(URL, **arguments)
+    assert str(caught.value) == f"{name}: {found}"
+
+
+@pytest.mark.parametrize(
+    "duplicate", [pickle.dumps, copy.copy, copy.deepcopy, lambda it: copy.deepcopy([it])]
+)
+async def test_client_is_not_copied(
+    duplicate: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A client refuses to be copied, after its first request, too, and prints nothing."""
+    async with serve() as server, Client(server.base_url, KEY) as client:
+        await client.generate_text_completion("hello")
+        with pytest.raises(TypeError) as caught:
+            duplicate(client)
+    gc.collect()
+    assert str(caught.value) == (
+        "a limin.Client cannot be pickled or copied: it holds a key, and connections of "
+        "this process; share it within the process, and make one in each other process, "
+        "with the same arguments"
+    )
+    assert capfd.readouterr() == ("", "")
+
+
+# Keyword arguments of the client, and the end of the message of a 401.
+KEYS: list[tuple[dict[str, Any], str]] = [
+    ({}, ", with the key of OPENAI_API_KEY"),
+    ({"api_key": KEY}, ", with the key of api_key"),
+    ({"api_key": ""}, ", without a key"),
+    ({"api_key": "", "headers": {"X-B": KEY, "api-key": KEY}}, "headers api-key, x-b"),
+    ({"headers": {"Authorization": KEY}}, ", with the header authorization of headers"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "ending"), KEYS)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_refused_key_is_named_by_its_source(
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: dict[str, Any],
+    ending: str,
+    *,
+    stream: bool,
+) -> None:
+    """A 401 says whether a key was sent, and where it came from, and never the key."""
+
+    async def refuse(_request: Request) -> bytes:
+        return http(b'{"error":{"message":"bad key"}}', "401 Unauthorized")
+
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}-of-the-environment")
+    async with serve(refuse) as server, Client(server.base_url, **arguments) as client:
+        with pytest.raises(limin.AuthenticationError) as caught:
+            await client.generate_text_completion("hello", stream=stream)
+    asked = caught.value.asked
+    assert asked is not None
+    assert asked.startswith(f"POST {server.base_url}/chat/completions, with")
+    assert asked.endswith(ending)
+    assert str(caught.value).endswith(f"bad key; asked: {asked}")
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "ending"),
+    [
+        ("", "/chat/completions, where base_url has no /v1"),
+        ("/api", "/api/chat/completions, where base_url has no /v1"),
+        ("/v1", "/v1/chat/completions"),
+        ("/v1beta/openai", "/v1beta/openai/chat/completions"),
+        (f"?api-version=1&key={KEY}", "/chat/completions"),
+    ],
+)
+async def test_path_that_does_not_exist(path: str, ending: str) -> None:
+    """A 404 says which path was asked, and where the usual one is missing."""
+
+    async def refuse(_request: Request) -> bytes:
+        return http(b"404 page not found", "404 Not Found")
+
+    async with serve(refuse) as server:
+        root = server.base_url.removesuffix("/v1")
+        async with Client(root + path) as client:
+            with pytest.raises(limin.NotFoundError) as caught:
+                await client.generate_text_completion("hello")
+    assert caught.value.asked == f"POST {root}{ending}"
+
+
+async def test_errors_of_a_request_say_where_it_went() -> None:
+    """Whatever goes wrong with a request, the error says where it was sent."""
+
+    async def odd(request: Request) -> bytes | None:
+        answers = {
+            "nothing": None,
+            "garbage": b"SSH-2.0-OpenSSH\r\n\r\n",
+            "no answer": http(b"{}"),
+            "broken": http(
+                b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n',
+                headers="content-type: text/event-stream\r\n",
+            ),
+        }
+        return answers[request.prompt]
+
+    kinds: dict[str, type[limin.LiminError]] = {
+        "nothing": limin.ProtocolError,
+        "garbage": limin.ProtocolError,
+        "no answer": limin.ResponseError,
+        "broken": limin.StreamError,
+    }
+    async with serve(odd) as server, Client(server.base_url, max_retries=0) as client:
+        for prompt, kind in kinds.items():
+            with pytest.raises(kind) as caught:
+                await client.generate_text_completion(prompt, stream=prompt == "broken")
+            hint = ", where the server perhaps speaks https, not http"
+            place = f"POST {server.base_url}/chat/completions"
+            assert caught.value.asked == place + (hint if prompt == "nothing" else "")
+            assert str(caught.value).endswith(f"; asked: {caught.value.asked}")
+            restored = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 (our own bytes)
+            assert str(restored) == str(copy.copy(caught.value)) == str(caught.value)
+            assert (type(restored), restored.asked) == (kind, caught.value.asked)
+
+
+async def test_broken_stream_says_where_it_came_from() -> None:
+    """A stream that breaks off in the user's hands says so, too."""
+    event = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'
+
+    async def break_off(_request: Request) -> bytes:
+        return http(event, headers="content-type: text/event-stream\r\n")
+
+    async with (
+        serve(break_off) as server,
+        Client(server.base_url) as client,
+        client.stream_text_completion("hello") as stream,
+    ):
+        with pytest.raises(limin.StreamError) as caught:
+            await stream.until_done()
+    assert caught.value.asked == f"POST {server.base_url}/chat/completions"
+
+
+@pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
+async def test_stream_is_not_copied(
+    duplicate: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An open stream refuses to be copied, and its completion does not."""
+    async with (
+        serve() as server,
+        Client(server.base_url) as client,
+        client.stream_text_completion("hello") as stream,
+    ):
+        with pytest.raises(TypeError, match=r"limin\.CompletionStream cannot be pickled"):
+            duplicate(stream)
+        completion = await stream.until_done()
+    gc.collect()
+    assert pickle.loads(pickle.dumps(completion)) == copy.copy(completion) == completion  # noqa: S301
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("with_own_client", [True, False])
+async def test_https_to_a_port_of_http(*, with_own_client: bool) -> None:
+    """A server that speaks plain HTTP where its URL says https is recognized."""
+
+    async def refuse(stream: anyio.abc.SocketStream) -> None:
+        await stream.receive()
+        await stream.send(http(b"", "400 Bad Request"))
+
+    async with serve_streams(refuse) as port, httpx.AsyncClient() as mine:
+        url, http_client = f"https://127.0.0.1:{port}/v1", None if with_own_client else mine
+        async with Client(url, max_retries=0, http_client=http_client) as client:
+            with pytest.raises(limin.ConnectError) as caught:
+                await client.generate_text_completion("hello")
+    assert str(caught.value).endswith(", where the server speaks http, not https")
+
+
+async def test_error_before_a_request_says_no_place() -> None:
+    """A refusal of limin's own concerns no server."""
+    async with Client(URL) as client:
+        with pytest.raises(limin.ConversationError) as caught:
+            await client.generate_text_completion("\ud800")
+    assert caught.value.asked is None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import anyio
+import httpx
 import pytest
 from loopback import serve
 
@@ -78,3 +80,31 @@ async def test_client_brings_its_own_endpoint(own: dict[str, str]) -> None:
     async with Client("http://model.test/v1") as client:
         with pytest.raises(limin.ConfigurationError, match="client: expected no base_url"):
             await limin.generate_text_completion("hello", client=client, **own)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in limin.__all__ if "_text_completion" in name]
+)
+def test_every_function_names_itself(name: str) -> None:
+    """A function refuses an option that it does not have by its own name, with a hint."""
+    function = getattr(limin, name)
+
+    async def ask() -> None:
+        result = function([] if "completions" in name else "a", logprobs=True)
+        await result
+
+    with pytest.raises(TypeError) as caught:
+        anyio.run(ask)
+    assert str(caught.value) == (
+        f"{name}() got an unexpected keyword argument: 'logprobs' (did you mean log_probs?)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("client", "found"), [("gpt-4o", "a str"), (5, "an int"), (httpx, "a module")]
+)
+async def test_client_of_another_type(client: Any, found: str) -> None:
+    """What cannot ask is no client, and the refusal says what it is."""
+    with pytest.raises(limin.ConfigurationError) as caught:
+        await limin.generate_text_completion("hello", client=client)
+    assert str(caught.value) == f"client: expected a limin.Client or None, found {found}"

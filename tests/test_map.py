@@ -41,12 +41,14 @@ DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 
 # Imports inside functions. hashlib loads OpenSSL, which only checkpoints need, the
 # transport loads httpx, which is needed by the first client, and Windows has no fcntl.
+# importlib.metadata loads email and zipfile, and few programs ask for the version.
 LATE_IMPORTS = {
     DOOR,
     ("limin.checkpoint.line", "digest", "hashlib"),
     ("limin.client", "Client.__init__", "limin.transport.http"),
     ("limin", "__getattr__", "limin.transport.async_http"),
     ("limin.local_server", "kill_at_end_of_input", "fcntl"),
+    ("limin", "__getattr__", "importlib"),
 }
 
 # Types from a floor above, only for annotations.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 import anyio
 import anyio.lowlevel
+import numpy as np
 import pytest
 from loopback import Request, completion, http, serve
 
@@ -331,6 +332,19 @@ async def test_arguments_that_make_no_sense(
     """Refused before anything is called, and for an empty list too."""
     with pytest.raises(limin.ConfigurationError, match=problem):
         await run_parallel(*arguments)  # type: ignore[call-overload]
+
+
+async def test_mapping_stands_for_its_keys() -> None:
+    """A function of one's own may take what iterating gives, the keys of a mapping too."""
+    numbers = {1: "a", 2: "b"}
+    assert await run_parallel(numbers, double, show_progress=False) == [2, 4]
+
+
+async def test_arguments_of_numpy() -> None:
+    """Numbers and flags of numpy are taken as what they are."""
+    numbers, off = np.array([1, 2]), cast("Any", np.bool_(False))  # noqa: FBT003
+    n_parallel = cast("Any", np.int64(2))
+    assert await run_parallel(numbers, double, n_parallel, show_progress=off) == [2, 4]
 
 
 async def test_on_error_that_makes_no_sense() -> None:

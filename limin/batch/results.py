@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import (
     TYPE_CHECKING,
     Any,
     Generic,
     Literal,
+    NoReturn,
     Self,
     TypeAlias,
     cast,
@@ -25,7 +26,7 @@ from limin.errors import (
     LiminError,
     NotSentError,
 )
-from limin.values.checks import check_argument, check_choice, describe_type, is_integer
+from limin.values.checks import check_choice, describe_type, is_integer, plain, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
+    from limin.batch.workers import Parallel
     from limin.values.completion import TextCompletion
     from limin.values.progress import BatchListener
 
@@ -46,6 +48,8 @@ else:
 
 OnError: TypeAlias = Literal["raise", "return"]
 
+_OUTSIDE = "results are read inside their `async with` block"
+
 
 def check_batch(
     source: object,
@@ -53,22 +57,53 @@ def check_batch(
     on_error: object = "raise",
     *,
     items: str = "prompts or conversations",
-) -> None:
-    """Refuse arguments that make no batch.
+    takes_keys: bool = False,
+) -> Parallel:
+    """Return *n_parallel* as a plain value; refuse arguments that make no batch.
+
+    Args:
+        source: The items.
+        n_parallel: Items under way at most.
+        on_error: What to do with failures.
+        items: The word for the items.
+        takes_keys: Whether a mapping or a table may stand for its keys or columns, which
+            iterating it gives.
 
     Raises:
-        ConfigurationError: If *source* is one text or cannot be iterated, or
-            *n_parallel* is neither a number of at least 1 nor `auto`, or there is
-            no such *on_error*.
+        ConfigurationError: If *source* is one text, a mapping, a table, or cannot be
+            iterated, or *n_parallel* is neither a number of at least 1 nor `auto`, or
+            there is no such *on_error*.
     """
-    is_text = isinstance(source, (str, bytes))
-    if is_text or not isinstance(source, (Iterable, AsyncIterable)):
+    advice = None if takes_keys else _advice_instead_of_keys(source)
+    if not _is_iterable(source) or advice is not None:
         problem = f"expected an iterable of {items}, found {describe_type(source)}"
-        raise ConfigurationError(problem)
-    fits = n_parallel == "auto" or is_integer(n_parallel, 1)
-    expected = "an integer of at least 1, or 'auto'"
-    check_argument("n_parallel", n_parallel, expected, fits=fits)
+        raise ConfigurationError(f"{problem}; {advice}" if advice else problem)
+    number = plain(n_parallel)
+    is_auto = isinstance(number, str) and number == "auto"
+    if not is_auto and not is_integer(number, 1):
+        refuse("n_parallel", number, "an integer of at least 1, or 'auto'")
     check_choice("on_error", on_error, get_args(OnError))
+    return cast("Parallel", number)
+
+
+def _is_iterable(source: object) -> bool:
+    """Return whether *source* can be iterated, and is no text."""
+    is_text = isinstance(source, (str, bytes, bytearray))
+    return not is_text and isinstance(source, (Iterable, AsyncIterable))
+
+
+def _advice_instead_of_keys(source: object) -> str | None:
+    """Return what to pass instead of *source*; None if iterating it gives its items.
+
+    Tables of pandas, polars, pyarrow and datasets, and arrays of numpy, are known by
+    their shape, which has one number for each dimension.
+    """
+    if isinstance(source, Mapping):
+        return "iterating it gives only its keys; pass a list, such as its values"
+    shape = getattr(source, "shape", None)
+    if isinstance(shape, tuple) and len(cast("tuple[object, ...]", shape)) != 1:
+        return "pass one of its columns, or a list"
+    return None
 
 
 async def run_batch(
@@ -146,6 +181,16 @@ class Results(Generic[V]):
         """Hand over the results of *workers*, which run *within* a context."""
         self._workers, self._within = workers, within
         self._stack = AsyncExitStack()
+        self._state: Literal["not entered", "entered", "left"] = "not entered"
+
+    def __reduce_ex__(self, _protocol: object) -> NoReturn:
+        """Refuse to be pickled or copied: requests under way belong to one process.
+
+        Raises:
+            TypeError: Always.
+        """
+        problem = "limin.Results cannot be pickled or copied; collect them in a list first"
+        raise TypeError(problem)
 
     def __repr__(self) -> str:
         """Show the state of the batch, without prompts and answers."""
@@ -161,10 +206,16 @@ class Results(Generic[V]):
 
         Raises:
             CheckpointError: If the checkpoint cannot be used.
+            RuntimeError: If the block was entered before.
         """
+        if self._state != "not entered":
+            problem = "results are entered once"
+            raise RuntimeError(problem)
+        self._state = "entered"
         try:
             self._stack.enter_context(self._within)
         except BaseException:
+            self._state = "left"
             await self._stack.aclose()
             raise
         self._tasks = await self._stack.enter_async_context(anyio.create_task_group())
@@ -182,6 +233,7 @@ class Results(Generic[V]):
         traceback: TracebackType | None,
     ) -> bool | None:
         """Cancel the requests under way."""
+        self._state = "left"
         self._tasks.cancel_scope.cancel()
         self._receive.close()
         try:
@@ -209,7 +261,10 @@ class Results(Generic[V]):
                 stopped the batch early.
             Exception: The exception of the user's own iterator, as it is, after
                 everything that was under way was handed over.
+            RuntimeError: Outside the `async with` block.
         """
+        if self._state != "entered":
+            raise RuntimeError(_OUTSIDE)
         try:
             return await self._receive.receive()
         except anyio.EndOfStream:

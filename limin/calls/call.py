@@ -14,6 +14,7 @@ from limin.calls.attempts import Attempts
 from limin.calls.deadline import Deadline
 from limin.calls.stream import StreamedAnswer
 from limin.errors import AnswerWarningError, LiminError, RequestTimeoutError
+from limin.values.request_note import note_request
 from limin.values.warnings import LiminWarning
 from limin.wire.response import ReadingContext, read_completion
 
@@ -173,6 +174,7 @@ class Call:
 
     def note_failure(self, error: LiminError) -> None:
         """Tell the rate limiter, and the observers if nothing more follows, of *error*."""
+        note_request(error, self._caller.endpoint)
         self._caller.rate_limiter.note_failure(error, None)
         if self._is_handed_over:
             self._notify_finished(error)
@@ -219,6 +221,8 @@ class Call:
                         observer.waiting(self, wait, error)
                 await self._wait_for_retry(wait)
         except BaseException as error:
+            if isinstance(error, LiminError):
+                note_request(error, caller.endpoint)
             self._notify_finished(error)
             raise
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, NoReturn, Self, TypeAlias
 
 import anyio
 import attrs
@@ -200,6 +200,15 @@ class CompletionStream:
         self._texts: dict[int, list[str]] = {}
         self._n_deltas = 0
         self._stack = AsyncExitStack()
+
+    def __reduce_ex__(self, _protocol: object) -> NoReturn:
+        """Refuse to be pickled or copied: a connection belongs to one process.
+
+        Raises:
+            TypeError: Always.
+        """
+        problem = "a limin.CompletionStream cannot be pickled or copied; its completion can"
+        raise TypeError(problem)
 
     def __repr__(self) -> str:
         if self._state == "not entered":

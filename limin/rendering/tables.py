@@ -16,7 +16,7 @@ from limin.rendering import tokens
 from limin.rendering.number_formats import format_small_fraction
 from limin.rendering.palette import check_palette
 from limin.rendering.symbols import name_token, show_on_one_line
-from limin.values.checks import check_argument
+from limin.values.checks import check_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def table(log_probs: LogProbs, *, lowest: int | None, palette: Palette) -> Table
     Raises:
         ConfigurationError: If *lowest* is below 1, or there is no such palette.
     """
-    check_argument("lowest", lowest, "at least 1", fits=lowest is None or lowest >= 1)
+    lowest = check_length("lowest", lowest)
     check_palette(palette)
     result = _empty_table()
     split_characters = _split_characters(log_probs)

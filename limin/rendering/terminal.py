@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from limin.values.checks import check_argument
+from limin.values.checks import check_length
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,7 +27,7 @@ def to_string(renderable: RenderableType, *, width: int | None, color: bool | No
     Raises:
         ConfigurationError: If *width* is below 1.
     """
-    check_argument("width", width, "at least 1", fits=width is None or width >= 1)
+    width = check_length("width", width)
     is_colored = _wants_color() if color is None else color
     file = io.StringIO()
     # COLUMNS and similar variables are meant for screens, so this console does not see

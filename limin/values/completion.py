@@ -10,14 +10,19 @@ import msgspec
 
 from limin.values.conversation import Message
 from limin.values.display import NotebookDisplayed, rendering
+from limin.values.safe_text import excerpt
 
 if TYPE_CHECKING:
+    from limin.errors import LiminError
     from limin.values.conversation import Conversation
     from limin.values.display import Palette
     from limin.values.log_probs import LogProbs, PromptLogProbs
     from limin.values.timing import Timing
     from limin.values.tokens import TokenLogProb
     from limin.values.warnings import ResponseWarning
+
+# Characters of a model's name or a finish reason in a repr; servers send any text.
+_LONGEST_WORD = 40
 
 ReasoningSource: TypeAlias = Literal[
     "reasoning", "reasoning_content", "reasoning_details", "content"
@@ -112,9 +117,12 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
         return bool(tokens) or self.log_probs is not None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class TextCompletion(NotebookDisplayed):
     """The answer of a model, with everything that is known about it.
+
+    `str` is the message, so that `print` shows it. The repr is one short line without
+    any text of the prompt or of the answer, because reprs end up in logs.
 
     A field that the server did not send is None, never zero. `message`,
     `finish_reason`, `refusal`, `reasoning` and the log probabilities are those
@@ -147,9 +155,26 @@ class TextCompletion(NotebookDisplayed):
     usage: Usage | None = None
     id: str | None = None
     request_id: str | None = None
-    body_warnings: tuple[ResponseWarning, ...] = attrs.field(default=(), repr=False)
-    raw_bytes: bytes = attrs.field(default=b"", repr=False, eq=False)
-    prompt_log_probs: PromptLogProbs | None = attrs.field(default=None, repr=False)
+    body_warnings: tuple[ResponseWarning, ...] = ()
+    raw_bytes: bytes = attrs.field(default=b"", eq=False)
+    prompt_log_probs: PromptLogProbs | None = None
+
+    def __str__(self) -> str:
+        """Return the message, as the model wrote it."""
+        return self.message
+
+    def __repr__(self) -> str:
+        """Return model, length, finish reason, tokens and seconds, on one line."""
+        facts = [_count(len(self.message), "character")]
+        if len(self.choices) > 1:
+            facts.insert(0, _count(len(self.choices), "choice"))
+        if self.finish_reason is not None:
+            facts.append(excerpt(self.finish_reason)[:_LONGEST_WORD])
+        if self.usage is not None and self.usage.completion_tokens is not None:
+            facts.append(_count(self.usage.completion_tokens, "token"))
+        model = excerpt(self.model)[:_LONGEST_WORD]
+        facts.append(f"{self.duration:.2f} s")
+        return f"<limin.TextCompletion of {model}: {', '.join(facts)}>"
 
     @property
     def warnings(self) -> tuple[ResponseWarning, ...]:
@@ -234,6 +259,39 @@ class TextCompletion(NotebookDisplayed):
         """
         return cast("object", json.loads(self.raw_bytes.decode("utf-8-sig", "replace")))
 
+    def to_dict(self, *, conversation: bool = False) -> dict[str, object]:
+        """Return the completion as plain JSON values, for a log or a table.
+
+        Keys are `message`, `finish_reason`, `model`, `served_model`, `id`,
+        `request_id`, `choices`, `usage`, `timing` and `warnings`, under which stand the
+        fields of the objects with these names. `json.dumps` takes it. Reading the
+        warnings decodes the log probabilities, which are left out themselves, as are the
+        times of single deltas.
+
+        Args:
+            conversation: Whether a key `conversation` holds the messages that were sent.
+                By default no prompt is in the dictionary.
+        """
+        fields: dict[str, object] = {
+            "message": self.message,
+            "finish_reason": self.finish_reason,
+            "model": self.model,
+            "served_model": self.served_model,
+            "id": self.id,
+            "request_id": self.request_id,
+            "choices": [_fields_of(choice, without="log_probs") for choice in self.choices],
+            "usage": None if self.usage is None else attrs.asdict(self.usage),
+            "timing": _timing_to_dict(self.timing),
+            "warnings": [
+                {**_fields_of(warning), "code": warning.code.value}
+                for warning in self.warnings
+            ],
+        }
+        if conversation:
+            messages = self.conversation.messages
+            fields["conversation"] = [_fields_of(message) for message in messages]
+        return fields
+
     def to_message(self) -> Message:
         """Return the answer as a message, to continue the conversation with."""
         return Message("assistant", self.message)
@@ -286,3 +344,34 @@ class TextCompletion(NotebookDisplayed):
             ConfigurationError: If there is no such palette.
         """
         return rendering().html_page(self, palette=palette)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _fields_of(value: attrs.AttrsInstance, without: str = "") -> dict[str, object]:
+    """Return the public fields of *value*, as they are, except the one called *without*."""
+    names = (field.name for field in attrs.fields(type(value)))
+    return {
+        name: getattr(value, name)
+        for name in names
+        if name != without and not name.startswith("_")
+    }
+
+
+def _timing_to_dict(timing: Timing) -> dict[str, object]:
+    latency = timing.inter_token_latency
+    attempts = [
+        {**_fields_of(attempt), "error": _describe(attempt.error)}
+        for attempt in timing.attempts
+    ]
+    return {
+        **_fields_of(timing),
+        "attempts": attempts,
+        "inter_token_latency": None if latency is None else _fields_of(latency),
+    }
+
+
+def _describe(error: LiminError | None) -> str | None:
+    return None if error is None else f"{type(error).__name__}: {error}"

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 
 from limin.errors import ConfigurationError
-from limin.values.checks import check_argument, is_integer, is_number
+from limin.values.checks import (
+    as_list,
+    check_argument,
+    is_integer,
+    is_number,
+    plain,
+    plain_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,10 +68,6 @@ def _are_texts(value: object) -> bool:
     return value is None or all(isinstance(text, str) for text in texts)
 
 
-def _freeze(stops: str | Sequence[str] | None) -> str | Sequence[str] | None:
-    return tuple(stops) if isinstance(stops, list) else stops
-
-
 def _check_reserved(_owner: object, _attribute: object, extra_body: object) -> None:
     names = cast("Mapping[str, object]", extra_body or {}).keys() & _RESERVED.keys()
     for name in sorted(names):
@@ -72,8 +75,42 @@ def _check_reserved(_owner: object, _attribute: object, extra_body: object) -> N
         raise ConfigurationError(problem)
 
 
-def _copy(extra_body: Mapping[str, object] | None) -> Mapping[str, object] | None:
-    return dict(extra_body) if isinstance(extra_body, Mapping) else extra_body
+# Converters: each returns the plain value if there is one, or else the argument itself,
+# which the validator then refuses by its type.
+
+
+def _to_text(value: str) -> str:
+    return cast("str", plain(value))
+
+
+def _to_number(value: float | None) -> float | None:
+    return cast("float | None", plain(value))
+
+
+def _to_integer(value: int | None) -> int | None:
+    return cast("int | None", plain(value))
+
+
+def _to_flag(value: bool) -> bool:  # noqa: FBT001 (attrs passes it)
+    return cast("bool", plain(value))
+
+
+def _to_texts(stops: str | Sequence[str] | None) -> str | Sequence[str] | None:
+    """Return *stops* as one text, or frozen as a tuple of texts."""
+    entries = None if isinstance(stops, str) else as_list(stops)
+    if entries is None:
+        return cast("str | None", plain(stops))
+    texts = tuple(plain(entry) for entry in entries)
+    return cast("tuple[str, ...]", texts) if _are_texts(texts) else stops
+
+
+def _to_json(extra_body: Mapping[str, object] | None) -> Mapping[str, object] | None:
+    if not isinstance(extra_body, Mapping):
+        return extra_body
+    try:
+        return cast("dict[str, object]", plain_json(extra_body))
+    except RecursionError:
+        return dict(extra_body)  # It holds itself: the encoder refuses it by name.
 
 
 _flag = _check("True or False", lambda value: isinstance(value, bool))
@@ -88,7 +125,8 @@ _mapping = _check(
 class ModelConfiguration:
     """The model that answers, and how it samples.
 
-    None leaves a field out of the request, so that the server decides.
+    None leaves a field out of the request, so that the server decides. Numbers and flags
+    of numpy or pandas are converted to Python's own.
 
     Attributes:
         model: Name of the model.
@@ -107,7 +145,8 @@ class ModelConfiguration:
         top_log_probs: Number of likeliest tokens to ask for at each position; OpenAI
             sends at most 20, and vLLM its whole vocabulary for -1. Needs `log_probs`.
         extra_body: More fields for the body of the request, such as those of one
-            vendor; they win over limin's. Kept as a shallow copy. A None at
+            vendor; they win over limin's. Kept as a copy, in which arrays, columns and
+            numbers of numpy, pandas or polars are plain JSON. A None at
             `stream_options` leaves that field out, for servers that refuse it.
         stream: Whether to fetch the answer by streaming, for its timings and its
             idle timeout; the completion is the same.
@@ -116,22 +155,36 @@ class ModelConfiguration:
         ConfigurationError: If a field is of the wrong type or out of range.
     """
 
-    model: str = attrs.field(default="gpt-4o", validator=_name)
-    temperature: float | None = attrs.field(default=0.7, validator=_number(0))
-    max_tokens: int | None = attrs.field(default=None, validator=_integer(1))
-    top_p: float | None = attrs.field(default=None, validator=_number(0, 1))
+    model: str = attrs.field(default="gpt-4o", converter=_to_text, validator=_name)
+    temperature: float | None = attrs.field(
+        default=0.7, converter=_to_number, validator=_number(0)
+    )
+    max_tokens: int | None = attrs.field(
+        default=None, converter=_to_integer, validator=_integer(1)
+    )
+    top_p: float | None = attrs.field(
+        default=None, converter=_to_number, validator=_number(0, 1)
+    )
     stop: str | Sequence[str] | None = attrs.field(
-        default=None, converter=_freeze, validator=_stops
+        default=None, converter=_to_texts, validator=_stops
     )
-    seed: int | None = attrs.field(default=None, validator=_integer())
-    presence_penalty: float | None = attrs.field(default=None, validator=_number())
-    frequency_penalty: float | None = attrs.field(default=None, validator=_number())
-    log_probs: bool = attrs.field(default=False, validator=_flag)
-    top_log_probs: int | None = attrs.field(default=None, validator=_integer(-1))
+    seed: int | None = attrs.field(
+        default=None, converter=_to_integer, validator=_integer()
+    )
+    presence_penalty: float | None = attrs.field(
+        default=None, converter=_to_number, validator=_number()
+    )
+    frequency_penalty: float | None = attrs.field(
+        default=None, converter=_to_number, validator=_number()
+    )
+    log_probs: bool = attrs.field(default=False, converter=_to_flag, validator=_flag)
+    top_log_probs: int | None = attrs.field(
+        default=None, converter=_to_integer, validator=_integer(-1)
+    )
     extra_body: Mapping[str, object] | None = attrs.field(
-        default=None, converter=_copy, validator=[_mapping, _check_reserved], repr=False
+        default=None, converter=_to_json, validator=[_mapping, _check_reserved], repr=False
     )
-    stream: bool = attrs.field(default=False, validator=_flag)
+    stream: bool = attrs.field(default=False, converter=_to_flag, validator=_flag)
 
     def __attrs_post_init__(self) -> None:
         if self.top_log_probs is not None and not self.log_probs:

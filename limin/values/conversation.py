@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import attrs
 
 from limin.errors import ConversationError
-from limin.values.checks import describe_type, with_article
+from limin.values.checks import describe_type, plain, with_article
 from limin.values.display import Displayed, NotebookDisplayed, rendering
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _LONGEST_NAME = 20
 
 
 def _check_role(_message: object, _attribute: object, role: object) -> None:
-    if role not in _ROLES:
+    if not isinstance(role, str) or role not in _ROLES:
         # Swapped arguments would put the prompt here, so only a text that looks like a
         # role is quoted.
         is_name = (
@@ -48,6 +48,16 @@ def _check_content(message: Message, _attribute: object, content: str) -> None:
         name = f"content of {with_article(message.role)} message"
         problem = f"{name}: expected a str, found {describe_type(content)}"
         raise ConversationError(problem)
+
+
+def _to_role(role: Role) -> Role:
+    return cast("Role", plain(role))
+
+
+def _to_content(content: str) -> str:
+    # The encoder takes no subclass of `str`; the elements of a numpy array are some.
+    is_plain = type(content) is str or not isinstance(content, str)
+    return content if is_plain else str.__str__(content)
 
 
 def _to_list(messages: Iterable[Message]) -> list[Message]:
@@ -71,8 +81,10 @@ class Message(Displayed):
         ConversationError: If there is no such role, or the content is no text.
     """
 
-    role: Role = attrs.field(validator=_check_role)
-    content: str = attrs.field(validator=_check_content, repr=_length)
+    role: Role = attrs.field(converter=_to_role, validator=_check_role)
+    content: str = attrs.field(
+        converter=_to_content, validator=_check_content, repr=_length
+    )
 
 
 @attrs.define

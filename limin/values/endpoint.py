@@ -8,31 +8,31 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from collections.abc import Mapping
+from typing import cast
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import attrs
 
 from limin.errors import ConfigurationError
-from limin.values.checks import check_argument, check_text, describe_type, is_number
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from limin.values.checks import describe_type, is_above_zero, is_integer, plain, refuse
+from limin.values.headers import AROUND, ApiKey, check_header_name, check_header_value
 
 _OPENAI = "https://api.openai.com/v1"
 _PATH = "/chat/completions"
-
-# RFC 9110, 5.1 and 5.5: names are tokens; values hold no control characters
-# except tabs. Bytes beyond ASCII are legal but have no defined meaning, so they are
-# refused.
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_ILLEGAL = re.compile(r"[^\t\x20-\x7e]")
+_URL_VARIABLE, _KEY_VARIABLE = "OPENAI_BASE_URL", "OPENAI_API_KEY"
 
 # Some servers read a request that has them twice as two requests (RFC 9112, 11.2).
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 
+# The largest number that a float holds to the unit; zlib takes up to 2 ** 63.
+_LARGEST_COUNT = 2**53
+
 # The characters that a URL may hold (RFC 3986, 2).
 _URL = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]*")
+
+# Parameters of a query that are no secrets, as Azure's `api-version`.
+_PUBLIC_PARAMETER = "version"
 
 # The path of a server that `limin.local` started begins with such a segment.
 SECRET_PATH_START = "secret-"  # noqa: S105 (how each of them begins)
@@ -44,54 +44,16 @@ def hide_secret_path(text: str) -> str:
     return _SECRET_SEGMENT.sub("***", text)
 
 
-class ApiKey:
-    """A key that only the request shows: its repr and str are masked."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        """Keep *value*.
-
-        Raises:
-            ConfigurationError: If no HTTP header can hold it.
-        """
-        check_header_value("api_key", value)
-        self._value = value
-
-    def reveal(self) -> str:
-        """Return the key itself."""
-        return self._value
-
-    def __repr__(self) -> str:
-        """Return three stars, whatever the length of the key."""
-        return "ApiKey('***')"
+def _to_seconds(seconds: float) -> float:
+    return cast("float", plain(seconds))
 
 
-def check_header_name(name: str) -> None:
-    """Refuse a *name* that would end the header or start another, without showing it.
-
-    Raises:
-        ConfigurationError: If *name* is no header name.
-    """
-    if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-        problem = "headers: expected letters, digits and dashes as names, found another"
-        raise ConfigurationError(problem)
-
-
-def check_header_value(name: str, value: str) -> None:
-    """Refuse a *value* that would end the header, without showing it.
-
-    Raises:
-        ConfigurationError: If *value* is no text that an HTTP header can hold.
-    """
-    check_text(name, value)
-    illegal = _ILLEGAL.search(value)
-    if illegal is not None:
-        problem = (
-            f"{name}: expected printable ASCII, found U+{ord(illegal[0]):04X} "
-            f"at character {illegal.start()} of {len(value)}"
-        )
-        raise ConfigurationError(problem)
+def _to_count(count: int) -> int:
+    """Return *count* as an `int` if it is a whole number, such as 1e6, or else itself."""
+    number = plain(count)
+    if isinstance(number, float) and number.is_integer():
+        return int(number)
+    return cast("int", number)
 
 
 @attrs.frozen(kw_only=True)
@@ -109,18 +71,29 @@ class Limits:
         body_bytes: Maximum size of the body, before and after decompression.
 
     Raises:
-        ConfigurationError: If a limit is not above 0.
+        ConfigurationError: If a limit is not above 0, or a size or number is not whole
+            or beyond 2 ** 53.
     """
 
-    connect_seconds: float = 60.0
-    header_bytes: int = 65_536
-    headers: int = 256
-    body_bytes: int = 268_435_456
+    connect_seconds: float = attrs.field(default=60.0, converter=_to_seconds)
+    header_bytes: int = attrs.field(default=65_536, converter=_to_count)
+    headers: int = attrs.field(default=256, converter=_to_count)
+    body_bytes: int = attrs.field(default=268_435_456, converter=_to_count)
 
     def __attrs_post_init__(self) -> None:
-        for name, value in attrs.asdict(self).items():
-            fits = is_number(value) and value > 0
-            check_argument(name, value, "a number above 0", fits=fits)
+        if not is_above_zero(self.connect_seconds):
+            name, value = "connect_seconds", self.connect_seconds
+            refuse(name, value, "a number above 0, and finite")
+        for name in ("header_bytes", "headers", "body_bytes"):
+            value = getattr(self, name)
+            if not is_integer(value, 1) or value > _LARGEST_COUNT:
+                refuse(name, value, "a number above 0, whole and at most 2 ** 53")
+
+
+def _public_url(url: str) -> str:
+    """Return the repr of *url* with `***` for its query, and for a secret path."""
+    parts = urlsplit(hide_secret_path(url))
+    return repr(urlunsplit(parts._replace(query="***" if parts.query else "")))
 
 
 @attrs.frozen(kw_only=True)
@@ -128,14 +101,14 @@ class Endpoint:
     """An OpenAI-compatible server: its URL, the key and the headers for it.
 
     Attributes:
-        base_url: URL without `/chat/completions` at its end. The repr hides the secret
-            path of a local server.
+        base_url: URL without `/chat/completions` at its end. The repr leaves its query
+            out, because it may hold a key, and the secret path of a local server.
         api_key: The key; None sends no Authorization header.
         headers: More headers for each request. The repr leaves them out, because
             they may hold keys.
     """
 
-    base_url: str = attrs.field(repr=lambda url: repr(hide_secret_path(url)))
+    base_url: str = attrs.field(repr=_public_url)
     api_key: ApiKey | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
 
@@ -149,30 +122,27 @@ class Endpoint:
         """Return the endpoint of these arguments, completed from the environment.
 
         `OPENAI_BASE_URL` and `OPENAI_API_KEY` replace arguments that are None; an
-        empty `api_key` means no key, whatever the environment says.
+        empty `api_key` means no key, whatever the environment says. Blanks, line ends
+        and quotation marks around a key or a variable are taken off, and so is
+        `Bearer` before a key.
 
         Raises:
             ConfigurationError: If the URL or a header is wrong, or the endpoint is
                 OpenAI's own server and there is no key.
         """
-        url = base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI
-        _check_url(url)
-        key = os.environ.get("OPENAI_API_KEY") if api_key is None else api_key
-        copied = dict(headers or {})
-        for name, value in copied.items():
-            check_header_name(name)
-            if name.lower() in _FRAMING:
-                problem = f"headers: expected none that limin itself sets, found {name}"
-                raise ConfigurationError(problem)
-            check_header_value(f"headers[{name!r}]", value)
-        authorized = key or any(name.lower() == "authorization" for name in copied)
-        if urlsplit(url).hostname == "api.openai.com" and not authorized:
+        url = _find_url(base_url)
+        key = _find_key(api_key)
+        copied = _copy_headers(headers)
+        names = {name.lower() for name, value in copied.items() if value}
+        if urlsplit(url).hostname == "api.openai.com" and not (
+            key or "authorization" in names
+        ):
             problem = (
                 "api_key: expected a key for api.openai.com, found none; "
                 "set OPENAI_API_KEY or pass api_key"
             )
             raise ConfigurationError(problem)
-        return cls(base_url=url, api_key=ApiKey(key) if key else None, headers=copied)
+        return cls(base_url=url, api_key=key, headers=copied)
 
     @property
     def completions_url(self) -> str:
@@ -192,20 +162,34 @@ class Endpoint:
             headers["authorization"] = f"Bearer {self.api_key.reveal()}"
         return headers | {name.lower(): value for name, value in self.headers.items()}
 
+    @property
+    def key_source(self) -> str:
+        """The key that requests hold, and where it comes from, for a message."""
+        names = sorted(name.lower() for name in self.headers)
+        if "authorization" in names:
+            return "with the header authorization of headers"
+        if self.api_key is not None:
+            return f"with the key of {self.api_key.source}"
+        return (
+            f"without a key, with headers {', '.join(names)}" if names else "without a key"
+        )
+
     def secrets(self) -> tuple[str, ...]:
         """Return the texts to keep out of messages.
 
-        They are the key, the values of the user's headers, and the secret path of a
-        local server.
+        They are the key, the values of the user's headers, those of the URL's query, and
+        the secret path of a local server.
         """
         key = () if self.api_key is None else (self.api_key.reveal(),)
+        query = parse_qsl(urlsplit(self.base_url).query)
+        private = [value for name, value in query if _PUBLIC_PARAMETER not in name.lower()]
         paths = _SECRET_SEGMENT.findall(self.base_url)
-        return (*key, *self.headers.values(), *paths)
+        return (*key, *self.headers.values(), *private, *paths)
 
 
 def named_in_environment() -> bool:
     """Return whether `OPENAI_BASE_URL` names an endpoint."""
-    return bool(os.environ.get("OPENAI_BASE_URL"))
+    return bool(_read_variable(_URL_VARIABLE))
 
 
 def proxy_may_apply() -> bool:
@@ -214,9 +198,49 @@ def proxy_may_apply() -> bool:
     return has_settings or any(name.lower().endswith("_proxy") for name in os.environ)
 
 
-def _check_url(url: object) -> None:
-    """Refuse a *url* that is no base URL, without showing it: it may be a key."""
-    expected = "base_url: expected http:// or https://, a host and a path, all ASCII; found"
+def _read_variable(name: str) -> str:
+    """Return the variable *name* without what is around it; empty if it is not set."""
+    return os.environ.get(name, "").strip(AROUND)
+
+
+def _find_url(base_url: object) -> str:
+    """Return the URL of the argument, of the environment, or else OpenAI's."""
+    is_missing = base_url is None or (isinstance(base_url, str) and not base_url)
+    if not is_missing:
+        return _check_url("base_url", base_url)
+    variable = _read_variable(_URL_VARIABLE)
+    return _check_url(_URL_VARIABLE, variable) if variable else _OPENAI
+
+
+def _find_key(api_key: object) -> ApiKey | None:
+    """Return the key of the argument, or else of the environment; None if there is none."""
+    if api_key is not None:
+        return ApiKey.clean(api_key)
+    return ApiKey.clean(os.environ.get(_KEY_VARIABLE, ""), _KEY_VARIABLE)
+
+
+def _copy_headers(headers: object) -> dict[str, str]:
+    """Return a copy of *headers*, without the blanks around the values."""
+    if headers is None:
+        return {}
+    if not isinstance(headers, Mapping):
+        refuse("headers", headers, "a mapping of names to values, or None")
+    copied: dict[str, str] = {}
+    for name, value in cast("Mapping[str, object]", headers).items():
+        check_header_name(name)
+        if name.lower() in _FRAMING:
+            problem = f"headers: expected none that limin itself sets, found {name}"
+            raise ConfigurationError(problem)
+        copied[str.__str__(name)] = check_header_value(f"headers[{name!r}]", value)
+    return copied
+
+
+def _check_url(name: str, url: object) -> str:
+    """Return *url* as a `str`; refuse one that is no base URL, without showing it.
+
+    It may be a key.
+    """
+    expected = f"{name}: expected http:// or https://, a host and a path, all ASCII; found"
     if not isinstance(url, str):
         problem = f"{expected} {describe_type(url)}"
         raise ConfigurationError(problem)
@@ -224,6 +248,7 @@ def _check_url(url: object) -> None:
     if fault is not None:
         problem = f"{expected} {fault}"
         raise ConfigurationError(problem)
+    return str.__str__(url)
 
 
 def _url_fault(url: str) -> str | None:

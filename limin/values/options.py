@@ -87,13 +87,13 @@ class BatchOptions(CompletionOptions, total=False):
     fsync: bool
 
 
-def check_on_warning(on_warning: OnWarning) -> None:
-    """Refuse an *on_warning* that does not exist.
+def check_on_warning(on_warning: OnWarning) -> OnWarning:
+    """Return *on_warning* as a `str`; refuse one that does not exist.
 
     Raises:
         ConfigurationError: If it is none of those of `OnWarning`.
     """
-    check_choice("on_warning", on_warning, get_args(OnWarning))
+    return cast("OnWarning", check_choice("on_warning", on_warning, get_args(OnWarning)))
 
 
 _FIELDS = frozenset(attrs.fields_dict(ModelConfiguration))
@@ -104,15 +104,11 @@ def resolve_configuration(options: CompletionOptions) -> ModelConfiguration:
     """Return the `model_configuration` of *options* with their other fields in it.
 
     Raises:
-        TypeError: If there is no such option.
         ConfigurationError: If a value is of the wrong type or out of range.
     """
-    unknown = options.keys() - CompletionOptions.__annotations__.keys()
-    if unknown:
-        names = ", ".join(repr(name) for name in sorted(unknown))
-        problem = f"unexpected keyword argument: {names}"
-        raise TypeError(problem)
-    configuration = options.get("model_configuration") or _DEFAULTS
+    configuration = options.get("model_configuration")
+    if configuration is None:
+        configuration = _DEFAULTS
     if not isinstance(configuration, ModelConfiguration):
         kind = describe_type(configuration)
         problem = f"model_configuration: expected a ModelConfiguration, found {kind}"

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import copy
+import math
+import pickle
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import anyio
+import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
-from loopback import Request, completion, http, serve
+from loopback import Request, completion, echo, http, serve
 from streaming import ROLE, event_of, text_of
 
 import limin
@@ -15,7 +22,8 @@ from limin.batch.workers import unwrap_single
 from limin.rendering.progress import BatchProgress
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from pathlib import Path
 
     from limin.values.progress import BatchState
 
@@ -167,7 +175,8 @@ async def test_failure_stands_in_its_place_after_all_others_finished() -> None:
     assert outcomes == ["0", "1", limin.BadRequestError, "3", "4", "5"]
     assert str(error) == (
         "1 of 6 prompts failed (BadRequestError 1); "
-        "the first, prompt 2: the server answered 400: too odd"
+        "the first, prompt 2: the server answered 400: too odd; "
+        f"asked: POST {server.base_url}/chat/completions"
     )
 
 
@@ -227,6 +236,165 @@ async def test_empty_input_gives_an_empty_list() -> None:
     async with Client("http://model.test/v1") as client:
         empty: Iterator[str] = iter(())
         assert await client.generate_text_completions(empty, show_progress=False) == []
+
+
+TABLES: list[tuple[Any, str]] = [
+    ({"a": 1, "b": 2}, "a dict; iterating it gives only its keys"),
+    (MappingProxyType({"a": 1}), "a mappingproxy; iterating it gives only its keys"),
+    (pd.DataFrame({"a": ["x"]}), "a DataFrame; pass one of its columns"),
+    (pl.DataFrame({"a": ["x"]}), "a DataFrame; pass one of its columns"),
+    (np.array([["x"]]), "an ndarray; pass one of its columns"),
+    (np.array("x"), "an ndarray; pass one of its columns"),
+]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "found"), TABLES, ids=lambda value: type(value).__name__
+)
+async def test_table_is_no_list_of_prompts(prompts: Any, found: str) -> None:
+    """Names of columns or keys are not sent as prompts; the refusal says what to pass."""
+    expected = f"expected an iterable of prompts or conversations, found {found}"
+    async with serve() as server, Client(server.base_url) as client:
+        for ask in (
+            client.generate_text_completions,
+            client.generate_text_completions_for_conversations,
+            client.iter_text_completions,
+        ):
+            with pytest.raises(limin.ConfigurationError) as caught:
+                await cast("Any", ask)(prompts)
+            assert str(caught.value).startswith(expected)
+    assert server.requests == []
+
+
+TEXTS = ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        np.array(TEXTS),
+        np.array(TEXTS, dtype=object),
+        pd.Series(TEXTS),
+        pd.Series(TEXTS, dtype="category"),
+        pd.DataFrame({"prompt": TEXTS})["prompt"],
+        pd.Index(TEXTS),
+        pl.Series(TEXTS),
+        dict.fromkeys(TEXTS).keys(),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_prompts_in_a_column(prompts: Any) -> None:
+    """Arrays and columns of texts are answered like a list, text by text."""
+    async with serve(echo) as server, Client(server.base_url) as client:
+        answers = await client.generate_text_completions(prompts, show_progress=False)
+    assert [answer.message for answer in answers] == TEXTS
+
+
+@pytest.mark.parametrize("wrong", [math.nan, None, pd.NA, b"x", 5, ["x"], "\ud800"])
+async def test_wrong_prompt_fails_alone(wrong: Any) -> None:
+    """A missing value costs no answer, wherever it stands."""
+    prompts = [*"abcdefg", wrong, np.str_("h")]
+    async with serve(echo) as server, Client(server.base_url) as client:
+        results = await client.generate_text_completions(
+            prompts, 2, show_progress=False, on_error="return"
+        )
+    failure = results.pop(7)
+    assert isinstance(failure, limin.ConversationError)
+    assert [cast("Any", result).message for result in results] == [*"abcdefgh"]
+
+
+async def test_options_of_numpy_in_a_batch(capfd: pytest.CaptureFixture[str]) -> None:
+    """Numbers, flags and names of numpy are taken by every option of a batch."""
+    options: Any = {
+        "n_parallel": np.int64(2),
+        "show_progress": np.bool_(False),  # noqa: FBT003 (numpy's flag)
+        "on_error": np.str_("return"),
+        "timeout": np.float32(60),
+        "idle_timeout": np.int64(60),
+        "max_retries": np.int8(0),
+        "on_warning": np.str_("ignore"),
+        "fsync": np.bool_(False),  # noqa: FBT003 (numpy's flag)
+        "system_prompt": np.str_("Be brief."),
+    }
+    async with serve(echo) as server, Client(server.base_url) as client:
+        results = await client.generate_text_completions(["a", "b"], **options)
+    assert [cast("Any", result).message for result in results] == ["a", "b"]
+    assert capfd.readouterr().err == ""
+
+
+# Option, its wrong value, and the refusal.
+WRONG_OPTIONS: list[tuple[str, Any, str]] = [
+    (
+        "n_parallel",
+        np.float64(2),
+        "expected an integer of at least 1, or 'auto', found 2.0",
+    ),
+    ("n_parallel", np.array([2, 3]), "expected an integer .*, found an ndarray"),
+    ("n_parallel", pd.NA, "expected an integer .*, found an NAType"),
+    ("n_parallel", "many", "expected an integer .*, found a str"),
+    ("on_error", np.array(["raise"]), "expected raise or return, found an ndarray"),
+    ("show_progress", "no", "expected True or False, found a str"),
+    ("show_progress", pd.NA, "expected True or False, found an NAType"),
+    ("fsync", 1, "expected True or False, found 1"),
+    ("checkpoint", 5, "expected a path or None, found 5"),
+    ("timeout", np.float32("nan"), "expected seconds above 0 or None, found nan"),
+    ("max_retries", np.float32(1), "expected an integer of at least 0, found 1.0"),
+    ("on_warning", 5, "expected ignore, warn or raise, found 5"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "problem"), WRONG_OPTIONS)
+async def test_option_that_makes_no_sense(name: str, value: Any, problem: str) -> None:
+    """Refused by its name before anything is sent."""
+    options: Any = {name: value}
+    async with serve() as server, Client(server.base_url) as client:
+        with pytest.raises(limin.ConfigurationError, match=f"^{name}: {problem}"):
+            await client.generate_text_completions(["a"], **options)
+    assert server.requests == []
+
+
+async def test_system_prompt_that_is_no_text() -> None:
+    """What would fail every prompt is refused once, before anything is sent."""
+    system_prompt: Any = 5
+    async with serve() as server, Client(server.base_url) as client:
+        with pytest.raises(limin.ConversationError, match="content of a system message"):
+            await client.generate_text_completions(["a"], system_prompt=system_prompt)
+    assert server.requests == []
+
+
+async def test_results_are_read_in_their_block() -> None:
+    """Reading results that were not entered is an error at once, and no endless wait."""
+    async with serve(echo) as server, Client(server.base_url) as client:
+        results = client.iter_text_completions(["a", "b"], 1)
+        with pytest.raises(RuntimeError, match="inside their `async with` block"):
+            await anext(results)
+        with pytest.raises(RuntimeError, match="inside their `async with` block"):
+            [result async for result in results]
+        async with results:
+            assert (await anext(results))[0] == 0
+            with pytest.raises(RuntimeError, match="entered once"):
+                await results.__aenter__()
+        with pytest.raises(RuntimeError, match="inside their `async with` block"):
+            await anext(results)
+
+
+async def test_results_that_could_not_be_entered(tmp_path: Path) -> None:
+    """After a checkpoint that cannot be used there is nothing to read."""
+    async with Client("http://model.test/v1") as client:
+        results = client.iter_text_completions(["a"], checkpoint=tmp_path)
+        with pytest.raises(limin.CheckpointError):
+            await results.__aenter__()
+        with pytest.raises(RuntimeError, match="inside their `async with` block"):
+            await anext(results)
+
+
+@pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
+async def test_results_are_not_copied(duplicate: Callable[[object], object]) -> None:
+    """Requests under way cannot be had twice; the refusal says what to do."""
+    async with Client("http://model.test/v1") as client:
+        results = client.iter_text_completions(["a"])
+        with pytest.raises(TypeError, match=r"limin\.Results cannot be pickled or copied"):
+            duplicate(results)
 
 
 @pytest.mark.parametrize("n_parallel", [0, -1, 2.5, "5", True])

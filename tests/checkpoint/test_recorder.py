@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from loopback import Request, completion, http, serve
 
@@ -126,3 +127,16 @@ async def test_bad_item_fails_in_its_own_place(tmp_path: Path) -> None:
         limin.ConversationError,
         limin.TextCompletion,
     ]
+
+
+@pytest.mark.parametrize("path_type", [str, np.str_])
+async def test_texts_of_numpy_are_found_again(tmp_path: Path, path_type: type[str]) -> None:
+    """A prompt is the same question as an element of an array and as a plain text."""
+    path = path_type(tmp_path / "run.jsonl")
+    async with serve(answer) as server, Client(server.base_url) as client:
+        for prompts in (np.array(PROMPTS), PROMPTS):
+            results = await client.generate_text_completions(
+                prompts, checkpoint=path, show_progress=False
+            )
+            assert [result.message for result in results] == PROMPTS
+    assert len(server.requests) == 3

@@ -1,16 +1,18 @@
 import copy
+import json
 import math
 import pickle
 from typing import Any
 
 import attrs
 import pytest
-from builders import TIMING, body_of, capture, read
+from builders import TIMING, body_of, capture, captures, read, read_capture
 
+from limin.errors import ServerError
 from limin.values.completion import Choice, TextCompletion, Usage
 from limin.values.conversation import Conversation, Message
 from limin.values.log_probs import LogProbs, Position, TokenLogProb, TokenPosition
-from limin.values.timing import Timing
+from limin.values.timing import Attempt, Latency, Timing
 from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
 
 HOT = "llama.cpp-b11549-logprobs_top1_hot"
@@ -86,11 +88,148 @@ def test_to_message_goes_on() -> None:
     assert completion.conversation.messages[-1] == Message("assistant", "hello")
 
 
-def test_repr_leaves_out_the_body() -> None:
-    """The repr shows the answer and not the body that it came in."""
-    completion = completion_of(Choice(message="hello"), raw_bytes=b'{"vendor": "field"}')
-    assert "message='hello'" in repr(completion)
-    assert "vendor" not in repr(completion)
+@pytest.mark.parametrize("message", ["hello", "", "two\nlines \x1b[31m"])
+def test_str_is_the_message(message: str) -> None:
+    """`print` shows the answer of the first choice, and nothing else."""
+    completion = completion_of(Choice(message=message), Choice(message="more", index=1))
+    assert str(completion) == f"{completion}" == message
+
+
+@pytest.mark.parametrize(
+    ("completion", "facts"),
+    [
+        (completion_of(Choice()), "asked-model: 0 characters, 2.25 s"),
+        (
+            completion_of(
+                Choice(message="x", finish_reason="stop"), usage=Usage(completion_tokens=1)
+            ),
+            "asked-model: 1 character, stop, 1 token, 2.25 s",
+        ),
+        (
+            completion_of(
+                Choice(message="x" * 5000, finish_reason="length"),
+                Choice(index=1),
+                usage=Usage(prompt_tokens=3, completion_tokens=1200),
+            ),
+            "asked-model: 2 choices, 5000 characters, length, 1200 tokens, 2.25 s",
+        ),
+        (completion_of(Choice(), usage=Usage()), "asked-model: 0 characters, 2.25 s"),
+        (
+            completion_of(Choice(finish_reason="a\n\x1b[31m" + "b" * 100)),
+            f"asked-model: 0 characters, a ␛[31m{'b' * 33}, 2.25 s",
+        ),
+    ],
+)
+def test_repr_is_one_short_line(completion: TextCompletion, facts: str) -> None:
+    """The repr holds numbers and names, and no control character that a server sent."""
+    assert repr(completion) == f"<limin.TextCompletion of {facts}>"
+
+
+def test_repr_holds_no_content() -> None:
+    """Neither prompt nor answer nor body is in a repr, since reprs end up in logs."""
+    completion = read({**body_of("my secret"), "vendor": "my secret"})
+    assert "secret" not in repr(completion)
+    assert "2 + 2" not in repr(completion)
+
+
+def test_dictionary_for_a_log() -> None:
+    """A completion becomes plain JSON with everything but the prompt and the raw body."""
+    warning = ResponseWarning(WarningCode.BODY_MENDED, "$.id", "expected text", 2)
+    attempt = Attempt(start_time=1.0, duration=0.5, error=ServerError(500, "no"))
+    latency = Latency(mean=0.5, median=0.5, percentile_95=0.5, percentile_99=0.5)
+    completion = TextCompletion(
+        conversation=Conversation.from_prompts("my secret", "Be brief."),
+        model="asked-model",
+        choices=(Choice(message="four", finish_reason="stop"),),
+        timing=Timing(
+            start_time=1.0,
+            end_time=3.0,
+            duration=2.0,
+            attempts=(attempt,),
+            inter_token_latency=latency,
+            delta_times=(0.5, 1.0),
+        ),
+        usage=Usage(completion_tokens=1),
+        id="c-1",
+        body_warnings=(warning,),
+    )
+    fields = completion.to_dict()
+    assert (
+        fields
+        == json.loads(json.dumps(fields, allow_nan=False))
+        == {
+            "message": "four",
+            "finish_reason": "stop",
+            "model": "asked-model",
+            "served_model": None,
+            "id": "c-1",
+            "request_id": None,
+            "choices": [
+                {
+                    "message": "four",
+                    "finish_reason": "stop",
+                    "raw_finish_reason": None,
+                    "index": 0,
+                    "refusal": None,
+                    "reasoning": None,
+                    "reasoning_source": None,
+                }
+            ],
+            "usage": {
+                "prompt_tokens": None,
+                "completion_tokens": 1,
+                "total_tokens": None,
+                "cached_tokens": None,
+                "reasoning_tokens": None,
+            },
+            "timing": {
+                "start_time": 1.0,
+                "end_time": 3.0,
+                "duration": 2.0,
+                "attempts": [
+                    {
+                        "start_time": 1.0,
+                        "duration": 0.5,
+                        "error": "ServerError: the server answered 500: no",
+                        "waited": 0.0,
+                    }
+                ],
+                "time_to_first_byte": None,
+                "time_to_first_token": None,
+                "time_to_first_reasoning": None,
+                "time_to_first_text": None,
+                "inter_token_latency": attrs.asdict(latency),
+                "tokens_per_second": None,
+            },
+            "warnings": [
+                {
+                    "code": "body-mended",
+                    "path": "$.id",
+                    "problem": "expected text",
+                    "count": 2,
+                }
+            ],
+        }
+    )
+    assert completion.to_dict(conversation=True) == {
+        **fields,
+        "conversation": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "my secret"},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in captures() if "error" not in name and "stream" not in name],
+)
+def test_dictionary_of_every_capture(name: str) -> None:
+    """Whatever a server answered, `json.dumps` takes the dictionary."""
+    completion = read_capture(name)
+    fields = completion.to_dict()
+    assert json.loads(json.dumps(fields, allow_nan=False)) == fields
+    assert fields["message"] == str(completion)
 
 
 def test_completion_cannot_change() -> None:

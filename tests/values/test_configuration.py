@@ -2,6 +2,8 @@ import math
 from typing import Any
 
 import attrs
+import numpy as np
+import pandas as pd
 import pytest
 
 from limin.errors import ConfigurationError
@@ -45,9 +47,19 @@ MISFITTING: list[tuple[str, Any, str, str]] = [
     ("top_p", "1", "a finite number of at least 0 and at most 1, or None", "a str"),
     ("stop", 7, "a str, a sequence of str, or None", "7"),
     ("stop", (PLAN, 7), "a str, a sequence of str, or None", "a tuple"),
+    ("stop", [PLAN, 7], "a str, a sequence of str, or None", "a list"),
+    ("stop", np.array([7]), "a str, a sequence of str, or None", "an ndarray"),
+    ("stop", pd.Series([PLAN, None]), "a str, a sequence of str, or None", "a Series"),
     ("stop", {PLAN}, "a str, a sequence of str, or None", "a set"),
     ("stop", b"\n", "a str, a sequence of str, or None", "a bytes"),
     ("seed", 1.0, "an integer, or None", "1.0"),
+    ("seed", np.bool_(False), "an integer, or None", "False"),  # noqa: FBT003
+    ("seed", pd.NA, "an integer, or None", "an NAType"),
+    ("seed", 10**400, "an integer, or None", "an int beyond the range of a float"),
+    ("temperature", np.float32("nan"), "a finite number of at least 0, or None", "nan"),
+    ("max_tokens", np.float64(8), "an integer of at least 1, or None", "8.0"),
+    ("max_tokens", np.int64(0), "an integer of at least 1, or None", "0"),
+    ("log_probs", np.int64(1), "True or False", "1"),
     ("seed", False, "an integer, or None", "False"),
     ("seed", PLAN, "an integer, or None", "a str"),
     ("presence_penalty", math.inf, "a finite number, or None", "inf"),
@@ -165,3 +177,46 @@ def test_fields_go_by_name() -> None:
     """Fields of a configuration are keyword-only."""
     with pytest.raises(TypeError):
         ModelConfiguration("gpt-4o")  # type: ignore[misc]  # the mistake itself
+
+
+# Field, value as people have it, and the value that is sent.
+AS_PEOPLE_HAVE_IT: list[tuple[str, Any, Any]] = [
+    ("model", np.str_("m"), "m"),
+    ("temperature", np.float32(0.5), 0.5),
+    ("temperature", np.int64(0), 0),
+    ("top_p", np.float32(1), 1.0),
+    ("max_tokens", np.int64(8), 8),
+    ("seed", np.uint8(1), 1),
+    ("seed", np.array(1), 1),
+    ("presence_penalty", np.float16(0.5), 0.5),
+    ("frequency_penalty", np.float64(-0.5), -0.5),
+    ("log_probs", np.bool_(True), True),  # noqa: FBT003 (numpy's flag)
+    ("stream", np.bool_(False), False),  # noqa: FBT003 (numpy's flag)
+    ("stop", np.str_("a"), "a"),
+    ("stop", ["a", np.str_("b")], ("a", "b")),
+    ("stop", np.array(["a", "b"]), ("a", "b")),
+    ("stop", pd.Series(["a", "b"]), ("a", "b")),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), AS_PEOPLE_HAVE_IT)
+def test_value_of_another_library_is_converted(
+    name: str, value: Any, expected: Any
+) -> None:
+    """Numbers, flags and texts of numpy and pandas become Python's own."""
+    kept = getattr(ModelConfiguration(**{name: value}), name)
+    assert repr(kept) == repr(expected)
+
+
+def test_extra_body_of_other_libraries_is_converted() -> None:
+    """Numbers and arrays inside `extra_body` become plain JSON, whatever their depth."""
+    extra: Any = {"logit_bias": {np.int64(7): np.float32(-1)}, "ids": np.array([1, 2])}
+    configuration = ModelConfiguration(extra_body=extra)
+    assert repr(configuration.extra_body) == "{'logit_bias': {7: -1.0}, 'ids': [1, 2]}"
+
+
+def test_extra_body_that_holds_itself() -> None:
+    """A mapping without an end is left to the encoder, which refuses it by name."""
+    extra: dict[str, object] = {}
+    extra["self"] = extra
+    assert ModelConfiguration(extra_body=extra).extra_body == extra

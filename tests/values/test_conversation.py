@@ -1,3 +1,7 @@
+from typing import cast
+
+import numpy as np
+import pandas as pd
 import pytest
 
 from limin.errors import ConversationError
@@ -284,3 +288,38 @@ def test_to_pretty_string_wraps_at_its_width() -> None:
         width=20
     )
     assert "one two three four \nfive six" in pretty
+
+
+class Text(str):
+    """A text whose `__str__` is another one, as that of an Enum's member is."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "another text"
+
+
+@pytest.mark.parametrize("kind", [Text, np.str_])
+def test_text_of_a_subclass(kind: type[str]) -> None:
+    """Text is text, whatever its class; it is kept as Python's own."""
+    message = Message(cast("Role", kind("user")), kind("hello"))
+    assert message == Message("user", "hello")
+    assert (type(message.role), type(message.content)) == (str, str)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (np.float64("nan"), "a float64"),
+        (pd.NA, "an NAType"),
+        (np.array(["a"]), "an ndarray"),
+        (["a"], "a list"),
+    ],
+)
+def test_content_of_another_type(content: str, found: str) -> None:
+    """A missing value of a table is no text, and the article is a person's."""
+    with pytest.raises(ConversationError) as caught:
+        Message("assistant", content)
+    assert str(caught.value) == (
+        f"content of an assistant message: expected a str, found {found}"
+    )

@@ -1,6 +1,14 @@
+import contextlib
+import math
 import pickle
+from decimal import Decimal
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from limin.errors import ConfigurationError
 from limin.values.endpoint import (
@@ -173,7 +181,9 @@ def test_url_that_makes_no_sense(base_url: str, found: str) -> None:
 def test_url_of_the_environment_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that holds no URL is as wrong as an argument."""
     monkeypatch.setenv("OPENAI_BASE_URL", "localhost")
-    with pytest.raises(ConfigurationError, match="found another scheme"):
+    with pytest.raises(
+        ConfigurationError, match=r"OPENAI_BASE_URL: .*found another scheme"
+    ):
         Endpoint.resolve()
 
 
@@ -240,6 +250,13 @@ def test_repr_holds_no_key() -> None:
     assert f"{endpoint.api_key!r:>14}" == " ApiKey('***')"
 
 
+def test_query_is_a_secret() -> None:
+    """A key in the query of the URL is in no repr, and kept out of messages."""
+    endpoint = Endpoint.resolve(f"{LOCAL}?api-version=2024-10-21&key={KEY}")
+    assert repr(endpoint) == f"Endpoint(base_url='{LOCAL}?***', api_key=None)"
+    assert endpoint.secrets() == (KEY,)
+
+
 def test_key_reveals_itself_when_asked() -> None:
     """The request gets the key itself, and a pickled endpoint still works."""
     assert ApiKey(KEY).reveal() == KEY
@@ -247,7 +264,7 @@ def test_key_reveals_itself_when_asked() -> None:
     assert restored.request_headers()["authorization"] == f"Bearer {KEY}"
 
 
-@pytest.mark.parametrize("character", ["\r", "\n", "\0", "\x7f", "é", "\u2028"])
+@pytest.mark.parametrize("character", ["\0", "\x7f", "é", "\u2028"])
 @pytest.mark.parametrize("index", [0, 6, len(KEY)])
 def test_key_that_no_header_can_carry(character: str, index: int) -> None:
     """A key with a control character is refused by its position, and not shown."""
@@ -259,21 +276,174 @@ def test_key_that_no_header_can_carry(character: str, index: int) -> None:
     )
 
 
-def test_key_of_the_environment_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key that was read from a file with its line end is refused, and not shown."""
-    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\n")
+# Texts around a key that are no part of it, as (before, after).
+AROUND_A_KEY = [
+    ("", "\n"),
+    ("", "\r\n"),
+    ("\n", ""),
+    (" ", ""),
+    ("", " "),
+    ("\t ", " \t"),
+    ("\u00a0", "\u200b"),
+    ("\ufeff", ""),
+    ('"', '"'),
+    ("'", "'"),
+    ("\u201c", "\u201d"),
+    ("`", "`"),
+    ('"', '"\n'),
+    (' "', ""),
+    ("Bearer ", ""),
+    ("bearer  ", "\n"),
+    ("BEARER\t", ""),
+    ("Bearer: ", ""),
+    ('"Bearer ', '"'),
+    ("Bearer '", "'"),
+    ("Bearer Bearer ", ""),
+    ("Authorization: Bearer ", "\r\n"),
+    ("OPENAI_API_KEY=", ""),
+    ('export OPENAI_API_KEY = "', '"\n'),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), AROUND_A_KEY)
+@pytest.mark.parametrize("from_environment", [True, False])
+def test_key_with_something_around_it(
+    monkeypatch: pytest.MonkeyPatch, before: str, after: str, *, from_environment: bool
+) -> None:
+    """What cannot belong to a key is taken off, so that a copied one works."""
+    copied = f"{before}{KEY}{after}"
+    if from_environment:
+        monkeypatch.setenv("OPENAI_API_KEY", copied)
+        copied = None  # type: ignore[assignment]  # as without an argument
+    endpoint = Endpoint.resolve(LOCAL, copied)
+    assert endpoint.request_headers()["authorization"] == f"Bearer {KEY}"
+    assert endpoint.secrets() == (KEY,)
+
+
+@given(
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1),
+    st.sampled_from(AROUND_A_KEY),
+)
+def test_cleaning_a_clean_key_changes_nothing(key: str, around: tuple[str, str]) -> None:
+    """What is around any key is taken off, and a second cleaning finds nothing more."""
+    before, after = around
+    with contextlib.suppress(ConfigurationError):
+        cleaned = Endpoint.resolve(LOCAL, key).secrets()
+        assert Endpoint.resolve(LOCAL, f"{before}{key}{after}").secrets() == cleaned
+        assert Endpoint.resolve(LOCAL, *cleaned or ("",)).secrets() == cleaned
+
+
+@given(st.text())
+def test_any_text_as_key(key: str) -> None:
+    """Any text is sent as a key, is none, or is refused without being shown."""
+    marked = f"{KEY}{key}{KEY}"
+    try:
+        header = Endpoint.resolve(LOCAL, marked).request_headers()["authorization"]
+    except ConfigurationError as error:
+        assert KEY not in str(error)  # noqa: PT017 (not every text is refused)
+    else:
+        assert header == f"Bearer {marked}"
+
+
+@pytest.mark.parametrize("key", ["bearer-of-news", "it's-a-key", "basically", "a b", "a'b"])
+def test_key_that_only_looks_like_more(key: str) -> None:
+    """What may belong to a key stays in it."""
+    assert (
+        Endpoint.resolve(LOCAL, key).request_headers()["authorization"] == f"Bearer {key}"
+    )
+
+
+@pytest.mark.parametrize("key", [" ", "\n", "\t \r\n", '""', "''", "Bearer ", '"Bearer "'])
+@pytest.mark.parametrize("from_environment", [True, False])
+def test_only_blanks_are_no_key(
+    monkeypatch: pytest.MonkeyPatch, key: str, *, from_environment: bool
+) -> None:
+    """A key of nothing is none: nothing is sent, and OpenAI's own server wants one."""
+    argument: str | None = key
+    if from_environment:
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        argument = None
+    assert "authorization" not in Endpoint.resolve(LOCAL, argument).request_headers()
+    with pytest.raises(ConfigurationError, match=r"expected a key for api\.openai\.com"):
+        Endpoint.resolve(OPENAI, argument)
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "Token", "ApiKey", "api-key", "digest"])
+def test_key_with_another_scheme(scheme: str) -> None:
+    """A key for another scheme would be sent as a Bearer token, so it is refused."""
+    with pytest.raises(ConfigurationError) as caught:
+        Endpoint.resolve(LOCAL, f"{scheme} {KEY}")
+    assert str(caught.value) == (
+        "api_key: expected the key of a Bearer token only, found another scheme "
+        "before it; pass headers={'Authorization': ...} instead"
+    )
+
+
+@pytest.mark.parametrize("wrong", ["\u200b", "\r\nx-other: ", "\n", "\0", "é"], ids=ascii)
+def test_key_of_the_environment_is_checked(
+    monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    """A wrong key out of the environment is called by the variable, and not shown."""
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}{wrong}{KEY}".replace("\0", "\1"))
     with pytest.raises(ConfigurationError) as caught:
         Endpoint.resolve(LOCAL)
+    assert str(caught.value).startswith(
+        "OPENAI_API_KEY: expected printable ASCII, found U+"
+    )
     assert KEY not in str(caught.value)
-    assert "U+000A" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("", "\n"), (" ", " "), ('"', '"'), ("'", "'\r\n"), ("\t", "")]
+)
+def test_url_of_the_environment_is_cleaned(
+    monkeypatch: pytest.MonkeyPatch, before: str, after: str
+) -> None:
+    """Quotation marks and line ends around the variable are not meant."""
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{before}{LOCAL}{after}")
+    assert Endpoint.resolve().base_url == LOCAL
+    assert named_in_environment()
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", '""'])
+def test_blank_variable_names_no_endpoint(
+    monkeypatch: pytest.MonkeyPatch, blank: str
+) -> None:
+    """A variable of blanks alone is an empty one."""
+    monkeypatch.setenv("OPENAI_BASE_URL", blank)
+    assert Endpoint.resolve(None, KEY).base_url == OPENAI
+    assert not named_in_environment()
+
+
+def test_texts_of_a_subclass_become_plain() -> None:
+    """The texts of an array are as good as any."""
+    endpoint = Endpoint.resolve(
+        np.str_(LOCAL), np.str_(KEY), {np.str_("x-team"): np.str_("blue")}
+    )
+    headers = endpoint.request_headers()
+    texts = [endpoint.base_url, *headers, *headers.values()]
+    assert {type(text) for text in texts} == {str}
 
 
 @pytest.mark.parametrize("value", ["", "a b\tc", "~!@#$%^&*()[]{}'\""])
 def test_header_values_that_http_can_carry(value: str) -> None:
     """Printable ASCII, spaces and tabs pass as they are."""
-    check_header_value("x-team", value)
+    assert check_header_value("x-team", value) == value
     endpoint = Endpoint.resolve(LOCAL, headers={"x-team": value})
     assert endpoint.request_headers()["x-team"] == value
+
+
+@pytest.mark.parametrize("value", [f" {KEY}", f"{KEY}\n", f"\t{KEY} \r\n"])
+def test_blanks_around_a_header_value(value: str) -> None:
+    """Blanks and line ends around a header's value are no part of it."""
+    endpoint = Endpoint.resolve(OPENAI, headers={"Authorization": value})
+    assert endpoint.request_headers()["authorization"] == KEY
+
+
+def test_blank_authorization_is_no_key() -> None:
+    """A header of blanks alone does not replace a key."""
+    with pytest.raises(ConfigurationError, match=r"expected a key for api\.openai\.com"):
+        Endpoint.resolve(OPENAI, headers={"Authorization": " "})
 
 
 @pytest.mark.parametrize("character", ["\r", "\n", "\0", "\x1b", "é"])
@@ -309,9 +479,14 @@ def test_header_name_that_http_does_not_know(name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
+        ((pd.NA,), "base_url: expected .* found an NAType"),
+        ((np.array(["a", "b"]),), "base_url: expected .* found an ndarray"),
+        (("http://h/v1", pd.NA), "api_key: expected a str, found an NAType"),
         (("http://h/v1", 5), "api_key: expected a str, found an int"),
         (("http://h/v1", None, {"a": None}), r"headers\['a'\]: expected a str, found a No"),
         (("http://h/v1", None, {5: "a"}), "headers: expected letters"),
+        (("http://h/v1", None, "x: y"), "headers: expected a mapping .*, found a str"),
+        (("http://h/v1", None, 0), "headers: expected a mapping .*, found 0"),
     ],
 )
 def test_arguments_of_the_wrong_type(arguments: tuple[str, ...], found: str) -> None:
@@ -320,14 +495,56 @@ def test_arguments_of_the_wrong_type(arguments: tuple[str, ...], found: str) -> 
         Endpoint.resolve(*arguments)
 
 
+COUNTS = ("header_bytes", "headers", "body_bytes")
+
+
+@pytest.mark.parametrize("name", ["connect_seconds", *COUNTS])
 @pytest.mark.parametrize(
-    "name", ["connect_seconds", "header_bytes", "headers", "body_bytes"]
+    "value",
+    [
+        *(0, -1, "many", b"5", None, True, [5], math.nan, math.inf, 10**400),
+        *(np.bool_(True), np.float32("nan"), np.timedelta64(5, "s"), pd.NA),  # noqa: FBT003
+    ],
+    ids=repr,
 )
-@pytest.mark.parametrize("value", [0, -1, "many", None, float("nan")])
 def test_limit_that_makes_no_sense(name: str, value: object) -> None:
-    """A limit is a number above 0."""
-    with pytest.raises(ConfigurationError, match=f"{name}: expected a number above 0"):
-        Limits(**{name: value})
+    """A limit is a finite number above 0, and no flag."""
+    with pytest.raises(ConfigurationError, match=f"^{name}: expected a number above 0"):
+        Limits(**{name: value})  # type: ignore[arg-type]  # the mistake itself
+
+
+@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("value", [0.5, 1.5, np.float32(2.5), 2**53 + 1, 1e300])
+def test_count_that_makes_no_sense(name: str, value: float) -> None:
+    """Sizes and numbers are whole, and no larger than a float can count to."""
+    with pytest.raises(ConfigurationError, match=f"^{name}: expected a number above 0, wh"):
+        Limits(**{name: value})  # type: ignore[arg-type]  # the mistake itself
+
+
+@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1, 1),
+        (1.5e6, 1_500_000),
+        (np.int64(5), 5),
+        (np.float32(1e6), 1_000_000),
+        (Decimal(7), 7),
+        (2**53, 2**53),
+    ],
+)
+def test_whole_number_is_a_count(name: str, value: Any, expected: int) -> None:
+    """A whole number is taken as an `int`, in whatever type it comes."""
+    limit = getattr(Limits(**{name: value}), name)
+    assert (type(limit), limit) == (int, expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.25, 0.25), (np.float32(0.5), 0.5), (np.int64(3), 3)]
+)
+def test_seconds_to_connect(value: Any, expected: float) -> None:
+    """Seconds may be any finite number above 0."""
+    assert repr(Limits(connect_seconds=value).connect_seconds) == repr(expected)
 
 
 @pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "CONNECTION"])

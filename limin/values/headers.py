@@ -1,0 +1,109 @@
+"""The headers of a request: the key, and what a header can hold."""
+
+from __future__ import annotations
+
+import re
+
+from limin.errors import ConfigurationError
+from limin.values.checks import check_text
+
+# RFC 9110, 5.1 and 5.5: names are tokens; values hold no control characters
+# except tabs. Bytes beyond ASCII are legal but have no defined meaning, so they are
+# refused.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_ILLEGAL = re.compile(r"[^\t\x20-\x7e]")
+
+# Characters that may stand around a key or a URL, and belong to neither: blanks and line
+# ends, the byte order mark of a file, quotation marks of a shell, a page or an .env file.
+AROUND = "\t\n\v\f\r \u00a0\u200b\ufeff" + "\"'`\u2018\u2019\u201c\u201d"
+
+# What people copy with a key: the header or the line of an .env file that it stood in,
+# and the scheme, which limin sends itself (RFC 6750, 2.1).
+_BEFORE_KEY = re.compile(
+    r"\A(?:authorization\s*[:=]|(?:export\s+)?OPENAI_API_KEY\s*=|bearer(?:[\s:]+|$))\s*",
+    re.IGNORECASE,
+)
+
+# Schemes that are not Bearer, at the start of a key.
+# Source: https://www.iana.org/assignments/http-authschemes, and Token and ApiKey, which
+# some APIs use.
+_OTHER_SCHEME = re.compile(
+    r"(?:basic|digest|negotiate|token|api-?key|aws4-hmac-sha256)[ \t]+", re.IGNORECASE
+)
+
+
+class ApiKey:
+    """A key that only the request shows: its repr and str are masked.
+
+    Attributes:
+        source: Where it comes from: `api_key` or `OPENAI_API_KEY`.
+    """
+
+    __slots__ = ("_value", "source")
+
+    def __init__(self, value: str, source: str = "api_key") -> None:
+        """Keep *value*, which comes from the argument or variable *source*.
+
+        Raises:
+            ConfigurationError: If no HTTP header can hold it.
+        """
+        value = check_header_value(source, value)
+        if _OTHER_SCHEME.match(value):
+            problem = (
+                f"{source}: expected the key of a Bearer token only, found another scheme "
+                "before it; pass headers={'Authorization': ...} instead"
+            )
+            raise ConfigurationError(problem)
+        self._value, self.source = value, source
+
+    @classmethod
+    def clean(cls, value: object, source: str = "api_key") -> ApiKey | None:
+        """Return the key in *value* without what is around it; None if there is none.
+
+        Raises:
+            ConfigurationError: If it is no text, or no HTTP header can hold it.
+        """
+        key, before = check_text(source, value), None
+        while key != before:
+            before, key = key, _BEFORE_KEY.sub("", key.strip(AROUND), count=1)
+        return cls(key, source) if key else None
+
+    def reveal(self) -> str:
+        """Return the key itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        """Return three stars, whatever the length of the key."""
+        return "ApiKey('***')"
+
+
+def check_header_name(name: str) -> None:
+    """Refuse a *name* that would end the header or start another, without showing it.
+
+    Raises:
+        ConfigurationError: If *name* is no header name.
+    """
+    if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+        problem = "headers: expected letters, digits and dashes as names, found another"
+        raise ConfigurationError(problem)
+
+
+def check_header_value(name: str, value: object) -> str:
+    """Return *value* without the blanks and line ends around it.
+
+    Refuse a value that would end the header, without showing it.
+
+    Raises:
+        ConfigurationError: If *value* is no text that an HTTP header can hold.
+    """
+    text = check_text(name, value)
+    # Blanks around a value are no part of it (RFC 9110, 5.5), and h11 refuses them.
+    text = text.strip(" \t\r\n")
+    illegal = _ILLEGAL.search(text)
+    if illegal is not None:
+        problem = (
+            f"{name}: expected printable ASCII, found U+{ord(illegal[0]):04X} "
+            f"at character {illegal.start()} of {len(text)}"
+        )
+        raise ConfigurationError(problem)
+    return text
