@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from limin.checkpoint.file import Checkpoint
-from limin.errors import CheckpointError
+import anyio.lowlevel
+
+from limin.checkpoint.file import Checkpoint, no_completion
+from limin.errors import CheckpointError, LiminError
 from limin.policy.failures import StopBatch
 
 if TYPE_CHECKING:
     import os
 
     from limin.calls.call import Caller
+    from limin.checkpoint.line import RecordedAnswer
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
+    from limin.wire.response import ReadingContext
 
 
 class RecordedCall:
@@ -52,10 +56,28 @@ class RecordedCall:
         body, context = caller.encoder.encode(conversation), caller.context(conversation)
         recorded = checkpoint.take(body)
         if recorded is not None:
-            return recorded.completion(context)
+            # Thousands of lines must not keep other tasks and Ctrl-C waiting.
+            await anyio.lowlevel.checkpoint()
+            return self._read(recorded, context)
         completion = await caller.send(body, context)
         try:
             checkpoint.add(body, completion)
         except CheckpointError as error:
             raise StopBatch(completion, error) from error
+        except Exception as error:
+            problem = f"a line could not be written: {type(error).__name__}"
+            stop = CheckpointError(problem, checkpoint.path)
+            raise StopBatch(completion, stop) from error
         return completion
+
+    def _read(self, recorded: RecordedAnswer, context: ReadingContext) -> TextCompletion:
+        """Return the completion that was *recorded*.
+
+        Raises:
+            CheckpointError: If there is none, which is not the server's fault.
+        """
+        try:
+            return recorded.completion(context)
+        except LiminError as error:
+            position = f"at byte {recorded.offset}"
+            raise no_completion(self._checkpoint.path, position) from error
