@@ -5,7 +5,7 @@ Here a batch meets its progress bar, and completions their checkpoint.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
@@ -13,15 +13,15 @@ from limin.batch.results import Results, check_batch, run_batch
 from limin.batch.workers import Work, WorkerPool, count_items
 from limin.calls.observer import InFlight
 from limin.checkpoint.recorder import RecordedCall
-from limin.errors import LiminError
-from limin.policy.failures import is_overload
+from limin.errors import LiminError, UnexpectedError
+from limin.policy.failures import StopBatch, is_overload
 from limin.values.checks import check_argument
 from limin.values.conversation import as_conversation
 from limin.values.display import rendering
 from limin.values.progress import BatchState, Effort
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Generator
     from contextlib import AbstractContextManager
 
     from limin.batch.results import OnError
@@ -90,7 +90,7 @@ async def run_parallel(
             turn did not come.
         ConfigurationError: If an argument makes no sense; nothing was called.
         Exception: An exception of the iterator of *items*, as it is, after all that
-            was under way was finished.
+            was under way was finished. Its cause is a `BatchError` with the results.
     """
     check_batch(items, n_parallel, on_error, items="items")
     check_argument("function", function, "an async function", fits=callable(function))
@@ -121,10 +121,9 @@ async def complete_all(
     if show_progress:
         caller = caller.observed_by(calls)
     workers, recording = _workers(caller, source, n_parallel, options, system_prompt)
-    with recording:
-        state = partial(_calls_under_way, calls, caller.rate_limiter)
-        progress = _open_progress(show_progress, workers, state)
-        return await run_batch(workers, progress, on_error)
+    state = partial(_calls_under_way, calls, caller.rate_limiter)
+    progress = _open_progress(show_progress, workers, state)
+    return await run_batch(workers, _within(recording, progress), on_error)
 
 
 def iter_completions(
@@ -154,11 +153,26 @@ def _workers(
     recorded = None if path is None else RecordedCall(caller, path, fsync=fsync)
     ask = recorded or caller.ask
 
-    def ask_about(item: str | Conversation) -> Awaitable[TextCompletion]:
-        return ask(as_conversation(item, system_prompt))
+    async def ask_about(item: str | Conversation) -> TextCompletion:
+        try:
+            return await ask(as_conversation(item, system_prompt))
+        except (LiminError, StopBatch):
+            raise
+        except Exception as error:
+            raise UnexpectedError(type(error).__name__) from error
 
     workers = WorkerPool(source, ask_about, n_parallel, kept=LiminError, measure=_measure)
     return workers, recorded or nullcontext()
+
+
+@contextmanager
+def _within(
+    recording: AbstractContextManager[object],
+    progress: AbstractContextManager[BatchListener | None],
+) -> Generator[BatchListener | None]:
+    """Enter *recording*, and *progress* inside it."""
+    with recording, progress as listener:
+        yield listener
 
 
 def _measure(completion: TextCompletion) -> Work:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import (
     TYPE_CHECKING,
     Any,
     Generic,
     Literal,
+    NoReturn,
     Self,
     TypeAlias,
     cast,
@@ -28,7 +29,7 @@ from limin.errors import (
 from limin.values.checks import check_argument, check_choice, describe_type, is_integer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -89,9 +90,16 @@ async def run_batch(
     Raises:
         BatchError: If any item failed and *on_error* says so, or a checkpoint
             cannot be written.
+        BaseException: See `ask_all`; also an exception of *progress*.
     """
-    with progress as listener:
-        results, stopped_by = await ask_all(workers, listener)
+    results: list[R | E] | None = None
+    try:
+        with progress as listener:
+            results, stopped_by = await ask_all(workers, listener, noun=noun)
+    except Exception as error:
+        if results is None:
+            raise
+        raise_with_results(error, results, noun)
     if on_error == "return" and not isinstance(stopped_by, CheckpointError):
         return results
     if stopped_by is not None or any(isinstance(result, Exception) for result in results):
@@ -100,7 +108,10 @@ async def run_batch(
 
 
 async def ask_all(
-    workers: WorkerPool[Item, R, E], listener: BatchListener | None = None
+    workers: WorkerPool[Item, R, E],
+    listener: BatchListener | None = None,
+    *,
+    noun: str = "prompt",
 ) -> tuple[list[R | E], LiminError | None]:
     """Run *workers*, and collect the results in the order of their source.
 
@@ -112,7 +123,8 @@ async def ask_all(
 
     Raises:
         BaseException: The exception that ended the batch and is no result, as it
-            was raised: by the iterator of the source, for example.
+            was raised: by the iterator of the source, for example. Its cause is a
+            `BatchError` with the results.
     """
     results: dict[int, R | E] = {}
 
@@ -122,12 +134,26 @@ async def ask_all(
             listener.finished(index, result)
 
     await workers.run(keep)
-    if workers.broken is not None:
-        raise workers.broken
     size = max(workers.taken, workers.size or 0)
     # Workers keep either every exception or every LiminError.
     not_sent = cast("E", NotSentError("the batch stopped early"))
-    return [results.get(index, not_sent) for index in range(size)], workers.stopped_by
+    in_order = [results.get(index, not_sent) for index in range(size)]
+    if workers.broken is not None:
+        raise_with_results(workers.broken, in_order, noun)
+    return in_order, workers.stopped_by
+
+
+def raise_with_results(
+    error: BaseException, results: Sequence[object], noun: str = "prompt"
+) -> NoReturn:
+    """Raise *error* as it is, from a `BatchError` that holds *results*.
+
+    The cause that *error* has already becomes the cause of that.
+    """
+    so_far = BatchError(cast("Any", results), noun=noun)
+    context = None if error.__suppress_context__ else error.__context__
+    so_far.__cause__ = error.__cause__ or context
+    raise error from so_far
 
 
 class Results(Generic[V]):
@@ -145,6 +171,7 @@ class Results(Generic[V]):
     ) -> None:
         """Hand over the results of *workers*, which run *within* a context."""
         self._workers, self._within = workers, within
+        self._is_broken = False
         self._stack = AsyncExitStack()
 
     def __repr__(self) -> str:
@@ -208,15 +235,17 @@ class Results(Generic[V]):
             LiminError: At the end, if an error that would fail every item has
                 stopped the batch early.
             Exception: The exception of the user's own iterator, as it is, after
-                everything that was under way was handed over.
+                everything that was under way was handed over. Its cause is a
+                `BatchError`, as in a batch; it holds no results, since all were
+                handed over.
         """
-        try:
+        with suppress(anyio.EndOfStream):
             return await self._receive.receive()
-        except anyio.EndOfStream:
-            ended_by = self._workers.broken or self._workers.stopped_by
-            if ended_by is not None:
-                raise ended_by from None
-            raise StopAsyncIteration from None
+        workers = self._workers
+        if workers.broken is not None and not self._is_broken:
+            self._is_broken = True
+            raise_with_results(workers.broken, ())
+        raise workers.broken or workers.stopped_by or StopAsyncIteration
 
     async def _run(self) -> None:
         async with self._send:
