@@ -10,6 +10,7 @@ from limin.batch.results import check_batch
 from limin.calls.call import Caller
 from limin.calls.rate_limiter import RateLimiter
 from limin.calls.stream import CompletionStream
+from limin.calls.warning_report import find_caller
 from limin.parallel import complete_all, iter_completions
 from limin.policy.retry import RetryPolicy
 from limin.values.checks import check_integer, check_seconds
@@ -373,4 +374,5 @@ class Client:
             RetryPolicy(attempts=1 + max_retries),
             on_warning,
             self._rate_limiter,
+            asked_at=find_caller() if on_warning == "warn" else None,
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, overload
 from limin.batch.results import Results, check_batch, run_batch
 from limin.batch.workers import Work, WorkerPool, count_items
 from limin.calls.observer import InFlight
+from limin.calls.served_model import ServedModelCheck
 from limin.checkpoint.recorder import RecordedCall
 from limin.errors import LiminError, UnexpectedError
 from limin.policy.failures import StopBatch, is_overload
@@ -120,10 +121,11 @@ async def complete_all(
     calls = InFlight()
     if show_progress:
         caller = caller.observed_by(calls)
-    workers, recording = _workers(caller, source, n_parallel, options, system_prompt)
-    state = partial(_calls_under_way, calls, caller.rate_limiter)
+    workers, recorded = _workers(caller, source, n_parallel, options, system_prompt)
+    state = partial(_calls_under_way, calls, caller.rate_limiter, recorded)
     progress = _open_progress(show_progress, workers, state)
-    return await run_batch(workers, _within(recording, progress), on_error)
+    within = _within(recorded or nullcontext(), progress)
+    return await run_batch(workers, within, on_error)
 
 
 def iter_completions(
@@ -135,7 +137,8 @@ def iter_completions(
     system_prompt: str | None = None,
 ) -> Results[TextCompletion]:
     """Return the results of *source* as they finish; see `Client.iter_text_completions`."""
-    return Results(*_workers(caller, source, n_parallel, options, system_prompt))
+    workers, recorded = _workers(caller, source, n_parallel, options, system_prompt)
+    return Results(workers, recorded or nullcontext())
 
 
 def _workers(
@@ -144,14 +147,11 @@ def _workers(
     n_parallel: Parallel,
     options: BatchOptions,
     system_prompt: str | None,
-) -> tuple[
-    WorkerPool[str | Conversation, TextCompletion, LiminError],
-    AbstractContextManager[object],
-]:
-    """Return workers, and the context that they run in."""
+) -> tuple[WorkerPool[str | Conversation, TextCompletion, LiminError], RecordedCall | None]:
+    """Return workers, and the call with the checkpoint that they run in, if any."""
     path, fsync = options.get("checkpoint"), options.get("fsync", False)
     recorded = None if path is None else RecordedCall(caller, path, fsync=fsync)
-    ask = recorded or caller.ask
+    ask = recorded or ServedModelCheck(caller).ask
 
     async def ask_about(item: str | Conversation) -> TextCompletion:
         try:
@@ -162,7 +162,7 @@ def _workers(
             raise UnexpectedError(type(error).__name__) from error
 
     workers = WorkerPool(source, ask_about, n_parallel, kept=LiminError, measure=_measure)
-    return workers, recorded or nullcontext()
+    return workers, recorded
 
 
 @contextmanager
@@ -183,8 +183,15 @@ def _measure(completion: TextCompletion) -> Work:
     )
 
 
-def _calls_under_way(calls: InFlight, rate_limiter: RateLimiter) -> BatchState:
-    return BatchState(in_flight=calls.under_way, resting=rate_limiter.seconds_of_rest)
+def _calls_under_way(
+    calls: InFlight, rate_limiter: RateLimiter, recorded: RecordedCall | None
+) -> BatchState:
+    return BatchState(
+        in_flight=calls.under_way,
+        resting=rate_limiter.seconds_of_rest,
+        kept=0 if recorded is None else recorded.kept,
+        checkpoint=None if recorded is None else recorded.path,
+    )
 
 
 def _items_under_way(workers: WorkerPool[Item, R, Exception]) -> BatchState:

@@ -69,6 +69,7 @@ class Run:
     prompts: int
     n_parallel: int = 16
     iterated: bool = False
+    show_progress: bool = False
     program: int = 0
 
     @asynccontextmanager
@@ -81,6 +82,7 @@ class Run:
             "prompts": self.prompts,
             "n_parallel": self.n_parallel,
             "iterated": self.iterated,
+            "show_progress": self.show_progress,
             "file_bytes": file_bytes,
         }
         command = [sys.executable, "-W", "default", str(SURVIVOR), json.dumps(arguments)]
@@ -274,11 +276,13 @@ async def test_full_disk_stops_the_batch_and_loses_nothing(
     assert max(Counter(given.given).values()) <= 2
 
 
-@pytest.mark.parametrize("iterated", [False, True])
+@pytest.mark.parametrize(
+    ("iterated", "show_progress"), [(False, False), (False, True), (True, False)]
+)
 async def test_ctrl_c_ends_at_once_and_keeps_what_was_answered(
-    anyio_backend: str, tmp_path: Path, *, iterated: bool
+    anyio_backend: str, tmp_path: Path, *, iterated: bool, show_progress: bool
 ) -> None:
-    """Ctrl-C ends the program within a second, and loses no answer."""
+    """Ctrl-C ends the program within a second, loses no answer, and says so."""
     held, given = anyio.Event(), []
 
     async def hold_back(request: Request) -> bytes:
@@ -298,6 +302,7 @@ async def test_ctrl_c_ends_at_once_and_keeps_what_was_answered(
             prompts=100,
             n_parallel=8,
             iterated=iterated,
+            show_progress=show_progress,
         )
         async with run.started() as process:
             with anyio.fail_after(10):
@@ -309,7 +314,12 @@ async def test_ctrl_c_ends_at_once_and_keeps_what_was_answered(
     print(f"\nCtrl-C on {anyio_backend}: {seconds:.3f} s")  # noqa: T201 (pytest -s shows it)
     assert seconds < 1.0
     assert ended.returncode == -signal.SIGINT, ended.err
-    assert ended.err.startswith("Traceback"), "nothing is printed but the traceback"
+    printed = ended.err.partition("Traceback")[0].splitlines()
+    kept = f"limin: 20 completions are kept in {run.checkpoint}; "
+    if show_progress:
+        assert printed[-1] == kept + "the same call goes on from there"
+    else:
+        assert printed == [], "nothing is printed but the traceback"
     assert ended.err.endswith("\nKeyboardInterrupt\n")
     assert [noise for noise in NOISE if noise in ended.err] == [], ended.err
     assert sorted(run.recorded()) == sorted(given)

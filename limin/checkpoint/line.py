@@ -19,7 +19,7 @@ from limin.errors import LiminError
 from limin.values.conversation import Conversation, Message
 from limin.values.safe_text import escape_controls
 from limin.values.timing import Attempt, Latency, Timing
-from limin.values.warnings import ResponseWarning  # noqa: TC001 (msgspec reads it)
+from limin.values.warnings import ResponseWarning, WarningCode
 from limin.wire import schema
 from limin.wire.http import HttpResponse
 from limin.wire.response import ReadingContext, read_completion
@@ -246,7 +246,13 @@ def _times_of_stream(completion: TextCompletion) -> _Streamed | None:
     if completion.timing.time_to_first_byte is None:
         return None
     times = {name: getattr(completion.timing, name) for name in _TIMES}
-    return _Streamed(warnings=completion.body_warnings or None, **times)
+    # Whether another model answers is a question of the run.
+    warnings = tuple(
+        warning
+        for warning in completion.body_warnings
+        if warning.code != WarningCode.SERVED_MODEL_CHANGED
+    )
+    return _Streamed(warnings=warnings or None, **times)
 
 
 def _describe(error: LiminError | None) -> str | None:

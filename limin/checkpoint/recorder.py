@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 import anyio.lowlevel
 
+from limin.calls.served_model import ServedModelCheck
 from limin.checkpoint.file import Checkpoint, no_completion
 from limin.errors import CheckpointError, LiminError
 from limin.policy.failures import StopBatch
@@ -38,12 +40,27 @@ class RecordedCall:
         Raises:
             CheckpointError: If it cannot be read or written, or another run uses it.
         """
-        self._checkpoint = Checkpoint.open(self._path, fsync=self._fsync)
+        with ExitStack() as stack:
+            self._checkpoint = Checkpoint.open(self._path, fsync=self._fsync)
+            stack.enter_context(self._checkpoint)
+            served_model = self._checkpoint.served_model(self._caller.model)
+            self._asking = ServedModelCheck(self._caller, served_model)
+            stack.pop_all()
         return self
 
     def __exit__(self, *_reason: object) -> None:
         """Close the checkpoint."""
         self._checkpoint.close()
+
+    @property
+    def kept(self) -> int:
+        """Number of completions in the checkpoint."""
+        return self._checkpoint.size
+
+    @property
+    def path(self) -> str:
+        """Path of the checkpoint."""
+        return self._checkpoint.path
 
     async def __call__(self, conversation: Conversation) -> TextCompletion:
         """Return the completion of *conversation*, from the checkpoint or the server.
@@ -58,8 +75,8 @@ class RecordedCall:
         if recorded is not None:
             # Thousands of lines must not keep other tasks and Ctrl-C waiting.
             await anyio.lowlevel.checkpoint()
-            return self._read(recorded, context)
-        completion = await caller.send(body, context)
+            return self._asking.take(self._read(recorded, context), context)
+        completion = await self._asking.send(body, context)
         try:
             checkpoint.add(body, completion)
         except CheckpointError as error:
