@@ -273,9 +273,9 @@ def _check_regular(file: BinaryIO) -> None:
 
 @contextmanager
 def _explain_os_errors(path: str) -> Generator[None]:
-    """Raise whatever goes wrong with the file as a `CheckpointError`.
+    """Raise an error of the file or its path as a `CheckpointError`.
 
-    A path with a NUL is a ValueError for Python, and so is a closed file.
+    A path with a NUL is a ValueError for Python, and so is half a surrogate pair.
     """
     try:
         yield
@@ -334,6 +334,8 @@ class _Lines(Generic[T]):
             if identity is not None:
                 identities.add(identity)
                 self.first_checksum = min(self.first_checksum, offset)
+            if not is_finished:  # Its newline may come meanwhile, if a run writes it.
+                return
             offset += len(data)
 
     @property

@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from limin.values.progress import Effort
-from limin.values.safe_text import excerpt
+from limin.values.safe_text import escape_controls, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -284,7 +284,8 @@ def _warnings(tally: _Tally) -> Iterable[str]:
 
 def _kept(number: int, path: str) -> str:
     completions = "1 completion is" if number == 1 else f"{number} completions are"
-    return f"{completions} kept in {excerpt(path)}; the same call goes on from there"
+    name = escape_controls(path).replace("\n", " ")
+    return f"{completions} kept in {name}; the same call goes on from there"
 
 
 def _wait(now: BatchState | None) -> Iterable[str]:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 from builders import TIMING, body_of, capture, captures
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from recorded import RETRIED, STREAMED, completed, request, same
 
 from limin.checkpoint.file import Checkpoint, read_checkpoint
+from limin.checkpoint.line import MARK
 from limin.errors import CheckpointError, ConfigurationError, LiminError
 from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import Conversation, Message
@@ -687,6 +688,38 @@ def test_whole_line_without_newline_is_taken(path: Path, end: bytes) -> None:
     assert path.read_bytes() == whole
     write(path, "c")
     assert len(answers(path)) == 3
+
+
+def test_newline_that_comes_while_the_file_is_read(path: Path) -> None:
+    """A reader beside a run may see a line before its end; the rest is for later."""
+    whole = write(path, "a", "b")
+    path.write_bytes(whole.splitlines()[0])
+    completions = read_checkpoint(path)
+    assert next(completions).message == "answer 0 to a"
+    path.write_bytes(whole)
+    assert list(completions) == []
+
+
+@given(
+    start=st.sampled_from([b"", *(MARK[:size] for size in range(1, len(MARK) + 1))]),
+    rest=st.binary(max_size=99),
+)
+@example(start=MARK, rest=b'00000000","request":"}')
+def test_any_other_file_is_refused_or_torn(start: bytes, rest: bytes) -> None:
+    """No bytes make another error, and only a line that limin began is cut off."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.jsonl"
+        path.write_bytes(start + rest)
+        try:
+            Checkpoint.open(path).close()
+        except CheckpointError:
+            assert path.read_bytes() == start + rest
+            with pytest.raises(CheckpointError):
+                answers(path)
+            return
+        assert answers(path) == []
+        assert path.read_bytes() == b""
+        assert not start + rest or (start + rest).startswith(b'{"limin_checkpoint"')
 
 
 def test_zeros_at_the_end_are_cut_off(path: Path) -> None:

@@ -403,7 +403,7 @@ def test_batch_that_breaks_off_reports_its_checkpoint(
 ) -> None:
     """Whoever interrupts a run learns that nothing was lost."""
     console = screen()
-    state = BatchState(in_flight=3, kept=kept, checkpoint="my\x1b run.jsonl")
+    state = BatchState(in_flight=3, kept=kept, checkpoint="my\x1b  run\n.jsonl")
 
     def run() -> None:
         with BatchProgress(100, console, Clock(), state=lambda: state):
@@ -411,7 +411,7 @@ def test_batch_that_breaks_off_reports_its_checkpoint(
 
     with pytest.raises(kind):
         run()
-    path = "my\N{SYMBOL FOR ESCAPE} run.jsonl"
+    path = "my\N{SYMBOL FOR ESCAPE}  run .jsonl"
     _, line = shown(console).splitlines()
     assert line == (
         f"limin: {completions} kept in {path}; the same call goes on from there"
