@@ -5,7 +5,7 @@ Here a batch meets its progress bar, and completions their checkpoint.
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
@@ -22,7 +22,7 @@ from limin.values.display import rendering
 from limin.values.progress import BatchState, Effort
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from contextlib import AbstractContextManager
 
     from limin.batch.results import OnError
@@ -99,7 +99,7 @@ async def run_parallel(
         return []
     workers = WorkerPool(items, function, n_parallel, kept=Exception)
     progress = _open_progress(show_progress, workers, partial(_items_under_way, workers))
-    return await run_batch(workers, progress, on_error, noun="item")
+    return await run_batch(workers, _within(None, progress), on_error, noun="item")
 
 
 async def complete_all(
@@ -124,8 +124,7 @@ async def complete_all(
     workers, recorded = _workers(caller, source, n_parallel, options, system_prompt)
     state = partial(_calls_under_way, calls, caller.rate_limiter, recorded)
     progress = _open_progress(show_progress, workers, state)
-    within = _within(recorded or nullcontext(), progress)
-    return await run_batch(workers, within, on_error)
+    return await run_batch(workers, _within(recorded, progress), on_error)
 
 
 def iter_completions(
@@ -165,14 +164,15 @@ def _workers(
     return workers, recorded
 
 
-@contextmanager
-def _within(
-    recording: AbstractContextManager[object],
+@asynccontextmanager
+async def _within(
+    recorded: RecordedCall | None,
     progress: AbstractContextManager[BatchListener | None],
-) -> Generator[BatchListener | None]:
-    """Enter *recording*, and *progress* inside it."""
-    with recording, progress as listener:
-        yield listener
+) -> AsyncGenerator[BatchListener | None]:
+    """Open the checkpoint, if any, and show *progress* inside."""
+    async with recorded or nullcontext():
+        with progress as listener:
+            yield listener
 
 
 def _measure(completion: TextCompletion) -> Work:

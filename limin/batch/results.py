@@ -30,7 +30,7 @@ from limin.values.checks import check_argument, check_choice, describe_type, is_
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from contextlib import AbstractContextManager
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
     from typing_extensions import TypeVar
@@ -74,27 +74,27 @@ def check_batch(
 
 async def run_batch(
     workers: WorkerPool[Item, R, E],
-    progress: AbstractContextManager[BatchListener | None],
+    within: AbstractAsyncContextManager[BatchListener | None],
     on_error: OnError,
     *,
     noun: str = "prompt",
 ) -> list[R] | list[R | E]:
-    """Run *workers* to the end, and show *progress* meanwhile.
+    """Run *workers* to the end, *within* a context.
 
     Args:
         workers: Not started yet.
-        progress: Entered for the time of the batch; brings the listener, if any.
+        within: Entered for the time of the batch; brings the listener, if any.
         on_error: Whether failures are raised, or returned in their places.
         noun: The word for an item.
 
     Raises:
         BatchError: If any item failed and *on_error* says so, or a checkpoint
             cannot be written.
-        BaseException: See `ask_all`; also an exception of *progress*.
+        BaseException: See `ask_all`; also an exception of *within*.
     """
     results: list[R | E] | None = None
     try:
-        with progress as listener:
+        async with within as listener:
             results, stopped_by = await ask_all(workers, listener, noun=noun)
     except Exception as error:
         if results is None:
@@ -167,7 +167,7 @@ class Results(Generic[V]):
     def __init__(
         self,
         workers: WorkerPool[Any, V, LiminError],
-        within: AbstractContextManager[object],
+        within: AbstractAsyncContextManager[object],
     ) -> None:
         """Hand over the results of *workers*, which run *within* a context."""
         self._workers, self._within = workers, within
@@ -190,7 +190,7 @@ class Results(Generic[V]):
             CheckpointError: If the checkpoint cannot be used.
         """
         try:
-            self._stack.enter_context(self._within)
+            await self._stack.enter_async_context(self._within)
         except BaseException:
             await self._stack.aclose()
             raise

@@ -11,7 +11,7 @@ import math
 import os
 import stat
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO, Generic, Self, TypeVar
 
 from limin.checkpoint.line import (
@@ -69,6 +69,12 @@ _TO_READ = os.O_RDONLY | _HARMLESS
 _TO_WRITE = os.O_RDWR | os.O_CREAT | os.O_APPEND | _HARMLESS
 _OWNER_ONLY = 0o600  # Prompts are in the file.
 
+# Bytes that are read before others have their turn: about three milliseconds.
+_STEP = 1 << 18
+
+# Bytes in which the first line of a model is searched: about ten milliseconds.
+_SEARCHED = 10_000_000
+
 
 class Checkpoint:
     """A file of finished completions, for one run at a time.
@@ -79,20 +85,11 @@ class Checkpoint:
     """
 
     def __init__(self, path: str, file: BinaryIO, *, fsync: bool) -> None:
-        """Read *file*, which this run has locked; use `open` instead."""
-        self.path, self._file, self._fsync = path, file, fsync
+        """Use *file*, which this run has locked; call `open` or `lock` instead."""
+        self.path, self.size = path, 0
+        self._file, self._fsync = file, fsync
         self._untaken: dict[bytes, list[int]] = {}
-        lines = _Lines(file, path, read_request)
-        for offset, request in lines:
-            self._untaken.setdefault(request, []).append(offset)
-        self.size = sum(map(len, self._untaken.values()))
-        self._first_checksum = lines.first_checksum
-        for offsets in self._untaken.values():
-            offsets.reverse()  # The first is taken from the end.
-        if os.fstat(file.fileno()).st_size > lines.end:
-            os.ftruncate(file.fileno(), lines.end)
-        if lines.lacks_newline:
-            self._append(b"\n")
+        self._first_checksum = math.inf
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, fsync: bool = False) -> Checkpoint:
@@ -110,14 +107,44 @@ class Checkpoint:
                 run, or is no checkpoint; then it is left as it was.
             ConfigurationError: If *path* is no path.
         """
+        with ExitStack() as stack:
+            checkpoint = stack.enter_context(cls.lock(path, fsync=fsync))
+            for _ in checkpoint.read():
+                pass
+            stack.pop_all()
+        return checkpoint
+
+    @classmethod
+    def lock(cls, path: str | os.PathLike[str], *, fsync: bool) -> Checkpoint:
+        """Open and lock the checkpoint at *path*, but do not read it; see `open`."""
         name = _check_path(path)
         with _explain_os_errors(name):
-            file = _open_regular(name, _TO_WRITE, prepare=_lock)
-            try:
-                return cls(name, file, fsync=fsync)
-            except BaseException:
-                file.close()
-                raise
+            return cls(name, _open_regular(name, _TO_WRITE, prepare=_lock), fsync=fsync)
+
+    def read(self) -> Iterator[None]:
+        """Read the lines, and repair the end of the file.
+
+        Yields:
+            None, now and then: nothing else may have its turn meanwhile.
+
+        Raises:
+            CheckpointError: If the file is no checkpoint; it is left as it was.
+        """
+        with _explain_os_errors(self.path):
+            lines, step_end = _Lines(self._file, self.path, read_request), _STEP
+            for offset, request in lines:
+                self._untaken.setdefault(request, []).append(offset)
+                if offset > step_end:
+                    step_end = offset + _STEP
+                    yield
+            if os.fstat(self._file.fileno()).st_size > lines.end:
+                os.ftruncate(self._file.fileno(), lines.end)
+            if lines.lacks_newline:
+                self._append(b"\n")
+        self._first_checksum = lines.first_checksum
+        for offsets in self._untaken.values():
+            self.size += len(offsets)
+            offsets.reverse()  # The first is taken from the end.
 
     def take(self, request: bytes) -> RecordedAnswer | None:
         """Take the next line recorded for *request*; None if there is none left.
@@ -149,12 +176,12 @@ class Checkpoint:
     def served_model(self, model: str) -> str | None:
         """Return the name that the server gave to *model* in the first line with it.
 
-        None if there is no such line, or the server gave no name.
+        None if there is no such line in the first 10 MB, or the server gave no name.
         """
         name = json.dumps(model, ensure_ascii=False).encode(errors="replace")
         with _explain_os_errors(self.path):
             self._file.seek(0)
-            for data in self._file:
+            while self._file.tell() < _SEARCHED and (data := self._file.readline()):
                 # Only a line that may be the one is decoded.
                 may_be = b'"model":' + name in data
                 line = decode_line(data.removesuffix(b"\n")) if may_be else None

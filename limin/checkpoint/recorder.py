@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class RecordedCall:
     """Asks for completions as the caller inside does, and remembers them.
 
-    The checkpoint is open in a `with` block, in which the call is used.
+    The checkpoint is open in an `async with` block, in which the call is used.
     """
 
     def __init__(
@@ -34,21 +34,24 @@ class RecordedCall:
         """Put *caller* behind the checkpoint at *path*; nothing is opened yet."""
         self._caller, self._path, self._fsync = caller, path, fsync
 
-    def __enter__(self) -> Self:
-        """Open the checkpoint.
+    async def __aenter__(self) -> Self:
+        """Open the checkpoint; other tasks have their turns while it is read.
 
         Raises:
             CheckpointError: If it cannot be read or written, or another run uses it.
         """
         with ExitStack() as stack:
-            self._checkpoint = Checkpoint.open(self._path, fsync=self._fsync)
-            stack.enter_context(self._checkpoint)
-            served_model = self._checkpoint.served_model(self._caller.model)
-            self._asking = ServedModelCheck(self._caller, served_model)
+            checkpoint = Checkpoint.lock(self._path, fsync=self._fsync)
+            stack.enter_context(checkpoint)
+            for _ in checkpoint.read():
+                await anyio.lowlevel.checkpoint()
+            served_model = checkpoint.served_model(self._caller.model)
             stack.pop_all()
+        self._checkpoint = checkpoint
+        self._asking = ServedModelCheck(self._caller, served_model)
         return self
 
-    def __exit__(self, *_reason: object) -> None:
+    async def __aexit__(self, *_reason: object) -> None:
         """Close the checkpoint."""
         self._checkpoint.close()
 

@@ -183,6 +183,37 @@ async def test_taking_lines_gives_way(tmp_path: Path, n_parallel: int) -> None:
     assert len(server.requests) == len(prompts)
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_opening_gives_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cancelled: bool
+) -> None:
+    """A large file is read in steps, and unlocked if it is not read to its end."""
+    path, turns = tmp_path / "run.jsonl", 0
+    monkeypatch.setattr("limin.checkpoint.file._STEP", 1000)
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while turns < 3 or not cancelled:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+        batch.cancel_scope.cancel()
+
+    async with serve(answer) as server, Client(server.base_url) as client:
+        prompts = [str(n) for n in range(100)]
+        await client.generate_text_completions(
+            prompts, checkpoint=path, show_progress=False
+        )
+        async with anyio.create_task_group() as tasks:
+            async with anyio.create_task_group() as batch:
+                tasks.start_soon(count_turns)
+                async with client.iter_text_completions([], checkpoint=path):
+                    pass
+            tasks.cancel_scope.cancel()
+    assert turns == 3 if cancelled else turns > 10
+    assert batch.cancel_scope.cancelled_caught == cancelled
+    Checkpoint.open(path).close()
+
+
 async def test_bad_item_fails_in_its_own_place(tmp_path: Path) -> None:
     """With a checkpoint as without one."""
     async with serve(answer) as server, Client(server.base_url) as client:
