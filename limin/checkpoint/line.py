@@ -167,7 +167,7 @@ def read_request(data: bytes) -> bytes | None:
 
     A line whose checksum is right is as limin wrote it, and need not be decoded.
     """
-    if has_checksum(data):
+    if has_checksum(data) and len(data) > _REQUEST.stop:
         with suppress(ValueError):
             return bytes.fromhex(data[_REQUEST].decode())
     line = decode_line(data)
