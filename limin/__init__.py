@@ -32,6 +32,7 @@ from limin.errors import (
     StatusError,
     StreamError,
     TransportError,
+    UnexpectedError,
 )
 from limin.functions import (
     FunctionBatchOptions,
@@ -115,6 +116,7 @@ __all__ = [
     "TokenLogProb",
     "TokenPosition",
     "TransportError",
+    "UnexpectedError",
     "Usage",
     "WarningCode",
     "generate_text_completion",

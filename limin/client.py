@@ -10,6 +10,7 @@ from limin.batch.results import check_batch
 from limin.calls.call import Caller
 from limin.calls.rate_limiter import RateLimiter
 from limin.calls.stream import CompletionStream
+from limin.calls.warning_report import find_caller
 from limin.parallel import complete_all, iter_completions
 from limin.policy.retry import RetryPolicy
 from limin.values.checks import check_argument, check_integer, check_rate, check_seconds
@@ -390,18 +391,16 @@ class Client:
         configuration = resolve_configuration(options)
         option = cast("Mapping[str, Any]", options).get
         max_retries = option("max_retries", self._max_retries)
+        on_warning = check_on_warning(option("on_warning", "ignore"))
         return Caller(
-            endpoint=self._endpoint,
-            transport=self._transport,
-            encoder=RequestEncoder.of(configuration),
-            model=configuration.model,
-            timeout=check_seconds("timeout", option("timeout", self._timeout)),
-            idle_timeout=check_seconds(
-                "idle_timeout", option("idle_timeout", self._idle_timeout)
-            ),
-            retry=RetryPolicy(
-                attempts=1 + check_integer("max_retries", max_retries, at_least=0)
-            ),
-            on_warning=check_on_warning(option("on_warning", "ignore")),
-            rate_limiter=self._rate_limiter,
+            self._endpoint,
+            self._transport,
+            RequestEncoder.of(configuration),
+            configuration.model,
+            check_seconds("timeout", option("timeout", self._timeout)),
+            check_seconds("idle_timeout", option("idle_timeout", self._idle_timeout)),
+            RetryPolicy(attempts=1 + check_integer("max_retries", max_retries, at_least=0)),
+            on_warning,
+            self._rate_limiter,
+            asked_at=find_caller() if on_warning == "warn" else None,
         )

@@ -31,6 +31,7 @@ The tree::
         StreamError                     a stream that broke off
         NotSentError                    a prompt of a batch that stopped early
         CheckpointError                 a checkpoint that cannot be used
+        UnexpectedError                 any other exception, which is a bug
         BatchError                      some prompts of a batch failed
 """
 
@@ -340,8 +341,28 @@ class CheckpointError(LiminError):
 
 
 @attrs.define(slots=False)
+class UnexpectedError(LiminError):
+    """An exception of any other class, which stands in the place of one prompt.
+
+    It should not happen, and does not affect the other prompts of the batch. The
+    exception itself is the `__cause__`; its message may hold a prompt.
+
+    Attributes:
+        kind: Name of the exception's class.
+    """
+
+    kind: str
+
+    def __str__(self) -> str:
+        return escape_controls(f"unexpected {self.kind} while this prompt was asked")
+
+
+@attrs.define(slots=False)
 class BatchError(LiminError):
     """Some items of a batch failed; the results of the others are here too.
+
+    If the iterator of the items raises an exception, that is raised as it is, and a
+    `BatchError` with the results so far is its `__cause__`.
 
     Attributes:
         results: One for each item, in the items' order: the completion, or the
@@ -369,6 +390,8 @@ class BatchError(LiminError):
 
     def __str__(self) -> str:
         errors = self.errors
+        if not self.results and self.stopped_by is None:
+            return "the batch broke off"
         groups = Counter(type(error).__name__ for error in errors.values())
         counted = ", ".join(f"{name} {n}" for name, n in groups.most_common())
         message = f"{len(errors)} of {len(self.results)} {self.noun}s failed"
@@ -378,7 +401,9 @@ class BatchError(LiminError):
         elif self.stopped_by is not None:
             message += "; stopped early, since it would strike every "
             message += f"{self.noun}: {self.stopped_by}"
-        elif errors:
+        elif not errors:
+            message += "; the batch broke off"
+        else:
             index, error = next(iter(errors.items()))
             message += f"; the first, {self.noun} {index}: {_describe(error)}"
         return escape_controls(message)

@@ -6,23 +6,24 @@ Here a batch meets its progress bar, and completions their checkpoint.
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 from limin.batch.results import Results, check_batch, run_batch
 from limin.batch.workers import Work, WorkerPool, count_items
 from limin.calls.observer import InFlight
+from limin.calls.served_model import ServedModelCheck
 from limin.checkpoint.recorder import RecordedCall
-from limin.errors import LiminError
-from limin.policy.failures import is_overload
+from limin.errors import LiminError, UnexpectedError
+from limin.policy.failures import StopBatch, is_overload
 from limin.values.checks import check_argument, check_flag
 from limin.values.conversation import Message, as_conversation
 from limin.values.display import rendering
 from limin.values.progress import BatchState, Effort
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from contextlib import AbstractContextManager
 
     from limin.batch.results import OnError
@@ -91,7 +92,7 @@ async def run_parallel(
             turn did not come.
         ConfigurationError: If an argument makes no sense; nothing was called.
         Exception: An exception of the iterator of *items*, as it is, after all that
-            was under way was finished.
+            was under way was finished. Its cause is a `BatchError` with the results.
     """
     n_parallel = check_batch(items, n_parallel, on_error, items="items", takes_keys=True)
     show_progress = check_flag("show_progress", show_progress)
@@ -100,7 +101,7 @@ async def run_parallel(
         return []
     workers = WorkerPool(items, function, n_parallel, kept=Exception)
     progress = _open_progress(show_progress, workers, partial(_items_under_way, workers))
-    return await run_batch(workers, progress, on_error, noun="item")
+    return await run_batch(workers, _within(None, progress), on_error, noun="item")
 
 
 async def complete_all(
@@ -123,11 +124,10 @@ async def complete_all(
     calls = InFlight()
     if show_progress:
         caller = caller.observed_by(calls)
-    workers, recording = _workers(caller, source, n_parallel, options, system_prompt)
-    with recording:
-        state = partial(_calls_under_way, calls, caller.rate_limiter)
-        progress = _open_progress(show_progress, workers, state)
-        return await run_batch(workers, progress, on_error)
+    workers, recorded = _workers(caller, source, n_parallel, options, system_prompt)
+    state = partial(_calls_under_way, calls, caller.rate_limiter, recorded)
+    progress = _open_progress(show_progress, workers, state)
+    return await run_batch(workers, _within(recorded, progress), on_error)
 
 
 def iter_completions(
@@ -139,7 +139,8 @@ def iter_completions(
     system_prompt: str | None = None,
 ) -> Results[TextCompletion]:
     """Return the results of *source* as they finish; see `Client.iter_text_completions`."""
-    return Results(*_workers(caller, source, n_parallel, options, system_prompt))
+    workers, recorded = _workers(caller, source, n_parallel, options, system_prompt)
+    return Results(workers, recorded or nullcontext())
 
 
 def _workers(
@@ -148,11 +149,8 @@ def _workers(
     n_parallel: Parallel,
     options: BatchOptions,
     system_prompt: str | None,
-) -> tuple[
-    WorkerPool[str | Conversation, TextCompletion, LiminError],
-    AbstractContextManager[object],
-]:
-    """Return workers, and the context that they run in.
+) -> tuple[WorkerPool[str | Conversation, TextCompletion, LiminError], RecordedCall | None]:
+    """Return workers, and the call with the checkpoint that they run in, if any.
 
     Raises:
         ConfigurationError: If an option of the checkpoint makes no sense.
@@ -167,13 +165,29 @@ def _workers(
     if system_prompt is not None:
         Message("system", system_prompt)
     recorded = None if path is None else RecordedCall(caller, path, fsync=fsync)
-    ask = recorded or caller.ask
+    ask = recorded or ServedModelCheck(caller).ask
 
-    def ask_about(item: str | Conversation) -> Awaitable[TextCompletion]:
-        return ask(as_conversation(item, system_prompt))
+    async def ask_about(item: str | Conversation) -> TextCompletion:
+        try:
+            return await ask(as_conversation(item, system_prompt))
+        except (LiminError, StopBatch):
+            raise
+        except Exception as error:
+            raise UnexpectedError(type(error).__name__) from error
 
     workers = WorkerPool(source, ask_about, n_parallel, kept=LiminError, measure=_measure)
-    return workers, recorded or nullcontext()
+    return workers, recorded
+
+
+@asynccontextmanager
+async def _within(
+    recorded: RecordedCall | None,
+    progress: AbstractContextManager[BatchListener | None],
+) -> AsyncGenerator[BatchListener | None]:
+    """Open the checkpoint, if any, and show *progress* inside."""
+    async with recorded or nullcontext():
+        with progress as listener:
+            yield listener
 
 
 def _measure(completion: TextCompletion) -> Work:
@@ -184,8 +198,15 @@ def _measure(completion: TextCompletion) -> Work:
     )
 
 
-def _calls_under_way(calls: InFlight, rate_limiter: RateLimiter) -> BatchState:
-    return BatchState(in_flight=calls.under_way, resting=rate_limiter.seconds_of_rest)
+def _calls_under_way(
+    calls: InFlight, rate_limiter: RateLimiter, recorded: RecordedCall | None
+) -> BatchState:
+    return BatchState(
+        in_flight=calls.under_way,
+        resting=rate_limiter.seconds_of_rest,
+        kept=0 if recorded is None else recorded.kept,
+        checkpoint=None if recorded is None else recorded.path,
+    )
 
 
 def _items_under_way(workers: WorkerPool[Item, R, Exception]) -> BatchState:

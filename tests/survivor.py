@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 RUN = {"asyncio": lambda program: asyncio.run(program()), "trio": trio.run}
 
 
-async def main(prompts: int, *, iterated: bool, **options: Any) -> dict[str, Any]:
+async def main(
+    prompts: int, *, iterated: bool, show_progress: bool, **options: Any
+) -> dict[str, Any]:
     """Ask for all prompts, and return the outcome."""
     source = (str(n) for n in range(prompts))
     try:
         if not iterated:
-            options["show_progress"] = False
+            options["show_progress"] = show_progress
             return outcome(await limin.generate_text_completions(source, **options))
         async with limin.iter_text_completions(source, **options) as results:
             by_index = {index: result async for index, result in results}

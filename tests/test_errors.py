@@ -33,6 +33,7 @@ from limin.errors import (
     StatusError,
     StreamError,
     TransportError,
+    UnexpectedError,
 )
 from limin.values.display import Displayed
 from limin.values.safe_text import escape_controls
@@ -64,6 +65,7 @@ PARENTS: dict[type[LiminError], tuple[type[Exception], ...]] = {
     StreamError: (LiminError,),
     BatchError: (LiminError,),
     CheckpointError: (LiminError,),
+    UnexpectedError: (LiminError,),
 }
 
 STATUS_ERRORS = [kind for kind in PARENTS if issubclass(kind, StatusError)]
@@ -94,6 +96,7 @@ EXAMPLES: list[LiminError] = [
     StreamError("the server hung up", read(body_of("4")), ProtocolError("bang")),
     NotSentError("the key is wrong"),
     CheckpointError("no space left on device", "run.jsonl"),
+    UnexpectedError("KeyError"),
     BatchError([NotSentError("a"), ConnectError("b")], AuthenticationError(401, "c")),
 ]
 
@@ -186,6 +189,12 @@ def test_copied_error_keeps_its_fields(error: LiminError, way: str) -> None:
             BatchError([], CheckpointError("full", "run.jsonl")),
             "0 of 0 prompts failed; stopped early: checkpoint run.jsonl: full",
         ),
+        (BatchError([], noun="item"), "the batch broke off"),
+        (
+            BatchError([read(body_of("4"))], noun="item"),
+            "0 of 1 items failed; the batch broke off",
+        ),
+        (UnexpectedError("KeyError"), "unexpected KeyError while this prompt was asked"),
         (TransportError("the network is down"), "the network is down"),
         (RequestTimeoutError("too slow", 3.0), "too slow"),
         (StatusError(400, "no"), "the server answered 400: no"),
@@ -333,6 +342,7 @@ def test_answer_warning_error_takes_its_place_in_a_batch() -> None:
         ResponseError("\x1b", path="\x1b", reason="\u200b", request_id="\x1b"),
         NotSentError("\x1b"),
         CheckpointError("\x1b", "\r"),
+        UnexpectedError("\x1b"),
         BatchError([StatusError(500, "\x1b[2J")]),
         BatchError([type("\x1b", (LiminError,), {})()]),
         BatchError([], stopped_by=NotSentError("\x1b")),

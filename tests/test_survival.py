@@ -69,6 +69,7 @@ class Run:
     prompts: int
     n_parallel: int = 16
     iterated: bool = False
+    show_progress: bool = False
     program: int = 0
 
     @asynccontextmanager
@@ -81,6 +82,7 @@ class Run:
             "prompts": self.prompts,
             "n_parallel": self.n_parallel,
             "iterated": self.iterated,
+            "show_progress": self.show_progress,
             "file_bytes": file_bytes,
         }
         command = [sys.executable, "-W", "default", str(SURVIVOR), json.dumps(arguments)]
@@ -105,7 +107,7 @@ class Run:
     def recorded(self) -> list[str]:
         """Return the prompts in the checkpoint."""
         lines = self.raw()
-        assert all(line["limin_checkpoint"] == 1 for line in lines)
+        assert all(line["limin_checkpoint"] == 2 for line in lines)
         return [line["messages"][-1]["content"] for line in lines]
 
 
@@ -218,11 +220,14 @@ def _drop_torn_line(path: Path) -> None:
     path.write_bytes(data[: data.rfind(b"\n") + 1])
 
 
-@pytest.mark.parametrize("missing", [1, 2, 30])
+@pytest.mark.parametrize(("missing", "n_lost"), [(1, 0), (2, 1), (30, 1)])
 async def test_torn_line_is_asked_for_again(
-    anyio_backend: str, tmp_path: Path, missing: int
+    anyio_backend: str, tmp_path: Path, missing: int, n_lost: int
 ) -> None:
-    """A power failure that tears the last line costs only that line."""
+    """A power failure that tears the last line costs only that line.
+
+    One that lacks only its newline costs nothing.
+    """
     given = Answers()
     async with serve(given.respond) as server:
         run = Run(
@@ -237,7 +242,7 @@ async def test_torn_line_is_asked_for_again(
         run.checkpoint.write_bytes(run.checkpoint.read_bytes()[:-missing])
         ended = await run.to_the_end()
     assert ended.outcome["results"] == answers(numbers(9))
-    assert given.given[9:] == [last]
+    assert given.given[9:] == [last] * n_lost
     assert sorted(run.recorded()) == numbers(9)
 
 
@@ -271,11 +276,13 @@ async def test_full_disk_stops_the_batch_and_loses_nothing(
     assert max(Counter(given.given).values()) <= 2
 
 
-@pytest.mark.parametrize("iterated", [False, True])
+@pytest.mark.parametrize(
+    ("iterated", "show_progress"), [(False, False), (False, True), (True, False)]
+)
 async def test_ctrl_c_ends_at_once_and_keeps_what_was_answered(
-    anyio_backend: str, tmp_path: Path, *, iterated: bool
+    anyio_backend: str, tmp_path: Path, *, iterated: bool, show_progress: bool
 ) -> None:
-    """Ctrl-C ends the program within a second, and loses no answer."""
+    """Ctrl-C ends the program within a second, loses no answer, and says so."""
     held, given = anyio.Event(), []
 
     async def hold_back(request: Request) -> bytes:
@@ -295,6 +302,7 @@ async def test_ctrl_c_ends_at_once_and_keeps_what_was_answered(
             prompts=100,
             n_parallel=8,
             iterated=iterated,
+            show_progress=show_progress,
         )
         async with run.started() as process:
             with anyio.fail_after(10):
@@ -306,7 +314,12 @@ async def test_ctrl_c_ends_at_once_and_keeps_what_was_answered(
     print(f"\nCtrl-C on {anyio_backend}: {seconds:.3f} s")  # noqa: T201 (pytest -s shows it)
     assert seconds < 1.0
     assert ended.returncode == -signal.SIGINT, ended.err
-    assert ended.err.startswith("Traceback"), "nothing is printed but the traceback"
+    printed = ended.err.partition("Traceback")[0].splitlines()
+    kept = f"limin: 20 completions are kept in {run.checkpoint}; "
+    if show_progress:
+        assert printed[-1] == kept + "the same call goes on from there"
+    else:
+        assert printed == [], "nothing is printed but the traceback"
     assert ended.err.endswith("\nKeyboardInterrupt\n")
     assert [noise for noise in NOISE if noise in ended.err] == [], ended.err
     assert sorted(run.recorded()) == sorted(given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -29,8 +29,8 @@ from limin.errors import (
 from limin.values.checks import check_choice, describe_type, is_integer, plain, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from contextlib import AbstractContextManager
+    from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
     from typing_extensions import TypeVar
@@ -108,25 +108,32 @@ def _advice_instead_of_keys(source: object) -> str | None:
 
 async def run_batch(
     workers: WorkerPool[Item, R, E],
-    progress: AbstractContextManager[BatchListener | None],
+    within: AbstractAsyncContextManager[BatchListener | None],
     on_error: OnError,
     *,
     noun: str = "prompt",
 ) -> list[R] | list[R | E]:
-    """Run *workers* to the end, and show *progress* meanwhile.
+    """Run *workers* to the end, *within* a context.
 
     Args:
         workers: Not started yet.
-        progress: Entered for the time of the batch; brings the listener, if any.
+        within: Entered for the time of the batch; brings the listener, if any.
         on_error: Whether failures are raised, or returned in their places.
         noun: The word for an item.
 
     Raises:
         BatchError: If any item failed and *on_error* says so, or a checkpoint
             cannot be written.
+        BaseException: See `ask_all`; also an exception of *within*.
     """
-    with progress as listener:
-        results, stopped_by = await ask_all(workers, listener)
+    results: list[R | E] | None = None
+    try:
+        async with within as listener:
+            results, stopped_by = await ask_all(workers, listener, noun=noun)
+    except Exception as error:
+        if results is None:
+            raise
+        raise_with_results(error, results, noun)
     if on_error == "return" and not isinstance(stopped_by, CheckpointError):
         return results
     if stopped_by is not None or any(isinstance(result, Exception) for result in results):
@@ -135,7 +142,10 @@ async def run_batch(
 
 
 async def ask_all(
-    workers: WorkerPool[Item, R, E], listener: BatchListener | None = None
+    workers: WorkerPool[Item, R, E],
+    listener: BatchListener | None = None,
+    *,
+    noun: str = "prompt",
 ) -> tuple[list[R | E], LiminError | None]:
     """Run *workers*, and collect the results in the order of their source.
 
@@ -147,7 +157,8 @@ async def ask_all(
 
     Raises:
         BaseException: The exception that ended the batch and is no result, as it
-            was raised: by the iterator of the source, for example.
+            was raised: by the iterator of the source, for example. Its cause is a
+            `BatchError` with the results.
     """
     results: dict[int, R | E] = {}
 
@@ -157,12 +168,26 @@ async def ask_all(
             listener.finished(index, result)
 
     await workers.run(keep)
-    if workers.broken is not None:
-        raise workers.broken
     size = max(workers.taken, workers.size or 0)
     # Workers keep either every exception or every LiminError.
     not_sent = cast("E", NotSentError("the batch stopped early"))
-    return [results.get(index, not_sent) for index in range(size)], workers.stopped_by
+    in_order = [results.get(index, not_sent) for index in range(size)]
+    if workers.broken is not None:
+        raise_with_results(workers.broken, in_order, noun)
+    return in_order, workers.stopped_by
+
+
+def raise_with_results(
+    error: BaseException, results: Sequence[object], noun: str = "prompt"
+) -> NoReturn:
+    """Raise *error* as it is, from a `BatchError` that holds *results*.
+
+    The cause that *error* has already becomes the cause of that.
+    """
+    so_far = BatchError(cast("Any", results), noun=noun)
+    context = None if error.__suppress_context__ else error.__context__
+    so_far.__cause__ = error.__cause__ or context
+    raise error from so_far
 
 
 class Results(Generic[V]):
@@ -176,10 +201,11 @@ class Results(Generic[V]):
     def __init__(
         self,
         workers: WorkerPool[Any, V, LiminError],
-        within: AbstractContextManager[object],
+        within: AbstractAsyncContextManager[object],
     ) -> None:
         """Hand over the results of *workers*, which run *within* a context."""
         self._workers, self._within = workers, within
+        self._is_broken = False
         self._stack = AsyncExitStack()
         self._state: Literal["not entered", "entered", "left"] = "not entered"
 
@@ -213,7 +239,7 @@ class Results(Generic[V]):
             raise RuntimeError(problem)
         self._state = "entered"
         try:
-            self._stack.enter_context(self._within)
+            await self._stack.enter_async_context(self._within)
         except BaseException:
             self._state = "left"
             await self._stack.aclose()
@@ -260,18 +286,20 @@ class Results(Generic[V]):
             LiminError: At the end, if an error that would fail every item has
                 stopped the batch early.
             Exception: The exception of the user's own iterator, as it is, after
-                everything that was under way was handed over.
+                everything that was under way was handed over. Its cause is a
+                `BatchError`, as in a batch; it holds no results, since all were
+                handed over.
             RuntimeError: Outside the `async with` block.
         """
         if self._state != "entered":
             raise RuntimeError(_OUTSIDE)
-        try:
+        with suppress(anyio.EndOfStream):
             return await self._receive.receive()
-        except anyio.EndOfStream:
-            ended_by = self._workers.broken or self._workers.stopped_by
-            if ended_by is not None:
-                raise ended_by from None
-            raise StopAsyncIteration from None
+        workers = self._workers
+        if workers.broken is not None and not self._is_broken:
+            self._is_broken = True
+            raise_with_results(workers.broken, ())
+        raise workers.broken or workers.stopped_by or StopAsyncIteration
 
     async def _run(self) -> None:
         async with self._send:

@@ -95,13 +95,12 @@ class WorkerPool(Generic[Item, R, E]):
         self._ask, self._kept, self._measure = ask, kept, measure
         self._next_item = _item_reader(source)
         self._workers = 0
+        self._adaptive: AdaptiveParallelism | None = None
         self._parallelism: AdaptiveParallelism | FixedParallelism
         if n_parallel == "auto":
             self._parallelism = self._adaptive = AdaptiveParallelism()
-            self._ask_next = self._ask_and_learn
         else:
             self._parallelism = FixedParallelism(n_parallel)
-            self._ask_next = self._ask_one
 
     async def run(self, deliver: Callable[[int, R | E], Awaitable[None]]) -> None:
         """Ask until the source is empty, or the batch stops.
@@ -135,7 +134,12 @@ class WorkerPool(Generic[Item, R, E]):
             while not self._ended() and self._workers <= self._parallelism.limit:
                 item = await self._next_item()
                 index, self.taken = self.taken, self.taken + 1
-                await self._deliver(index, await self._ask_next(item))
+                started = anyio.current_time()
+                result = await self._ask_one(item)
+                try:
+                    self._learn(result, started)
+                finally:  # Whatever is wrong with learning, the result came.
+                    await self._deliver(index, result)
         except StopAsyncIteration:
             self.size = self.taken
         except anyio.get_cancelled_exc_class() as cancelled:
@@ -150,17 +154,6 @@ class WorkerPool(Generic[Item, R, E]):
 
     def _ended(self) -> bool:
         return self.stopped_by is not None or self.broken is not None
-
-    async def _ask_and_learn(self, item: Item) -> R | E:
-        started = anyio.current_time()
-        result = await self._ask_one(item)
-        amount, overloaded = self._work_of(result)
-        self._adaptive.finished(
-            anyio.current_time(), started=started, work=amount, overloaded=overloaded
-        )
-        if not self._ended():
-            self._start_workers()
-        return result
 
     async def _ask_one(self, item: Item) -> R | E:
         self.under_way += 1
@@ -177,6 +170,17 @@ class WorkerPool(Generic[Item, R, E]):
         if isinstance(result, LiminError) and is_fatal(result):
             self.stopped_by = self.stopped_by or result
         return result
+
+    def _learn(self, result: R | E, started: float) -> None:
+        """Adapt the number of workers to a *result*, if the number is to be found."""
+        if self._adaptive is None:
+            return
+        amount, overloaded = self._work_of(result)
+        self._adaptive.finished(
+            anyio.current_time(), started=started, work=amount, overloaded=overloaded
+        )
+        if not self._ended():
+            self._start_workers()
 
     def _work_of(self, result: R | E) -> Work:
         if isinstance(result, LiminError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import warnings
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -13,9 +12,9 @@ import msgspec
 from limin.calls.attempts import Attempts
 from limin.calls.deadline import Deadline
 from limin.calls.stream import StreamedAnswer
+from limin.calls.warning_report import report_warnings
 from limin.errors import AnswerWarningError, LiminError, RequestTimeoutError
 from limin.values.request_note import note_request
-from limin.values.warnings import LiminWarning
 from limin.wire.response import ReadingContext, read_completion
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from limin.calls.observer import Observer
     from limin.calls.rate_limiter import RateLimiter
+    from limin.calls.warning_report import SourceLine
     from limin.policy.retry import RetryPolicy
     from limin.transport.http import HttpTransport
     from limin.values.completion import Delta, TextCompletion
@@ -49,6 +49,8 @@ class Caller(msgspec.Struct, frozen=True):
         on_warning: What to do about warnings.
         rate_limiter: Says when a request may be sent.
         observers: The listeners to the calls.
+        asked_at: The line of the program that makes the calls; None if it is found
+            when a warning is issued.
     """
 
     endpoint: Endpoint
@@ -61,6 +63,7 @@ class Caller(msgspec.Struct, frozen=True):
     on_warning: OnWarning
     rate_limiter: RateLimiter
     observers: tuple[Observer, ...] = ()
+    asked_at: SourceLine | None = None
 
     def observed_by(self, *observers: Observer) -> Caller:
         """Return a caller that *observers* listen to, beside those that do already."""
@@ -165,7 +168,7 @@ class Call:
         """
         self._caller.rate_limiter.note_usage(self._tokens, completion.usage)
         try:
-            self._report_warnings(completion)
+            report_warnings(completion, self._caller.on_warning, self._caller.asked_at)
         except AnswerWarningError as error:
             if self._is_handed_over:
                 self._notify_finished(error)
@@ -306,17 +309,6 @@ class Call:
         except BaseException:
             await answer.aclose()
             raise
-
-    def _report_warnings(self, completion: TextCompletion) -> None:
-        on_warning = self._caller.on_warning
-        problems = () if on_warning == "ignore" else completion.warnings
-        if problems and on_warning == "raise":
-            raise AnswerWarningError(problems, completion)
-        try:
-            for problem in problems:
-                warnings.warn(str(problem), LiminWarning, stacklevel=2)
-        except LiminWarning as error:  # Warnings are errors here: no answer is lost.
-            raise AnswerWarningError(problems, completion) from error
 
     def _notify_finished(self, result: TextCompletion | BaseException | None) -> None:
         if not self._is_finished:

@@ -1,12 +1,15 @@
 """One finished completion as a line of JSON, and back: the format of checkpoints.
 
-The fields of a line, version 1 of the format, are those of `Line`. None of them
-holds a key.
+The fields of a line are those of `Line`; none of them holds a key. A line of version 2
+begins with the CRC-32 of its bytes behind that field, so that a damaged line is never
+taken for an answer. Lines of version 1 have no checksum.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import attrs
@@ -16,7 +19,7 @@ from limin.errors import LiminError
 from limin.values.conversation import Conversation, Message
 from limin.values.safe_text import escape_controls
 from limin.values.timing import Attempt, Latency, Timing
-from limin.values.warnings import ResponseWarning  # noqa: TC001 (msgspec reads it)
+from limin.values.warnings import ResponseWarning, WarningCode
 from limin.wire import schema
 from limin.wire.http import HttpResponse
 from limin.wire.response import ReadingContext, read_completion
@@ -27,8 +30,14 @@ if TYPE_CHECKING:
 # msgspec's own error is a ValueError only in its later versions.
 _UNREADABLE = (ValueError, msgspec.DecodeError)
 
-# The first bytes of every line.
-MARK = b'{"limin_checkpoint":1,'
+# The first bytes of a line that limin wrote, of version 1 and of version 2.
+MARK_WITHOUT_CHECKSUM = b'{"limin_checkpoint":1,'
+MARK = b'{"limin_checkpoint":2,"crc32":"'
+
+# A line of version 2 is the mark, eight hex digits, `",`, and the fields that they are
+# the checksum of: first `"request":"`, and the digest in 64 hex digits.
+_FIELDS = len(MARK) + 8 + 2
+_REQUEST = slice(_FIELDS + 11, _FIELDS + 11 + 64)
 
 # The way of fetching an answer does not make it the answer to another question.
 _FETCHING = ("stream", "stream_options")
@@ -67,6 +76,8 @@ class Line(msgspec.Struct, gc=False, omit_defaults=True):
 
     Attributes:
         limin_checkpoint: Version of the format.
+        crc32: CRC-32 of the bytes behind this field and its comma, up to the end of
+            the line, in hex digits; null in version 1.
         request: SHA-256 of the request's JSON with sorted keys, in hex digits,
             without how the answer was fetched. The endpoint's URL is no part of
             it, since local servers change their ports.
@@ -79,7 +90,7 @@ class Line(msgspec.Struct, gc=False, omit_defaults=True):
         streamed: The other fields of `Timing`; null for an answer that came whole.
     """
 
-    limin_checkpoint: Literal[1]
+    limin_checkpoint: Literal[1, 2]
     request: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     messages: list[schema.RequestMessage]
     parameters: dict[str, msgspec.Raw]
@@ -91,6 +102,7 @@ class Line(msgspec.Struct, gc=False, omit_defaults=True):
     body: str | None
     body_base64: bytes | None = None
     streamed: _Streamed | None = None
+    crc32: str | None = None
 
 
 _encoder = msgspec.json.Encoder()
@@ -106,11 +118,13 @@ class RecordedAnswer(msgspec.Struct, frozen=True):
             plain `LiminError` objects that name their classes.
         warnings: The warnings that the body does not show any more; None if it
             shows all of them.
+        offset: Offset of the line in its file.
     """
 
     answer: HttpResponse
     timing: Timing
     warnings: tuple[ResponseWarning, ...] | None = None
+    offset: int = 0
 
     def completion(self, context: ReadingContext) -> TextCompletion:
         """Read the completion that the line holds.
@@ -126,15 +140,46 @@ class RecordedAnswer(msgspec.Struct, frozen=True):
 
 def encode_line(request: bytes, completion: TextCompletion) -> bytes:
     """Write *completion*, the answer to *request*, as a line without its newline."""
-    return _encoder.encode(_make_line(request, completion))
+    # The version is the first field, and the checksum stands for all behind it.
+    _version, _, fields = _encoder.encode(_make_line(request, completion)).partition(b",")
+    return b'%b%08x",%b' % (MARK, zlib.crc32(fields), fields)
+
+
+def has_checksum(data: bytes) -> bool:
+    """Return whether the line *data* has a checksum that is right."""
+    checksum = b'%08x",' % zlib.crc32(memoryview(data)[_FIELDS:])
+    return data.startswith(MARK) and data.startswith(checksum, len(MARK))
 
 
 def decode_line(data: bytes) -> Line | None:
-    """Read *data* as a line; None if it is no line of this version."""
+    """Read *data* as a line; None if it is no line, or a damaged one."""
     try:
-        return _line_decoder.decode(data)
+        line = _line_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    if line.limin_checkpoint == 1 and line.crc32 is None:
+        return line
+    return line if has_checksum(data) else None
+
+
+def read_request(data: bytes) -> bytes | None:
+    """Return the digest of the request in the line *data*; None as in `decode_line`.
+
+    A line whose checksum is right is as limin wrote it, and need not be decoded.
+    """
+    if has_checksum(data) and len(data) > _REQUEST.stop:
+        with suppress(ValueError):
+            return bytes.fromhex(data[_REQUEST].decode())
+    line = decode_line(data)
+    return None if line is None else bytes.fromhex(line.request)
+
+
+def identify(data: bytes) -> bytes:
+    """Return the checksum and half of the digest of a line with a checksum.
+
+    No two lines of a file have them in common, since the times differ, too.
+    """
+    return data[len(MARK) : _REQUEST.start + 32]
 
 
 def digest(request: bytes) -> bytes:
@@ -174,7 +219,7 @@ def _make_line(request: bytes, completion: TextCompletion) -> Line:
     except UnicodeDecodeError:
         body, body_base64 = None, raw
     return Line(
-        limin_checkpoint=1,
+        limin_checkpoint=2,
         request=digest(request).hex(),
         messages=messages,
         parameters=parameters,
@@ -201,7 +246,13 @@ def _times_of_stream(completion: TextCompletion) -> _Streamed | None:
     if completion.timing.time_to_first_byte is None:
         return None
     times = {name: getattr(completion.timing, name) for name in _TIMES}
-    return _Streamed(warnings=completion.body_warnings or None, **times)
+    # Whether another model answers is a question of the run.
+    warnings = tuple(
+        warning
+        for warning in completion.body_warnings
+        if warning.code != WarningCode.SERVED_MODEL_CHANGED
+    )
+    return _Streamed(warnings=warnings or None, **times)
 
 
 def _describe(error: LiminError | None) -> str | None:
@@ -256,7 +307,7 @@ def restore_completion(line: Line) -> TextCompletion:
     return read_line(line).completion(context)
 
 
-def read_line(line: Line) -> RecordedAnswer:
-    """Return the answer that *line* holds."""
+def read_line(line: Line, offset: int = 0) -> RecordedAnswer:
+    """Return the answer that *line*, at *offset* of its file, holds."""
     warnings = None if line.streamed is None else line.streamed.warnings
-    return RecordedAnswer(_read_answer(line), _read_timing(line), warnings)
+    return RecordedAnswer(_read_answer(line), _read_timing(line), warnings, offset)

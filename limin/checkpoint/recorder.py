@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
-from limin.checkpoint.file import Checkpoint
-from limin.errors import CheckpointError
+import anyio.lowlevel
+
+from limin.calls.served_model import ServedModelCheck
+from limin.checkpoint.file import Checkpoint, no_completion
+from limin.errors import CheckpointError, LiminError
 from limin.policy.failures import StopBatch
 
 if TYPE_CHECKING:
     import os
 
     from limin.calls.call import Caller
+    from limin.checkpoint.line import RecordedAnswer
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
+    from limin.wire.response import ReadingContext
 
 
 class RecordedCall:
     """Asks for completions as the caller inside does, and remembers them.
 
-    The checkpoint is open in a `with` block, in which the call is used.
+    The checkpoint is open in an `async with` block, in which the call is used.
     """
 
     def __init__(
@@ -28,18 +34,36 @@ class RecordedCall:
         """Put *caller* behind the checkpoint at *path*; nothing is opened yet."""
         self._caller, self._path, self._fsync = caller, path, fsync
 
-    def __enter__(self) -> Self:
-        """Open the checkpoint.
+    async def __aenter__(self) -> Self:
+        """Open the checkpoint; other tasks have their turns while it is read.
 
         Raises:
             CheckpointError: If it cannot be read or written, or another run uses it.
         """
-        self._checkpoint = Checkpoint.open(self._path, fsync=self._fsync)
+        with ExitStack() as stack:
+            checkpoint = Checkpoint.lock(self._path, fsync=self._fsync)
+            stack.enter_context(checkpoint)
+            for _ in checkpoint.read():
+                await anyio.lowlevel.checkpoint()
+            served_model = checkpoint.served_model(self._caller.model)
+            stack.pop_all()
+        self._checkpoint = checkpoint
+        self._asking = ServedModelCheck(self._caller, served_model)
         return self
 
-    def __exit__(self, *_reason: object) -> None:
+    async def __aexit__(self, *_reason: object) -> None:
         """Close the checkpoint."""
         self._checkpoint.close()
+
+    @property
+    def kept(self) -> int:
+        """Number of completions in the checkpoint."""
+        return self._checkpoint.size
+
+    @property
+    def path(self) -> str:
+        """Path of the checkpoint."""
+        return self._checkpoint.path
 
     async def __call__(self, conversation: Conversation) -> TextCompletion:
         """Return the completion of *conversation*, from the checkpoint or the server.
@@ -52,10 +76,28 @@ class RecordedCall:
         body, context = caller.encoder.encode(conversation), caller.context(conversation)
         recorded = checkpoint.take(body)
         if recorded is not None:
-            return recorded.completion(context)
-        completion = await caller.send(body, context)
+            # Thousands of lines must not keep other tasks and Ctrl-C waiting.
+            await anyio.lowlevel.checkpoint()
+            return self._asking.take(self._read(recorded, context), context)
+        completion = await self._asking.send(body, context)
         try:
             checkpoint.add(body, completion)
         except CheckpointError as error:
             raise StopBatch(completion, error) from error
+        except Exception as error:
+            problem = f"a line could not be written: {type(error).__name__}"
+            stop = CheckpointError(problem, checkpoint.path)
+            raise StopBatch(completion, stop) from error
         return completion
+
+    def _read(self, recorded: RecordedAnswer, context: ReadingContext) -> TextCompletion:
+        """Return the completion that was *recorded*.
+
+        Raises:
+            CheckpointError: If there is none, which is not the server's fault.
+        """
+        try:
+            return recorded.completion(context)
+        except LiminError as error:
+            position = f"at byte {recorded.offset}"
+            raise no_completion(self._checkpoint.path, position) from error

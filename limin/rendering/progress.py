@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from limin.values.progress import Effort
-from limin.values.safe_text import excerpt
+from limin.values.safe_text import escape_controls, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,12 +58,14 @@ class _Tally:
     retried: int = 0
     tokens: int = 0
     failures: Counter[str] = attrs.field(factory=Counter[str])
+    warnings: Counter[str] = attrs.field(factory=Counter[str])
 
     def add(self, result: object) -> None:
         self.done += 1
         if isinstance(result, Exception):
             self.failures[excerpt(type(result).__name__)] += 1
         effort = Effort.of(result)
+        self.warnings.update(effort.warning_codes)
         if effort.is_recalled(self.began):
             self.recalled += 1
         else:
@@ -144,12 +146,19 @@ class BatchProgress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Replace the bar by a line that sums up."""
+        """Replace the bar by a line that sums up.
+
+        If the batch broke off, for example by Ctrl-C, another line reports what the
+        checkpoint holds.
+        """
         if self._bar is not None:
             _SHOWN.remove(self._bar)
             with suppress(*_BROKEN):
                 self._bar.stop()
         self._write(_summary(self._tally, self._seconds()))
+        now = self._now()
+        if kind is not None and now is not None and now.checkpoint is not None:
+            self._write(_kept(now.kept, now.checkpoint))
 
     def finished(self, index: int, result: object) -> None:  # noqa: ARG002 (a listener's)
         """Count the *result* of one item: a value, or the exception in its place."""
@@ -174,6 +183,7 @@ class BatchProgress:
         yield f"{tally.done}{of} done"
         yield f"{tally.failed} failed"
         yield from _pace(tally, self._seconds(), now)
+        yield from _warnings(tally)
         yield from _wait(now)
 
     def _details(self) -> Text:
@@ -183,8 +193,8 @@ class BatchProgress:
         text = Text(" · ".join(parts), style="dim")
         if self._tally.failed:
             text.append(" · ").append(f"{self._tally.failed} failed", style="not dim red")
-        for wait in _wait(now):
-            text.append(" · ").append(wait, style="not dim yellow")
+        for alarm in (*_warnings(self._tally), *_wait(now)):
+            text.append(" · ").append(alarm, style="not dim yellow")
         return text
 
     def _now(self) -> BatchState | None:
@@ -266,6 +276,18 @@ def _pace(tally: _Tally, seconds: float, now: BatchState | None) -> Iterable[str
         yield f"{tally.recalled} from the checkpoint"
 
 
+def _warnings(tally: _Tally) -> Iterable[str]:
+    """Yield how many answers have a warning, for each of its codes."""
+    for code, n in tally.warnings.most_common():
+        yield f"{n} {code}"
+
+
+def _kept(number: int, path: str) -> str:
+    completions = "1 completion is" if number == 1 else f"{number} completions are"
+    name = escape_controls(path).replace("\n", " ")
+    return f"{completions} kept in {name}; the same call goes on from there"
+
+
 def _wait(now: BatchState | None) -> Iterable[str]:
     if now is not None and now.resting > 0:
         yield f"the server asks to wait {_format_span(math.ceil(now.resting))}"
@@ -286,6 +308,7 @@ def _summary(tally: _Tally, seconds: float) -> str:
     if tally.failed:
         kinds = ", ".join(f"{kind} {n}" for kind, n in tally.failures.most_common())
         parts.append(f"{tally.failed} failed: {kinds}")
+    parts += _warnings(tally)
     return ", ".join(parts)
 
 

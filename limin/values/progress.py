@@ -20,10 +20,14 @@ class BatchState(msgspec.Struct, frozen=True, kw_only=True):
         in_flight: Requests that were sent and are not answered, or items of the
             user's own function that are under way.
         resting: Seconds for which the server still asks to wait; 0 if it does not.
+        kept: Number of completions in the checkpoint.
+        checkpoint: Path of the checkpoint; None without one.
     """
 
     in_flight: int
     resting: float = 0.0
+    kept: int = 0
+    checkpoint: str | None = None
 
 
 class BatchListener(Protocol):
@@ -42,11 +46,14 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
             not, and for everything that is no completion.
         start_time: When the first request left, in Unix seconds; None if no
             completion came.
+        warning_codes: The codes of the warnings about the answer, each once. Those
+            about log probabilities are missing if reading them would decode these.
     """
 
     attempts: tuple[Attempt, ...] = ()
     tokens: int | None = None
     start_time: float | None = None
+    warning_codes: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, result: object) -> Effort:
@@ -57,6 +64,9 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
                 attempts=timing.attempts,
                 tokens=None if usage is None else usage.completion_tokens,
                 start_time=timing.start_time,
+                warning_codes=frozenset(
+                    str(warning.code) for warning in result.body_warnings
+                ),
             )
         return cls(attempts=result.attempts if isinstance(result, LiminError) else ())
 

@@ -54,6 +54,9 @@ class WarningCode(enum.StrEnum):
     REPLACEMENT_CHARACTER = "replacement-character"
     """A token was sent as U+FFFD, and without its bytes, which are None."""
 
+    SERVED_MODEL_CHANGED = "served-model-changed"
+    """Another model answered than before in this batch, or in its checkpoint."""
+
     TEXT_MISMATCH = "text-mismatch"
     """The texts of the tokens do not add up to the answer."""
 

@@ -3,68 +3,41 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
-from builders import TIMING, body_of, capture, captures, response
-from hypothesis import given
+from builders import TIMING, body_of, capture, captures
+from hypothesis import example, given
 from hypothesis import strategies as st
+from recorded import RETRIED, STREAMED, completed, request, same
 
 from limin.checkpoint.file import Checkpoint, read_checkpoint
-from limin.errors import CheckpointError, LiminError, RateLimitError
+from limin.checkpoint.line import MARK
+from limin.errors import CheckpointError, ConfigurationError, LiminError
 from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import Conversation, Message
-from limin.values.timing import Attempt, Latency, Timing
+from limin.values.timing import Attempt
 from limin.values.warnings import ResponseWarning, WarningCode
 from limin.wire.request import RequestEncoder
-from limin.wire.response import ReadingContext, read_completion
+from limin.wire.response import ReadingContext
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from limin.checkpoint.line import RecordedAnswer
     from limin.values.completion import TextCompletion
-
-FAILED = Attempt(
-    start_time=1000.0, duration=0.1, error=RateLimitError(429, "slower"), waited=0.5
-)
-RETRIED = Timing(
-    start_time=1000.0,
-    end_time=1002.5,
-    duration=2.25,
-    attempts=(FAILED, Attempt(start_time=1000.6, duration=0.30000000000000004)),
-)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "run.jsonl"
-
-
-def request(prompt: str = "hi", **parameters: Any) -> bytes:
-    """Return the body that asks *prompt*."""
-    encoder = RequestEncoder.of(ModelConfiguration(**{"model": "m", **parameters}))
-    return encoder.encode(Conversation.from_prompts(prompt))
-
-
-def completed(
-    prompt: str = "hi",
-    body: object = None,
-    *,
-    timing: Timing = TIMING,
-    request_id: str | None = None,
-    **question: Any,
-) -> TextCompletion:
-    """Return the completion of *prompt* that limin reads in *body*."""
-    asked = ReadingContext(
-        conversation=Conversation.from_prompts(prompt), **{"model": "m", **question}
-    )
-    headers = {"x-request-id": request_id} if request_id else {}
-    body = body_of(f"re: {prompt}") if body is None else body
-    return read_completion(asked, timing, response(body, headers=headers))
 
 
 def write(path: Path, *prompts: str) -> bytes:
@@ -85,31 +58,6 @@ def text_of(recorded: RecordedAnswer | None) -> str:
     """Return the text of a recorded answer."""
     assert recorded is not None
     return completed(body=recorded.answer.body).message
-
-
-def same(first: TextCompletion, second: TextCompletion) -> bool:
-    """Return whether both are equal, except for the types of their attempts' errors."""
-    timings = [attrs.evolve(each.timing, attempts=()) for each in (first, second)]
-    attempts = [
-        [attrs.evolve(attempt, error=None) for attempt in each.timing.attempts]
-        for each in (first, second)
-    ]
-    rest = [
-        attrs.evolve(each, timing=TIMING, choices=(), prompt_log_probs=None)
-        for each in (first, second)
-    ]
-    choices = [
-        [attrs.evolve(choice, log_probs=None) for choice in each.choices]
-        for each in (first, second)
-    ]
-    return (
-        timings[0] == timings[1]
-        and attempts[0] == attempts[1]
-        and rest[0] == rest[1]
-        and choices[0] == choices[1]
-        and first.full_token_log_probs == second.full_token_log_probs
-        and first.warnings == second.warnings
-    )
 
 
 def restored(path: Path, body: bytes, completion: TextCompletion) -> TextCompletion:
@@ -157,17 +105,6 @@ def test_failed_attempts_say_what_they_were(path: Path) -> None:
     assert str(first.error) == "RateLimitError: the server answered 429: slower"
     assert type(first.error) is LiminError
     assert (first.waited, last.error, last.duration) == (0.5, None, 0.30000000000000004)
-
-
-STREAMED = attrs.evolve(
-    TIMING,
-    time_to_first_byte=0.1,
-    time_to_first_token=0.2,
-    time_to_first_text=0.30000000000000004,
-    inter_token_latency=Latency.of([0.1, 0.2]),
-    tokens_per_second=7.5,
-    delta_times=[0.2, 0.3],
-)
 
 
 def test_times_of_a_stream_come_back(path: Path) -> None:
@@ -306,10 +243,13 @@ def test_line_is_read_by_other_programs(path: Path) -> None:
     canonical = (
         b'{"messages":[{"content":"hi","role":"user"}],"model":"m","temperature":0.5}'
     )
-    assert path.read_bytes().startswith(b'{"limin_checkpoint":1,')
-    assert path.read_bytes().endswith(b"}\n")
-    assert json.loads(path.read_bytes()) == {
-        "limin_checkpoint": 1,
+    data = path.read_bytes()
+    fields = data[data.index(b'"request"') : -1]
+    checksum = f"{zlib.crc32(fields):08x}"
+    assert data == b'{"limin_checkpoint":2,"crc32":"%b",%b\n' % (checksum.encode(), fields)
+    assert json.loads(data) == {
+        "limin_checkpoint": 2,
+        "crc32": checksum,
         "request": hashlib.sha256(canonical).hexdigest(),
         "messages": [{"role": "user", "content": "hi"}],
         "parameters": {"model": "m", "temperature": 0.5, "stream": True},
@@ -362,7 +302,7 @@ def test_line_torn_at_any_byte_is_dropped(path: Path) -> None:
     """Nothing stays of a line that was not finished, and all of the others."""
     first = len(write(path, "a"))
     whole = write(path, "b")
-    for cut in range(first, len(whole)):
+    for cut in range(first, len(whole) - 1):
         path.write_bytes(whole[:cut])
         assert answers(path) == ["answer 0 to a"]
         assert path.stat().st_size == cut
@@ -419,9 +359,60 @@ def test_empty_file_is_a_new_checkpoint(path: Path) -> None:
     assert answers(path) == ["answer 0 to a"]
 
 
-def test_more_fields_do_no_harm(path: Path) -> None:
-    """Users may add columns of their own."""
-    line = json.loads(write(path, "a")) | {"mine": [1]}
+VERSION_1 = Path(__file__).parents[1] / "data" / "checkpoint_version_1.jsonl"
+
+
+def without_checksum(line: bytes) -> dict[str, Any]:
+    """Return the fields of a line as version 1 had them."""
+    fields = json.loads(line) | {"limin_checkpoint": 1}
+    del fields["crc32"]
+    return dict(fields)
+
+
+def test_file_of_version_1_is_read(path: Path) -> None:
+    """A run that an earlier limin began is finished by this one."""
+    path.write_bytes(VERSION_1.read_bytes())
+    assert answers(path) == ["answer 0 to a", "answer 1 to b", "\N{REPLACEMENT CHARACTER}"]
+    with Checkpoint.open(path) as checkpoint:
+        assert checkpoint.size == 3
+        recorded = [checkpoint.take(request(prompt)) for prompt in "aba"]
+        checkpoint.add(request("c"), completed("c"))
+    first, streamed, last = recorded
+    assert first is not None
+    assert first.timing.duration == RETRIED.duration
+    assert streamed is not None
+    assert attrs.evolve(streamed.timing, attempts=()) == STREAMED
+    assert last is not None
+    assert last.answer.body == b'{"choices": [{"message": {"content": "\xff"}}]}'
+    assert path.read_bytes().startswith(VERSION_1.read_bytes() + b'{"limin_checkpoint":2,')
+    assert answers(path)[3:] == ["re: c"]
+
+
+def test_torn_line_of_version_1_is_dropped(path: Path) -> None:
+    """As in a file of this version."""
+    whole = VERSION_1.read_bytes()
+    path.write_bytes(whole[:-9])
+    assert len(answers(path)) == 2
+    Checkpoint.open(path).close()
+    assert path.read_bytes() == whole[: whole.rindex(b"\n", 0, -1) + 1]
+
+
+@pytest.mark.parametrize("newline", [b"\n", b""])
+def test_line_without_checksum_after_one_with_it_is_damaged(
+    path: Path, newline: bytes
+) -> None:
+    """This version writes none, so something else has."""
+    content = write(path, "a") + VERSION_1.read_bytes().splitlines()[0] + newline
+    path.write_bytes(content)
+    for read in (Checkpoint.open, answers):
+        with pytest.raises(CheckpointError, match="line 2: expected a line as it was"):
+            read(path)
+    assert path.read_bytes() == content
+
+
+def test_more_fields_do_no_harm_without_a_checksum(path: Path) -> None:
+    """Users could add columns of their own to lines of version 1."""
+    line = without_checksum(write(path, "a")) | {"mine": [1]}
     path.write_text(json.dumps(line) + "\n", encoding="utf-8")
     assert answers(path) == ["answer 0 to a"]
     with Checkpoint.open(path) as checkpoint:
@@ -440,7 +431,7 @@ def test_more_fields_do_no_harm(path: Path) -> None:
 def test_line_without_completion_is_named(path: Path, changed: dict[str, Any]) -> None:
     """A line that somebody changed says where it is, and repeats no prompt."""
     write(path, "a", "b")
-    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    lines = [without_checksum(line) for line in path.read_bytes().splitlines()]
     lines[1] |= changed
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     completions = read_checkpoint(path)
@@ -449,14 +440,67 @@ def test_line_without_completion_is_named(path: Path, changed: dict[str, Any]) -
         next(completions)
 
 
-@pytest.mark.parametrize("where", ["missing/run.jsonl", ""])
-def test_path_that_cannot_be_opened(tmp_path: Path, where: str) -> None:
-    """A missing folder, or a folder itself, is an error before anything is sent."""
-    path = str(tmp_path / where)
+def make_socket(path: Path) -> None:
+    """Make a socket at *path*."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+def make_secret(path: Path) -> None:
+    """Make a file at *path* that not even its owner may open."""
+    path.touch(mode=0)
+
+
+# The place, from the folder of the test, what makes it, and the problem.
+PLACES: list[Any] = [
+    ("missing/run.jsonl", None, "No such file"),
+    ("", None, "Is a directory"),
+    ("folder/", Path.mkdir, "Is a directory"),
+    ("file/run.jsonl", lambda path: path.parent.touch(), "Not a directory"),
+    ("nul\0.jsonl", None, "embedded null"),
+    ("half \ud800.jsonl", None, "surrogates not allowed"),
+    ("x" * 300, None, "File name too long"),
+    ("loop", lambda path: path.symlink_to(path), "symbolic links"),
+    ("pipe", os.mkfifo, "seek|regular file"),
+    ("socket", make_socket, "No such device or address"),
+    ("/dev/null", None, "expected a regular file"),
+    ("/dev/zero", None, "expected a regular file"),
+    ("/dev/full", None, "expected a regular file"),
+    pytest.param(
+        "secret",
+        make_secret,
+        "Permission denied",
+        marks=pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("place", "make", "problem"), PLACES)
+def test_place_that_cannot_be_used(
+    tmp_path: Path, place: str, make: Callable[[Path], object] | None, problem: str
+) -> None:
+    """Whatever is wrong with it is a `CheckpointError`, before anything is sent."""
+    path = str(tmp_path / place) if place else f"{tmp_path}/"
+    if make is not None:
+        make(Path(path))
     for read in (Checkpoint.open, lambda path: list(read_checkpoint(path))):
-        with pytest.raises(CheckpointError, match=r"No such file|Is a directory") as caught:
+        with pytest.raises(CheckpointError, match=problem) as caught:
             read(path)
         assert caught.value.path == path
+
+
+@pytest.mark.parametrize("path", [5, None, True, ["run.jsonl"]])
+def test_value_that_is_no_path(path: Any) -> None:
+    """It is a wrong argument, and no file descriptor."""
+    for read in (Checkpoint.open, lambda path: list(read_checkpoint(path))):
+        with pytest.raises(ConfigurationError, match="checkpoint: expected a path"):
+            read(path)
+
+
+def test_path_may_be_bytes(path: Path) -> None:
+    """As everywhere in Python."""
+    Checkpoint.open(os.fsencode(path)).close()  # type: ignore[arg-type] # not promised
+    assert answers(path) == []
 
 
 def test_missing_file_cannot_be_read(path: Path) -> None:
@@ -577,11 +621,19 @@ def test_disk_is_waited_for_if_asked(
     assert len(synced) == (2 if fsync else 0)
 
 
-def test_line_that_changed_meanwhile(path: Path) -> None:
+@pytest.mark.parametrize("change", ["garbage", "another line", "no checksum", "cut"])
+def test_line_that_changed_meanwhile(path: Path, change: str) -> None:
     """A lock stops only programs that ask for it; a changed line is no answer."""
-    size = len(write(path, "a"))
+    data = write(path, "a", "b")
+    first, second = data.splitlines(keepends=True)
+    changed = {
+        "garbage": b"x" * (len(first) - 1) + b"\n" + second,
+        "another line": second + first,
+        "no checksum": json.dumps(without_checksum(first)).encode() + b"\n",
+        "cut": first[:-9],
+    }
     with Checkpoint.open(path) as checkpoint:
-        path.write_bytes(b"x" * (size - 1) + b"\n")
+        path.write_bytes(changed[change])
         with pytest.raises(CheckpointError, match="at byte 0: expected"):
             checkpoint.take(request("a"))
 
@@ -603,13 +655,124 @@ def test_cut_file_is_the_start_of_the_run(prompts: list[str], data: st.DataObjec
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.jsonl"
         whole = write(path, *prompts)
-        cut = data.draw(st.integers(0, len(whole)))
+        cut = data.draw(st.integers(len(b'{"limin_checkpoint"'), len(whole)))
         path.write_bytes(whole[:cut])
         read = [
             completion.conversation.messages[0].content
             for completion in read_checkpoint(path)
         ]
-        assert len(read) == whole[:cut].count(b"\n")
+        assert len(read) == whole[: cut + 1].count(b"\n")
         assert read == prompts[: len(read)]
         Checkpoint.open(path).close()
         assert path.read_bytes() == b"".join(whole.splitlines(keepends=True)[: len(read)])
+
+
+@pytest.mark.parametrize("size", range(1, len(b'{"limin_checkpoint"')))
+def test_file_that_is_hardly_begun_stays_as_it_is(path: Path, size: int) -> None:
+    """A file that holds only `{` may be another program's."""
+    path.write_bytes(b'{"limin_checkpoint"'[:size])
+    for read in (Checkpoint.open, answers):
+        with pytest.raises(CheckpointError, match="line 1: expected"):
+            read(path)
+    assert path.stat().st_size == size
+
+
+@pytest.mark.parametrize("end", [b"", b"\0", b"\0" * 500])
+def test_whole_line_without_newline_is_taken(path: Path, end: bytes) -> None:
+    """It was paid for; zeros behind it are those of a power cut."""
+    whole = write(path, "a", "b")
+    path.write_bytes(whole[:-1] + end)
+    assert answers(path) == ["answer 0 to a", "answer 1 to b"]
+    with Checkpoint.open(path) as checkpoint:
+        assert text_of(checkpoint.take(request("b"))) == "answer 1 to b"
+    assert path.read_bytes() == whole
+    write(path, "c")
+    assert len(answers(path)) == 3
+
+
+def test_newline_that_comes_while_the_file_is_read(path: Path) -> None:
+    """A reader beside a run may see a line before its end; the rest is for later."""
+    whole = write(path, "a", "b")
+    path.write_bytes(whole.splitlines()[0])
+    completions = read_checkpoint(path)
+    assert next(completions).message == "answer 0 to a"
+    path.write_bytes(whole)
+    assert list(completions) == []
+
+
+@given(
+    start=st.sampled_from([b"", *(MARK[:size] for size in range(1, len(MARK) + 1))]),
+    rest=st.binary(max_size=99),
+)
+@example(start=MARK, rest=b'00000000","request":"}')
+def test_any_other_file_is_refused_or_torn(start: bytes, rest: bytes) -> None:
+    """No bytes make another error, and only a line that limin began is cut off."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.jsonl"
+        path.write_bytes(start + rest)
+        try:
+            Checkpoint.open(path).close()
+        except CheckpointError:
+            assert path.read_bytes() == start + rest
+            with pytest.raises(CheckpointError):
+                answers(path)
+            return
+        assert answers(path) == []
+        assert path.read_bytes() == b""
+        assert not start + rest or (start + rest).startswith(b'{"limin_checkpoint"')
+
+
+def test_zeros_at_the_end_are_cut_off(path: Path) -> None:
+    """After a power cut some file systems have them where the last line should be."""
+    whole = write(path, "a")
+    path.write_bytes(whole + b"\0" * 500)
+    assert answers(path) == ["answer 0 to a"]
+    Checkpoint.open(path).close()
+    assert path.read_bytes() == whole
+
+
+def test_whole_line_with_more_behind_it_is_not_thrown_away(path: Path) -> None:
+    """It is no torn line; the file stays as it is."""
+    content = write(path, "a", "b")[:-1] + b"?"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="line 2: expected a line as it was written"):
+        Checkpoint.open(path)
+    assert path.read_bytes() == content
+
+
+def test_line_that_stands_there_twice_is_one_answer(path: Path) -> None:
+    """A copy of an answer is no second sample."""
+    whole = write(path, "a", "a")
+    first, second = whole.splitlines(keepends=True)
+    path.write_bytes(first + second + first)
+    assert answers(path) == ["answer 0 to a", "answer 1 to a"]
+    with Checkpoint.open(path) as checkpoint:
+        assert checkpoint.size == 2
+        taken = [checkpoint.take(request("a")) for _ in range(3)]
+    assert [text_of(recorded) for recorded in taken[:2]] == answers(path)
+    assert taken[2] is None
+
+
+@pytest.mark.parametrize("fields", [b"", b'"request":"%b"}' % (b"no digest" * 8)])
+def test_forged_checksum_is_found_out(path: Path, fields: bytes) -> None:
+    """A checksum says that a line is as it was written, and not that limin wrote it."""
+    path.write_bytes(
+        b'{"limin_checkpoint":2,"crc32":"%08x",%b\n' % (zlib.crc32(fields), fields)
+    )
+    with pytest.raises(CheckpointError, match="line 1: expected"):
+        Checkpoint.open(path)
+
+
+def test_name_of_the_model_is_that_of_the_first_line_with_it(path: Path) -> None:
+    """A file may hold the runs of several models."""
+    lines = [("m", None, "served 1"), ("other", b"[]", None), ("other", None, "served 2")]
+    with Checkpoint.open(path) as checkpoint:
+        for number, (model, raw, served) in enumerate(lines):
+            body = body_of(f"{number}") | ({"model": served} if served else {})
+            completion = completed("a", body)
+            if raw is not None:
+                completion = attrs.evolve(completion, raw_bytes=raw)
+            checkpoint.add(request("a", model=model), completion)
+        assert checkpoint.served_model("m") == "served 1"
+        assert checkpoint.served_model("other") == "served 2"
+        assert checkpoint.served_model("served 1") is None

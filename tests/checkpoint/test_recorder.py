@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
+import anyio
+import anyio.lowlevel
 import numpy as np
 import pytest
 from loopback import Request, completion, http, serve
@@ -85,15 +88,25 @@ async def test_client_of_a_call_is_closed_if_the_checkpoint_cannot_be_used(
     assert len(closed) == 1
 
 
+FULL = limin.CheckpointError("no space left on device", "run.jsonl")
+
+
 @pytest.mark.parametrize("on_error", ["raise", "return"])
+@pytest.mark.parametrize(
+    ("problem", "message"),
+    [(FULL, "no space left on device"), (MemoryError(), "not be written: MemoryError")],
+)
 async def test_completion_that_cannot_be_written_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_error: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    problem: Exception,
+    message: str,
+    on_error: str,
 ) -> None:
     """The batch stops, whatever *on_error*, and returns the completion all the same."""
-    full = limin.CheckpointError("no space left on device", "run.jsonl")
 
     def refuse(*_: object) -> None:
-        raise full
+        raise problem
 
     monkeypatch.setattr(Checkpoint, "add", refuse)
     async with serve(answer) as server, Client(server.base_url) as client:
@@ -106,11 +119,100 @@ async def test_completion_that_cannot_be_written_is_kept(
                 on_error=on_error,  # type: ignore[call-overload] # both, by turns
             )
     error = caught.value
-    assert error.stopped_by is full
+    assert isinstance(error.stopped_by, limin.CheckpointError)
     first, *rest = error.results
     assert isinstance(first, limin.TextCompletion)
     assert [type(result) for result in rest] == [limin.NotSentError] * 2
-    assert str(error).endswith("checkpoint run.jsonl: no space left on device")
+    assert str(error).endswith(message)
+
+
+async def test_line_without_completion_is_not_blamed_on_the_server(
+    tmp_path: Path,
+) -> None:
+    """Without a checksum only reading the answer shows the damage."""
+    path = tmp_path / "run.jsonl"
+    async with serve(answer) as server, Client(server.base_url) as client:
+        await client.generate_text_completions(PROMPTS, 1, checkpoint=path)
+        lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+        for line in lines:
+            line["limin_checkpoint"] = 1
+            del line["crc32"]
+        lines[1]["body"] = lines[1]["body"].replace("choices", "chmices")
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        path.write_text(text, encoding="utf-8")
+        results = await client.generate_text_completions(
+            PROMPTS, checkpoint=path, show_progress=False, on_error="return"
+        )
+    assert len(server.requests) == 3
+    assert [type(result) for result in results] == [
+        limin.TextCompletion,
+        limin.CheckpointError,
+        limin.TextCompletion,
+    ]
+    assert "at byte" in str(results[1])
+    assert "expected a completion, found none" in str(results[1])
+
+
+@pytest.mark.parametrize("n_parallel", [1, 32])
+async def test_taking_lines_gives_way(tmp_path: Path, n_parallel: int) -> None:
+    """Other tasks have their turns, and a cancellation takes effect."""
+    path, prompts = tmp_path / "run.jsonl", [str(n) for n in range(1200)]
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    async with serve(answer) as server, Client(server.base_url) as client:
+        await client.generate_text_completions(
+            prompts, 32, checkpoint=path, show_progress=False
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(count_turns)
+            await client.generate_text_completions(
+                prompts, n_parallel, checkpoint=path, show_progress=False
+            )
+            tasks.cancel_scope.cancel()
+        with anyio.move_on_after(0) as scope:
+            await client.generate_text_completions(
+                prompts, n_parallel, checkpoint=path, show_progress=False
+            )
+    assert turns >= 10
+    assert scope.cancelled_caught
+    assert len(server.requests) == len(prompts)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_opening_gives_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cancelled: bool
+) -> None:
+    """A large file is read in steps, and unlocked if it is not read to its end."""
+    path, turns = tmp_path / "run.jsonl", 0
+    monkeypatch.setattr("limin.checkpoint.file._STEP", 1000)
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while turns < 3 or not cancelled:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+        batch.cancel_scope.cancel()
+
+    async with serve(answer) as server, Client(server.base_url) as client:
+        prompts = [str(n) for n in range(100)]
+        await client.generate_text_completions(
+            prompts, checkpoint=path, show_progress=False
+        )
+        async with anyio.create_task_group() as tasks:
+            async with anyio.create_task_group() as batch:
+                tasks.start_soon(count_turns)
+                async with client.iter_text_completions([], checkpoint=path):
+                    pass
+            tasks.cancel_scope.cancel()
+    assert turns == 3 if cancelled else turns > 10
+    assert batch.cancel_scope.cancelled_caught == cancelled
+    Checkpoint.open(path).close()
 
 
 async def test_bad_item_fails_in_its_own_place(tmp_path: Path) -> None:

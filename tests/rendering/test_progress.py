@@ -20,8 +20,11 @@ from limin.rendering.progress import PatientConsole
 from limin.values.completion import Usage
 from limin.values.progress import BatchState
 from limin.values.timing import Attempt, Timing
+from limin.values.warnings import ResponseWarning, WarningCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
     from limin.values.completion import TextCompletion
@@ -69,12 +72,16 @@ def bar(console: Console) -> list[str]:
     return [line.strip() for line in drawn[last : last + 2]]
 
 
-def answered(tokens: int | None = None, attempts: int = 1) -> TextCompletion:
+def answered(
+    tokens: int | None = None,
+    attempts: int = 1,
+    warnings: tuple[ResponseWarning, ...] = (),
+) -> TextCompletion:
     """Make a completion of so many tokens that took so many requests."""
     tried = (Attempt(start_time=0.0, duration=0.1),) * attempts
     timing = Timing(start_time=0.0, end_time=1.0, duration=1.0, attempts=tried)
     usage = None if tokens is None else Usage(completion_tokens=tokens)
-    return attrs.evolve(completion(), usage=usage, timing=timing)
+    return attrs.evolve(completion(), usage=usage, timing=timing, body_warnings=warnings)
 
 
 def failed(error: LiminError, attempts: int = 0) -> LiminError:
@@ -350,3 +357,72 @@ def test_completions_from_a_checkpoint_do_not_count_for_the_speed() -> None:
         f"limin: 41 of 48 done, 0 failed, {pace}",
         "limin: 41 of 48 done in 10.0 s (0.1/s), 40 from the checkpoint, 10 tokens (1.0/s)",
     ]
+
+
+MISSING = ResponseWarning(WarningCode.LOG_PROBS_MISSING, "$.choices[0]", "none came", 3)
+MENDED = ResponseWarning(WarningCode.BODY_MENDED, "$.id", "expected text")
+
+
+def test_warnings_are_counted_by_code() -> None:
+    """Each answer counts once for a code, and one from the checkpoint counts, too."""
+    console, clock = screen(), Clock()
+    batch = progress_room.BatchProgress(4, console, clock, wall_clock=lambda: 1000.0)
+    with batch as progress:
+        progress.finished(0, answered(warnings=(MISSING, MENDED, MENDED)))
+        progress.finished(1, answered(warnings=(MISSING,)))
+        progress.finished(2, failed(StatusError(500, "no")))
+        clock.now += 10
+        progress.finished(3, answered())
+    kinds = "2 log-probs-missing, 1 body-mended"
+    assert shown(console).splitlines() == [
+        f"limin: 4 of 4 done, 1 failed, 0.1/s, 3 from the checkpoint, {kinds}",
+        (
+            "limin: 4 done in 10.0 s (0.1/s), 3 from the checkpoint, "
+            f"1 failed: StatusError 1, {kinds}"
+        ),
+    ]
+
+
+def test_bar_shows_warnings() -> None:
+    """A wrong server is seen while the batch runs."""
+    console, clock = screen(Screen()), Clock()
+    with BatchProgress(4, console, clock) as progress:
+        clock.now += 2
+        progress.finished(0, answered(warnings=(MISSING,)))
+        assert progress._bar is not None
+        progress._bar.refresh()
+    assert bar(console)[1] == "2 s · 0.5/s · 6 s left · 1 log-probs-missing"
+
+
+@pytest.mark.parametrize(
+    ("kept", "completions"), [(1, "1 completion is"), (57, "57 completions are")]
+)
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, ValueError])
+def test_batch_that_breaks_off_reports_its_checkpoint(
+    kept: int, completions: str, kind: type[BaseException]
+) -> None:
+    """Whoever interrupts a run learns that nothing was lost."""
+    console = screen()
+    state = BatchState(in_flight=3, kept=kept, checkpoint="my\x1b  run\n.jsonl")
+
+    def run() -> None:
+        with BatchProgress(100, console, Clock(), state=lambda: state):
+            raise kind
+
+    with pytest.raises(kind):
+        run()
+    path = "my\N{SYMBOL FOR ESCAPE}  run .jsonl"
+    _, line = shown(console).splitlines()
+    assert line == (
+        f"limin: {completions} kept in {path}; the same call goes on from there"
+    )
+
+
+@pytest.mark.parametrize("state", [None, lambda: BatchState(in_flight=3)])
+def test_batch_without_checkpoint_reports_none(state: Callable[[], BatchState]) -> None:
+    """There is nothing to go on from."""
+    console = screen()
+    progress = BatchProgress(100, console, Clock(), state=state)
+    with contextlib.suppress(KeyboardInterrupt), progress:
+        raise KeyboardInterrupt
+    assert len(shown(console).splitlines()) == 1

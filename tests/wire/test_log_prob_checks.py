@@ -239,8 +239,9 @@ def test_code(code: str, top: int | None, odd: Any, near: Any) -> None:
 
 
 def test_every_code_is_tested() -> None:
-    """No code is left without a body that gives it."""
-    assert {row[0] for row in CASES} == {str(code) for code in WarningCode}
+    """No code is left without a body that gives it; one is about several."""
+    codes = {str(code) for code in WarningCode}
+    assert {row[0] for row in CASES} == codes - {"served-model-changed"}
 
 
 def test_nothing_is_missing_that_was_not_asked_for() -> None:

@@ -1,0 +1,79 @@
+"""The model that answers a run: the same one each time, or a warning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from limin.calls.warning_report import report_warnings
+from limin.values.safe_text import excerpt
+from limin.values.warnings import ResponseWarning, WarningCode
+
+if TYPE_CHECKING:
+    from limin.calls.call import Caller
+    from limin.values.completion import TextCompletion
+    from limin.values.conversation import Conversation
+    from limin.wire.response import ReadingContext
+
+
+class ServedModelCheck:
+    """Calls that expect the served model of the first answer in all of a run's answers.
+
+    A wrong port or a server that was started anew has often another model.
+    """
+
+    def __init__(self, caller: Caller, served_model: str | None = None) -> None:
+        """Call as *caller* does, and expect *served_model* if there is one already."""
+        self._caller, self._served_model = caller, served_model
+
+    async def ask(self, conversation: Conversation) -> TextCompletion:
+        """Return the completion of *conversation*; see `Caller.ask`.
+
+        Raises:
+            LiminError: If there is none, or it has warnings that are to be raised.
+        """
+        caller = self._caller
+        body, context = caller.encoder.encode(conversation), caller.context(conversation)
+        return await self.send(body, context)
+
+    async def send(self, body: bytes, context: ReadingContext) -> TextCompletion:
+        """Send *body*, and return the completion; see `Caller.send`.
+
+        Raises:
+            LiminError: If there is none, or it has warnings that are to be raised.
+        """
+        completion = await self._caller.send(body, context)
+        checked = self._check(completion, context)
+        if checked is not completion:  # Its other warnings have been reported.
+            self._report(checked, checked.body_warnings[-1:])
+        return checked
+
+    def take(self, completion: TextCompletion, context: ReadingContext) -> TextCompletion:
+        """Return a *completion* that was recorded, and report its warnings.
+
+        Raises:
+            AnswerWarningError: If it has warnings that are to be raised.
+        """
+        checked = self._check(completion, context)
+        self._report(checked)
+        return checked
+
+    def _check(self, completion: TextCompletion, context: ReadingContext) -> TextCompletion:
+        """Return *completion*, with one more warning if another model answered."""
+        served_model = completion.served_model
+        if self._served_model is None:
+            self._served_model = served_model
+        if served_model is None or served_model == self._served_model:
+            return completion
+        name = excerpt(served_model, context.secrets)
+        problem = f"expected the model that answered before, found {name!r}"
+        warning = ResponseWarning(WarningCode.SERVED_MODEL_CHANGED, "$.model", problem)
+        body_warnings = (*completion.body_warnings, warning)
+        return attrs.evolve(completion, body_warnings=body_warnings)
+
+    def _report(
+        self, completion: TextCompletion, only: tuple[ResponseWarning, ...] | None = None
+    ) -> None:
+        caller = self._caller
+        report_warnings(completion, caller.on_warning, caller.asked_at, only)
