@@ -7,30 +7,27 @@ answer and a whole one are read by the same code.
 from __future__ import annotations
 
 from contextlib import suppress
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import attrs
 import msgspec
 
-from limin.values.completion import Delta
+from limin.values.completion import Delta  # noqa: TC001 (the annotation of a Struct)
 from limin.values.log_probs import LogProbs
 from limin.values.warnings import WarningCode
-from limin.wire import error_response, lenient, schema, untyped
+from limin.wire import error_response, lenient, schema
+from limin.wire.choice_parts import ERROR_REASON, ChoiceParts
 from limin.wire.http import HttpResponse
 from limin.wire.notes import Notes
 from limin.wire.response import (
     find_log_probs,
     has_value,
-    normalize_finish_reason,
     read_completion,
     response_error,
 )
 from limin.wire.sse import ErrorEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from limin.errors import LiminError
     from limin.values.completion import TextCompletion
     from limin.values.timing import Timing
@@ -42,14 +39,8 @@ _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _DONE = b"[DONE]"
 
-# The finish reason of a gateway whose provider broke off.
-_ERROR = "error"
-
 # OpenAI takes 128 at most; each costs more than the bytes that name it.
 _MOST_CHOICES = 1024
-
-# Of a pair of surrogates the high one comes first.
-_FIRST_SURROGATE, _LAST_HIGH_SURROGATE = "\ud800", "\udbff"
 
 # What chunks repeat: the first value counts.
 _NAMES = ("id", "model", "created")
@@ -96,7 +87,7 @@ class Assembly:
             now: When they came, in Unix seconds.
         """
         self._context, self._head, self._now = context, head, now
-        self._choices: dict[int, _ChoiceParts] = {}
+        self._choices: dict[int, ChoiceParts] = {}
         self._fields: dict[str, msgspec.Raw] = {}
         self._extras: dict[str, msgspec.Raw] = {}
         self._has_names = False
@@ -167,7 +158,7 @@ class Assembly:
         body["object"] = "chat.completion"
         body |= self._extras
         body |= _unknown_fields(_decode_fields(self._last))
-        parts = sorted(self._choices.items()) or [(0, _ChoiceParts())]
+        parts = sorted(self._choices.items()) or [(0, ChoiceParts())]
         body["choices"] = [choice.body(index) for index, choice in parts]
         response = HttpResponse(200, self._head.headers, msgspec.json.encode(body))
         completion = read_completion(self._context, timing, response)
@@ -191,7 +182,7 @@ class Assembly:
 
     def _add_choices(self, chunk: schema.Chunk, data: bytes) -> Update:
         deltas: list[Delta] = []
-        finished: dict[int, _ChoiceParts] | None = None  # By position in the chunk.
+        finished: dict[int, ChoiceParts] | None = None  # By position in the chunk.
         failed = len(chunk.error) > 0 and has_value(chunk.error)
         if not chunk.choices:  # Old vLLM, SGLang and FastAPI know no key `error`.
             failed |= has_value(chunk.message) or has_value(chunk.detail)
@@ -212,7 +203,7 @@ class Assembly:
             if choice.finish_reason:
                 finished = finished or {}
                 finished[position] = parts
-                failed |= choice.finish_reason == _ERROR
+                failed |= choice.finish_reason == ERROR_REASON
             failed |= len(choice.error) > 0 and has_value(choice.error)
         if finished or not (self._last or failed):
             self._add_extras(data, finished or {})
@@ -221,13 +212,13 @@ class Assembly:
         self._last = data
         return Update(deltas)
 
-    def _start_choice(self, index: int) -> _ChoiceParts | None:
+    def _start_choice(self, index: int) -> ChoiceParts | None:
         """Return the parts of a new choice; None if there are too many choices."""
         if len(self._choices) < _MOST_CHOICES:
-            self._choices[index] = _ChoiceParts()
+            self._choices[index] = ChoiceParts()
         return self._choices.get(index)
 
-    def _add_extras(self, data: bytes, finished: dict[int, _ChoiceParts]) -> None:
+    def _add_extras(self, data: bytes, finished: dict[int, ChoiceParts]) -> None:
         """Keep the unknown fields of an event, and those of the choices that it finishes.
 
         Other choices are left out: their unknown fields describe parts of the answer.
@@ -266,108 +257,6 @@ class Assembly:
         return error_response.status_error(response, self._context.secrets, self._now)
 
 
-class _ChoiceParts:
-    """The parts of one choice, in the order in which they came.
-
-    Attributes:
-        extras: Fields that limin does not know, of the chunk that finished the choice.
-    """
-
-    def __init__(self) -> None:
-        """Start without a part."""
-        self.extras: dict[str, msgspec.Raw] = {}
-        self._deltas: list[schema.MessageDelta] = []
-        self._thinking: list[str] = []
-        self._details: list[msgspec.Raw] = []
-        self._calls: list[schema.MessageDelta] = []  # Deltas with tool calls.
-        self._log_probs: list[schema.LogProbs] = []
-        self._finish_reason: str | None = None
-        self._high_surrogate = ""
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether a finish reason came."""
-        return self._finish_reason is not None
-
-    def add(
-        self, choice: schema.ChunkChoice, index: int, log_probs: LogProbs | None
-    ) -> Delta | None:
-        """Keep the parts in *choice*; return them as a delta, or None if it is empty."""
-        finish_reason = None
-        text = reasoning = refusal = ""
-        tool_calls = b""
-        if choice.finish_reason:
-            finish_reason = self._finish(choice.finish_reason)
-        if choice.logprobs is not None:
-            self._log_probs.append(choice.logprobs)
-        delta = choice.delta
-        if delta is not None:
-            self._deltas.append(delta)
-            if delta.content:
-                text = delta.content
-                if self._high_surrogate or text[-1] >= _FIRST_SURROGATE:
-                    text = self._join_surrogates(text)
-            refusal = delta.refusal or ""
-            reasoning = delta.reasoning or delta.reasoning_content or ""
-            if isinstance(delta, lenient.ThinkingDelta):
-                self._thinking.append(delta.thinking)
-                reasoning = reasoning or delta.thinking
-            if len(delta.reasoning_details) > _NULL:
-                self._details.append(delta.reasoning_details)
-                reasoning = reasoning or lenient.join_reasoning(self._details[-1]) or ""
-            if len(delta.tool_calls) > _NULL or len(delta.function_call) > _NULL:
-                tool_calls = self._add_calls(delta)
-        is_empty = not (text or reasoning or refusal or finish_reason or tool_calls)
-        if is_empty and log_probs is None:
-            return None
-        return Delta(text, reasoning, refusal, index, finish_reason, log_probs, tool_calls)
-
-    def body(self, index: int) -> dict[str, object]:
-        """Return the choice as it stands in a whole answer."""
-        message: dict[str, object] = {"role": "assistant"}
-        for name in ("content", "refusal", "reasoning", "reasoning_content"):
-            message[name] = _join_texts(map(attrgetter(name), self._deltas))
-        if self._thinking:
-            thinking = {"type": "thinking", "thinking": _join_texts(self._thinking)}
-            text = {"type": "text", "text": message["content"]}
-            message["content"] = [thinking, text]
-        message["reasoning_details"] = _join_lists(self._details)
-        for name in ("tool_calls", "function_call"):
-            message[name] = _join_lists(map(attrgetter(name), self._calls))
-        log_probs = {
-            name: _join_lists(map(attrgetter(name), self._log_probs))
-            for name in schema.LogProbs.__struct_fields__
-        }
-        return {
-            "index": index,
-            "message": {k: value for k, value in message.items() if value is not None},
-            "logprobs": log_probs if self._log_probs else None,
-            "finish_reason": self._finish_reason,
-            **self.extras,
-        }
-
-    def _finish(self, reason: str) -> str | None:
-        """Keep the finish *reason*, and return it as a delta has it."""
-        self._finish_reason = reason
-        return None if reason == _ERROR else normalize_finish_reason(reason)
-
-    def _add_calls(self, delta: schema.MessageDelta) -> bytes:
-        """Keep the tool calls in *delta*, and return them as they came."""
-        self._calls.append(delta)
-        calls = filter(has_value, (delta.tool_calls, delta.function_call))
-        return bytes(next(calls, b""))
-
-    def _join_surrogates(self, text: str) -> str:
-        """Prefix *text* with a surrogate that was held back, and hold back one at its end.
-
-        JSON writes some characters as two surrogates, and a server may cut between them.
-        """
-        text, self._high_surrogate = self._high_surrogate + text, ""
-        if _FIRST_SURROGATE <= text[-1] <= _LAST_HIGH_SURROGATE:
-            text, self._high_surrogate = text[:-1], text[-1]
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-
-
 def _decode_fields(data: bytes) -> dict[str, msgspec.Raw]:
     """Return the fields of the object in *data*; none if it cannot be decoded."""
     try:
@@ -378,23 +267,3 @@ def _decode_fields(data: bytes) -> dict[str, msgspec.Raw]:
 
 def _unknown_fields(fields: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
     return {name: value for name, value in fields.items() if name not in _ASSEMBLED}
-
-
-def _join_texts(texts: Iterable[str | None]) -> msgspec.Raw | None:
-    """Return *texts*, joined, as JSON; None if there are none."""
-    parts = [text for text in texts if text is not None]
-    if not parts:
-        return None
-    text = "".join(parts)
-    try:
-        return msgspec.Raw(msgspec.json.encode(text))
-    except UnicodeEncodeError:
-        return untyped.encode(text)
-
-
-def _join_lists(values: Iterable[msgspec.Raw]) -> msgspec.Raw | None:
-    """Return the elements of all *values* in one list; a value may be one element."""
-    parts = [bytes(value).strip() for value in filter(len, values) if has_value(value)]
-    elements = [part[1:-1].strip() if part[:1] == b"[" else part for part in parts]
-    joined = b",".join(filter(None, elements))
-    return msgspec.Raw(b"[%b]" % joined) if joined else None
