@@ -101,6 +101,7 @@ class Caller(msgspec.Struct, frozen=True):
             asks_log_probs=self.encoder.asks_log_probs,
             top_log_probs=self.encoder.top_log_probs,
             n_choices=self.encoder.n_choices,
+            sampling=self.encoder.sampling,
             secrets=(*self.endpoint.secrets(), *prompts),
         )
 

@@ -19,28 +19,30 @@ from limin.wire import error_response, lenient, schema
 from limin.wire.choice_parts import ERROR_REASON, ChoiceParts
 from limin.wire.http import HttpResponse
 from limin.wire.notes import Notes
+from limin.wire.raw_json import UNDECODABLE, has_value
+from limin.wire.raw_json import decode_fields as _decode_fields
 from limin.wire.response import (
+    MOST_CHOICES,
+    TOO_MANY_CHOICES,
     find_log_probs,
-    has_value,
     read_completion,
     response_error,
 )
 from limin.wire.sse import ErrorEvent
+from limin.wire.surrogates import mend_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from limin.errors import LiminError
     from limin.values.completion import TextCompletion
     from limin.values.timing import Timing
+    from limin.values.warnings import ResponseWarning
     from limin.wire.response import ReadingContext
 
 _NULL = len(b"null")
 _ABSENT = msgspec.Raw()
-_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
 _DONE = b"[DONE]"
-
-# OpenAI takes 128 at most; each costs more than the bytes that name it.
-_MOST_CHOICES = 1024
 
 # What chunks repeat: the first value counts.
 _NAMES = ("id", "model", "created")
@@ -51,7 +53,6 @@ _ASSEMBLED = frozenset(schema.Chunk.__struct_fields__) | {
     *("object", "index", "delta", "text", "logprobs", "finish_reason"),
     *("obfuscation", "token_ids"),
 }
-_fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _choices_decoder = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
@@ -99,17 +100,29 @@ class Assembly:
     def is_finished(self) -> bool:
         """Whether every expected choice has a finish reason.
 
-        Some servers send one choice even if more were requested. They are believed
-        once they say that nothing more comes.
+        Some servers send fewer choices than were requested, or no finish reason. They
+        are believed once they say that nothing more comes, if any of the answer came.
         """
-        expected = 1 if self.is_done else self._context.n_choices
         choices = self._choices.values()
-        return expected <= len(choices) and all(parts.is_finished for parts in choices)
+        if self.is_done:
+            return any(parts.is_finished or not parts.is_empty for parts in choices)
+        return self._context.n_choices <= len(choices) and self.may_end
+
+    @property
+    def may_end(self) -> bool:
+        """Whether every choice that came has a finish reason, and any came.
+
+        If the stream then ends as it should, the server sent fewer choices than were
+        requested.
+        """
+        choices = self._choices.values()
+        return bool(choices) and all(parts.is_finished for parts in choices)
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing of the answer can be missing, however the stream ends."""
-        return self.is_finished and "usage" in self._fields
+        has_usage = any(len(parts.usage) for parts in self._choices.values())
+        return self.is_finished and ("usage" in self._fields or has_usage)
 
     def feed(self, data: bytes) -> Update:
         """Add an event to the answer.
@@ -126,7 +139,7 @@ class Assembly:
             return Update([], self._status_error(data))
         try:
             chunk = schema.chunk_decoder.decode(data)
-        except _UNDECODABLE:
+        except UNDECODABLE:
             text = data.strip()
             if not text or text == _DONE:
                 self.is_done |= bool(text)
@@ -160,16 +173,39 @@ class Assembly:
         body |= _unknown_fields(_decode_fields(self._last))
         parts = sorted(self._choices.items()) or [(0, ChoiceParts())]
         body["choices"] = [choice.body(index) for index, choice in parts]
+        usages = [choice.usage for _, choice in parts if len(choice.usage)]
+        if usages:
+            body.setdefault("usage", usages[0])
         response = HttpResponse(200, self._head.headers, msgspec.json.encode(body))
-        completion = read_completion(self._context, timing, response)
+        n_halves = sum(choice.n_halves for _, choice in parts)
+        completion = read_completion(
+            self._context, timing, response, is_stream=True, n_halves=n_halves
+        )
         warnings = completion.body_warnings
         reported = {(warning.path, warning.problem) for warning in warnings}
         added = [
             warning
-            for warning in self._notes.warnings()
+            for warning in (*self._notes.warnings(), *self._check_ends(parts))
             if (warning.path.replace(".delta", ".message"), warning.problem) not in reported
         ]
         return attrs.evolve(completion, body_warnings=(*warnings, *added))
+
+    def _check_ends(
+        self, parts: Sequence[tuple[int, ChoiceParts]]
+    ) -> tuple[ResponseWarning, ...]:
+        """Return the warnings about the ends of choices, and about repeated deltas."""
+        notes = Notes()
+        for position, (_, choice) in enumerate(parts):
+            path = f"$.choices[{position}]"
+            if self.is_done and not choice.is_finished:
+                problem = "the stream says that it is over, and not why the answer ended"
+                notes.add(
+                    WarningCode.FINISH_REASON_MISSING, f"{path}.finish_reason", problem
+                )
+            if choice.is_repeated:
+                problem = "the deltas repeat what came before them"
+                notes.add(WarningCode.REPEATED_DELTAS, f"{path}.delta", problem)
+        return notes.warnings()
 
     def _add_names(self, chunk: schema.Chunk) -> None:
         """Keep the first value of each name; those of Azure's first chunk are empty."""
@@ -190,21 +226,22 @@ class Assembly:
             index = position if choice.index is None else choice.index
             parts = self._choices.get(index) or self._start_choice(index)
             if parts is None:
-                problem = f"expected at most {_MOST_CHOICES} choices, found more"
-                return Update(deltas, self._response_error(problem, "$.choices", data))
+                error = self._response_error(TOO_MANY_CHOICES, "$.choices", data)
+                return Update(deltas, error)
             if choice.delta is None:
-                self._replace_delta(choice, position)
+                self._replace_delta(choice, position, parts)
             log_probs = None
             if choice.logprobs is not None:
-                log_probs = self._read_log_probs(choice.logprobs, position)
-            delta = parts.add(choice, index, log_probs)
+                log_probs = self._read_log_probs(choice, position)
+            failed |= len(choice.error) > 0 and has_value(choice.error)
+            delta = parts.add(choice, index, log_probs, has_error=failed)
             if delta is not None:
                 deltas.append(delta)
             if choice.finish_reason:
                 finished = finished or {}
                 finished[position] = parts
-                failed |= choice.finish_reason == ERROR_REASON
-            failed |= len(choice.error) > 0 and has_value(choice.error)
+                # A usable answer is handed over; see `WarningCode.FAILED_FINISH`.
+                failed |= choice.finish_reason == ERROR_REASON and parts.is_empty
         if finished or not (self._last or failed):
             self._add_extras(data, finished or {})
         if failed:
@@ -214,7 +251,7 @@ class Assembly:
 
     def _start_choice(self, index: int) -> ChoiceParts | None:
         """Return the parts of a new choice; None if there are too many choices."""
-        if len(self._choices) < _MOST_CHOICES:
+        if len(self._choices) < MOST_CHOICES:
             self._choices[index] = ChoiceParts()
         return self._choices.get(index)
 
@@ -225,16 +262,23 @@ class Assembly:
         """
         fields = _decode_fields(data)
         self._extras |= _unknown_fields(fields)
-        with suppress(*_UNDECODABLE):
+        with suppress(*UNDECODABLE):
             choices = _choices_decoder.decode(fields.get("choices", b"[]"))
             for position, choice in enumerate(choices):
                 if position in finished:
                     finished[position].extras |= _unknown_fields(choice)
 
-    def _replace_delta(self, choice: schema.ChunkChoice, position: int) -> None:
-        """Use the field that some servers send instead of a delta."""
+    def _replace_delta(
+        self, choice: schema.ChunkChoice, position: int, parts: ChoiceParts
+    ) -> None:
+        """Use the field that some servers send instead of a delta.
+
+        A message may be the whole text once more, behind its deltas.
+        """
         if choice.message is not None:
             choice.delta, name = choice.message, "message"
+            if parts.has_all_of(choice.message.content):
+                choice.delta.content = None
         elif choice.text is not None:
             choice.delta, name = schema.MessageDelta(content=choice.text), "text"
         else:
@@ -243,10 +287,14 @@ class Assembly:
         problem = f"expected a delta, found `{name}`"
         self._notes.add(WarningCode.BODY_MENDED, path, problem)
 
-    def _read_log_probs(self, lists: schema.LogProbs, position: int) -> LogProbs | None:
+    def _read_log_probs(self, choice: schema.ChunkChoice, position: int) -> LogProbs | None:
+        """Return the log probabilities in *choice*; None if there are none."""
+        if choice.logprobs is None:
+            return None
         path = f"$.choices[{position}].logprobs"
-        reading = find_log_probs(lists, path, self._context)
-        return None if reading is None else LogProbs(reading[0])
+        readings = find_log_probs(choice.logprobs, path, self._context, choice.token_ids)
+        reading = next(readings, None)
+        return None if reading is None else LogProbs(reading.load)
 
     def _response_error(self, problem: str, path: str, data: bytes) -> LiminError:
         response = attrs.evolve(self._head, body=data)
@@ -257,13 +305,7 @@ class Assembly:
         return error_response.status_error(response, self._context.secrets, self._now)
 
 
-def _decode_fields(data: bytes) -> dict[str, msgspec.Raw]:
-    """Return the fields of the object in *data*; none if it cannot be decoded."""
-    try:
-        return _fields_decoder.decode(data)
-    except _UNDECODABLE:
-        return {}
-
-
 def _unknown_fields(fields: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
-    return {name: value for name, value in fields.items() if name not in _ASSEMBLED}
+    return {
+        mend_text(name): value for name, value in fields.items() if name not in _ASSEMBLED
+    }

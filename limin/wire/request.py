@@ -11,6 +11,7 @@ import msgspec
 
 from limin.errors import ConfigurationError, ConversationError
 from limin.wire import schema
+from limin.wire.sampling import Sampling
 
 if TYPE_CHECKING:
     from limin.values.configuration import ModelConfiguration
@@ -35,6 +36,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
         max_tokens: Most tokens of an answer; None for the server's own limit.
         streams: Whether the requests ask for streams.
         n_choices: Number of choices that each request asks for.
+        sampling: How the tokens are to be chosen.
     """
 
     head: bytes
@@ -43,6 +45,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
     max_tokens: int | None = None
     streams: bool = False
     n_choices: int = 1
+    sampling: Sampling = Sampling()
 
     @classmethod
     def of(cls, configuration: ModelConfiguration) -> RequestEncoder:
@@ -70,6 +73,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
             most if type(most) is int else None,
             configuration.stream,
             n if type(n := fields.get("n")) is int else 1,
+            Sampling.of(fields),
         )
 
     def encode(self, conversation: Conversation) -> bytes:
