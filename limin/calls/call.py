@@ -130,7 +130,8 @@ class Call:
 
     def __init__(self, caller: Caller, body: bytes, context: ReadingContext) -> None:
         """Send *body* as *caller* does, and read the response in *context*."""
-        self._caller, self._body, self.context = caller, body, context
+        self._caller, self.context = caller, context
+        self._body = caller.encoder.as_sent(body)
         self.attempts = Attempts()
         self.deadline = math.inf
         self._tokens = 0.0  # Of the attempt under way, as estimated.
