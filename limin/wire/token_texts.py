@@ -89,18 +89,18 @@ def have_moved(positions: Iterable[Position]) -> Iterable[int]:
     token: `""` in the place of `" "`, then `" 2"` in the place of `"2"`. In a stream the
     entries without text are lost.
     """
-    held_back = b""
+    held_back: list[bytes] = []
     for index, position in enumerate(positions):
         listed = _listed_text(position)
         own = utf8_bytes(position)
         if listed is None or own == listed:
-            held_back = b""
+            held_back.clear()
         elif not own:
-            held_back += listed
+            held_back.append(listed)
         else:
-            if own.endswith(listed) and own != held_back + listed:
+            if own.endswith(listed) and own != b"".join(held_back) + listed:
                 yield index
-            held_back = b""
+            held_back.clear()
 
 
 def _listed_text(position: Position) -> bytes | None:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 # The objects of a call that hold its text, and the field with the text.
 _BODIES = {"function": "arguments", "custom": "input"}
 
+# Characters at the end of a text that may be white space behind it.
+_END = 64
+
 # Fields that come once, whatever servers repeat: LiteLLM repeats the type.
 _ONCE = frozenset({"id", "type"})
 
@@ -53,13 +56,14 @@ class _Body:
 
     def __init__(self, text_name: str) -> None:
         self._text_name = text_name
+        self._names: list[str] = []
         self._texts: list[str] = []
         self._fields: dict[str, object] = {}
 
     @property
     def is_complete(self) -> bool:
         """Whether the text may be a whole object of JSON."""
-        return bool(self._texts) and self._texts[-1].rstrip().endswith("}")
+        return bool(self._texts) and self._texts[-1][-_END:].rstrip().endswith("}")
 
     def add(self, fields: dict[str, object]) -> None:
         for name, value in fields.items():
@@ -71,8 +75,9 @@ class _Body:
                 self._fields[name] = value
 
     def as_sent(self) -> dict[str, object]:
-        text = {self._text_name: "".join(self._texts)} if self._texts else {}
-        return self._fields | text
+        parts = (("name", self._names), (self._text_name, self._texts))
+        texts = {name: "".join(texts) for name, texts in parts if texts}
+        return texts | self._fields
 
     def _add_text(self, value: object) -> None:
         if isinstance(value, str):
@@ -82,11 +87,8 @@ class _Body:
 
     def _add_name(self, name: str) -> None:
         """Add a part of the name, unless it is the whole name once more."""
-        before = self._fields.get("name")
-        if not isinstance(before, str):
-            self._fields["name"] = name
-        elif name != before and not self._texts:
-            self._fields["name"] = before + name
+        if not self._names or (name != self._names[0] and not self._texts):
+            self._names.append(name)
 
 
 class _Call:
