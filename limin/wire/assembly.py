@@ -232,7 +232,7 @@ class Assembly:
                 self._replace_delta(choice, position, parts)
             log_probs = None
             if choice.logprobs is not None:
-                log_probs = self._read_log_probs(choice, position)
+                log_probs = self._read_log_probs(choice.logprobs, choice, position)
             failed |= len(choice.error) > 0 and has_value(choice.error)
             delta = parts.add(choice, index, log_probs, has_error=failed)
             if delta is not None:
@@ -287,12 +287,12 @@ class Assembly:
         problem = f"expected a delta, found `{name}`"
         self._notes.add(WarningCode.BODY_MENDED, path, problem)
 
-    def _read_log_probs(self, choice: schema.ChunkChoice, position: int) -> LogProbs | None:
-        """Return the log probabilities in *choice*; None if there are none."""
-        if choice.logprobs is None:
-            return None
+    def _read_log_probs(
+        self, lists: schema.LogProbs, choice: schema.ChunkChoice, position: int
+    ) -> LogProbs | None:
+        """Return the log probabilities in *lists* of *choice*; None if there are none."""
         path = f"$.choices[{position}].logprobs"
-        readings = find_log_probs(choice.logprobs, path, self._context, choice.token_ids)
+        readings = find_log_probs(lists, path, self._context, choice.token_ids)
         reading = next(readings, None)
         return None if reading is None else LogProbs(reading.load)
 

@@ -6,6 +6,8 @@ are left out; none is made up.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
 from limin.values.warnings import ResponseWarning, WarningCode
@@ -232,10 +234,9 @@ def mend_usage(
 ) -> tuple[schema.Usage | None, tuple[ResponseWarning, ...]]:
     """Return *usage* in the standard shape, and a warning for each change."""
     mending = _Mending()
-    try:
+    value: object = None
+    with suppress(ValueError):  # Nested more deeply than Python's parser can follow.
         value = untyped.parse(bytes(usage))
-    except ValueError:
-        value = None
     return mending.usage(value, path), mending.notes.warnings()
 
 

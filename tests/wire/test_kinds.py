@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,7 +34,10 @@ def read_stream(
     head = HttpResponse(200, {"content-type": "text/event-stream"}, b"")
     reader = AnswerReader(ReadingContext(model="m", **context), head)
     deltas: list[Delta] = []
-    datas = [json.dumps(chunk).encode() for chunk in chunks] + [b"[DONE]"] * is_done
+    datas = [
+        chunk if isinstance(chunk, bytes) else json.dumps(chunk).encode()
+        for chunk in chunks
+    ] + [b"[DONE]"] * is_done
     for data in datas:
         update = reader.feed(b"data: " + data + b"\n\n")
         if update.error is not None:
@@ -321,6 +325,34 @@ def test_sampling_of_a_request() -> None:
     assert Sampling.of({"echo": True, "stop_token_ids": [2]}) == Sampling(
         echoes=True, stops_at_ids=True
     )
+
+
+@pytest.mark.parametrize("depth", [50, 200, 450, 700, 900, 2000])
+def test_any_depth(depth: int) -> None:
+    """What is nested deeply is left out, kept as it came, or an error."""
+    nested: Any = "x"
+    for _ in range(40):
+        nested = [nested]
+    text = json.dumps(nested).replace('"x"', "[" * depth + "]" * depth)
+    usage = f'{{"choices":[{{"message":{{"content":"4"}},"usage":{text}}}]}}'
+    calls = f'{{"choices":[{{"delta":{{"content":"4","tool_calls":{text}}}}}]}}'
+    with suppress(LiminError):
+        assert read(usage).message == "4"
+    with suppress(LiminError):
+        assert read_stream(calls.encode())[0].message == "4"
+
+
+def test_calls_that_cannot_be_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their fragments are kept as they came."""
+
+    def join(_fragments: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("limin.wire.choice_parts.join_tool_calls", join)
+    calls = [{"index": 0, "function": {"name": "f"}}]
+    completion, _ = read_stream({"choices": [{"delta": {"tool_calls": calls}}]})
+    raw: Any = completion.raw
+    assert raw["choices"][0]["message"]["tool_calls"] == calls
 
 
 def seconds_for(size: int, kind: str) -> float:

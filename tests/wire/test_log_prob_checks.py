@@ -313,9 +313,9 @@ REQUESTS: list[tuple[str, dict[str, object], Any, Any]] = [
     ("sampled-not-listed", {"top_k": 1}, answer_of("a", UNLISTED), answer_of("a", LISTED)),
     ("sampled-not-listed", {"top_p": 0}, answer_of("a", UNLISTED), answer_of("a", LISTED)),
     (
-        "fewer-alternatives",
-        {"repetition_penalty": 1.0},
-        answer_of("a", token("a", -1, ("a", -1))),
+        "sampled-not-listed",
+        {"temperature": 0, "repetition_penalty": 1.0, "frequency_penalty": 0},
+        answer_of("a", UNLISTED),
         answer_of("a", LISTED),
     ),
 ]
