@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limin.errors import LiminError
-from limin.values.conversation import Conversation
+from limin.values.conversation import Conversation, Message
 from limin.values.timing import Timing
 from limin.wire.http import HttpResponse
 from limin.wire.response import ReadingContext, read_completion
+from limin.wire.sampling import Sampling
+from limin.wire.stream import AnswerReader
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from limin.values.completion import TextCompletion
+    from limin.values.completion import Delta, TextCompletion
     from limin.values.log_probs import LogProbs
 
 TIMING = Timing(start_time=1000.0, end_time=1002.5, duration=2.25)
@@ -52,13 +54,18 @@ def read(
     asks_log_probs: bool = False,
     top_log_probs: int | None = None,
     secrets: Collection[str] = (),
+    n_choices: int = 1,
+    conversation: Conversation | None = None,
+    request: Mapping[str, object] | None = None,
 ) -> TextCompletion:
     """Read a response of *body* to the prompt `What is 2 + 2?`."""
     context = ReadingContext(
-        conversation=Conversation.from_prompts("What is 2 + 2?"),
+        conversation=conversation or Conversation.from_prompts("What is 2 + 2?"),
         model="asked-model",
         asks_log_probs=asks_log_probs,
         top_log_probs=top_log_probs,
+        n_choices=n_choices,
+        sampling=Sampling.of(request or {}),
         secrets=secrets,
     )
     return read_completion(context, TIMING, response(body, status, headers))
@@ -73,7 +80,37 @@ def read_capture(name: str) -> TextCompletion:
         headers=dict(exchange["headers"]),
         asks_log_probs=exchange["request"].get("logprobs", False),
         top_log_probs=exchange["request"].get("top_logprobs"),
+        request=exchange["request"],
     )
+
+
+def read_exchange(name: str) -> tuple[TextCompletion, list[Delta]]:
+    """Read the exchange in `data/readings/`*name*`.json` as a client does.
+
+    Returns:
+        The completion, and its deltas.
+    """
+    exchange = capture(f"readings/{name}")
+    request = exchange["request"]
+    context = ReadingContext(
+        conversation=Conversation(
+            [
+                Message(message["role"], message["content"])
+                for message in request["messages"]
+            ]
+        ),
+        model=request["model"],
+        asks_log_probs=request.get("logprobs", False),
+        top_log_probs=request.get("top_logprobs"),
+        n_choices=request.get("n", 1),
+        sampling=Sampling.of(request),
+    )
+    headers = {key.lower(): value for key, value in dict(exchange["headers"]).items()}
+    reader = AnswerReader(context, HttpResponse(exchange["status"], headers, b""))
+    first = reader.feed(exchange["body"].encode())
+    last = reader.finish(TIMING)
+    assert (first.error, last.error, reader.is_finished) == (None, None, True)
+    return reader.completion(TIMING), first.deltas + last.deltas
 
 
 def look_at_everything(body: bytes, top_log_probs: int | None = None) -> None:

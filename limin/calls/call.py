@@ -105,6 +105,7 @@ class Caller(msgspec.Struct, frozen=True):
             asks_log_probs=self.encoder.asks_log_probs,
             top_log_probs=self.encoder.top_log_probs,
             n_choices=self.encoder.n_choices,
+            sampling=self.encoder.sampling,
             secrets=(*self.endpoint.secrets(), *prompts),
         )
 
@@ -133,7 +134,8 @@ class Call:
 
     def __init__(self, caller: Caller, body: bytes, context: ReadingContext) -> None:
         """Send *body* as *caller* does, and read the response in *context*."""
-        self._caller, self._body, self.context = caller, body, context
+        self._caller, self.context = caller, context
+        self._body = caller.encoder.as_sent(body)
         self.attempts = Attempts()
         self.deadline = math.inf
         self._tokens = 0.0  # Of the attempt under way, as estimated.

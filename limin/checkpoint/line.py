@@ -23,6 +23,7 @@ from limin.values.warnings import ResponseWarning, WarningCode
 from limin.wire import schema
 from limin.wire.http import HttpResponse
 from limin.wire.response import ReadingContext, read_completion
+from limin.wire.sampling import Sampling
 
 if TYPE_CHECKING:
     from limin.values.completion import TextCompletion
@@ -132,7 +133,8 @@ class RecordedAnswer(msgspec.Struct, frozen=True):
         Raises:
             LiminError: If it holds none.
         """
-        completion = read_completion(context, self.timing, self.answer)
+        is_stream = self.timing.time_to_first_byte is not None
+        completion = read_completion(context, self.timing, self.answer, is_stream=is_stream)
         if self.warnings is None:
             return completion
         return attrs.evolve(completion, body_warnings=self.warnings)
@@ -292,16 +294,16 @@ def restore_completion(line: Line) -> TextCompletion:
     Raises:
         LiminError: If there is none.
     """
-    model, asks_log_probs, top_log_probs = (
-        json.loads(bytes(line.parameters.get(name, b"null")))
-        for name in ("model", "logprobs", "top_logprobs")
-    )
+    fields = {name: json.loads(bytes(raw)) for name, raw in line.parameters.items()}
+    top_log_probs, n_choices = fields.get("top_logprobs"), fields.get("n")
     messages = [Message(message.role, message.content) for message in line.messages]  # type: ignore[arg-type] # Message checks its role
     context = ReadingContext(
         conversation=Conversation(messages),
-        model=str(model),
-        asks_log_probs=bool(asks_log_probs),
+        model=str(fields.get("model")),
+        asks_log_probs=bool(fields.get("logprobs")),
         top_log_probs=top_log_probs if type(top_log_probs) is int else None,
+        n_choices=n_choices if type(n_choices) is int else 1,
+        sampling=Sampling.of(fields),
         secrets=[message.content for message in messages],
     )
     return read_line(line).completion(context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,8 +11,9 @@ if TYPE_CHECKING:
 
     from limin.values.tokens import TextPiece, TokenLogProb
 
-# An answer of one letter may occur at every position of a long text.
-_MOST_OCCURRENCES = 1000
+# Each try costs at most as much as comparing the whole answer, so long answers have
+# fewer: all tries together compare the text this often.
+_MOST_COMPARISONS = 16
 
 
 def joint_prob(tokens: Iterable[TokenLogProb]) -> float | None:
@@ -34,20 +36,24 @@ def find_span(message: str, pieces: Sequence[TextPiece]) -> tuple[int, int] | No
     A short message may also occur in reasoning before the answer, or in an end token
     after it. Therefore the span starts and ends where pieces do, except for white space
     that a server has stripped; the last such span counts. If there is none, the last
-    occurrence counts. At most 1000 occurrences are tried.
+    occurrence counts. The time grows with the length of the text: of a long answer that
+    nearly occurs at many pieces, only the last ones are tried.
     """
     text = "".join(piece.text for piece in pieces)
+    if not message:
+        return None
+    # The search from the left is linear, that from the right is not.
+    last = len(text) - len(message) - text[::-1].find(message[::-1])
+    if last > len(text) - len(message):
+        return None
     starts, ends, offset = set[int](), set[int](), 0
     for piece in pieces:
         end = offset + len(piece.text)
         starts |= {offset, end - len(piece.text.lstrip())}
         ends |= {end, offset + len(piece.text.rstrip())}
         offset = end
-    last = start = text.rfind(message) if message else -1
-    for _ in range(_MOST_OCCURRENCES):
-        if start < 0 or (start in starts and start + len(message) in ends):
-            break
-        start = text.rfind(message, 0, start + len(message) - 1)
-    if start not in starts or start + len(message) not in ends:
-        start = last
-    return None if start < 0 else (start, start + len(message))
+    candidates = (end - len(message) for end in sorted(ends, reverse=True))
+    tries = _MOST_COMPARISONS * (len(text) // len(message) + 1)
+    likely = islice((start for start in candidates if start in starts), tries)
+    start = next((start for start in likely if text.startswith(message, start)), last)
+    return start, start + len(message)

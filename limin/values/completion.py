@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import attrs
@@ -31,17 +32,20 @@ ReasoningSource: TypeAlias = Literal[
 
 @attrs.frozen(kw_only=True)
 class Usage:
-    """Token counts of the server; None if not sent.
+    """Token counts, as the server sent them; None if not sent.
 
-    Source: `usage`, `usage.prompt_tokens_details`,
-    `usage.completion_tokens_details`.
+    Servers count differently. Most count reasoning among the tokens of the completion,
+    xAI beside them. llama.cpp counts the tokens of one choice, however many there are.
+    Anthropic's own counts of the prompt leave the cached tokens out.
+
+    Source: `usage` and its details, at the top of the body or in a choice.
 
     Attributes:
         prompt_tokens: Tokens of the prompt.
-        completion_tokens: Tokens of the answer, reasoning included.
-        total_tokens: Sum of both, as the server computed it.
+        completion_tokens: Tokens of the answer.
+        total_tokens: Total of the server, which need not be the sum of both.
         cached_tokens: Tokens of the prompt that were read from a cache.
-        reasoning_tokens: Tokens of the answer that are reasoning.
+        reasoning_tokens: Tokens of the reasoning.
     """
 
     prompt_tokens: int | None = None
@@ -69,7 +73,10 @@ class Choice:
             if not sent.
         reasoning_source: Field of the response that held the reasoning; `content` if
             it was a part of the content.
-        log_probs: Log probabilities of the tokens; None if not sent.
+        log_probs: Log probabilities of the tokens; None if not sent. Without an answer
+            they are those of the refusal, or of the reasoning.
+        reasoning_log_probs: Log probabilities of the reasoning, if the server sent
+            them apart (DeepSeek); else None.
     """
 
     message: str = ""
@@ -80,6 +87,7 @@ class Choice:
     reasoning: str | None = None
     reasoning_source: ReasoningSource | None = None
     log_probs: LogProbs | None = None
+    reasoning_log_probs: LogProbs | None = None
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
@@ -145,6 +153,9 @@ class TextCompletion(NotebookDisplayed):
             different bytes.
         prompt_log_probs: Log probabilities of the prompt's tokens, which vLLM sends if
             `extra_body` asks for `prompt_logprobs`; None if not sent.
+        prefill: The message of the assistant at the end of the conversation, if the
+            server continued it and repeated it before the answer, as llama.cpp does; it
+            is no part of `message`. None if nothing was repeated.
     """
 
     conversation: Conversation
@@ -158,6 +169,7 @@ class TextCompletion(NotebookDisplayed):
     body_warnings: tuple[ResponseWarning, ...] = ()
     raw_bytes: bytes = attrs.field(default=b"", eq=False)
     prompt_log_probs: PromptLogProbs | None = None
+    prefill: str | None = None
 
     def __str__(self) -> str:
         """Return the message, as the model wrote it."""
@@ -179,12 +191,12 @@ class TextCompletion(NotebookDisplayed):
     @property
     def warnings(self) -> tuple[ResponseWarning, ...]:
         """Warnings about the response; reading them decodes the log probabilities."""
-        log_prob_warnings = [
+        log_prob_warnings = (
             choice.log_probs.warnings
             for choice in self.choices
             if choice.log_probs is not None
-        ]
-        return sum(log_prob_warnings, self.body_warnings)
+        )
+        return (*self.body_warnings, *chain.from_iterable(log_prob_warnings))
 
     @property
     def message(self) -> str:

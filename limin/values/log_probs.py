@@ -44,6 +44,7 @@ class Position(Entry, gc=False):
     """
 
     top_logprobs: list[Entry] | None = None
+    rank: int | None = None
 
 
 # The positions of an answer, and the warnings about their shape on the wire.
@@ -340,7 +341,9 @@ class PromptLogProbs(Sequence[TokenPosition | None]):
 
 def _token_position(position: Position) -> TokenPosition:
     return TokenPosition(
-        sampled=_token_log_prob(position), alternatives=tuple(_alternatives(position))
+        sampled=_token_log_prob(position),
+        alternatives=tuple(_alternatives(position)),
+        rank_sent=position.rank,
     )
 
 

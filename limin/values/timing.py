@@ -116,7 +116,8 @@ class Timing:
             first of each choice, over the seconds from the first delta with tokens to
             the last. Reasoning counts if it was streamed, not if the server only
             counted it. The inverse of guidellm's mean inter-token latency; None if
-            the server did not count.
+            the server did not count, or counted fewer tokens than deltas brought:
+            llama.cpp counts one of several choices.
     """
 
     start_time: float
@@ -146,6 +147,7 @@ class StreamTimes:
         self._deltas, self._gaps = array("d"), array("d")
         self._first_token: float | None = None
         self._last_tokens: dict[int, float] = {}  # By the index of the choice.
+        self._n_tokens = 0  # At least so many came: one with each delta of tokens.
         self._first_text: float | None = None
         self._first_reasoning: float | None = None
 
@@ -159,6 +161,7 @@ class StreamTimes:
         self._deltas.append(seconds)
         if not delta.has_tokens:
             return
+        self._n_tokens += 1
         before = self._last_tokens.get(delta.choice)
         self._last_tokens[delta.choice] = seconds
         if before is not None:
@@ -189,6 +192,8 @@ class StreamTimes:
             return None
         if self._first_reasoning is None:
             tokens -= usage.reasoning_tokens or 0
+        if tokens < self._n_tokens:
+            return None
         later_tokens = tokens - len(self._last_tokens)
         seconds = max(self._last_tokens.values()) - self._first_token
         return later_tokens / seconds if later_tokens > 0 and seconds > 0 else None

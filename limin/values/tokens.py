@@ -80,10 +80,13 @@ class TokenPosition:
         sampled: The sampled token.
         alternatives: The server's most likely tokens, most likely first. The
             sampled token need not be among them; duplicates stay.
+        rank_sent: Rank of the sampled token as the server sent it, from 1; None if not
+            sent.
     """
 
     sampled: TokenLogProb
     alternatives: tuple[TokenLogProb, ...] = ()
+    rank_sent: int | None = attrs.field(default=None, repr=False, eq=False)
 
     @property
     def is_listed(self) -> bool:
@@ -138,11 +141,14 @@ class TokenPosition:
     def rank(self) -> int | None:
         """Rank of the sampled token among all tokens by probability, from 1.
 
-        It is computed, because the index in the list need not be the rank: vLLM cuts
-        the list and puts the sampled token at its end. The rank is known if an
-        alternative is less likely, or if `unlisted_mass` is too small for a likelier
+        The server's own rank counts, which vLLM sends for the tokens of a prompt.
+        Elsewhere it is computed, because the index in the list need not be the rank:
+        vLLM cuts the list and puts the sampled token at its end. The rank is known if
+        an alternative is less likely, or if `unlisted_mass` is too small for a likelier
         token; else None.
         """
+        if self.rank_sent is not None:
+            return self.rank_sent
         own, lower_bound = self.sampled.prob, self.rank_at_least
         mass = self.unlisted_mass
         if own is None or lower_bound is None or mass is None:

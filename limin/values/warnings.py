@@ -43,7 +43,26 @@ class WarningCode(enum.StrEnum):
     """A position has fewer alternatives than requested."""
 
     SAMPLED_NOT_LISTED = "sampled-not-listed"
-    """The sampled token is not among the alternatives; sampling makes that possible."""
+    """The sampled token is not among the alternatives, and must be.
+
+    It must be among them at temperature 0, and if the whole vocabulary was requested.
+    Elsewhere sampling makes that possible; see `TokenPosition.is_listed`."""
+
+    CONSTRAINED_BEFORE_MASK = "constrained-before-mask"
+    """A grammar constrained the answer, and the log probabilities do not know it.
+
+    They are those of the model before its tokens were restricted to the allowed ones."""
+
+    CONSTRAINED_AFTER_MASK = "constrained-after-mask"
+    """A grammar constrained the answer, and the log probabilities are of what it allows.
+
+    They add up to 1 over the allowed tokens; a forced token has 0, whatever the model
+    thinks of it."""
+
+    CONSTRAINED_UNKNOWN = "constrained-unknown"
+    """A grammar constrained the answer, if the server did not ignore it.
+
+    Nothing shows whether the log probabilities are those before it or after it."""
 
     SAMPLED_LISTED_DIFFERENTLY = "sampled-listed-differently"
     """The sampled token has another log probability among the alternatives."""
@@ -58,7 +77,30 @@ class WarningCode(enum.StrEnum):
     """Another model answered than before in this batch, or in its checkpoint."""
 
     TEXT_MISMATCH = "text-mismatch"
-    """The texts of the tokens do not add up to the answer."""
+    """The texts of the tokens do not add up to the answer.
+
+    Tokens behind the answer that end it are no mismatch: servers list them, and do not
+    send their text."""
+
+    FINISH_REASON_MISSING = "finish-reason-missing"
+    """A stream said that it is over, and not why the answer ended."""
+
+    FAILED_FINISH = "failed-finish"
+    """The answer ended because something failed, so it may lack its end.
+
+    The server's own word is `raw_finish_reason`."""
+
+    FEWER_CHOICES = "fewer-choices"
+    """The server sent fewer choices than requested."""
+
+    REPEATED_DELTAS = "repeated-deltas"
+    """The deltas of a stream repeat what came before them, and so does the message."""
+
+    HALF_SURROGATE = "half-surrogate"
+    """Half of a surrogate pair, which is no character, was read as U+FFFD."""
+
+    TOKENS_LOST = "tokens-lost"
+    """Text was held back while it might become a `stop` text, and its tokens are lost."""
 
 
 @attrs.frozen

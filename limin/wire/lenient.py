@@ -6,6 +6,8 @@ are left out; none is made up.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
 from limin.values.warnings import ResponseWarning, WarningCode
@@ -77,13 +79,15 @@ def mend_chunk(data: bytes, notes: Notes) -> schema.Chunk:
         notes.add(warning.code, path, warning.problem)
     mended = [
         schema.ChunkChoice(
-            _mended_delta(choice, body),
+            _mended_delta(choice),
             choice.index,
             choice.finish_reason,
             choice.logprobs,
             choice.error,
+            usage=choice.usage,
+            token_ids=choice.token_ids,
         )
-        for choice, body in zip(completion.choices, bodies, strict=False)
+        for choice in completion.choices
     ]
     others = schema.Chunk.__struct_fields__[1:]
     encoded = {name: untyped.encode(fields.get(name)) for name in others}
@@ -126,14 +130,10 @@ def _mend_object(
     return completion, mending.notes.warnings()
 
 
-def _mended_delta(choice: schema.Choice, body: dict[str, object]) -> schema.MessageDelta:
-    message, delta = choice.message, untyped.as_object(body["message"]) or {}
-    is_thinking = isinstance(message, ThinkingMessage)
-    return (ThinkingDelta if is_thinking else schema.MessageDelta)(
-        **msgspec.structs.asdict(message),
-        tool_calls=untyped.encode(delta.get("tool_calls")),
-        function_call=untyped.encode(delta.get("function_call")),
-    )
+def _mended_delta(choice: schema.Choice) -> schema.MessageDelta:
+    is_thinking = isinstance(choice.message, ThinkingMessage)
+    delta_class = ThinkingDelta if is_thinking else schema.MessageDelta
+    return delta_class(**msgspec.structs.asdict(choice.message))
 
 
 class _Mending:
@@ -162,6 +162,8 @@ class _Mending:
             finish_reason=self.text(fields, "finish_reason", path),
             logprobs=None if logprobs is None else self.log_probs(logprobs, path),
             error=untyped.encode(fields.get("error")),
+            usage=untyped.encode(fields.get("usage")),
+            token_ids=untyped.encode(fields.get("token_ids")),
         )
 
     def message(self, value: object, path: str) -> schema.Message:
@@ -176,6 +178,8 @@ class _Mending:
             reasoning=self.text(fields, "reasoning", path),
             reasoning_content=self.text(fields, "reasoning_content", path),
             reasoning_details=untyped.encode(fields.get("reasoning_details")),
+            tool_calls=untyped.encode(fields.get("tool_calls")),
+            function_call=untyped.encode(fields.get("function_call")),
         )
         thinking = _join_texts(parts or [], "thinking")
         if not thinking:
@@ -191,14 +195,12 @@ class _Mending:
         if value is None:
             return None
         fields = self.as_object(value, path)
-        return schema.Usage(
-            self.count(fields, "prompt_tokens", path),
-            self.count(fields, "completion_tokens", path),
-            self.count(fields, "total_tokens", path),
-            self.details(fields, "prompt_tokens_details", path),
-            self.details(fields, "completion_tokens_details", path),
-            self.count(fields, "reasoning_tokens", path),
-        )
+        names = [name for name in schema.Usage.__struct_fields__ if name in fields]
+        usage = schema.Usage()
+        for name in names:
+            read = self.details if name.endswith("_details") else self.count
+            setattr(usage, name, read(fields, name, path))
+        return usage
 
     def details(
         self, usage: dict[str, object], name: str, path: str
@@ -207,10 +209,8 @@ class _Mending:
             return None
         path = f"{path}.{name}"
         fields = self.as_object(usage[name], path)
-        return schema.TokenDetails(
-            self.count(fields, "cached_tokens", path),
-            self.count(fields, "reasoning_tokens", path),
-        )
+        names = schema.TokenDetails.__struct_fields__
+        return schema.TokenDetails(*(self.count(fields, name, path) for name in names))
 
     def text(self, fields: dict[str, object], name: str, path: str) -> str | None:
         value = fields.get(name)
@@ -227,6 +227,17 @@ class _Mending:
         number = untyped.as_number(value)
         is_count = number is not None and number.is_integer() and number >= 0
         return int(number) if number is not None and is_count else None
+
+
+def mend_usage(
+    usage: msgspec.Raw, path: str
+) -> tuple[schema.Usage | None, tuple[ResponseWarning, ...]]:
+    """Return *usage* in the standard shape, and a warning for each change."""
+    mending = _Mending()
+    value: object = None
+    with suppress(ValueError):  # Nested more deeply than Python's parser can follow.
+        value = untyped.parse(bytes(usage))
+    return mending.usage(value, path), mending.notes.warnings()
 
 
 def join_reasoning(details: msgspec.Raw) -> str | None:

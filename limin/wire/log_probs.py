@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from itertools import zip_longest
 from typing import TYPE_CHECKING, cast
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from limin.values.log_probs import Loaded
+    from limin.values.warnings import ResponseWarning
 
 _BYTE = 0xFF
 
@@ -33,14 +35,26 @@ _NO_CHANCE = -9999.0
 # vLLM's option return_tokens_as_token_ids.
 _TOKEN_ID = re.compile(r"token_id:(\d{1,18})")
 
+# The names of a token's id: llama.cpp and vLLM, Fireworks.
+_ID_NAMES = ("id", "token_id")
+_OTHER_ID_NAMES = tuple(f'"{name}"'.encode() for name in _ID_NAMES[1:])
+
 # No vocabulary is larger; Python refuses to read numbers of thousands of digits.
 _LONGEST_ID = 18
 
 _REPLACEMENT = "\ufffd"
 
+_NONE = msgspec.Raw()
+_IDS_ONLY = "the tokens have ids and no text"
+
 
 def read_positions(
-    tokens: bytes | msgspec.Raw, path: str, *, unasked: bool = False
+    tokens: bytes | msgspec.Raw,
+    path: str,
+    *,
+    unasked: bool = False,
+    is_constrained: bool = False,
+    ids: msgspec.Raw = _NONE,
 ) -> Loaded:
     """Return the positions in *tokens*, a JSON list, and warnings about them.
 
@@ -49,6 +63,10 @@ def read_positions(
         path: Its JSON path.
         unasked: Leave out the alternatives, since the request asked for none.
             llama.cpp sends some all the same; they stay in the raw body.
+        is_constrained: Read numbers for minus infinity without a warning, since the
+            answer was constrained; see `Diagnosis`.
+        ids: A JSON list of the ids of the sampled tokens, beside the tokens; empty if
+            the server sent none.
     """
     notes = Notes()
     try:
@@ -58,48 +76,57 @@ def read_positions(
     else:
         # llama.cpp's post_sampling_probs has fields of its own, which the
         # decoder skips.
-        if any(position.logprob is None for position in positions):
+        has_other_ids = any(name in bytes(tokens) for name in _OTHER_ID_NAMES)
+        if has_other_ids or any(position.logprob is None for position in positions):
             positions = _mend_positions(bytes(tokens), path, notes)
     for index, position in enumerate(positions):
         if unasked or position.top_logprobs is None:
             position.top_logprobs = []
         _normalize(position, f"{path}[{index}]", notes)
-    return positions, notes.warnings()
+    _add_ids(positions, ids)
+    return positions, _warnings(notes, is_constrained=is_constrained)
 
 
 def read_legacy_positions(
-    parts: tuple[msgspec.Raw, msgspec.Raw, msgspec.Raw], path: str, *, unasked: bool = False
+    parts: tuple[msgspec.Raw, ...],
+    path: str,
+    *,
+    unasked: bool = False,
+    is_constrained: bool = False,
+    ids: msgspec.Raw = _NONE,
 ) -> Loaded:
     """Return the positions in a `logprobs` object of OpenAI's old API, and warnings.
 
-    Source: Together, llama-cpp-python.
+    Source: Together, llama-cpp-python, mlx-lm.
 
     Args:
         parts: `tokens`, `token_logprobs`, and `top_logprobs`, whose elements are
-            objects from text to number.
+            objects from text to number. mlx-lm sends ids in the place of texts.
         path: JSON path of the object.
         unasked: Leave out the alternatives, since the request asked for none.
+        is_constrained: See `read_positions`.
+        ids: See `read_positions`.
     """
     notes = Notes()
     problem = "log probabilities in the shape of the completions API"
     notes.add(WarningCode.LEGACY_LOG_PROBS, path, problem)
     tokens, numbers, tops = (untyped.as_list(_parse(part)) or [] for part in parts)
-    positions = [
-        Position(
-            untyped.as_text(token) or "",
-            untyped.as_number(number),
-            top_logprobs=[
-                Entry(text, untyped.as_number(value))
-                for text, value in (untyped.as_object(top) or {}).items()
-            ],
+    positions: list[Position] = []
+    rows = zip_longest(tokens, numbers, tops)
+    for index, (token, number, top) in enumerate(rows):
+        inner, own_id = f"{path}.token_logprobs[{index}]", _as_id(token)
+        if own_id is not None:
+            notes.add(WarningCode.TOKEN_IDS_AS_TEXT, inner, _IDS_ONLY)
+        position = Position(
+            untyped.as_text(token) or "", untyped.as_number(number), None, own_id
         )
-        for token, number, top in zip_longest(tokens, numbers, tops)
-    ]
-    for index, position in enumerate(positions):
-        if unasked:
-            position.top_logprobs = []
-        _normalize(position, f"{path}.token_logprobs[{index}]", notes)
-    return positions, notes.warnings()
+        are_ids = own_id is not None
+        entries = [] if unasked else _mend_alternatives(top, inner, notes, are_ids=are_ids)
+        position.top_logprobs = entries
+        _normalize(position, inner, notes)
+        positions.append(position)
+    _add_ids(positions, ids)
+    return positions, _warnings(notes, is_constrained=is_constrained)
 
 
 def read_prompt_positions(raw: msgspec.Raw) -> list[Position | None]:
@@ -115,20 +142,25 @@ def read_prompt_positions(raw: msgspec.Raw) -> list[Position | None]:
         if not entries:
             positions.append(None)
             continue
-        own = entries[0]
-        position = Position(own.token, own.logprob, own.bytes, own.id, entries)
+        own, rank = entries[0]
+        alternatives = [entry for entry, _ in entries]
+        position = Position(own.token, own.logprob, own.bytes, own.id, alternatives, rank)
         _normalize(position, "$.prompt_logprobs", notes)
         positions.append(position)
     return positions
 
 
-def _prompt_entries(position: dict[str, object]) -> Iterator[Entry]:
+def _prompt_entries(
+    position: dict[str, object],
+) -> Iterator[tuple[Entry, int | None]]:
+    """Yield each entry, and its rank among all tokens."""
     for name, value in position.items():
         fields = untyped.as_object(value) or {}
         token = untyped.as_text(fields.get("decoded_token")) or ""
         is_id = name.isdecimal() and len(name) <= _LONGEST_ID
         token_id = int(name) if is_id else None
-        yield Entry(token, untyped.as_number(fields.get("logprob")), None, token_id)
+        log_prob = untyped.as_number(fields.get("logprob"))
+        yield Entry(token, log_prob, None, token_id), _as_rank(fields.get("rank"))
 
 
 def _parse(raw: bytes | msgspec.Raw) -> object:
@@ -153,17 +185,46 @@ def _mend_positions(tokens: bytes, path: str, notes: Notes) -> list[Position]:
             continue
         own = _mend_entry(fields, inner, notes)
         top = fields.get("top_logprobs", fields.get("top_probs"))
-        objects = map(untyped.as_object, untyped.as_list(top) or [])
-        entries = [
-            _mend_entry(entry, inner, notes) for entry in objects if entry is not None
-        ]
-        positions.append(Position(own.token, own.logprob, own.bytes, own.id, entries))
+        are_ids = _as_id(fields.get("token")) is not None
+        entries = _mend_alternatives(top, inner, notes, are_ids=are_ids)
+        rank = _as_rank(fields.get("rank"))
+        positions.append(Position(own.token, own.logprob, own.bytes, own.id, entries, rank))
     return positions
 
 
+def _mend_alternatives(
+    top: object, path: str, notes: Notes, *, are_ids: bool
+) -> list[Entry]:
+    """Return the alternatives in *top*, a list of entries or an object from texts.
+
+    Args:
+        top: The list, or the object.
+        path: JSON path of the position.
+        notes: Where each change is noted.
+        are_ids: Whether the object has ids in the place of texts.
+    """
+    fields = untyped.as_object(top)
+    if fields is None:
+        objects = map(untyped.as_object, untyped.as_list(top) or [])
+        return [_mend_entry(entry, path, notes) for entry in objects if entry is not None]
+    entries: list[Entry] = []
+    for name, value in fields.items():
+        is_id = are_ids and name.isdecimal() and len(name) <= _LONGEST_ID
+        token_id = int(name) if is_id else None
+        text = "" if is_id else name
+        entries.append(Entry(text, untyped.as_number(value), None, token_id))
+    return entries
+
+
 def _mend_entry(fields: dict[str, object], path: str, notes: Notes) -> Entry:
-    token, values, token_id = fields.get("token"), fields.get("bytes"), fields.get("id")
-    if not isinstance(token, str):
+    token, values = fields.get("token"), fields.get("bytes")
+    named_ids = (fields.get(name) for name in _ID_NAMES)
+    token_id = next((value for value in named_ids if type(value) is int), None)
+    own_id = _as_id(token)
+    if own_id is not None:
+        notes.add(WarningCode.TOKEN_IDS_AS_TEXT, path, _IDS_ONLY)
+        token_id = own_id
+    elif not isinstance(token, str):
         problem = f"expected the text of a token, found {untyped.kind(token)}"
         notes.add(WarningCode.BODY_MENDED, path, problem)
     own_bytes = _as_bytes(untyped.as_list(values))
@@ -174,8 +235,34 @@ def _mend_entry(fields: dict[str, object], path: str, notes: Notes) -> Entry:
         untyped.as_text(token) or "",
         _mend_log_prob(fields, path, notes),
         own_bytes,
-        token_id if type(token_id) is int else None,
+        token_id,
     )
+
+
+def _as_id(token: object) -> int | None:
+    """Return the id that stands in the place of a token's text; None if it is no id."""
+    is_id = type(token) is int and 0 <= token < 10**_LONGEST_ID
+    return token if type(token) is int and is_id else None
+
+
+def _as_rank(value: object) -> int | None:
+    return value if type(value) is int and value > 0 else None
+
+
+def _add_ids(positions: Sequence[Position], ids: msgspec.Raw) -> None:
+    """Give positions without an id theirs in *ids*, if there is one for each position."""
+    values = untyped.as_list(_parse(ids)) if len(ids) else None
+    if values is not None and len(values) == len(positions):
+        for position, value in zip(positions, values, strict=True):
+            position.id = _as_id(value) if position.id is None else position.id
+
+
+def _warnings(notes: Notes, *, is_constrained: bool) -> tuple[ResponseWarning, ...]:
+    warnings = notes.warnings()
+    if not is_constrained:
+        return warnings
+    sentinel = WarningCode.LOG_PROB_SENTINEL
+    return tuple(warning for warning in warnings if warning.code != sentinel)
 
 
 def _mend_log_prob(fields: dict[str, object], path: str, notes: Notes) -> float | None:
@@ -221,13 +308,26 @@ def _normalize_entry(entry: Entry, path: str, notes: Notes) -> None:
     if entry.token.startswith("token_id:"):
         number = _TOKEN_ID.fullmatch(entry.token)
         if number is not None:
-            problem = "the tokens have ids and no text"
-            notes.add(WarningCode.TOKEN_IDS_AS_TEXT, path, problem)
-            entry.id, entry.bytes = int(number[1]), None
+            notes.add(WarningCode.TOKEN_IDS_AS_TEXT, path, _IDS_ONLY)
+            entry.id = int(number[1])
+            _drop_placeholder(entry)
     if _REPLACEMENT in entry.token and _is_replaced(entry.bytes):
         problem = "U+FFFD instead of bytes that the server did not send"
         notes.add(WarningCode.REPLACEMENT_CHARACTER, path, problem)
         entry.bytes = None
+
+
+def _drop_placeholder(entry: Entry) -> None:
+    """Keep the bytes of an entry, and their text, unless they are those of its id.
+
+    vLLM sends the bytes of sampled tokens, and those of `token_id:5` for alternatives.
+    """
+    own_bytes = bytes(entry.bytes or ())
+    if entry.token.encode().startswith(own_bytes):
+        entry.bytes = None
+        return
+    with suppress(UnicodeDecodeError):
+        entry.token = own_bytes.decode()
 
 
 def _is_replaced(own_bytes: list[int] | None) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 
 from limin.errors import ConfigurationError, ConversationError
 from limin.wire import schema
+from limin.wire.sampling import Sampling
 
 if TYPE_CHECKING:
     from limin.values.configuration import ModelConfiguration
@@ -35,6 +36,8 @@ class RequestEncoder(msgspec.Struct, frozen=True):
         max_tokens: Most tokens of an answer; None for the server's own limit.
         streams: Whether the requests ask for streams.
         n_choices: Number of choices that each request asks for.
+        sampling: How the tokens are to be chosen.
+        sent_head: The head that is sent; None if it is the same.
     """
 
     head: bytes
@@ -43,6 +46,8 @@ class RequestEncoder(msgspec.Struct, frozen=True):
     max_tokens: int | None = None
     streams: bool = False
     n_choices: int = 1
+    sampling: Sampling = Sampling()
+    sent_head: bytes | None = None
 
     @classmethod
     def of(cls, configuration: ModelConfiguration) -> RequestEncoder:
@@ -54,23 +59,32 @@ class RequestEncoder(msgspec.Struct, frozen=True):
         fields = _fields(configuration) | dict(configuration.extra_body or {})
         if fields.get("stream_options", ...) is None:
             del fields["stream_options"]
-        try:
-            # The standard library's writer refuses NaN; msgspec's would send null.
-            parameters = json.dumps(fields, allow_nan=False, separators=(",", ":"))
-        except (TypeError, ValueError, RecursionError) as error:
-            problem = f"extra_body: expected values that JSON can hold; {error}"
-            raise ConfigurationError(problem) from None
-        head = f'{parameters[:-1]},"messages":'.encode()
-        top = fields.get("top_logprobs")
+        head, top = _encode_head(fields), fields.get("top_logprobs")
+        asks_log_probs, sent_head = bool(fields.get("logprobs")), None
+        if asks_log_probs and type(top) is int and top == 0:
+            sent_head = _encode_head(fields | {"top_logprobs": 1})
         most = fields.get("max_completion_tokens", fields.get("max_tokens"))
         return cls(
             head,
-            bool(fields.get("logprobs")),
+            asks_log_probs,
             top if type(top) is int else None,
             most if type(most) is int else None,
             configuration.stream,
             n if type(n := fields.get("n")) is int else 1,
+            Sampling.of(fields),
+            sent_head,
         )
+
+    def as_sent(self, body: bytes) -> bytes:
+        """Return the *body* of a request as it is sent.
+
+        If log probabilities were requested without alternatives, one is asked for: for
+        none llama.cpp sends no log probabilities at all. Reading leaves the alternative
+        out. The body itself stays, since it is what checkpoints know a request by.
+        """
+        if self.sent_head is None or not body.startswith(self.head):
+            return body
+        return self.sent_head + body[len(self.head) :]
 
     def encode(self, conversation: Conversation) -> bytes:
         """Return the body of the request for an answer to *conversation*.
@@ -87,6 +101,21 @@ class RequestEncoder(msgspec.Struct, frozen=True):
             return b"%b%b}" % (self.head, _encoder.encode(messages))
         except UnicodeEncodeError:
             raise _surrogate_error(conversation) from None
+
+
+def _encode_head(fields: dict[str, object]) -> bytes:
+    """Return the body with *fields*, up to the messages.
+
+    Raises:
+        ConfigurationError: If JSON cannot hold a value.
+    """
+    try:
+        # The standard library's writer refuses NaN; msgspec's would send null.
+        parameters = json.dumps(fields, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        problem = f"extra_body: expected values that JSON can hold; {error}"
+        raise ConfigurationError(problem) from None
+    return f'{parameters[:-1]},"messages":'.encode()
 
 
 def _fields(configuration: ModelConfiguration) -> dict[str, object]:

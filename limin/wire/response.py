@@ -6,25 +6,33 @@ A body of the standard shape is decoded at once; any other is mended first.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from limin.errors import ResponseError
-from limin.values.completion import Choice, TextCompletion, Usage
+from limin.values.completion import Choice, TextCompletion
 from limin.values.log_probs import LogProbs, PromptLogProbs
 from limin.values.safe_text import excerpt
 from limin.values.warnings import ResponseWarning, WarningCode
 from limin.wire import error_response, lenient, schema
+from limin.wire.finish_reasons import is_failure, normalize_finish_reason
 from limin.wire.log_prob_checks import Diagnosis
 from limin.wire.log_probs import (
     read_legacy_positions,
     read_positions,
     read_prompt_positions,
 )
+from limin.wire.notes import Notes
+from limin.wire.prefill import find_prefill
+from limin.wire.raw_json import UNDECODABLE, decode_fields, has_value
+from limin.wire.sampling import Sampling
+from limin.wire.surrogates import mend_json
+from limin.wire.token_texts import AnswerText
+from limin.wire.usage import read_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator, Sequence
 
     from limin.values.completion import ReasoningSource
     from limin.values.conversation import Conversation
@@ -32,27 +40,16 @@ if TYPE_CHECKING:
     from limin.values.timing import Timing
     from limin.wire.http import HttpResponse
 
-# vLLM's number for its whole vocabulary.
-_ALL = -1
+# OpenAI takes 128 at most; each costs more than the bytes that name it.
+MOST_CHOICES = 1024
 
-# OpenAI's names for the finish reasons of others: Hugging Face, Mistral, Gemini and
-# Anthropic behind gateways. Any other reason stays as it is.
-_FINISH_REASONS: dict[str | None, str | None] = {
-    "": None,
-    "eos": "stop",
-    "eos_token": "stop",
-    "stop_sequence": "stop",
-    "end_turn": "stop",
-    "STOP": "stop",
-    "model_length": "length",
-    "max_tokens": "length",
-    "MAX_TOKENS": "length",
-    "SAFETY": "content_filter",
-}
+# Objects beside the choices that may hold the usage: Groq's streams.
+_WITH_USAGE = ("x_groq",)
 
-# Values that servers send for fields without a value.
-_ABSENT = frozenset({b"", b"null", b"[]", b"{}", b'""', b"false", b"0"})
-_LONGEST_ABSENT = 16  # With white space inside, as pretty-printing servers send.
+# The lists of tokens in `logprobs`, the answer's first, and those of the old API.
+_REASONING_LISTS = ("reasoning_content", "reasoning")
+_LISTS = ("content", "refusal", *_REASONING_LISTS)
+_LEGACY_LISTS = ("tokens", "token_logprobs")
 
 
 class ReadingContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -64,6 +61,7 @@ class ReadingContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         asks_log_probs: Whether log probabilities were requested.
         top_log_probs: Number of alternatives that were requested; None for none.
         n_choices: Number of choices that were requested.
+        sampling: How the tokens were to be chosen.
         secrets: Keys and prompts, which no error message may repeat.
     """
 
@@ -72,6 +70,7 @@ class ReadingContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     asks_log_probs: bool = False
     top_log_probs: int | None = None
     n_choices: int = 1
+    sampling: Sampling = Sampling()
     secrets: Collection[str] = ()
 
     def __repr__(self) -> str:
@@ -80,9 +79,21 @@ class ReadingContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def read_completion(
-    context: ReadingContext, timing: Timing, response: HttpResponse
+    context: ReadingContext,
+    timing: Timing,
+    response: HttpResponse,
+    *,
+    is_stream: bool = False,
+    n_halves: int = 0,
 ) -> TextCompletion:
     """Return the completion in *response*.
+
+    Args:
+        context: The request that it belongs to.
+        timing: The timing of the completion.
+        response: The response, whole.
+        is_stream: Whether its body was assembled from a stream.
+        n_halves: Number of halves of surrogate pairs that were mended already.
 
     Raises:
         StatusError: If the response is an error, whatever its status.
@@ -90,51 +101,99 @@ def read_completion(
     """
     if not response.is_success:
         raise error_response.status_error(response, context.secrets, timing.end_time)
-    body, warnings = _decode(context, response)
+    data, n_more = mend_json(response.body)
+    body, warnings = _decode(context, response, data)
     if has_value(body.error) or any(has_value(choice.error) for choice in body.choices):
         raise error_response.status_error(response, context.secrets, timing.end_time)
     if not body.choices:
         problem = "expected at least one choice, found none"
         raise response_error(problem, "$.choices", context, response)
+    if len(body.choices) > MOST_CHOICES:
+        raise response_error(TOO_MANY_CHOICES, "$.choices", context, response)
+    if n_halves := n_halves + n_more:
+        warning = ResponseWarning(WarningCode.HALF_SURROGATE, "$", _HALVES, n_halves)
+        warnings = (*warnings, warning)
+    prefill = None if is_stream else find_prefill(body, context, data)
     choices = tuple(
-        _read_choice(choice, position, context)
+        _read_choice(choice, position, context, prefill or "")
         for position, choice in enumerate(body.choices)
     )
-    if context.asks_log_probs:
-        warnings += tuple(
-            ResponseWarning(
-                WarningCode.LOG_PROBS_MISSING, f"$.choices[{position}].logprobs", _MISSING
-            )
-            for position, choice in enumerate(choices)
-            if choice.log_probs is None
-        )
+    usage, notes = _find_usage(body, data)
     return TextCompletion(
         conversation=context.conversation,
         model=context.model,
         choices=choices,
         timing=timing,
         served_model=body.model,
-        usage=None if body.usage is None else _read_usage(body.usage),
+        usage=None if usage is None else read_usage(usage),
         id=body.id,
         request_id=response.request_id,
-        body_warnings=warnings,
+        body_warnings=warnings + notes + _check_choices(body, choices, context),
         raw_bytes=response.body,
         prompt_log_probs=_read_prompt(body.prompt_logprobs),
+        prefill=prefill,
     )
 
 
+TOO_MANY_CHOICES = f"expected at most {MOST_CHOICES} choices, found more"
+_HALVES = "U+FFFD in the place of half of a surrogate pair"
 _MISSING = "log probabilities were asked for, and none came"
 
 
+def _check_choices(
+    body: schema.Completion, choices: Sequence[Choice], context: ReadingContext
+) -> tuple[ResponseWarning, ...]:
+    """Return the warnings about log probabilities, choices and reasons that are odd."""
+    notes = Notes(per_path=True)
+    for position, choice in enumerate(choices):
+        path = f"$.choices[{position}]"
+        lists = body.choices[position].logprobs
+        if context.asks_log_probs and not (lists is not None and has_lists(lists)):
+            notes.add(WarningCode.LOG_PROBS_MISSING, f"{path}.logprobs", _MISSING)
+        if is_failure(choice.raw_finish_reason):
+            problem = "the reason for the end speaks of a failure"
+            notes.add(WarningCode.FAILED_FINISH, f"{path}.finish_reason", problem)
+    if len(choices) < context.n_choices:
+        problem = f"expected {context.n_choices} choices, found {len(choices)}"
+        notes.add(WarningCode.FEWER_CHOICES, "$.choices", problem)
+    return notes.warnings()
+
+
+def _find_usage(
+    body: schema.Completion, data: bytes
+) -> tuple[schema.Usage | None, tuple[ResponseWarning, ...]]:
+    """Find the usage, at the top or at another place where servers put it."""
+    if body.usage is not None:
+        return body.usage, ()
+    for position, choice in enumerate(body.choices):  # Moonshot.
+        if has_value(choice.usage):
+            return _decode_usage(choice.usage, f"$.choices[{position}].usage")
+    for name in _WITH_USAGE:
+        if name.encode() in data:
+            usage = decode_fields(bytes(decode_fields(data).get(name, b""))).get("usage")
+            if usage is not None and has_value(usage):
+                return _decode_usage(usage, f"$.{name}.usage")
+    return None, ()
+
+
+def _decode_usage(
+    usage: msgspec.Raw, path: str
+) -> tuple[schema.Usage | None, tuple[ResponseWarning, ...]]:
+    try:
+        return schema.usage_decoder.decode(usage), ()
+    except UNDECODABLE:
+        return lenient.mend_usage(usage, path)
+
+
 def _decode(
-    context: ReadingContext, response: HttpResponse
+    context: ReadingContext, response: HttpResponse, data: bytes
 ) -> tuple[schema.Completion, tuple[ResponseWarning, ...]]:
     try:
-        return schema.completion_decoder.decode(response.body), ()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return schema.completion_decoder.decode(data), ()
+    except UNDECODABLE:
         pass
     try:
-        return lenient.mend_completion(response.body)
+        return lenient.mend_completion(data)
     except lenient.Unmendable as error:
         raise response_error(error.problem, error.path, context, response) from None
 
@@ -154,24 +213,31 @@ def response_error(
     )
 
 
-def normalize_finish_reason(reason: str | None) -> str | None:
-    """Return OpenAI's name for the finish *reason*, if it has one, else *reason*."""
-    return _FINISH_REASONS.get(reason, reason)
-
-
-def _read_choice(choice: schema.Choice, position: int, context: ReadingContext) -> Choice:
+def _read_choice(
+    choice: schema.Choice, position: int, context: ReadingContext, prefill: str
+) -> Choice:
     message = choice.message
     reasoning, source = _read_reasoning(message)
+    text = (message.content or "").removeprefix(prefill)
+    path = f"$.choices[{position}].logprobs"
+    log_probs, reasoning_log_probs = _read_log_probs(
+        choice, path, context, AnswerText(text, reasoning or "", _calls_tools(message))
+    )
     return Choice(
-        message=message.content or "",
+        message=text,
         finish_reason=normalize_finish_reason(choice.finish_reason),
         raw_finish_reason=choice.finish_reason,
         index=position if choice.index is None else choice.index,
         refusal=message.refusal,
         reasoning=reasoning,
         reasoning_source=source,
-        log_probs=_read_log_probs(choice, f"$.choices[{position}].logprobs", context),
+        log_probs=log_probs,
+        reasoning_log_probs=reasoning_log_probs,
     )
+
+
+def _calls_tools(message: schema.Message) -> bool:
+    return has_value(message.tool_calls) or has_value(message.function_call)
 
 
 def _read_reasoning(message: schema.Message) -> tuple[str | None, ReasoningSource | None]:
@@ -189,64 +255,91 @@ def _read_reasoning(message: schema.Message) -> tuple[str | None, ReasoningSourc
 
 
 def _read_log_probs(
-    choice: schema.Choice, path: str, context: ReadingContext
-) -> LogProbs | None:
-    """Return the log probabilities of the answer, or of the refusal if there is none."""
-    if choice.logprobs is None:
-        return None
-    reading = find_log_probs(choice.logprobs, path, context)
-    if reading is None:
-        return None
-    load, path, is_refusal = reading
-    message = choice.message
-    text = message.refusal if is_refusal else message.content
-    requested = None if context.top_log_probs == _ALL else context.top_log_probs
-    return LogProbs(load, Diagnosis(path, requested, text or ""))
+    choice: schema.Choice, path: str, context: ReadingContext, answer: AnswerText
+) -> tuple[LogProbs | None, LogProbs | None]:
+    """Return the log probabilities of the answer, and those of the reasoning.
+
+    Without an answer, those of the refusal or of the reasoning stand in their place.
+    """
+    lists = choice.logprobs
+    if lists is None:
+        return None, None
+    texts = {"refusal": choice.message.refusal or ""}
+    texts |= dict.fromkeys(_REASONING_LISTS, answer.reasoning)
+    readings = {
+        reading.name: LogProbs(
+            reading.load,
+            Diagnosis(
+                reading.path,
+                context.top_log_probs,
+                AnswerText(texts[reading.name]) if reading.name in texts else answer,
+                context.sampling,
+            ),
+        )
+        for reading in find_log_probs(lists, path, context, choice.token_ids)
+    }
+    reasoning = next(
+        (readings[name] for name in _REASONING_LISTS if name in readings), None
+    )
+    names = [name for name in readings if not (answer.text and name in _REASONING_LISTS)]
+    return (readings[names[0]] if names else None), reasoning
+
+
+class LogProbsReading(NamedTuple):
+    """How to read one list of tokens.
+
+    Attributes:
+        name: Its name among the lists.
+        path: Its JSON path.
+        load: Reads it.
+    """
+
+    name: str
+    path: str
+    load: Load
+
+
+def has_lists(lists: schema.LogProbs) -> bool:
+    """Return whether any list of tokens has a value."""
+    return any(has_value(getattr(lists, name)) for name in (*_LISTS, *_LEGACY_LISTS))
 
 
 def find_log_probs(
-    lists: schema.LogProbs, path: str, context: ReadingContext
-) -> tuple[Load, str, bool] | None:
-    """Find the list of tokens that has a value; None if there is none.
+    lists: schema.LogProbs, path: str, context: ReadingContext, ids: msgspec.Raw
+) -> Iterator[LogProbsReading]:
+    """Yield how to read each list of tokens that has a value, the answer's first.
 
-    Returns:
-        How to read the list, its JSON path, and whether it spells a refusal.
+    Args:
+        lists: The lists of one choice.
+        path: Their JSON path.
+        context: The request that they belong to.
+        ids: The ids of the sampled tokens, as vLLM sends them beside the lists.
     """
-    unasked = context.asks_log_probs and not context.top_log_probs
-    if has_value(lists.content):
-        inner = f"{path}.content"
-        return partial(read_positions, lists.content, inner, unasked=unasked), inner, False
-    if has_value(lists.refusal):
-        inner = f"{path}.refusal"
-        return partial(read_positions, lists.refusal, inner, unasked=unasked), inner, True
-    if has_value(lists.tokens):
+    read, read_legacy = (
+        partial(
+            reader,
+            unasked=context.asks_log_probs and not context.top_log_probs,
+            is_constrained=context.sampling.is_constrained,
+        )
+        for reader in (read_positions, read_legacy_positions)
+    )
+    ids = lists.token_ids if has_value(lists.token_ids) else ids
+    for name in _LISTS:
+        tokens: msgspec.Raw = getattr(lists, name)
+        if len(tokens) and has_value(tokens):
+            inner = f"{path}.{name}"
+            load = partial(read, tokens, inner, ids=ids)
+            yield LogProbsReading(name, inner, load)
+            ids = msgspec.Raw()
+    if any(has_value(getattr(lists, name)) for name in _LEGACY_LISTS):
         parts = (lists.tokens, lists.token_logprobs, lists.top_logprobs)
-        return partial(read_legacy_positions, parts, path, unasked=unasked), path, False
-    return None
+        if not has_value(lists.tokens):  # Ids, and no texts.
+            parts = (lists.token_ids, lists.token_logprobs, lists.top_logprobs)
+        load = partial(read_legacy, parts, path, ids=ids)
+        yield LogProbsReading("tokens", path, load)
 
 
 def _read_prompt(positions: msgspec.Raw) -> PromptLogProbs | None:
     if not has_value(positions):
         return None
     return PromptLogProbs(partial(read_prompt_positions, positions))
-
-
-def _read_usage(usage: schema.Usage) -> Usage:
-    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
-    return Usage(
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        total_tokens=usage.total_tokens,
-        cached_tokens=None if prompt is None else prompt.cached_tokens,
-        reasoning_tokens=(
-            usage.reasoning_tokens if completion is None else completion.reasoning_tokens
-        ),
-    )
-
-
-def has_value(raw: msgspec.Raw) -> bool:
-    """Return whether *raw* holds a value: not null, empty, false or 0."""
-    size = len(raw)
-    if size == 0 or size > _LONGEST_ABSENT:
-        return size > 0
-    return b"".join(bytes(raw).split()) not in _ABSENT

@@ -23,45 +23,67 @@ class RequestMessage(msgspec.Struct, gc=False):
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class TokenDetails(msgspec.Struct, gc=False):
-    """`usage.prompt_tokens_details` and `usage.completion_tokens_details`."""
+class _Counts(msgspec.Struct, gc=False):
+    """Counts that stand in `usage` or in its details; `wire.usage` says whose they are."""
 
     cached_tokens: Count | None = None
     reasoning_tokens: Count | None = None
+    prompt_cache_hit_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    num_cached_tokens: Count | None = None
+    cached_prompt_tokens: Count | None = None
+    cached_content_token_count: Count | None = None
+    cache_read_tokens: Count | None = None
+    thinking_tokens: Count | None = None
+    thoughts_token_count: Count | None = None
 
 
-class Usage(msgspec.Struct, gc=False):
-    """`usage`; SGLang counts reasoning outside of `completion_tokens_details`."""
+class TokenDetails(_Counts, gc=False):
+    """`usage.prompt_tokens_details` and `usage.completion_tokens_details`."""
+
+
+class Usage(_Counts, gc=False):
+    """`usage`."""
 
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
     total_tokens: Count | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
     prompt_tokens_details: TokenDetails | None = None
     completion_tokens_details: TokenDetails | None = None
-    reasoning_tokens: Count | None = None
+    input_tokens_details: TokenDetails | None = None
+    output_tokens_details: TokenDetails | None = None
 
 
 class LogProbs(msgspec.Struct, gc=False):
     """`choices[].logprobs`; its lists stay bytes until they are read.
 
-    The last three are fields of OpenAI's old completions API.
+    DeepSeek lists the tokens of the reasoning apart. The last five are fields of OpenAI's
+    old completions API; Together adds the ids.
     """
 
     content: msgspec.Raw = msgspec.Raw()
     refusal: msgspec.Raw = msgspec.Raw()
+    reasoning_content: msgspec.Raw = msgspec.Raw()
+    reasoning: msgspec.Raw = msgspec.Raw()
     tokens: msgspec.Raw = msgspec.Raw()
     token_logprobs: msgspec.Raw = msgspec.Raw()
     top_logprobs: msgspec.Raw = msgspec.Raw()
+    token_ids: msgspec.Raw = msgspec.Raw()
+    text_offset: msgspec.Raw = msgspec.Raw()
 
 
 class Message(msgspec.Struct, gc=False):
-    """`choices[].message`."""
+    """`choices[].message`; tool calls stay bytes."""
 
     content: str | None = None
     refusal: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
     reasoning_details: msgspec.Raw = msgspec.Raw()
+    tool_calls: msgspec.Raw = msgspec.Raw()
+    function_call: msgspec.Raw = msgspec.Raw()
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -72,6 +94,8 @@ class Choice(msgspec.Struct, gc=False):
     finish_reason: str | None = None
     logprobs: LogProbs | None = None
     error: msgspec.Raw = msgspec.Raw()
+    usage: msgspec.Raw = msgspec.Raw()
+    token_ids: msgspec.Raw = msgspec.Raw()
 
 
 class Completion(msgspec.Struct, gc=False):
@@ -86,14 +110,12 @@ class Completion(msgspec.Struct, gc=False):
 
 
 completion_decoder = msgspec.json.Decoder(Completion)
+usage_decoder = msgspec.json.Decoder(Usage)
 positions_decoder = msgspec.json.Decoder(list[Position])
 
 
 class MessageDelta(Message, gc=False):
-    """`choices[].delta` of a chunk; tool calls stay bytes."""
-
-    tool_calls: msgspec.Raw = msgspec.Raw()
-    function_call: msgspec.Raw = msgspec.Raw()
+    """`choices[].delta` of a chunk."""
 
 
 class ChunkChoice(msgspec.Struct, gc=False):
@@ -110,6 +132,8 @@ class ChunkChoice(msgspec.Struct, gc=False):
     error: msgspec.Raw = msgspec.Raw()
     message: MessageDelta | None = None
     text: str | None = None
+    usage: msgspec.Raw = msgspec.Raw()
+    token_ids: msgspec.Raw = msgspec.Raw()
 
 
 class Chunk(msgspec.Struct, gc=False):

@@ -54,6 +54,7 @@ class AnswerReader:
         self._start = b""
         self._body = bytearray()  # Empty once events are read.
         self._completion: TextCompletion | None = None  # Of a whole body.
+        self._has_ended = False
 
     @property
     def is_stream(self) -> bool:
@@ -68,7 +69,9 @@ class AnswerReader:
     @property
     def is_finished(self) -> bool:
         """Whether the answer came to its end."""
-        return self._completion is not None or self._assembly.is_finished
+        if self._completion is not None or self._assembly.is_finished:
+            return True
+        return self._has_ended and self._assembly.may_end
 
     @property
     def is_whole(self) -> bool:
@@ -103,6 +106,7 @@ class AnswerReader:
             Its deltas, and its error: one of `feed`, or one of `read_completion` if the
             answer is whole.
         """
+        self._has_ended = True
         if self._are_events is None:
             self._read_start(b"", is_all=True)
         if not self._are_events:

@@ -231,7 +231,6 @@ async def test_finished_or_broken_answer_stays_so_when_it_is_closed() -> None:
     ("ending", "cause"),
     [
         ((LAST, CLOSE), None),
-        ((chunked(DONE) + LAST, CLOSE), None),
         ((CLOSE,), limin.ProtocolError),
         ((RESET,), limin.TransportError),
         ((b"garbage that is no chunk", CLOSE), limin.ProtocolError),
@@ -260,6 +259,24 @@ async def test_stream_that_breaks_off_keeps_what_came(
     assert [attempt.error for attempt in error.attempts] == [error]
     assert isinstance(error.cause, cause or type(None))
     assert str(error).startswith("the stream broke off: ")
+
+
+@pytest.mark.parametrize("n_choices", [1, 3])
+async def test_answer_without_a_finish_reason(n_choices: int) -> None:
+    """A server that says it is done has answered: one request, and a warning."""
+    ending = chunked(DONE) + LAST
+    async with (
+        serve_scripts([CHUNKED + chunked(*PARTIAL), ending, CLOSE]) as server,
+        client_of(server.base_url) as client,
+    ):
+        options: Any = {"extra_body": {"n": n_choices}}
+        stream = client.stream_text_completion("hi", **options)
+        async with stream:
+            completion = await stream.until_done()
+        assert len(server.bodies) == 1
+    assert (completion.message, completion.finish_reason) == ("Hello", None)
+    codes = [str(warning.code) for warning in completion.warnings]
+    assert codes == ["fewer-choices"] * (n_choices > 1) + ["finish-reason-missing"]
 
 
 async def test_stream_without_a_word_is_broken_too() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 from hypothesis import given
@@ -66,3 +67,18 @@ def test_joint_probability() -> None:
     assert joint_prob([*tokens, TokenLogProb("c", None)]) is None
     assert joint_prob([*tokens, TokenLogProb("c", math.nan)]) is None
     assert joint_prob([TokenLogProb("a", 0.1)]) == 1.0
+
+
+def test_answer_that_nearly_occurs_at_every_token() -> None:
+    """Searching takes time in proportion to the text."""
+    size = 50_000
+    message = "ab" + "a" * size
+    before = time.perf_counter()
+    assert find_in(message, *["a"] * 10_000, "a" * (2 * size - 10_000)) is None
+    assert find_in("a" * size, *["a"] * size, "b", *["a"] * (size - 1)) == (0, size)
+    assert time.perf_counter() - before < 10
+
+
+def test_many_short_tries() -> None:
+    """A short answer is found behind many pieces that nearly are it."""
+    assert find_in("4", "x4", " 4", *["44x"] * 500) == (3, 4)

@@ -138,3 +138,16 @@ def test_no_rate_of_what_came_at_once(tokens: int) -> None:
         (2.0, Delta("a")), (3.0, Delta("b")), usage=Usage(completion_tokens=1)
     )
     assert timing.tokens_per_second is None
+
+
+@pytest.mark.parametrize(
+    ("n_counted", "rate"), [(None, None), (5, None), (14, None), (15, 12.0), (18, 15.0)]
+)
+def test_count_of_fewer_tokens_than_came(n_counted: int | None, rate: float | None) -> None:
+    """llama.cpp counts one choice of three, and no rate follows from that."""
+    times = StreamTimes(0.0)
+    for index in range(15):
+        times.note(index / 14, Delta("x", choice=index % 3))
+    usage = Usage(completion_tokens=n_counted)
+    timing = times.added_to(Timing(start_time=0.0, end_time=1.0, duration=1.0), usage)
+    assert timing.tokens_per_second == (None if rate is None else pytest.approx(rate))

@@ -256,7 +256,21 @@ def test_c3_done_may_have_spaces_and_come_twice(chunk: bytes) -> None:
     assembly, deltas = assembly_of(chunk_of({"content": "4"}), chunk, chunk)
     assert deltas == [Delta(text="4")]
     assert assembly.is_done
-    assert not assembly.is_finished
+    assert assembly.is_finished
+    completion = assembly.completion(TIMING)
+    assert (completion.message, completion.finish_reason) == ("4", None)
+    assert [str(warning.code) for warning in completion.warnings] == [
+        "finish-reason-missing"
+    ]
+
+
+@pytest.mark.parametrize(
+    "chunk", [{"choices": []}, {"choices": [{"index": 0, "delta": {"role": "assistant"}}]}]
+)
+def test_done_without_any_of_an_answer_is_no_end(chunk: object) -> None:
+    """A server that says nothing but that it is done has not answered."""
+    assembly, _ = assembly_of(chunk, b"[DONE]")
+    assert (assembly.is_done, assembly.is_finished) == (True, False)
 
 
 def test_c3_ollama_stream_that_breaks_off_is_not_finished() -> None:
@@ -418,12 +432,15 @@ def test_log_probs_that_are_no_list_are_mended() -> None:
     assert WarningCode.BODY_MENDED in {warning.code for warning in completion.warnings}
 
 
-@pytest.mark.parametrize("arguments", [None, '{"a', {"a": 1}])
+@pytest.mark.parametrize(
+    ("arguments", "joined"),
+    [(None, {}), ('{"a', {"arguments": '{"a{"a'}), ({"a": 1}, {"arguments": '{"a": 1}'})],
+)
 @pytest.mark.parametrize("odd", [{}, {"content": ["list"]}])
-def test_c11_tool_calls_are_kept_as_they_came(
-    arguments: object, odd: dict[str, Any]
+def test_c11_tool_calls_are_handed_over_as_they_came(
+    arguments: object, joined: dict[str, str], odd: dict[str, Any]
 ) -> None:
-    """Fragments are kept as they came, on both paths."""
+    """Deltas have the fragments as they came, and the body the calls, on both paths."""
     call = {"index": None, "function": {"name": "f", "arguments": arguments}}
     assembly, deltas = assembly_of(
         chunk_of({"tool_calls": [call, call], **odd}),
@@ -439,8 +456,11 @@ def test_c11_tool_calls_are_kept_as_they_came(
     assert [delta.has_tokens for delta in deltas] == [True, True, False]
     raw: Any = assembly.completion(TIMING).raw
     message = raw["choices"][0]["message"]
-    assert message["tool_calls"] == [call] * 3
-    assert message["function_call"] == [{"name": "g"}]
+    first, second, *others = message["tool_calls"]
+    one = {"arguments": str(arguments).replace("'", '"')} if arguments else {}
+    assert first == {"function": {"name": "f", **one}}
+    assert second["function"] == {"name": "f", **(one if others else joined)}
+    assert message["function_call"] == {"name": "g"}
 
 
 def test_old_calls_of_functions_are_kept_too() -> None:
@@ -619,7 +639,6 @@ C13: dict[str, tuple[object, type[StatusError], str]] = {
     ),
     "text": ({"error": "no"}, StatusError, "no"),
     "fastapi": ({"detail": "no"}, StatusError, "no"),
-    "reason": (chunk_of(finish_reason="error"), StatusError, "finish_reason"),
     "mended": (b'{"error":{"message":"no"},"x":NaN}', StatusError, "no"),
     "mended-choice": (
         b'{"choices":[{"delta":{"content":[]},"error":{"message":"no"}}]}',
@@ -628,6 +647,28 @@ C13: dict[str, tuple[object, type[StatusError], str]] = {
     ),
     "mended-flat": (b'{"object":"error","message":"no","x":NaN}', StatusError, "no"),
 }
+
+
+def test_error_as_the_only_word_of_a_stream() -> None:
+    """A finish reason of a failure, and nothing of an answer, is an error."""
+    update = assembly_of()[0].feed(data_of(chunk_of(finish_reason="error")))
+    assert isinstance(update.error, StatusError)
+    assert update.deltas == []
+
+
+@pytest.mark.parametrize("reason", ["error", "network_error"])
+def test_failure_behind_a_text(reason: str) -> None:
+    """A usable text is handed over with a warning, as a whole answer is."""
+    chunks = [chunk_of({"content": "part"}), chunk_of(finish_reason=reason)]
+    assembly, deltas = assembly_of(*chunks)
+    assert deltas == [Delta("part"), Delta(finish_reason=reason)]
+    streamed, whole = (
+        assembly.completion(TIMING),
+        read(body_of("part", finish_reason=reason)),
+    )
+    assert streamed.choices == whole.choices
+    assert streamed.warnings == whole.warnings
+    assert [str(note.code) for note in whole.warnings] == ["failed-finish"]
 
 
 @pytest.mark.parametrize("shape", C13)
@@ -766,8 +807,12 @@ def test_halves_of_a_surrogate_pair_are_joined() -> None:
         chunk % (0, rb"\ud83e"),
         chunk % (0, rb"c"),
     )
-    assert assembly.completion(TIMING).message == "a🦊\ud83e\ud83ec"
-    assert [delta.text for delta in deltas] == ["a", "b", "🦊", "\ud83e", "\ud83ec"]
+    completion = assembly.completion(TIMING)
+    assert completion.message == "a🦊\ufffd\ufffdc"
+    assert [delta.text for delta in deltas] == ["a", "b", "🦊", "\ufffd", "\ufffdc"]
+    assert [(str(note.code), note.count) for note in completion.warnings] == [
+        ("half-surrogate", 2)
+    ]
 
 
 NAMES = [

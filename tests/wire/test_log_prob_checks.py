@@ -1,14 +1,25 @@
 from typing import Any
 
 import pytest
-from builders import body_of, captures, read, read_capture
+from builders import body_of, read
 
 from limin.values.warnings import ResponseWarning, WarningCode
 
 
-def codes(body: Any, top: int | None = None, *, requested: bool = True) -> set[str]:
-    """Return the codes of the warnings about *body*."""
-    completion = read(body, asks_log_probs=requested, top_log_probs=top)
+def codes(
+    body: Any,
+    top: int | None = None,
+    *,
+    requested: bool = True,
+    request: dict[str, object] | None = None,
+) -> set[str]:
+    """Return the codes of the warnings about *body*, by default at temperature 0."""
+    completion = read(
+        body,
+        asks_log_probs=requested,
+        top_log_probs=top,
+        request={"temperature": 0} if request is None else request,
+    )
     return {str(warning.code) for warning in completion.warnings}
 
 
@@ -238,10 +249,194 @@ def test_code(code: str, top: int | None, odd: Any, near: Any) -> None:
     assert code not in codes(near, top)
 
 
+SCHEMA: dict[str, object] = {"response_format": {"type": "json_schema"}}
+GREEDY: dict[str, object] = {**SCHEMA, "temperature": 0}
+MASKED = token("a", 0.0, ("a", 0.0), ("b", -9999.0))
+SHARED = token("a", -0.6931472, ("a", -0.6931472), ("b", -0.6931472), ("c", -9999.0))
+BEATEN = token("a", -3.0, ("b", -0.5), ("a", -3.0))
+UNLISTED = token("a", -3.0, ("b", -0.5), ("c", -2.0))
+LISTED = token("a", -0.5, ("a", -0.5), ("b", -3.0))
+
+
+def with_id(text: str, listed: str, token_id: int = 7) -> dict[str, Any]:
+    """One position whose sampled token is listed by its id, perhaps with another text."""
+    entry = {"token": listed, "logprob": -1.0, "id": token_id}
+    return {"token": text, "logprob": -1.0, "id": token_id, "top_logprobs": [entry]}
+
+
+# A code, the request, a body that has it under the request, and one that has it not.
+REQUESTS: list[tuple[str, dict[str, object], Any, Any]] = [
+    ("constrained-after-mask", SCHEMA, answer_of("a", MASKED), answer_of("a", LISTED)),
+    ("constrained-after-mask", GREEDY, answer_of("a", SHARED), answer_of("a", BEATEN)),
+    ("constrained-after-mask", SCHEMA, answer_of("a", FORCED), answer_of("a", UNLISTED)),
+    ("constrained-before-mask", GREEDY, answer_of("a", BEATEN), answer_of("a", LISTED)),
+    ("constrained-before-mask", GREEDY, answer_of("a", UNLISTED), answer_of("a", MASKED)),
+    ("constrained-unknown", SCHEMA, answer_of("a", BEATEN), answer_of("a", MASKED)),
+    ("constrained-unknown", GREEDY, answer_of("a", LISTED), answer_of("a", BEATEN)),
+    ("constrained-unknown", SCHEMA, answer_of("a", token("a")), body_of("a")),
+    (
+        "tokens-lost",
+        {"stop": ["3"]},
+        answer_of("1 2", token("1"), with_id(" 2", "2")),
+        answer_of("1 2", token("1"), with_id("", " ", 6), with_id(" 2", "2")),
+    ),
+    (
+        "tokens-lost",
+        {"stop": "3"},
+        answer_of("1 2", token("1"), with_id("", "\t", 6), with_id(" 2", "2")),
+        answer_of("1 2", token("1"), with_id("!", "2")),
+    ),
+    (
+        "tokens-lost",
+        {"stop": "3"},
+        answer_of("1 2", with_id("", "x"), with_id("1", "1"), with_id(" 2", "2")),
+        answer_of("1 2", token("1"), {**with_id(" 2", "2", 1), "id": 2}),
+    ),
+    (
+        "text-mismatch",
+        {"stop": ["\n\n", "END"]},
+        answer_of("4", token("4"), token("FIN")),
+        answer_of("4", token("4"), token("E"), token("ND.")),
+    ),
+    (
+        "text-mismatch",
+        {"stop_token_ids": [7]},
+        answer_of("4", token("4"), token("."), token("."), token("")),
+        answer_of("4", token("4"), token(".")),
+    ),
+    (
+        "text-mismatch",
+        GREEDY,
+        answer_of("{}", token("{"), token("]")),
+        answer_of("{}", token("\n{"), token("}\n\n")),
+    ),
+    ("sampled-not-listed", {"top_k": 1}, answer_of("a", UNLISTED), answer_of("a", LISTED)),
+    ("sampled-not-listed", {"top_p": 0}, answer_of("a", UNLISTED), answer_of("a", LISTED)),
+    (
+        "sampled-not-listed",
+        {"temperature": 0, "repetition_penalty": 1.0, "frequency_penalty": 0},
+        answer_of("a", UNLISTED),
+        answer_of("a", LISTED),
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "request_fields", "odd", "near"), REQUESTS)
+def test_code_of_a_request(
+    code: str, request_fields: dict[str, object], odd: Any, near: Any
+) -> None:
+    """The request decides what its answer's numbers may be."""
+    assert code in codes(odd, 2, request=request_fields)
+    assert code not in codes(near, 2, request=request_fields)
+
+
+# A request, and a body that looks odd and is not under it.
+NOT_ODD: list[tuple[dict[str, object], Any]] = [
+    ({}, answer_of("a", UNLISTED)),
+    ({"temperature": 0.7}, answer_of("a", UNLISTED)),
+    ({"temperature": 0, "logit_bias": {"5": 100}}, answer_of("a", UNLISTED)),
+    ({"temperature": 0, "frequency_penalty": 1.5}, answer_of("a", UNLISTED)),
+    ({"temperature": 0, "repeat_penalty": 1.1}, answer_of("a", UNLISTED)),
+    ({"temperature": 0, "min_tokens": 3}, answer_of("a", UNLISTED)),
+    ({"logprob_token_ids": [1]}, answer_of("a", token("a", -1, ("b", -2)))),
+    ({"response_format": {"type": "text"}}, answer_of("a", LISTED)),
+    ({"grammar": "", "structured_outputs": None}, answer_of("a", LISTED)),
+    *(
+        ({}, answer_of("a", LISTED, token(text, -1, ("x", -1), ("y", -2))))
+        for text in (
+            *("<|im_end|>", "<|eot_id|>", "</s>", "<eos>", "<end_of_turn>", "[EOS]"),
+            *("<\uff5cend\u2581of\u2581sentence\uff5c>", "<seed:eos>", "[e~["),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_fields", "body"), NOT_ODD)
+def test_false_alarm(request_fields: dict[str, object], body: Any) -> None:
+    """An answer that is as its request wants it has no warning."""
+    assert codes(body, 2, request=request_fields) == set()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("grammar", "json_schema", "structured_outputs", "guided_json", "guided_regex"),
+        *("guided_choice", "guided_grammar", "regex", "ebnf", "structural_tag"),
+    ],
+)
+def test_one_warning_stands_for_a_constraint(name: str) -> None:
+    """It stands in the place of those that follow from the constraint."""
+    body = answer_of("aaa", MASKED, token("a", -1, ("b", -9999.0)), UNLISTED)
+    request = {name: "x", "temperature": 0}
+    assert codes(body, 3, request=request) == {"constrained-after-mask"}
+
+
+@pytest.mark.parametrize("arguments", [{"tool_calls": [{}]}, {"function_call": {"a": 1}}])
+def test_tokens_of_a_call_are_no_text(arguments: dict[str, Any]) -> None:
+    """Servers list the tokens of a call, and send no text."""
+    body = answer_of("", token("<tool_call>"))
+    body["choices"][0]["message"] |= arguments
+    assert codes(body, 0) == set()
+    body["choices"][0]["message"]["content"] = "text"
+    assert codes(body, 0) == {"text-mismatch"}
+
+
+@pytest.mark.parametrize("text", ["hm\n\n4", "hm4"])
+def test_tokens_of_the_reasoning_are_listed_with_the_answer(text: str) -> None:
+    """Marks and white space around the reasoning are no text of either."""
+    tokens = [token(part) for part in ("<think>", "\n", "hm", "</think>", "\n\n4")]
+    body = answer_of("4", *tokens, token("<|im_end|>"))
+    body["choices"][0]["message"]["reasoning"] = "hm"
+    assert codes(body, 0) == set()
+    body["choices"][0]["message"]["reasoning"] = text
+    assert codes(body, 0) == {"text-mismatch"}
+
+
+def choices_of(*reasons: str | None) -> dict[str, Any]:
+    """A body with a choice for each finish reason."""
+    choices = [{"message": {"content": "4"}, "finish_reason": name} for name in reasons]
+    return {"choices": choices}
+
+
+# A code, the number of choices that were requested, and two bodies as above.
+CHOICES: list[tuple[str, int, Any, Any]] = [
+    ("fewer-choices", 2, choices_of("stop"), choices_of("stop", "stop")),
+    ("half-surrogate", 1, body_of("\ud83e"), body_of("\ud83e\udd8a")),
+    ("half-surrogate", 1, {**body_of("4"), "id": "\udd8a"}, body_of("\\ud83e")),
+    *(
+        ("failed-finish", 1, choices_of(name), choices_of("stop"))
+        for name in (
+            *("error", "network_error", "model_error", "abort", "cancelled", "timeout"),
+            *("insufficient_system_resource", "MALFORMED_FUNCTION_CALL", "OTHER"),
+            *("server_error", "provider_unavailable", "engine_overloaded"),
+        )
+    ),
+    *(
+        ("failed-finish", 1, choices_of("error"), choices_of(name))
+        for name in (
+            *("length", "content_filter", "SAFETY", "ERROR_TOXIC", "sensitive", "refusal"),
+            *("tool_calls", "function_call", "a new word", "", None),
+        )
+    ),
+]
+
+# Codes that only a stream can have; see test_assembly.
+OF_STREAMS = {"finish-reason-missing", "repeated-deltas"}
+
+
+@pytest.mark.parametrize(("code", "n_choices", "odd", "near"), CHOICES)
+def test_code_of_choices(code: str, n_choices: int, odd: Any, near: Any) -> None:
+    """A problem of the choices has a warning; a value that only looks odd has none."""
+    for body, has_code in ((odd, True), (near, False)):
+        warnings = read(body, n_choices=n_choices).warnings
+        assert (code in {warning.code for warning in warnings}) is has_code
+
+
 def test_every_code_is_tested() -> None:
     """No code is left without a body that gives it; one is about several."""
-    codes = {str(code) for code in WarningCode}
-    assert {row[0] for row in CASES} == codes - {"served-model-changed"}
+    tested = {row[0] for row in (*CASES, *REQUESTS, *CHOICES)}
+    several = {"served-model-changed"}
+    assert tested | OF_STREAMS | several == {str(code) for code in WarningCode}
 
 
 def test_nothing_is_missing_that_was_not_asked_for() -> None:
@@ -288,9 +483,10 @@ def test_refusal_is_compared_with_the_refusal() -> None:
 
 
 def test_halves_of_surrogate_pairs_do_not_stop_the_comparison() -> None:
-    """Characters that UTF-8 cannot carry are compared as they would be shown."""
-    assert codes(answer_of("\ud83e", token("\ud83e"))) == set()
-    assert codes(answer_of("\ud83e", token("x"))) == {"text-mismatch"}
+    """Characters that UTF-8 cannot carry are compared as they are shown."""
+    shown = {"half-surrogate", "replacement-character"}
+    assert codes(answer_of("\ud83e", token("\ud83e"))) == shown
+    assert codes(answer_of("\ud83e", token("x"))) == {"half-surrogate", "text-mismatch"}
 
 
 def test_what_is_above_0_is_not_added_up() -> None:
@@ -298,36 +494,3 @@ def test_what_is_above_0_is_not_added_up() -> None:
     assert codes(answer_of("4", token("4", 9, ("4", 9), ("5", 8))), 2) == {
         "positive-log-prob"
     }
-
-
-# What is true of each captured answer with log probabilities.
-CAPTURED: dict[str, list[tuple[str, str, int]]] = {
-    "llama.cpp-b11549-logprobs_emoji": [],
-    "llama.cpp-b11549-logprobs_top0": [],
-    "llama.cpp-b11549-logprobs_top1_hot": [("sampled-not-listed", ".content[1]", 11)],
-    "llama.cpp-b11549-logprobs_top5_greedy": [],
-    # vLLM counts the token that ends the answer and leaves it out of the text.
-    "vllm-0.32.0-logprobs_emoji": [("text-mismatch", ".content", 1)],
-    "vllm-0.32.0-logprobs_top0": [],
-    "vllm-0.32.0-logprobs_top1_hot": [],
-    "vllm-0.32.0-logprobs_top5_greedy": [("text-mismatch", ".content", 1)],
-}
-
-
-@pytest.mark.parametrize("name", CAPTURED)
-def test_captured_answer(name: str) -> None:
-    """A real answer has exactly the warnings that are true of it."""
-    warnings = [
-        (str(warning.code), warning.path, warning.count)
-        for warning in read_capture(name).warnings
-    ]
-    assert warnings == [
-        (code, f"$.choices[0].logprobs{path}", count)
-        for code, path, count in CAPTURED[name]
-    ]
-
-
-def test_every_capture_with_log_probs_is_tested() -> None:
-    """No captured answer with log probabilities is left without its codes."""
-    answered = [name for name in captures() if "-logprobs_" in name]
-    assert answered == sorted(CAPTURED)

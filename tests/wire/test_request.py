@@ -223,3 +223,33 @@ def test_every_parameter_survives(extra: dict[str, Any], stop: list[str]) -> Non
     body = encoded(ModelConfiguration(temperature=None, stop=stop, extra_body=extra))
     own = {"model": "gpt-4o", "stop": stop}
     assert body == own | extra | {"messages": [{"role": "user", "content": "hello"}]}
+
+
+@pytest.mark.parametrize(
+    ("options", "n_asked", "n_sent"),
+    [
+        ({"log_probs": True, "top_log_probs": 0}, 0, 1),
+        ({"extra_body": {"logprobs": True, "top_logprobs": 0}}, 0, 1),
+        ({"log_probs": True, "top_log_probs": 1}, 1, 1),
+        ({"log_probs": True, "top_log_probs": -1}, -1, -1),
+        ({"log_probs": True}, None, None),
+        ({"extra_body": {"top_logprobs": 0}}, 0, 0),
+        ({"extra_body": {"logprobs": True, "top_logprobs": False}}, False, False),
+    ],
+)
+def test_no_alternatives(
+    options: dict[str, Any], n_asked: int | None, n_sent: int | None
+) -> None:
+    """llama.cpp sends no log probabilities for 0 alternatives, so one is asked for.
+
+    Checkpoints know a request by what the user asks for, which stays the same.
+    """
+    encoder = RequestEncoder.of(ModelConfiguration(**options))
+    body = encoder.encode(Conversation.from_prompts("hi"))
+    sent = encoder.as_sent(body)
+    assert json.loads(body).get("top_logprobs") == n_asked
+    assert json.loads(sent) == {
+        **json.loads(body),
+        **({"top_logprobs": 1} if n_sent == 1 else {}),
+    }
+    assert encoder.as_sent(b"{}") == b"{}"

@@ -22,6 +22,15 @@ from limin.values.tokens import TokenLogProb
 from limin.values.warnings import ResponseWarning, WarningCode
 
 
+def failed_finish() -> ResponseWarning:
+    """The warning about an answer that ended because something failed."""
+    return ResponseWarning(
+        WarningCode.FAILED_FINISH,
+        "$.choices[0].finish_reason",
+        "the reason for the end speaks of a failure",
+    )
+
+
 def usage_of(prompt: int, completion: int, total: int, cached: int | None = None) -> Usage:
     """Return the usage that a server counted."""
     return Usage(
@@ -518,6 +527,7 @@ SNIPPETS: list[tuple[str, Any, dict[str, Any]]] = [
             "message": "4",
             "reasoning": "..",
             "finish_reason": "abort",
+            "warnings": (failed_finish(),),
             "usage": attrs.evolve(READ_2, reasoning_tokens=0),
         },
     ),
@@ -663,6 +673,7 @@ SNIPPETS: list[tuple[str, Any, dict[str, Any]]] = [
                     "$.choices[0].message.content",
                     "expected text, found a list",
                 ),
+                failed_finish(),
             ),
         },
     ),
@@ -924,7 +935,7 @@ def test_request_id_of_an_answer() -> None:
         ({"token": "a", "logprob": "-0.5"}, TokenLogProb("a", -0.5)),
         ({"token": "a", "logprob": -math.inf}, TokenLogProb("a", -math.inf)),
         ({"token": "a", "logprob": math.nan}, TokenLogProb("a", None)),
-        ({"token": "\ud83e", "logprob": -1}, TokenLogProb("\ud83e", -1.0)),
+        ({"token": "\ud83e", "logprob": -1}, TokenLogProb("\ufffd", -1.0)),
         ({"token": "a", "logprob": -1, "bytes": "a"}, TokenLogProb("a", -1.0)),
         ({"token": "a", "logprob": -1, "id": "7"}, TokenLogProb("a", -1.0)),
     ],
