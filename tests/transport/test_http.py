@@ -91,9 +91,9 @@ async def test_line_breaks_are_refused(position: str, end: str) -> None:
             case "name":
                 headers = {f"x-a{end}": "b"}
             case "value":
-                headers = {"x-a": f"b{end}"}
+                headers = {"x-a": f"b{end}c"}
             case "key":
-                key += end
+                key += f"{end}c"
             case "path":
                 url += f"/{end}"
             case _:
@@ -102,6 +102,18 @@ async def test_line_breaks_are_refused(position: str, end: str) -> None:
             Client(url, key, headers=headers)
         assert server.connections == 0
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+async def test_line_end_behind_a_value_is_not_sent(end: str) -> None:
+    """A key or a header that was read from a file loses its line end, and is sent."""
+    async with serve() as server:
+        key, headers = f"{KEY}{end}", {"x-a": f"b{end}"}
+        async with Client(server.base_url, key, headers=headers) as client:
+            await client.generate_text_completion("hello")
+    lines = head_of(server).split(b"\r\n")
+    assert f"authorization: bearer {KEY}".lower().encode() in lines
+    assert b"x-a: b" in lines
 
 
 async def test_closed_client_is_closed() -> None:
@@ -307,7 +319,7 @@ async def test_exceptions_of_a_client_become_ours(
         with pytest.raises(limin.TransportError) as caught:
             await ask(URL, http_client=mine)
     assert type(caught.value) is expected
-    assert str(caught.value).endswith(message or name)
+    assert caught.value.reason.endswith(message or name)
     assert caught.value.__cause__ is raised
 
 
@@ -477,7 +489,7 @@ async def test_body_beyond_the_limit_is_refused(client: Any) -> None:
         if how:
             await how["http_client"].aclose()
     assert caught.value.limit == size - 1
-    assert str(caught.value).endswith(f"the body is larger than {size - 1} bytes")
+    assert caught.value.reason.endswith(f"the body is larger than {size - 1} bytes")
 
 
 @pytest.mark.parametrize("client", clients())
