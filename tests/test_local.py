@@ -159,6 +159,47 @@ async def failed_start(**options: Any) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "passive 1000"),
+        ({"OMP_WAIT_POLICY": "active"}, "active None"),
+        ({"GOMP_SPINCOUNT": "7"}, "None 7"),
+        ({"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "8"}, "passive 8"),
+    ],
+)
+async def test_waiting_of_the_threads(
+    variables: dict[str, str],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The threads spin only shortly while they wait, unless the user has chosen."""
+    values = 'os.environ.get("OMP_WAIT_POLICY"), os.environ.get("GOMP_SPINCOUNT")'
+    write_stand_in(tmp_path, f'sys.exit(" ".join(map(str, ({values}))))')
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert (await failed_start()).endswith(f"start: {expected}")
+
+
+@pytest.mark.parametrize(
+    ("n_threads", "expected"), [(None, "namespace()"), (3, "namespace(n_threads=3)")]
+)
+async def test_number_of_threads(
+    n_threads: int | None,
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a number llama.cpp chooses."""
+    write_stand_in(tmp_path, "sys.exit(repr(params.cpuparams))")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert (await failed_start(n_threads=n_threads)).endswith(f"start: {expected}")
+
+
 async def test_error_of_the_server_hides_the_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
