@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -19,9 +20,6 @@ import pytest
 
 import limin
 from limin.local import LocalEndpoint, find_model, local_endpoint
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def ended(process_id: int) -> bool:
@@ -123,11 +121,26 @@ async def test_server_ends_on_an_error_and_on_cancellation() -> None:
     assert ended(second.process_id)
 
 
-async def test_server_that_does_not_end_is_killed() -> None:
+async def test_server_that_is_stopped_ends() -> None:
     """A server that hangs does not hang its parent."""
     async with local_endpoint() as endpoint:
         os.kill(endpoint.process_id, signal.SIGSTOP)
     assert ended(endpoint.process_id)
+
+
+async def test_server_that_does_not_end_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has 2 seconds to see that its input was closed."""
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho http://127.0.0.1:1\nexec sleep 60\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    before = time.monotonic()
+    async with local_endpoint() as endpoint:
+        assert not ended(endpoint.process_id)
+    assert ended(endpoint.process_id)
+    assert time.monotonic() - before < 10
 
 
 def write_stand_in(folder: Path, server: str, *, at_import: str = "") -> None:
@@ -257,6 +270,16 @@ def test_working_directory_runs_no_code(path: str | None, tmp_path: Path) -> Non
     )
     assert done.stdout == "the local server did not start: the real one\n"
     assert not (folder / "executed").exists()
+
+
+async def test_folder_of_limin_is_no_place_to_import_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its modules have common names, such as `errors`."""
+    folder = str(Path(limin.__file__).parent)
+    write_stand_in(tmp_path, f"sys.exit(str({folder!r} in sys.path))")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert (await failed_start()).endswith("start: False")
 
 
 async def test_model_by_a_relative_path(
