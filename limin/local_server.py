@@ -86,8 +86,8 @@ def serve(options: dict[str, Any], announcement: TextIO) -> object:
     """Start the server, write its address to *announcement*, and return the server.
 
     Args:
-        options: `path` of the model, `slots`, `n_ctx` of each slot, and the `prefix` of
-            every path.
+        options: `path` of the model, `slots`, `n_ctx` of each slot, `n_threads` or
+            None, and the `prefix` of every path.
         announcement: Gets one line as soon as the server answers requests.
     """
     xllamacpp = importlib.import_module("xllamacpp")  # Only the extra has it.
@@ -96,6 +96,9 @@ def serve(options: dict[str, Any], announcement: TextIO) -> object:
     params.model_alias = {Path(options["path"]).stem}
     params.n_parallel = options["slots"]
     params.n_ctx = options["n_ctx"] * options["slots"]
+    if options["n_threads"] is not None:
+        params.cpuparams.n_threads = options["n_threads"]
+        params.cpuparams_batch.n_threads = options["n_threads"]
     params.api_prefix = options["prefix"]
     params.hostnames = ["127.0.0.1"]
     params.port = 0

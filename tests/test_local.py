@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -19,9 +20,6 @@ import pytest
 
 import limin
 from limin.local import LocalEndpoint, find_model, local_endpoint
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def ended(process_id: int) -> bool:
@@ -123,11 +121,26 @@ async def test_server_ends_on_an_error_and_on_cancellation() -> None:
     assert ended(second.process_id)
 
 
-async def test_server_that_does_not_end_is_killed() -> None:
+async def test_server_that_is_stopped_ends() -> None:
     """A server that hangs does not hang its parent."""
     async with local_endpoint() as endpoint:
         os.kill(endpoint.process_id, signal.SIGSTOP)
     assert ended(endpoint.process_id)
+
+
+async def test_server_that_does_not_end_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has 2 seconds to see that its input was closed."""
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho http://127.0.0.1:1\nexec sleep 60\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    before = time.monotonic()
+    async with local_endpoint() as endpoint:
+        assert not ended(endpoint.process_id)
+    assert ended(endpoint.process_id)
+    assert time.monotonic() - before < 10
 
 
 def write_stand_in(folder: Path, server: str, *, at_import: str = "") -> None:
@@ -157,6 +170,47 @@ async def failed_start(**options: Any) -> str:
         async with local_endpoint(**options):
             pass
     return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "passive 1000"),
+        ({"OMP_WAIT_POLICY": "active"}, "active None"),
+        ({"GOMP_SPINCOUNT": "7"}, "None 7"),
+        ({"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "8"}, "passive 8"),
+    ],
+)
+async def test_waiting_of_the_threads(
+    variables: dict[str, str],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The threads spin only shortly while they wait, unless the user has chosen."""
+    values = 'os.environ.get("OMP_WAIT_POLICY"), os.environ.get("GOMP_SPINCOUNT")'
+    write_stand_in(tmp_path, f'sys.exit(" ".join(map(str, ({values}))))')
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert (await failed_start()).endswith(f"start: {expected}")
+
+
+@pytest.mark.parametrize(
+    ("n_threads", "expected"), [(None, "namespace()"), (3, "namespace(n_threads=3)")]
+)
+async def test_number_of_threads(
+    n_threads: int | None,
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a number llama.cpp chooses."""
+    write_stand_in(tmp_path, "sys.exit(repr(params.cpuparams))")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert (await failed_start(n_threads=n_threads)).endswith(f"start: {expected}")
 
 
 async def test_error_of_the_server_hides_the_secret(
@@ -216,6 +270,16 @@ def test_working_directory_runs_no_code(path: str | None, tmp_path: Path) -> Non
     )
     assert done.stdout == "the local server did not start: the real one\n"
     assert not (folder / "executed").exists()
+
+
+async def test_folder_of_limin_is_no_place_to_import_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its modules have common names, such as `errors`."""
+    folder = str(Path(limin.__file__).parent)
+    write_stand_in(tmp_path, f"sys.exit(str({folder!r} in sys.path))")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert (await failed_start()).endswith("start: False")
 
 
 async def test_model_by_a_relative_path(

@@ -117,7 +117,7 @@ async def test_line_end_behind_a_value_is_not_sent(end: str) -> None:
 
 
 async def test_closed_client_is_closed() -> None:
-    """A wrong URL is the caller's mistake, a `ConfigurationError`."""
+    """Using it again is a mistake of the caller, and sends nothing."""
     async with serve() as server:
         client = Client(server.base_url)
         await client.generate_text_completion("hello")
