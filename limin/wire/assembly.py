@@ -123,10 +123,7 @@ class Assembly:
         return self.is_finished and "usage" in self._fields
 
     def feed(self, data: bytes) -> Update:
-        """Add an event to the answer.
-
-        Args:
-            data: The data of the event.
+        """Add the event with *data* to the answer.
 
         Returns:
             Its deltas, and its error: a `StatusError` if the server reports one, and a

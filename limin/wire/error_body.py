@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -16,26 +15,23 @@ import msgspec
 from limin.wire import untyped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-# Where messages stand, in lower case, in the order in which they are looked for.
+# Where messages stand, in the order in which they are looked for. Names are compared
+# without upper case, `_` and `-`.
 MESSAGE_FIELDS = (
     "error",  # OpenAI, and most others
     "errors",  # watsonx, Workers AI
     "message",
     "detail",  # FastAPI, NVIDIA NIM
     "msg",
-    "error_message",
     "errormessage",
-    "error_msg",  # Baidu Qianfan
-    "err_msg",
+    "errormsg",  # Baidu Qianfan
     "errmsg",
-    "status_msg",  # MiniMax
-    "status_message",
+    "statusmsg",  # MiniMax
     "statusmessage",
-    "base_resp",  # MiniMax
-    "error_description",  # OAuth servers
-    "errordescription",
+    "baseresp",  # MiniMax
+    "errordescription",  # OAuth servers
     "faultstring",  # Apigee
     "fault",
     "header",  # iFlytek Spark
@@ -52,19 +48,31 @@ MESSAGE_FIELDS = (
 _QUOTATIONS = frozenset(
     {
         *("input", "inputs", "prompt", "messages", "content", "arguments", "ctx"),
-        *("request", "request_body", "failed_generation", "delta", "reasoning"),
-        *("parameters", "query", "url", "instance", "loc", "help", "more_info"),
+        *("request", "requestbody", "failedgeneration", "delta", "reasoning"),
+        *("parameters", "query", "url", "instance", "loc", "help", "moreinfo"),
     }
 )
 
 # Names of a status, from the most exact.
 STATUS_FIELDS = (
-    *("status_code", "statuscode", "http_status", "httpstatus", "http_code", "httpcode"),
-    *("http_status_code", "httpstatuscode", "error_status", "upstream_status", "code"),
-    *("status", "error_code", "errorcode", "err_code", "errcode", "ret", "retcode"),
+    *("statuscode", "httpstatus", "httpcode", "httpstatuscode", "errorstatus"),
+    *(
+        "upstreamstatus",
+        "code",
+        "status",
+        "errorcode",
+        "errcode",
+        "errno",
+        "ret",
+        "retcode",
+    ),
 )
-_CODE_FIELDS = ("code", "error_code", "errorcode", "err_code", "errcode", "status_code")
-_TYPE_FIELDS = ("type", "error_type", "errortype", "__type", "kind")
+_CODE_FIELDS = ("code", "errorcode", "errcode", "errno", "statuscode")
+_TYPE_FIELDS = ("type", "errortype", "kind")
+_DURATION = {"seconds", "nanos"}  # google.protobuf.Duration, as an object
+# Ends of names that are used for the same.
+_MESSAGE_ENDS = ("message", "msg", "error", "description")
+STATUS_ENDS = ("status", "code")
 
 # https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 _RPC_STATUSES = {
@@ -162,8 +170,12 @@ def read_error_body(body: bytes) -> ErrorBody:
 
 
 def lower_names(fields: Mapping[str, object] | None) -> dict[str, object]:
-    """Return *fields* with their names in lower case; None as no fields."""
-    return {name.lower(): value for name, value in (fields or {}).items()}
+    """Return *fields* by their names without upper case, `_` and `-`; None as no fields."""
+    return {_plain(name): value for name, value in (fields or {}).items()}
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
 
 
 def parse_body(body: bytes) -> object:
@@ -198,10 +210,11 @@ def _find_message(value: object, depth: int) -> tuple[str, Mapping[str, object]]
 
 
 def _unnamed_objects(fields: Mapping[str, object]) -> Iterator[str]:
-    """Yield the names of objects that may hold an error under a name of their own."""
+    """Yield the names of fields that may hold a message, though no table has them."""
     for name, value in fields.items():
         is_known = name in MESSAGE_FIELDS or name in _QUOTATIONS
-        if untyped.as_object(value) and not is_known:
+        is_text = isinstance(value, str) and name.endswith(_MESSAGE_ENDS)
+        if not is_known and (is_text or untyped.as_object(value)):
             yield name
 
 
@@ -267,9 +280,10 @@ def _leaves(value: object) -> Iterator[Leaf]:
         if depth > _DEEPEST or name in _QUOTATIONS:
             continue
         if fields is not None:
-            inner = [
-                (key.lower(), fields[key], depth + 1) for key in list(fields)[:_MOST_LEAVES]
-            ]
+            names = list(fields)[:_MOST_LEAVES]
+            inner = [(_plain(key), fields[key], depth + 1) for key in names]
+            if set(fields) <= _DURATION:  # Its field has the name that says what for.
+                inner = [(name, fields.get("seconds"), depth + 1)]
             waiting += reversed(inner)
         elif elements is not None:
             waiting += reversed(
@@ -312,7 +326,10 @@ def _find_status(fields: Mapping[str, object], leaves: tuple[Leaf, ...]) -> int 
     """Return the HTTP status of an error in the body: next to the message, or anywhere."""
     near = [(name, fields.get(name)) for name in STATUS_FIELDS]
     for name, value in (*near, *leaves):
-        if name in STATUS_FIELDS and (status := _read_status(value)) is not None:
+        if (
+            name.endswith((*STATUS_ENDS, *STATUS_FIELDS))
+            and (status := _read_status(value)) is not None
+        ):
             return status
     return None
 

@@ -92,7 +92,7 @@ def plain_text(texts: Iterable[str]) -> str:
         line = _ANSWER_TOKENS.sub("answer", _ANSWER_LIMIT.sub("max answer", line))
         lines.append(line)
         size += len(line)
-        if size > _LONGEST_ALL:
+        if size >= _LONGEST_ALL:
             break
     return "\n".join(lines)
 

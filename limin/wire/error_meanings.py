@@ -32,16 +32,15 @@ USED_UP = _table(
     (r"(?:out of|ran out of|run out of|no more|no remaining|used all|exhausted) (?:\w+ ){0,3}(?:credits?|funds?|balance)\b", "xAI, Cerebras"),
     (r"\bno (?:credits?|funds?)\b|key limit exceeded", "OpenRouter"),
     (r"exceeded (?:\w+ ){0,4}credits\b|credits? (?:limit )?(?:\w+ )?(?:exceeded|reached)", "Hugging Face, Together"),
-    (r"(?:requires?|need|buy|purchase|add)(?: \w+)? (?:more )?credits|can only afford", "OpenRouter"),
+    (r"requires? (?:more )?credits|can only afford", "OpenRouter"),
     (r"budget\b…(?:exceed|reached|exhausted|used up|over)|(?:exceed\w*|over|reached)…\bbudget", "LiteLLM"),
     (r"(?:spend|spending|billing|monthly|cost) (?:hard )?limit…(?:reached|exceeded)|(?:reached|exceeded)…(?:spend|spending|billing|cost)(?: hard)? limit", "OpenAI, xAI"),
-    (r"billing (?:is )?(?:not active|not enabled|disabled|inactive)|enable billing", "OpenAI, Gemini"),
-    (r"payment (?:is )?(?:required|method|overdue|failed|needed)|unpaid|past due|over ?due|arrear", "HTTP 402, DashScope, Volcengine"),
-    (r"top ?up|recharge", "gateways in China"),
+    (r"billing (?:is )?(?:not active|not enabled|disabled|inactive)", "OpenAI, Gemini"),
+    (r"payment (?:is )?(?:required|overdue|failed|needed)|payment method (?:is )?required|unpaid|past due|over ?due|arrear", "HTTP 402, DashScope, Volcengine"),
     (r"(?:account|subscription|plan|package)…good standing", "DashScope"),
     (r"(?:subscription|plan|package|trial) (?:\w+ ){0,2}(?:expired|ended)", "Zhipu's coding plan"),
     (r"(?:余额|餘額|额度|额度已|点数|积分|资源包|token ?额度)[^\n.]{0,12}?(?:不足|用尽|用完|耗尽|不够|为零|为负|已用|過低|过低)", "new-api, SiliconFlow, Zhipu"),
-    (r"欠费|欠費|充值|请先?付费|套餐[^\n.]{0,8}?(?:到期|过期|用完|用尽)|预算[^\n.]{0,8}?(?:超|用尽)|停服", "Zhipu, Volcengine"),
+    (r"欠费|欠費|请先?付费|套餐[^\n.]{0,8}?(?:到期|过期|用完|用尽)|预算[^\n.]{0,8}?(?:超|用尽)|停服", "Zhipu, Volcengine"),
     (r"(?:残高|クレジット)[^\n.]{0,10}?不足|잔액[^\n.]{0,6}?부족|크레딧[^\n.]{0,6}?부족", "Japanese, Korean"),
 )
 
@@ -52,6 +51,8 @@ MAYBE_USED_UP = _table(
     (r"usage limits?\b…(?:reached|exceeded)|(?:reached|exceeded|hit)…usage limits?\b", "Anthropic"),
     (r"free (?:tier|quota|trial|credits?|allocation)…(?:exhausted|used up|exceeded|only|ended|over)", "DashScope, Workers AI"),
     (r"exhausted…free (?:tier|quota|trial|credits?|allocation)", "DashScope"),
+    (r"(?:need|buy|purchase|add)(?: \w+)? (?:more )?credits", "OpenRouter"),
+    (r"payment method|enable billing|top ?up|recharge|充值", "OpenAI, Gemini, gateways in China"),
     (r"账户已?(?:被)?(?:停用|冻结)|account…suspended…billing", "Moonshot"),
 )
 
@@ -97,14 +98,15 @@ BAD_KEY = _table(
     (r"(?:无效|無效|错误|非法|未提供|缺少|不正确)的?[^\n.]{0,4}?(?:api ?key|密钥|令牌|token|鉴权|认证)", "new-api"),
 )
 
-_HARM = r"(?:harmful|inappropriate|offensive|illegal|unsafe|sexual|violent|toxic|explicit|abusive|hateful|sensitive|prohibited|disallowed|objectionable|dangerous|unlawful|improper|forbidden|nsfw|high risk|risky)"
+_HARM = r"(?:harmful|inappropriate|offensive|unsafe|sexual|sexually explicit|violent|toxic|abusive|hateful|sensitive|prohibited|disallowed|objectionable|dangerous|nsfw|high risk|risky)"
 _TEXT = r"(?:content|material|text|input|prompt|language|request|output|words?|information|topics?|data|message|query|response|completion)s?"
 CONTENT = _table(
     (r"content (?:filter|polic|moderat|management|violat|safety|security|risk|exists risk|inspect|review|flag|block|reject|restrict|censor|check|guard|audit|is not allowed|not allowed|not permitted|is blocked|is prohibited)", "OpenAI, Azure, DeepSeek"),
     (r"(?:responsible ai|cyber|content|safety|usage|use|acceptable use|ai|community|prompt|trust and safety) (?:policy|policies|guidelines?|standards|rules|principles)", "Azure, OpenAI, xAI"),
-    (r"(?:violat\w*|against|breach\w*|contraven\w*|infring\w*|not comply with|in conflict with)…(?:polic|guideline|terms|rules|standard|laws?\b|regulation)", "xAI, OpenAI"),
+    (r"(?:violat\w*|against (?:our|the|their)|breach\w*|contraven\w*|infring\w*|not comply with|in conflict with)…(?:polic|guideline|terms|rules|standard|laws?\b|regulation)", "xAI, OpenAI"),
     (r"data inspection|inspection (?:failed|error)", "DashScope"),
     (rf"\b{_HARM} (?:\w+ ){{0,3}}?{_TEXT}\b", "DashScope, Gemini"),
+    (r"(?:illegal|unlawful|forbidden|improper|explicit|malicious|obscene) (?:content|text|material|words?|topics?|information)", "gateways in China"),
     (rf"\b{_TEXT} (?:\w+ ){{0,5}}?{_HARM}\b", "Qianfan"),
     (r"moderation (?:block|fail|polic|flag|error|check|system|service|result|reject|filter|refus)|(?:by|requires?|failed|pass|content|input|prompt|through|under) (?:our |the )?(?:content )?moderation|moderation", "OpenRouter"),
     (r"\bflagged\b", "OpenAI, OpenRouter"),
@@ -200,23 +202,23 @@ EVERY_PROMPT = _table(
 # https://docs.z.ai/api-reference/api-code
 # https://cloud.baidu.com/doc/WENXINWORKSHOP/s/tlmyncueh
 CODES: dict[tuple[str, str], str] = {
-    **dict.fromkeys([("status_code", "1002"), ("status_code", "1041")], "rate limit"),
-    **dict.fromkeys([("status_code", "1004"), ("status_code", "2049")], "invalid api key"),
-    ("status_code", "1008"): "insufficient balance",
-    **dict.fromkeys([("status_code", "1026"), ("status_code", "1027")], "content filter"),
-    ("status_code", "1039"): "too many tokens",
+    **dict.fromkeys([("statuscode", "1002"), ("statuscode", "1041")], "rate limit"),
+    **dict.fromkeys([("statuscode", "1004"), ("statuscode", "2049")], "invalid api key"),
+    ("statuscode", "1008"): "insufficient balance",
+    **dict.fromkeys([("statuscode", "1026"), ("statuscode", "1027")], "content filter"),
+    ("statuscode", "1039"): "too many tokens",
     **dict.fromkeys(
-        [("status_code", str(n)) for n in (1000, 1001, 1013, 1024, 1033)], "server error"
+        [("statuscode", str(n)) for n in (1000, 1001, 1013, 1024, 1033)], "server error"
     ),
     **dict.fromkeys([("code", str(n)) for n in range(1000, 1005)], "invalid api key"),
     ("code", "1113"): "insufficient balance",
     ("code", "1261"): "context length exceeded",
     ("code", "1301"): "content filter",
     **dict.fromkeys([("code", str(n)) for n in (1302, 1303, 1304, 1305)], "rate limit"),
-    **dict.fromkeys([("error_code", str(n)) for n in (4, 17, 18, 19)], "rate limit"),
-    **dict.fromkeys([("error_code", str(n)) for n in (110, 111)], "invalid api key"),
+    **dict.fromkeys([("errorcode", str(n)) for n in (4, 17, 18, 19)], "rate limit"),
+    **dict.fromkeys([("errorcode", str(n)) for n in (110, 111)], "invalid api key"),
     **dict.fromkeys(
-        [("error_code", str(n)) for n in (336_103, 336_007)], "context length exceeded"
+        [("errorcode", str(n)) for n in (336_103, 336_007)], "context length exceeded"
     ),
 }
 

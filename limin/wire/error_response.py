@@ -52,9 +52,10 @@ def status_error(
     message = body.message
     if response.status in _REDIRECTS:
         message = f"redirects are not followed, and this one leads to {_target(response)}"
-    wait = read_retry_after(response.headers, message, now, body.leaves)
-    words = [*code_words(body.leaves), *map(str, filter(None, (body.code, body.kind)))]
-    text = plain_text(_without(text, secrets) for text in (*words, *body.texts()))
+    texts = [_without(text, secrets) for text in body.texts()]
+    wait = read_retry_after(response.headers, "\n".join(texts), now, body.leaves)
+    codes = map(str, filter(None, (body.code, body.kind)))
+    text = plain_text((*code_words(body.leaves), *codes, *texts))
     status = _decisive_status(response.status, body.status)
     if status < _FIRST_REDIRECT:
         status = status_in_words(text) or status

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from limin.wire import untyped
 from limin.wire.error_body import (
     MESSAGE_FIELDS,
+    STATUS_ENDS,
     STATUS_FIELDS,
     lower_names,
     parse_body,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_ELEMENTS = 200
 _NULL = len(b"null")
+_MESSAGE_ENDS = ("message", "msg")
 _WORDS = ("message", "detail", "msg")
 _MESSAGES = frozenset(MESSAGE_FIELDS) - {
     *("error", "errors", "choices", "data", "body", "response"),
@@ -33,7 +35,7 @@ _SUCCESSES = frozenset(
     }
 )
 # Objects that hold a status and a message of their own, beside the choices.
-_STATUS_OBJECTS = ("base_resp", "header", "status")
+_STATUS_OBJECTS = ("baseresp", "header", "status")
 _NEAR = 2  # Objects in which an error is looked for, one in the other.
 
 
@@ -96,9 +98,14 @@ def _reports_failure(fields: Mapping[str, object], *, is_strict: bool = False) -
         fields: The fields of an object.
         is_strict: Believe only a number: an answer came, too.
     """
-    has_message = any(fields.get(name) for name in _MESSAGES)
+    has_message = any(
+        value and (name in _MESSAGES or name.endswith(_MESSAGE_ENDS))
+        for name, value in fields.items()
+    )
     return has_message and any(
-        _is_failure(fields.get(name), is_strict=is_strict) for name in STATUS_FIELDS
+        _is_failure(value, is_strict=is_strict)
+        for name, value in fields.items()
+        if name in STATUS_FIELDS or name.endswith(STATUS_ENDS)
     )
 
 

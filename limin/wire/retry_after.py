@@ -198,8 +198,8 @@ def _read_value(text: str, now: float, scale: float) -> float | None:
     if seconds is None:
         moment = read_moment(text, now)
         return None if moment is None else moment - now
-    is_bare = not text.endswith(("s", "m", "h", "d")) and text[-1:].isdecimal()
-    return seconds * scale if is_bare and ":" not in text else seconds
+    is_bare = text[-1:].isdecimal() and ":" not in text
+    return seconds * scale if is_bare else seconds
 
 
 def _find_in_words(message: str, now: float) -> list[float]:

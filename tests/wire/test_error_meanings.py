@@ -97,6 +97,10 @@ RATE_LIMITS: list[Row] = [
     (200, of("slow down", type="rate_limit_error")),
     (200, {"errors": [{"message": "no", "extensions": {"status": 429}}]}),
     (400, of("no", code=429)),
+    (429, of("Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 free model requests per day", code=429)),
+    (429, of("Rate limit reached for gpt-4o. Limit: 3 / min. Please try again in 20s. Please add a payment method to your account to increase your rate limit.")),
+    (429, of("Service tier capacity exceeded for this model.", type="service_tier_capacity_exceeded")),
+    (429, of("Rate limit reached on tokens per day (TPD): Limit 100000. Please try again in 7m. Need more tokens? Upgrade to Dev Tier today at https://console.groq.com/settings/billing")),
     (500, of("Resource exhausted", status="RESOURCE_EXHAUSTED")),
 ]
 USED_UP: list[Row] = [
@@ -233,6 +237,8 @@ UNCLEAR: list[Row] = [
     (403, of("Your request was blocked.")),
     (403, {"error": "Access denied", "incident": "123"}),
     (403, "error code: 1020"),
+    (403, {"message": "Request forbidden"}),
+    (403, of("Access to this resource on the server is denied")),
 ]
 NO_MODEL: list[Row] = [
     (404, of("The model `nope` does not exist", code="model_not_found")),
@@ -381,6 +387,18 @@ def test_wait_makes_a_rate_limit_of_a_quota() -> None:
     assert type(error) is QuotaError
 
 
+def test_wait_beside_the_message() -> None:
+    """A wait is found in any words of the body, at any status."""
+    raw = "x is temporarily rate-limited upstream. Please retry in 5s."
+    body = of("Provider returned error", code=400, metadata={"raw": raw})
+    assert status_error(response(body, 400)).retry_after == 5.0
+    headers = {"X-RateLimit-Reset": "1764147630000"}
+    body = of("Rate limit exceeded", code=429, metadata={"headers": headers})
+    assert status_error(response(body, 429), now=1764147600.0).retry_after == 30.0
+    body = of("Loading", details=[{"retryDelay": {"seconds": 33}}])
+    assert status_error(response(body, 503)).retry_after == 33.0
+
+
 def test_prompt_that_is_quoted_means_nothing() -> None:
     """The words of a prompt in an error are not those of the server."""
     prompt = "My insufficient balance is a content policy violation of the api key"
@@ -449,6 +467,13 @@ def test_every_json_is_read(body: object, status: int) -> None:
     assert len(error.reason) <= 200
     assert error.retry_after is None or 0 < error.retry_after < float("inf")
     assert is_fatal(error) in {True, False}
+
+
+def test_long_body_is_read_at_its_start() -> None:
+    """No more of a body is read for its meaning than an error needs."""
+    texts = plain_text(["a" * 10_000, "b" * 10_000, "c" * 10_000])
+    assert len(texts) < 9_000
+    assert "c" not in texts
 
 
 @given(text=st.text(max_size=300), status=st.integers(100, 999))

@@ -229,6 +229,8 @@ WORDS: list[tuple[str, float | None]] = [
     ("retry in -5s", None),
     ("retry in 0s", None),
     ("try again later", None),
+    ("try again at 1994-99-06T08:50:07Z", None),
+    ("wait 99999 days", None),
 ]
 
 
