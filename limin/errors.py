@@ -17,14 +17,14 @@ The tree::
                 ResponseTooLargeError   more than Limits allow
             RequestTimeoutError         a limit of time passed
         StatusError                     the server refused
-            BadRequestError             400, 413, 422, ...
+            BadRequestError             400, 413, 422, ...; 500 for a wrong request
                 ContextLengthError      the prompt is too long
                 ContentFilterError      the prompt is refused
             AuthenticationError         401
             PermissionDeniedError       403
             NotFoundError               404
-            RateLimitError              429
-                QuotaError              429 that waiting does not cure
+            RateLimitError              429, or a limit in words
+                QuotaError              a used-up balance, whatever the status
             ServerError                 5xx
         ResponseError                   a success that is no usable completion
         AnswerWarningError              an odd answer, with on_warning="raise"
@@ -176,6 +176,9 @@ class StatusError(LiminError):
         body: The body of the response, unchanged; it may quote the prompt.
         retry_after: Seconds that the server asks to wait; None if not sent.
         should_retry: Value of the header `x-should-retry`; None if not sent.
+        body_status: Status that the error body names, or means; None if it does not.
+        strikes_every_prompt: Whether any other prompt would get this error, too; None
+            if the class of the error decides.
     """
 
     status: int
@@ -187,6 +190,8 @@ class StatusError(LiminError):
     body: bytes = attrs.field(default=b"", repr=False)
     retry_after: float | None = None
     should_retry: bool | None = None
+    body_status: int | None = attrs.field(default=None, repr=False)
+    strikes_every_prompt: bool | None = attrs.field(default=None, repr=False)
 
     def __str__(self) -> str:
         text = f"the server answered {self.status}"
@@ -199,6 +204,8 @@ class StatusError(LiminError):
     @property
     def effective_status(self) -> int:
         """The status in the error body if HTTP reported a success, else HTTP's own."""
+        if self.status < 300 and self.body_status is not None:  # noqa: PLR2004 (the end of 2xx)
+            return self.body_status
         return effective_status(self.status, self.code)
 
 
@@ -210,7 +217,10 @@ def effective_status(status: int, code: str | None) -> int:
 
 
 class BadRequestError(StatusError):
-    """The request is wrong (400, 413, 422, ...); only 408 and 409 are retried."""
+    """The request is wrong (400, 413, 422, ..., or a 500 whose words say so).
+
+    Only 408 and 409 are retried.
+    """
 
 
 class ContextLengthError(BadRequestError):
@@ -218,15 +228,15 @@ class ContextLengthError(BadRequestError):
 
 
 class ContentFilterError(BadRequestError):
-    """The provider's filter refused the prompt."""
+    """The provider's filter refused the prompt, whatever the 4xx status."""
 
 
 class AuthenticationError(StatusError):
-    """The key is missing or wrong (401)."""
+    """The key is missing or wrong (401, or another status whose words say so)."""
 
 
 class PermissionDeniedError(StatusError):
-    """The key may not do this (403)."""
+    """The key may not do this, or the request is forbidden (403)."""
 
 
 class NotFoundError(StatusError):
@@ -234,11 +244,11 @@ class NotFoundError(StatusError):
 
 
 class RateLimitError(StatusError):
-    """Too many requests or tokens for now (429)."""
+    """Too many requests or tokens for now (429, or another status that says so)."""
 
 
 class QuotaError(RateLimitError):
-    """The account's quota is used up: a 429 that waiting does not cure."""
+    """The account's balance, budget or plan is used up, which waiting does not cure."""
 
 
 class ServerError(StatusError):

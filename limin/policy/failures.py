@@ -11,6 +11,7 @@ from limin.errors import (
     NotFoundError,
     PermissionDeniedError,
     QuotaError,
+    RateLimitError,
     RequestTimeoutError,
     StatusError,
     StreamError,
@@ -19,7 +20,8 @@ from limin.errors import (
 # Statuses of a server that has too much to do.
 OVERLOADED = frozenset({429, 503})
 
-# Each of these fails every prompt of a batch in the same way.
+# Each of these fails every prompt of a batch in the same way, unless its words say that
+# it may mean one prompt only.
 _FATAL = (AuthenticationError, PermissionDeniedError, NotFoundError, QuotaError)
 
 
@@ -44,14 +46,24 @@ def server_error_in(error: LiminError) -> StatusError | None:
 
 
 def is_fatal(error: LiminError) -> bool:
-    """Return whether *error* would fail every prompt of a batch."""
-    return isinstance(server_error_in(error), _FATAL)
+    """Return whether *error* would surely fail every prompt of a batch.
+
+    The words of a response decide, and else the class.
+    """
+    server_error = server_error_in(error)
+    if server_error is None:
+        return False
+    if server_error.strikes_every_prompt is not None:
+        return server_error.strikes_every_prompt
+    return isinstance(server_error, _FATAL)
 
 
 def is_overload(error: LiminError | None) -> bool:
     """Return whether *error* says that the server has too much to do for now."""
     if isinstance(error, StreamError):
         return is_overload(error.cause)
+    if isinstance(error, RateLimitError) and not isinstance(error, QuotaError):
+        return True  # Whatever the status.
     if isinstance(error, StatusError):
         return error.effective_status in OVERLOADED
     return isinstance(error, RequestTimeoutError)

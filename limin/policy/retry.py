@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from limin.errors import (
+    AuthenticationError,
+    BadRequestError,
     CertificateError,
+    ContentFilterError,
     ContextLengthError,
+    NotFoundError,
+    PermissionDeniedError,
     QuotaError,
+    RateLimitError,
     RequestTimeoutError,
     ResponseTooLargeError,
     StatusError,
@@ -26,10 +32,31 @@ if TYPE_CHECKING:
 
 # 408 is a request timeout and 409 a lock timeout in OpenAI's own client; 529
 # means overloaded. Any other 4xx fails the same way the next time.
-_TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
+_TRANSIENT = frozenset(
+    {
+        *(408, 409, 429, 500, 502, 503, 504, 529),
+        # Cloudflare: the server behind it is down, late, or cannot be reached.
+        # https://developers.cloudflare.com/support/troubleshooting/http-status-codes/
+        *(520, 521, 522, 523, 524, 525, 526, 527, 530),
+        # Timeouts of reading and of connecting at proxies.
+        *(598, 599),
+    }
+)
+_TOO_LARGE = 413  # Groq: one request takes more tokens than a minute has.
 
 # Errors that come again the next time, whatever their status.
-_PERMANENT = (CertificateError, ContextLengthError, QuotaError, ResponseTooLargeError)
+_PERMANENT = (
+    CertificateError,
+    ContextLengthError,
+    ContentFilterError,
+    QuotaError,
+    AuthenticationError,
+    PermissionDeniedError,
+    NotFoundError,
+    ResponseTooLargeError,
+)
+# Wrong requests that may pass all the same.
+_TRANSIENT_REQUESTS = frozenset({408, 409})
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,8 +113,17 @@ def _is_transient(error: LiminError) -> bool:
     if isinstance(error, _PERMANENT):
         return False
     if isinstance(error, StatusError):
-        return error.effective_status in _TRANSIENT
+        return _is_transient_status(error)
     if isinstance(error, RequestTimeoutError):
         # Our own deadline is the end; a limit of the user's HTTP client is not.
         return error.timeout is None
     return isinstance(error, TransportError) and not error.is_permanent
+
+
+def _is_transient_status(error: StatusError) -> bool:
+    status = error.effective_status
+    if isinstance(error, RateLimitError):
+        return status != _TOO_LARGE
+    if isinstance(error, BadRequestError):
+        return status in _TRANSIENT_REQUESTS
+    return status in _TRANSIENT

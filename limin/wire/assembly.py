@@ -17,6 +17,7 @@ from limin.values.log_probs import LogProbs
 from limin.values.warnings import WarningCode
 from limin.wire import error_response, lenient, schema
 from limin.wire.choice_parts import ERROR_REASON, ChoiceParts
+from limin.wire.error_signs import is_error, is_failed_chunk
 from limin.wire.http import HttpResponse
 from limin.wire.notes import Notes
 from limin.wire.raw_json import UNDECODABLE, has_value
@@ -28,7 +29,7 @@ from limin.wire.response import (
     read_completion,
     response_error,
 )
-from limin.wire.sse import ErrorEvent
+from limin.wire.sse import BareLines, ErrorEvent
 from limin.wire.surrogates import mend_text
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ _NAMES = ("id", "model", "created")
 
 # Fields that the body has anyway, and fields of a single chunk: the padding of OpenAI,
 # and the token ids of vLLM.
-_ASSEMBLED = frozenset(schema.Chunk.__struct_fields__) | {
+_ASSEMBLED = {
+    *(set(schema.Chunk.__struct_fields__) - {"errors", "base_resp"}),
     *("object", "index", "delta", "text", "logprobs", "finish_reason"),
     *("obfuscation", "token_ids"),
 }
@@ -125,18 +127,15 @@ class Assembly:
         return self.is_finished and ("usage" in self._fields or has_usage)
 
     def feed(self, data: bytes) -> Update:
-        """Add an event to the answer.
-
-        Args:
-            data: The data of the event.
+        """Add the event with *data* to the answer.
 
         Returns:
             Its deltas, and its error: a `StatusError` if the server reports one, and a
-            `ResponseError` if the event is no JSON object, its choices are no list, or
-            there are more choices than anybody requests.
+            `ResponseError` if the event is no JSON object with a list of choices.
         """
-        if isinstance(data, ErrorEvent):
-            return Update([], self._status_error(data))
+        if isinstance(data, (ErrorEvent, BareLines)) and data.strip() != _DONE:
+            failed = isinstance(data, ErrorEvent) or is_error(data)
+            return Update([], self._status_error(data) if failed else None, failed)
         try:
             chunk = schema.chunk_decoder.decode(data)
         except UNDECODABLE:
@@ -219,9 +218,7 @@ class Assembly:
     def _add_choices(self, chunk: schema.Chunk, data: bytes) -> Update:
         deltas: list[Delta] = []
         finished: dict[int, ChoiceParts] | None = None  # By position in the chunk.
-        failed = len(chunk.error) > 0 and has_value(chunk.error)
-        if not chunk.choices:  # Old vLLM, SGLang and FastAPI know no key `error`.
-            failed |= has_value(chunk.message) or has_value(chunk.detail)
+        failed = is_failed_chunk(chunk, data)
         for position, choice in enumerate(chunk.choices or ()):
             index = position if choice.index is None else choice.index
             parts = self._choices.get(index) or self._start_choice(index)
@@ -297,6 +294,8 @@ class Assembly:
         return None if reading is None else LogProbs(reading.load)
 
     def _response_error(self, problem: str, path: str, data: bytes) -> LiminError:
+        if is_error(data):
+            return self._status_error(data)
         response = attrs.evolve(self._head, body=data)
         return response_error(problem, path, self._context, response)
 

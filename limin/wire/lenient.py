@@ -126,6 +126,8 @@ def _mend_object(
         model=mending.text(fields, "model", "$"),
         usage=mending.usage(fields.get("usage"), "$.usage"),
         prompt_logprobs=untyped.encode(fields.get("prompt_logprobs")),
+        errors=untyped.encode(fields.get("errors")),
+        base_resp=untyped.encode(fields.get("base_resp")),
     )
     return completion, mending.notes.warnings()
 

@@ -16,6 +16,7 @@ from limin.values.log_probs import LogProbs, PromptLogProbs
 from limin.values.safe_text import excerpt
 from limin.values.warnings import ResponseWarning, WarningCode
 from limin.wire import error_response, lenient, schema
+from limin.wire.error_signs import is_error
 from limin.wire.finish_reasons import is_failure, normalize_finish_reason
 from limin.wire.log_prob_checks import Diagnosis
 from limin.wire.log_probs import (
@@ -103,7 +104,7 @@ def read_completion(
         raise error_response.status_error(response, context.secrets, timing.end_time)
     data, n_more = mend_json(response.body)
     body, warnings = _decode(context, response, data)
-    if has_value(body.error) or any(has_value(choice.error) for choice in body.choices):
+    if _is_error(body, response):
         raise error_response.status_error(response, context.secrets, timing.end_time)
     if not body.choices:
         problem = "expected at least one choice, found none"
@@ -195,7 +196,17 @@ def _decode(
     try:
         return lenient.mend_completion(data)
     except lenient.Unmendable as error:
+        if is_error(response.body):
+            return schema.Completion([], error=msgspec.Raw(b"true")), ()
         raise response_error(error.problem, error.path, context, response) from None
+
+
+def _is_error(body: schema.Completion, response: HttpResponse) -> bool:
+    """Return whether a body is an error, though its HTTP status says success."""
+    if has_value(body.error) or any(has_value(choice.error) for choice in body.choices):
+        return True
+    is_odd = not body.choices or len(body.errors) > 0 or len(body.base_resp) > 0
+    return is_odd and is_error(response.body)
 
 
 def response_error(

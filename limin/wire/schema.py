@@ -107,6 +107,8 @@ class Completion(msgspec.Struct, gc=False):
     usage: Usage | None = None
     prompt_logprobs: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
+    errors: msgspec.Raw = msgspec.Raw()
+    base_resp: msgspec.Raw = msgspec.Raw()  # MiniMax: its own status, and a message
 
 
 completion_decoder = msgspec.json.Decoder(Completion)
@@ -151,6 +153,8 @@ class Chunk(msgspec.Struct, gc=False):
     system_fingerprint: msgspec.Raw = msgspec.Raw()
     message: msgspec.Raw = msgspec.Raw()
     detail: msgspec.Raw = msgspec.Raw()
+    errors: msgspec.Raw = msgspec.Raw()
+    base_resp: msgspec.Raw = msgspec.Raw()
 
 
 chunk_decoder = msgspec.json.Decoder(Chunk)

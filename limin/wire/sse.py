@@ -11,15 +11,27 @@ from limin.errors import ResponseTooLargeError
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _FIELD = b"data: "
 _BETWEEN = b"\n\ndata: "
+# `data: : OPENROUTER PROCESSING`, as proxies wrap a comment that they do not know.
+_COMMENT_DATA = b"data: :"
 
 # Searching bytes for a number is ten times faster than for a byte string of length 1.
 _NEWLINE, _RETURN = b"\n\r"
 
 
 class ErrorEvent(bytes):
-    """The data of an event whose field is named `error` instead of `data`.
+    """The data of an event that is an error by its name.
 
-    Source: llama.cpp's server until late 2025.
+    Either the event is named `error` (watsonx), or the field with its data is named
+    `error` instead of `data` (llama.cpp's server until late 2025).
+    """
+
+    __slots__ = ()
+
+
+class BareLines(bytes):
+    """JSON on lines of its own, without a field: one value, or several on a line each.
+
+    Servers write an error so when it strikes them in the middle of a stream (Gemini).
     """
 
     __slots__ = ()
@@ -27,6 +39,10 @@ class ErrorEvent(bytes):
 
 _NAMES = frozenset({b"", b"data", b"event", b"id", b"retry", b"error"})
 _LONGEST_NAME = max(map(len, _NAMES))
+_ERROR_NAMES = (b"error", b"exception")
+_BRACKETS = frozenset({b"{", b"["})
+_COMMENT = b":"
+_OPENINGS = frozenset({b"{", b"[", b"[{"})
 
 
 def are_events(content_type: str, start: bytes, *, is_all: bool) -> bool | None:
@@ -44,8 +60,8 @@ def are_events(content_type: str, start: bytes, *, is_all: bool) -> bool | None:
     is_declared = content_type.partition(";")[0].strip().lower() == "text/event-stream"
     if not start:
         return is_declared if is_all else None
-    if is_declared or start[:1] in {b"{", b"["}:
-        return start[:1] not in {b"{", b"["}
+    if is_declared or start[:1] in _BRACKETS:
+        return start[:1] not in _BRACKETS
     name, colon, _ = start.partition(b":")
     if colon:
         return name in _NAMES
@@ -56,7 +72,7 @@ class EventDecoder:
     """Finds the events in a stream, however the network cuts it.
 
     Comments and events without data are skipped: servers keep a connection alive with
-    them.
+    them. So are comments that stand in the place of data.
     """
 
     def __init__(self, limit: int = 16_000_000) -> None:
@@ -70,6 +86,8 @@ class EventDecoder:
         self._values: list[bytes] = []  # Values of the event that is not complete yet.
         self._size = 0  # Size of its lines, in bytes.
         self._is_error = False
+        self._is_bare = False  # Whether its values are lines without a field.
+        self._is_open = False  # Whether its first value only opens JSON.
         self._is_start = True
         self._after_return = False
         self._is_too_large = False
@@ -78,7 +96,7 @@ class EventDecoder:
         """Return the data of the events that *data* completes, undecoded.
 
         The list is empty if no event with data became complete. The data of an error
-        are an `ErrorEvent`.
+        are an `ErrorEvent`, and JSON outside of events is `BareLines`.
 
         Raises:
             ResponseTooLargeError: If an event is larger than the limit. The events
@@ -101,7 +119,9 @@ class EventDecoder:
 
     def _read_whole(self, data: bytes) -> list[bytes] | None:
         """Return the events in *data* if each is whole and has one line, else None."""
-        if self._values or self._is_too_large or len(data) > self._limit:
+        if self._values or self._is_error or self._is_too_large:
+            return None
+        if len(data) > self._limit or _COMMENT_DATA in data:
             return None
         if data[:6] != _FIELD or data[-2:] != b"\n\n":
             return None
@@ -149,26 +169,56 @@ class EventDecoder:
                 break
             if self._is_start:
                 self._is_start = False
-                self._read_line(line.removeprefix(_BYTE_ORDER_MARK))
+                events += self._read_line(line.removeprefix(_BYTE_ORDER_MARK))
             elif line:
-                self._read_line(line)
-            elif self._values:
+                events += self._read_line(line)
+            else:
                 events += self._end_event()
         return events
 
-    def _read_line(self, line: bytes) -> None:
-        name, _, value = line.partition(b":")
-        if name in {b"data", b"error"}:
+    def _read_line(self, line: bytes) -> list[bytes]:
+        """Read a line of an event. Return the JSON without a field that ends before it."""
+        name, colon, value = line.partition(b":")
+        if name not in _NAMES:
+            return self._read_bare_line(line)
+        ended = self._end_event() if self._is_bare and line else []
+        if name == b"event" and value.strip().lower().endswith(_ERROR_NAMES):
+            self._is_error = True
+        elif name in {b"data", b"error"}:
             self._is_error |= name == b"error"
-            self._values.append(value.removeprefix(b" "))
-            self._size += len(line) + 1
+            value = value.removeprefix(b" ")
+            if not (colon and value.startswith(_COMMENT)):
+                self._is_open |= not self._values and value.strip() in _OPENINGS
+                self._keep(value, line)
+        return ended
+
+    def _read_bare_line(self, line: bytes) -> list[bytes]:
+        """Read a line without a field. Return the event that it ends.
+
+        JSON over several lines may have a field before its first line only.
+        """
+        if self._is_bare or self._is_open:
+            self._keep(line, line)
+        elif line.lstrip()[:1] in _BRACKETS:
+            ended = self._end_event()
+            self._is_bare = True
+            self._keep(line, line)
+            return ended
+        return []
+
+    def _keep(self, value: bytes, line: bytes) -> None:
+        self._values.append(value)
+        self._size += len(line) + 1
 
     def _end_event(self) -> list[bytes]:
         """Return the data of the event that is complete now, if it has any."""
         data = b"\n".join(self._values)
-        if self._is_error:
+        if self._is_bare:
+            data = BareLines(data)
+        elif self._is_error:
             data = ErrorEvent(data)
-        self._values, self._size, self._is_error = [], 0, False
+        self._values, self._size = [], 0
+        self._is_error = self._is_bare = self._is_open = False
         return [data] if data else []
 
     def _too_large(self) -> ResponseTooLargeError:

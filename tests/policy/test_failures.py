@@ -64,7 +64,17 @@ def test_refusal_of_one_prompt_is_not_fatal(error: LiminError) -> None:
     assert not is_fatal(error)
 
 
+def test_words_decide_before_the_class() -> None:
+    """A 403 that may mean the prompt stops nothing; a wrong model does, as a 500 too."""
+    unclear = PermissionDeniedError(403, "blocked", strikes_every_prompt=False)
+    wrong_model = BadRequestError(500, "no such model", strikes_every_prompt=True)
+    assert not is_fatal(unclear)
+    assert not is_fatal(broken_by(unclear))
+    assert is_fatal(wrong_model)
+
+
 OVERLOADS = [
+    RateLimitError(403, "too many requests"),
     RateLimitError(429, "slower"),
     ServerError(503, "busy"),
     RateLimitError(200, "in the body of a success", code="429"),
@@ -85,7 +95,13 @@ def test_overload_is_seen_at_every_attempt(error: LiminError) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [ServerError(500, "oops"), ConnectError("refused"), broken_by(None)]
+    "error",
+    [
+        ServerError(500, "oops"),
+        ConnectError("refused"),
+        broken_by(None),
+        QuotaError(402, "used up"),
+    ],
 )
 def test_other_failures_are_no_overload(error: LiminError) -> None:
     """A server that failed has not said that it has too much to do."""

@@ -405,7 +405,8 @@ def test_status_alone(status: int, kind: type[StatusError]) -> None:
         (400, "ResponsibleAIPolicyViolation", ContentFilterError),
         (401, "maximum context length", AuthenticationError),
         (429, "You exceeded your current quota, please check your plan", QuotaError),
-        (400, "insufficient_quota", BadRequestError),
+        (400, "insufficient_quota", QuotaError),
+        (403, "Content violates usage guidelines", ContentFilterError),
         (500, "content_filter is down", ServerError),
     ],
 )
@@ -542,3 +543,96 @@ def test_redirect_names_the_host_it_leads_to(location: str | None, host: str) ->
     headers = {} if location is None else {"location": location}
     error = status_error(response("<a>moved</a>", 302, headers=headers))
     assert error.reason == f"redirects are not followed, and this one leads to {host}"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"errors": [{"code": 7009, "message": "Upstream down"}]}, "Upstream down"),
+        ({"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, "rate limit"),
+        ({"error": "Bad Request", "message": "the real words"}, "the real words"),
+        ({"error": "invalid_request", "detail": "the real words"}, "the real words"),
+        ({"error": "invalid_request"}, "invalid_request"),
+        ({"Message": "in upper case"}, "in upper case"),
+        ({"title": "Not Found", "status": 404, "detail": "No function"}, "No function"),
+        ({"message": {"detail": [{"msg": "not permitted"}]}}, "not permitted"),
+        ({"error_code": 17, "error_msg": "daily limit"}, "daily limit"),
+        (
+            {"error": {"message": 'Model x: {"error": {"message": "too long"}}'}},
+            "Model x: too long",
+        ),
+        ({"error": 'Model x: {"error": "too long"}\nmodel=x'}, "Model x: too long model=x"),
+        ({"error": 'Model x: {"code": 7}'}, 'Model x: {"code": 7}'),
+        ({"error": 'Model x: {"code'}, 'Model x: {"code'),
+        ({"error": 'Model x: {"a": {broken'}, 'Model x: {"a": {broken'),
+        (
+            {
+                "error": {
+                    "message": "Provider returned error",
+                    "metadata": {"raw": '{"error": {"message": "too hot"}}'},
+                }
+            },
+            "Provider returned error: too hot",
+        ),
+        ('event: error\ndata: {"error": {"message": "as an event"}}\n\n', "as an event"),
+        ('{"a": 1}\n{oops}\n{"error": "on a line"}\n', "on a line"),
+        ({"error": {"message": [[[[["deep"]]]]]}}, "deep"),
+        ('{"error":' * 40 + '"x"' + "}" * 40, '{"error":' * 22 + "{…"),
+    ],
+)
+def test_message_in_full_view(body: Any, reason: str) -> None:
+    """The words are shown, and not the JSON around them."""
+    assert status_error(response(body, 502)).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "kind"),
+    [
+        ({"error_code": "BAD", "message": "m"}, "BAD", None),
+        ({"base_resp": {"status_code": 7, "status_msg": "m"}}, "7", None),
+        ({"error": "m", "error_type": "validation"}, None, "validation"),
+        ({"error": {"message": "m"}, "code": 5, "type": "t"}, "5", "t"),
+        ({"error": {"message": "m", "code": {"a": 1}}}, None, None),
+    ],
+)
+def test_code_and_type_under_other_names(
+    body: Any, code: str | None, kind: str | None
+) -> None:
+    """The code and the type are found next to the message, or anywhere."""
+    error = status_error(response(body, 500))
+    assert (error.code, error.error_type) == (code, kind)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"error": "m", "status_code": 400}, 400),
+        ({"error": {"message": "m", "status": 503}}, 503),
+        ({"error": {"message": "m", "status": "UNAVAILABLE"}}, 503),
+        ({"error": {"message": "m", "httpCode": "502"}}, 502),
+        ({"error": {"message": "m", "code": "504 Gateway Timeout"}}, 504),
+        ({"error": {"message": "m", "code": 429.0}}, 429),
+        ({"error": {"message": "m", "code": True}}, 200),
+        ({"error": {"message": "m", "code": 1234}}, 200),
+        ({"error": {"message": "m", "details": [{"deep": {"http_status": 500}}]}}, 500),
+        ({"error": {"message": "m", "type": "rate_limit_error"}}, 429),
+        ({"error": {"message": "m", "type": "overloaded_error"}}, 529),
+        ({"error": {"message": "invalid api key"}}, 401),
+        ({"error": {"message": "insufficient balance"}}, 402),
+        ({"error": {"message": "service unavailable"}}, 503),
+        ({"error": {"message": "m"}}, 200),
+    ],
+)
+def test_effective_status_under_any_name(body: Any, status: int) -> None:
+    """The status of the body stands for that of a success, by its number or its name."""
+    error = status_error(response(body, 200))
+    assert error.status == 200
+    assert error.effective_status == status
+    assert status_error(response(body, 418)).effective_status == 418
+
+
+def test_status_of_a_redirect_is_its_own() -> None:
+    """A redirect is none of what its body says."""
+    error = status_error(response({"code": 429, "message": "rate limit"}, 302))
+    assert type(error) is StatusError
+    assert error.effective_status == 302

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from limin.errors import ResponseTooLargeError
-from limin.wire.sse import ErrorEvent, EventDecoder, are_events
+from limin.wire.sse import BareLines, ErrorEvent, EventDecoder, are_events
 
 STREAMS = [name for name in captures() if "-stream" in name]
 
@@ -25,6 +25,11 @@ LINES = st.lists(
             b": ping",
             b"event: e",
             b"error: no",
+            b"event: error",
+            b"data: : ping",
+            b"data: {",
+            b'{"a":',
+            b" 1}",
             b"\xef\xbb\xbfdata: 1",
             b"id",
         ]
@@ -161,6 +166,53 @@ def test_c13_field_named_error_has_a_type_of_its_own(size: int) -> None:
     events = decode(b'data: 1\n\nerror: {"code":400}\n\ndata: [DONE]\n\n', size)
     assert events == [b"1", b'{"code":400}', b"[DONE]"]
     assert kinds(events) == [bytes, ErrorEvent, bytes]
+
+
+@pytest.mark.parametrize("size", [0, 1, 5])
+@pytest.mark.parametrize("name", [b"error", b" Error ", b"response.error", b"exception"])
+def test_event_named_error_has_a_type_of_its_own(name: bytes, size: int) -> None:
+    """An event named `error` is one, with comments between its lines, but not the next."""
+    stream = b"event:" + name + b"\n: hi\ndata: 1\n\ndata: 2\n\nevent: error\n\ndata: 3\n\n"
+    events = decode(stream, size)
+    assert events == [b"1", b"2", b"3"]
+    assert kinds(events) == [ErrorEvent, bytes, bytes]
+
+
+@pytest.mark.parametrize("size", [0, 1, 5])
+@pytest.mark.parametrize(
+    "comment",
+    [
+        b"data: : OPENROUTER PROCESSING\n\n",
+        b"data: : ping\n",
+        b"data:: ping\n\n",
+        b"data: :\n\n",
+    ],
+)
+def test_comment_in_the_place_of_data_is_none(comment: bytes, size: int) -> None:
+    """A keep-alive comment inside a `data:` line is passed over like a comment."""
+    stream = comment + b"data: 1\n\n" + comment * 2 + b"data: 2\n\n"
+    assert decode(stream, size) == [b"1", b"2"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 5])
+@pytest.mark.parametrize(
+    ("stream", "events", "n_bare"),
+    [
+        (b'data: 1\n\n{"a": 1}\n', [b"1", b'{"a": 1}'], 1),
+        (b'data: 1\n{"a": 1}\ndata: 2\n\n', [b"1", b'{"a": 1}', b"2"], 1),
+        (b'{"a":\n  1\n}\n\ndata: 2\n\n', [b'{"a":\n  1\n}', b"2"], 1),
+        (b"data: 1\n\n[\n  2\n]", [b"1", b"[\n  2\n]"], 1),
+        (b'data: {\n  "a": 1\n}\n\n', [b'{\n  "a": 1\n}'], 0),
+        (b"data: 1\nwords\n\nmore words\n", [b"1"], 0),
+    ],
+)
+def test_json_without_a_field(
+    stream: bytes, events: list[bytes], n_bare: int, size: int
+) -> None:
+    """JSON outside of events is handed over, too, on one line or on several."""
+    result = decode(stream, size)
+    assert result == events
+    assert kinds(result).count(BareLines) == n_bare
 
 
 @pytest.mark.parametrize("size", [0, 1, 7])
