@@ -54,8 +54,14 @@ _FAILURE = re.compile(
 _LONGEST = 256
 
 
+# The reasons of nearly all answers, which are not searched for words.
+_USUAL = frozenset({None, "stop", "length", "tool_calls"})
+
+
 def normalize_finish_reason(reason: str | None) -> str | None:
     """Return OpenAI's name for the finish *reason*, if it has one, else *reason*."""
+    if reason in _USUAL:
+        return reason
     if reason in _NAMES:
         return _NAMES[reason]
     is_filter = reason is not None and _FILTER.search(reason[:_LONGEST])
@@ -68,6 +74,10 @@ def is_failure(reason: str | None) -> bool:
     The network, the model or the provider failed: `network_error` (Zhipu),
     `insufficient_system_resource` (DeepSeek), `MALFORMED_FUNCTION_CALL` (Gemini).
     """
-    if reason is None or normalize_finish_reason(reason) == "content_filter":
+    if (
+        reason is None
+        or reason in _USUAL
+        or normalize_finish_reason(reason) == "content_filter"
+    ):
         return False
     return bool(_FAILURE.search(reason[:_LONGEST]))

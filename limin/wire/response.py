@@ -24,7 +24,6 @@ from limin.wire.log_probs import (
     read_positions,
     read_prompt_positions,
 )
-from limin.wire.notes import Notes
 from limin.wire.prefill import find_prefill
 from limin.wire.raw_json import UNDECODABLE, decode_fields, has_value
 from limin.wire.sampling import Sampling
@@ -33,7 +32,7 @@ from limin.wire.token_texts import AnswerText
 from limin.wire.usage import read_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator
 
     from limin.values.completion import ReasoningSource
     from limin.values.conversation import Conversation
@@ -129,7 +128,7 @@ def read_completion(
         usage=None if usage is None else read_usage(usage),
         id=body.id,
         request_id=response.request_id,
-        body_warnings=warnings + notes + _check_choices(body, choices, context),
+        body_warnings=warnings + notes + _check_choices(body, context),
         raw_bytes=response.body,
         prompt_log_probs=_read_prompt(body.prompt_logprobs),
         prefill=prefill,
@@ -142,22 +141,23 @@ _MISSING = "log probabilities were asked for, and none came"
 
 
 def _check_choices(
-    body: schema.Completion, choices: Sequence[Choice], context: ReadingContext
+    body: schema.Completion, context: ReadingContext
 ) -> tuple[ResponseWarning, ...]:
     """Return the warnings about log probabilities, choices and reasons that are odd."""
-    notes = Notes(per_path=True)
-    for position, choice in enumerate(choices):
-        path = f"$.choices[{position}]"
-        lists = body.choices[position].logprobs
-        if context.asks_log_probs and not (lists is not None and has_lists(lists)):
-            notes.add(WarningCode.LOG_PROBS_MISSING, f"{path}.logprobs", _MISSING)
-        if is_failure(choice.raw_finish_reason):
+    warnings: list[ResponseWarning] = []
+    for position, choice in enumerate(body.choices):
+        if context.asks_log_probs and not has_lists(choice.logprobs):
+            path = f"$.choices[{position}].logprobs"
+            code = WarningCode.LOG_PROBS_MISSING
+            warnings.append(ResponseWarning(code, path, _MISSING))
+        if is_failure(choice.finish_reason):
+            path = f"$.choices[{position}].finish_reason"
             problem = "the reason for the end speaks of a failure"
-            notes.add(WarningCode.FAILED_FINISH, f"{path}.finish_reason", problem)
-    if len(choices) < context.n_choices:
-        problem = f"expected {context.n_choices} choices, found {len(choices)}"
-        notes.add(WarningCode.FEWER_CHOICES, "$.choices", problem)
-    return notes.warnings()
+            warnings.append(ResponseWarning(WarningCode.FAILED_FINISH, path, problem))
+    if len(body.choices) < context.n_choices:
+        problem = f"expected {context.n_choices} choices, found {len(body.choices)}"
+        warnings.append(ResponseWarning(WarningCode.FEWER_CHOICES, "$.choices", problem))
+    return tuple(warnings)
 
 
 def _find_usage(
@@ -230,10 +230,13 @@ def _read_choice(
     message = choice.message
     reasoning, source = _read_reasoning(message)
     text = (message.content or "").removeprefix(prefill)
-    path = f"$.choices[{position}].logprobs"
-    log_probs, reasoning_log_probs = _read_log_probs(
-        choice, path, context, AnswerText(text, reasoning or "", _calls_tools(message))
-    )
+    log_probs = reasoning_log_probs = None
+    if choice.logprobs is not None:
+        path = f"$.choices[{position}].logprobs"
+        answer = AnswerText(text, reasoning or "", _calls_tools(message))
+        log_probs, reasoning_log_probs = _read_log_probs(
+            choice, choice.logprobs, path, context, answer
+        )
     return Choice(
         message=text,
         finish_reason=normalize_finish_reason(choice.finish_reason),
@@ -266,15 +269,16 @@ def _read_reasoning(message: schema.Message) -> tuple[str | None, ReasoningSourc
 
 
 def _read_log_probs(
-    choice: schema.Choice, path: str, context: ReadingContext, answer: AnswerText
+    choice: schema.Choice,
+    lists: schema.LogProbs,
+    path: str,
+    context: ReadingContext,
+    answer: AnswerText,
 ) -> tuple[LogProbs | None, LogProbs | None]:
     """Return the log probabilities of the answer, and those of the reasoning.
 
     Without an answer, those of the refusal or of the reasoning stand in their place.
     """
-    lists = choice.logprobs
-    if lists is None:
-        return None, None
     texts = {"refusal": choice.message.refusal or ""}
     texts |= dict.fromkeys(_REASONING_LISTS, answer.reasoning)
     readings = {
@@ -310,9 +314,10 @@ class LogProbsReading(NamedTuple):
     load: Load
 
 
-def has_lists(lists: schema.LogProbs) -> bool:
+def has_lists(lists: schema.LogProbs | None) -> bool:
     """Return whether any list of tokens has a value."""
-    return any(has_value(getattr(lists, name)) for name in (*_LISTS, *_LEGACY_LISTS))
+    names = (*_LISTS, *_LEGACY_LISTS)
+    return lists is not None and any(has_value(getattr(lists, name)) for name in names)
 
 
 def find_log_probs(

@@ -18,7 +18,7 @@ _ESCAPE = re.compile(
 
 def mend_json(data: bytes) -> tuple[bytes, int]:
     """Return JSON with U+FFFD for each half of a pair, and the number of halves."""
-    if b"\\ud" not in data and b"\\uD" not in data:
+    if b"\\u" not in data or (b"\\ud" not in data and b"\\uD" not in data):
         return data, 0
     count = 0
 

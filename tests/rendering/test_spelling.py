@@ -73,10 +73,10 @@ def test_answer_that_nearly_occurs_at_every_token() -> None:
     """Searching takes time in proportion to the text."""
     size = 50_000
     message = "ab" + "a" * size
-    before = time.perf_counter()
+    before = time.process_time()
     assert find_in(message, *["a"] * 10_000, "a" * (2 * size - 10_000)) is None
     assert find_in("a" * size, *["a"] * size, "b", *["a"] * (size - 1)) == (0, size)
-    assert time.perf_counter() - before < 10
+    assert time.process_time() - before < 10
 
 
 def test_many_short_tries() -> None:
