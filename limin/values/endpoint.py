@@ -188,7 +188,7 @@ def proxy_may_apply() -> bool:
 
 
 def _read_variable(name: str) -> str:
-    """Return the variable *name* without what is around it; empty if it is not set."""
+    """Return the variable *name* without blanks and quotation marks around it."""
     return os.environ.get(name, "").strip(AROUND)
 
 
