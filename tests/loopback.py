@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @attrs.define
 class Request:
-    """One request, as it came."""
+    """One request, as it arrived."""
 
     head: bytes
     body: bytes
@@ -25,14 +25,14 @@ class Request:
 
     @property
     def prompt(self) -> str:
-        """The last message's content."""
+        """The content of the last message."""
         content: str = json.loads(self.body)["messages"][-1]["content"]
         return content
 
 
 @attrs.define
 class Loopback:
-    """What the server saw so far."""
+    """A running server, and the requests that reached it so far."""
 
     base_url: str = ""
     requests: list[Request] = attrs.field(factory=list)
@@ -42,20 +42,20 @@ class Loopback:
 
 
 def completion(text: str, **fields: object) -> bytes:
-    """The body of an answer of one choice."""
+    """Return the body of a response with one choice."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text}}
     choice |= {"finish_reason": "stop"}
     return json.dumps({"id": "c", "choices": [choice], **fields}).encode()
 
 
 def http(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
-    """The bytes of an HTTP answer."""
+    """Return the bytes of an HTTP response."""
     head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
     return head.encode() + body
 
 
 async def echo(request: Request) -> bytes:
-    """Answers each prompt with itself."""
+    """Answer each prompt with its own text."""
     return http(completion(request.prompt))
 
 
@@ -63,7 +63,7 @@ async def echo(request: Request) -> bytes:
 async def serve(
     respond: Callable[[Request], Awaitable[bytes | None]] = echo,
 ) -> AsyncGenerator[Loopback]:
-    """A server that sends what *respond* returns, and hangs up at None."""
+    """Run a server that sends the result of *respond*, and closes at None."""
     server = Loopback()
 
     async def talk(stream: anyio.abc.SocketStream) -> None:
@@ -82,7 +82,7 @@ async def serve(
 async def serve_streams(
     talk: Callable[[anyio.abc.SocketStream], Awaitable[None]],
 ) -> AsyncGenerator[int]:
-    """A server that hands each connection to *talk*, and then closes it; its port."""
+    """Run a server that calls *talk* for each connection; yield its port."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", backlog=1024)
 
     async def handle(stream: anyio.abc.SocketStream) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import importlib.metadata
 import importlib.util
 import os
@@ -9,7 +10,9 @@ import select
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
@@ -127,6 +130,237 @@ async def test_server_that_does_not_end_is_killed() -> None:
     assert ended(endpoint.process_id)
 
 
+def write_stand_in(folder: Path, server: str, *, at_import: str = "") -> None:
+    """Write an `xllamacpp` whose server is *server*, an expression, into *folder*.
+
+    It writes the id of its process into the file `process_id` beside it.
+    """
+    (folder / "xllamacpp.py").write_text(
+        f"""
+import ctypes, os, pathlib, sys, time, types
+partial = pathlib.Path(__file__).with_name("partial")
+partial.write_text(str(os.getpid()))
+partial.rename(partial.with_name("process_id"))
+{at_import}
+def CommonParams():
+    parts = {{name: types.SimpleNamespace() for name in ("model", "cpuparams")}}
+    return types.SimpleNamespace(**parts, cpuparams_batch=parts["cpuparams"])
+def Server(params):
+    return {server}
+"""
+    )
+
+
+async def failed_start(**options: Any) -> str:
+    """Return the message of a server that does not start."""
+    with pytest.raises(limin.ConnectError) as caught:
+        async with local_endpoint(**options):
+            pass
+    return str(caught.value)
+
+
+async def test_error_of_the_server_hides_the_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The secret is cut out before the message is cut short."""
+    write_stand_in(tmp_path, 'sys.exit(params.api_prefix + "x" * 170)')
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    message = await failed_start()
+    assert message == "the local server did not start: /***" + "x" * 170
+
+
+async def test_process_that_ends_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that reads no options is a server that does not start."""
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nexec <&-\necho broken >&2\nexit 1\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    assert (await failed_start()).endswith("start: broken")
+
+
+@pytest.mark.parametrize("path", ["", ".", os.pathsep, None])
+def test_working_directory_runs_no_code(path: str | None, tmp_path: Path) -> None:
+    """No file there is executed, whatever its name and whatever PYTHONPATH holds."""
+    folder, library = tmp_path / "folder", tmp_path / "library"
+    folder.mkdir()
+    library.mkdir()
+    write_stand_in(library, 'sys.exit("the real one")')
+    names = {"httptools", "xllamacpp", "limin", "sitecustomize", "usercustomize"}
+    for name in names | set(sys.stdlib_module_names) | set(sys.modules):
+        if "." not in name:
+            marker = f"open({str(folder / 'executed')!r}, 'a').write({name!r})"
+            (folder / f"{name}.py").write_text(marker)
+    program = folder.parent / "program.py"
+    # The program itself finds its modules elsewhere; only its server sees the path.
+    program.write_text(
+        "import os, anyio, limin, limin.local\n"
+        f"path = {path!r}\n"
+        f"library = {str(library)!r}\n"
+        "os.environ['PYTHONPATH'] = library if path is None else "
+        "os.pathsep.join([path, library])\n"
+        "async def main():\n"
+        "    async with limin.local.local_endpoint(): pass\n"
+        "try:\n"
+        "    anyio.run(main)\n"
+        "except limin.ConnectError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(  # noqa: S603 (the program above)
+        [sys.executable, str(program)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "the local server did not start: the real one\n"
+    assert not (folder / "executed").exists()
+
+
+async def test_model_by_a_relative_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is relative to the working directory of the program."""
+    (tmp_path / "model.gguf").touch()
+    write_stand_in(tmp_path, "sys.exit(params.model.path)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    message = await failed_start(model_path="model.gguf")
+    assert message.endswith("/model.gguf")
+    assert "start: /" in message
+
+
+PAGE_HEADERS = {
+    "content-type": "text/plain",
+    "origin": "http://evil.example",
+    "host": "evil.example",
+}
+BODY = b'{"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}'
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/health",
+        "/props",
+        "/slots",
+        "/metrics",
+        "/models",
+        "/v1/models",
+        "/completion",
+        "/tokenize",
+        "/v1/completions",
+        "/v1/chat/completions",
+        "/v1/embeddings",
+        "/secret-/v1/chat/completions",
+        f"/secret-{'0' * 32}/v1/chat/completions",
+        "//v1/chat/completions",
+        "/./v1/chat/completions",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_path_without_the_secret_is_not_found(
+    method: str, path: str, llama: LocalEndpoint
+) -> None:
+    """Neither another user nor a web page learns anything, or has anything computed."""
+    connection = http.client.HTTPConnection(urlsplit(llama.base_url).netloc, timeout=60)
+    connection.request(method, path, BODY if method == "POST" else None, PAGE_HEADERS)
+    response = connection.getresponse()
+    text = response.read().decode()
+    connection.close()
+    assert response.status == 404
+    assert secret_of(llama) not in text
+    assert llama.model not in text
+
+
+def secret_of(endpoint: LocalEndpoint) -> str:
+    """Return the secret part of the endpoint's path."""
+    return urlsplit(endpoint.base_url).path.split("/")[1]
+
+
+async def test_secret_is_new_and_stays_hidden(llama: LocalEndpoint) -> None:
+    """Each start has its own, of 128 bits; no repr and no error shows it."""
+    secret = secret_of(llama)
+    async with local_endpoint() as another, limin.Client(another.base_url) as client:
+        assert secret_of(another) != secret
+        assert len(secret_of(another)) == len("secret-") + 32
+        assert secret_of(another) not in repr(another) + str(another) + repr(client)
+        command = anyio.Path(f"/proc/{another.process_id}/cmdline")
+        assert secret_of(another) not in await command.read_text()
+        with pytest.raises(limin.ContextLengthError) as caught:
+            await client.generate_text_completion("word " * 5000)
+    assert secret_of(another) not in repr(caught.value) + str(caught.value)
+    with pytest.raises(limin.ConnectError) as gone:
+        await limin.generate_text_completion(
+            "Hello", base_url=another.base_url, max_retries=0
+        )
+    assert secret_of(another) not in repr(gone.value) + str(gone.value)
+
+
+HOLDS_THE_LOCK = "ctypes.PyDLL(None).sleep(30)"
+SLEEPS = "time.sleep(30)"
+NOTHING = ""
+FORK = "if os.fork() == 0: time.sleep(10); os._exit(0)"
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pytest.param((SLEEPS, "None", NOTHING, signal.SIGKILL), id="import"),
+        pytest.param((SLEEPS, "None", NOTHING, signal.SIGTERM), id="terminated"),
+        pytest.param((NOTHING, SLEEPS, NOTHING, signal.SIGKILL), id="model"),
+        pytest.param((NOTHING, HOLDS_THE_LOCK, NOTHING, signal.SIGKILL), id="locked"),
+        pytest.param((NOTHING, HOLDS_THE_LOCK, NOTHING, signal.SIGINT), id="Ctrl-C"),
+        pytest.param((NOTHING, SLEEPS, FORK, signal.SIGKILL), id="forked"),
+    ],
+)
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_parent_ends_while_the_server_starts(
+    stage: tuple[str, str, str, signal.Signals], backend: str, tmp_path: Path
+) -> None:
+    """The server ends within 3 seconds, whatever it loads and whatever ended its parent.
+
+    A thread cannot end a process that holds Python's lock, as xllamacpp does while it
+    loads a model; and a process that the parent forked holds its pipes open.
+    """
+    at_import, server, before_end, end = stage
+    write_stand_in(tmp_path, server, at_import=at_import)
+    program = f"""
+import anyio, os, time, limin.local
+async def main():
+    async with anyio.create_task_group() as group:
+        group.start_soon(start)
+        while not os.path.exists({str(tmp_path / "process_id")!r}):
+            await anyio.sleep(0.01)
+        {before_end}
+        print("starting", flush=True)
+async def start():
+    async with limin.local.local_endpoint(): pass
+anyio.run(main, backend={backend!r})
+"""
+    with subprocess.Popen(  # noqa: S603 (the program above)
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "starting\n"
+        watch = os.pidfd_open(int((tmp_path / "process_id").read_text()))
+        time.sleep(0.2)
+        parent.send_signal(end)
+        parent.wait()
+        parent.stdout.close()
+    try:
+        readable, _, _ = select.select([watch], [], [], 3)
+    finally:
+        os.close(watch)
+    assert readable
+
+
 def test_server_ends_when_its_parent_is_killed() -> None:
     """Kill -9 leaves no orphan."""
     program = (
@@ -146,7 +380,7 @@ def test_server_ends_when_its_parent_is_killed() -> None:
         watch = os.pidfd_open(server)
         parent.kill()
     try:
-        readable, _, _ = select.select([watch], [], [], 30)
+        readable, _, _ = select.select([watch], [], [], 3)
     finally:
         os.close(watch)
     assert readable

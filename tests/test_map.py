@@ -28,7 +28,7 @@ FLOORS = (
     ("limin.client",),
     ("limin.functions",),
     ("limin",),
-    ("limin.local",),
+    ("limin.local", "limin.local_server"),
     ("limin.cli",),
     ("limin.__main__",),
 )
@@ -39,15 +39,16 @@ RENDERING = "limin.rendering"
 # only one that goes up, and the only one in a cycle.
 DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 
-# Imports inside functions. hashlib loads OpenSSL, which only checkpoints need, and
-# the transport loads httpx, which is needed by the first client. importlib.metadata
-# loads email and zipfile, and few programs ask for the version.
+# Imports inside functions. hashlib loads OpenSSL, which only checkpoints need, the
+# transport loads httpx, which is needed by the first client, and Windows has no fcntl.
+# importlib.metadata loads email and zipfile, and few programs ask for the version.
 LATE_IMPORTS = {
     DOOR,
     ("limin.checkpoint.line", "digest", "hashlib"),
     ("limin.client", "Client.__init__", "limin.transport.http"),
     ("limin", "__getattr__", "limin.transport.async_http"),
     ("limin", "__getattr__", "importlib"),
+    ("limin.local_server", "kill_at_end_of_input", "fcntl"),
 }
 
 # Types from a floor above, only for annotations.

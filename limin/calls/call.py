@@ -80,7 +80,7 @@ class Caller(msgspec.Struct, frozen=True):
         Raises:
             LiminError: If there is none; its `attempts` hold each request.
         """
-        return Call(self, body, context).ask()
+        return Call(self, body, context).run()
 
     def stream(
         self, conversation: Conversation
@@ -146,7 +146,7 @@ class Call:
         """Seconds that a stream may bring no event; None for no limit."""
         return self._caller.idle_timeout
 
-    def ask(self) -> Awaitable[TextCompletion]:
+    def run(self) -> Awaitable[TextCompletion]:
         """Return the completion."""
         streams = self._caller.encoder.streams
         return self._with_retries(Call._fetch_by_stream if streams else Call._fetch)
@@ -184,7 +184,7 @@ class Call:
         for observer in self._caller.observers:
             observer.first_token(self)
 
-    def leave(self) -> None:
+    def abandon(self) -> None:
         """Tell the observers that nobody reads the stream any more."""
         if self._is_handed_over:
             self._notify_finished(None)
@@ -203,9 +203,10 @@ class Call:
         for observer in caller.observers:
             observer.begun(self)
         try:
-            await self._wait_turn()
+            await self._wait_for_rates()
             if caller.timeout is not None:
                 self.deadline = anyio.current_time() + caller.timeout
+            await self._wait_for_pause()
             while True:
                 attempts.begin()
                 try:
@@ -225,18 +226,34 @@ class Call:
             self._notify_finished(error)
             raise
 
-    async def _wait_turn(self) -> None:
-        """Wait until the rate limiter lets the request go."""
-        self._tokens = await self._caller.rate_limiter.wait_turn(
+    async def _wait_for_rates(self) -> None:
+        """Wait until the request keeps to the user's own rates."""
+        self._tokens = await self._caller.rate_limiter.wait_for_rates(
             len(self._body), self._caller.encoder.max_tokens
         )
+
+    async def _wait_for_pause(self) -> None:
+        """Wait until the server's pause is over; a pause that is too long is not begun.
+
+        Raises:
+            RequestTimeoutError: If it outlasts the deadline.
+        """
+        limiter = self._caller.rate_limiter
+        if limiter.resting_until >= self.deadline:
+            seconds = math.ceil(limiter.resting_until - anyio.current_time())
+            error = self.timeout_error()
+            error.reason += f": the server wants a pause of {seconds} seconds"
+            raise error from error.__cause__
+        with Deadline(self.deadline, self):
+            await limiter.wait_for_pause()
 
     async def _wait_for_retry(self, seconds: float) -> None:
         """Wait until the next attempt may be made, *seconds* at least."""
         before = anyio.current_time()
         with Deadline(self.deadline, self):
             await anyio.sleep(seconds)
-            await self._wait_turn()
+            await self._wait_for_rates()
+        await self._wait_for_pause()
         self.attempts.record_wait(anyio.current_time() - before)
 
     def _seconds_before_retry(self, error: LiminError) -> float | None:
@@ -274,7 +291,7 @@ class Call:
     async def _fetch_by_stream(self) -> TextCompletion:
         answer, _ = await self._begin_stream()
         try:
-            while await answer.more():
+            while await answer.next_deltas():
                 pass
         finally:
             await answer.aclose()
@@ -285,7 +302,7 @@ class Call:
             response = await self._open()
         answer = StreamedAnswer(self, response)
         try:
-            return answer, await answer.more()
+            return answer, await answer.next_deltas()
         except BaseException:
             await answer.aclose()
             raise

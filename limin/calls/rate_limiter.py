@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import anyio
 import anyio.lowlevel
@@ -45,29 +46,35 @@ class RateLimiter:
         check_rate("tokens_per_minute", tokens_per_minute)
         self._rates = requests_per_minute, tokens_per_minute
         self._counts_tokens = tokens_per_minute is not None
-        self._never_waits = self._rates == (None, None)
+        self._has_rates = self._rates != (None, None)
+        self._has_paused = False
         self._rest_ends = -math.inf  # By a clock that any thread can read.
         # A clock means nothing to another event loop, trio's least of all.
-        self._turns = anyio.lowlevel.RunVar[_Turns](f"turns of {id(self)}")
+        self._by_loop: WeakKeyDictionary[object, _LoopLimits] = WeakKeyDictionary()
 
     @property
     def resting_until(self) -> float:
         """End of the server's pause, by the clock of the event loop."""
-        return -math.inf if self._never_waits else self._turns_here().cool_down.until
+        return self._here().cool_down.until if self._has_paused else -math.inf
 
     @property
     def seconds_of_rest(self) -> float:
         """Seconds for which the server still wants a pause; any thread may ask."""
         return max(self._rest_ends - time.monotonic(), 0.0)
 
-    async def wait_turn(self, size: int, max_tokens: int | None) -> float:
-        """Wait until a request of *size* bytes may be sent.
+    async def wait_for_rates(self, size: int, max_tokens: int | None) -> float:
+        """Wait until a request of *size* bytes keeps to the user's own rates.
 
         Return how many tokens it may take, as estimated.
         """
-        if self._never_waits:
+        if not self._has_rates:
             return 0.0
-        return await self._turns_here().wait(size, max_tokens)
+        return await self._here().wait_for_rates(size, max_tokens)
+
+    async def wait_for_pause(self) -> None:
+        """Wait until the server's pause is over, and this request's turn has come."""
+        if self._has_paused:
+            await self._here().wait_for_pause()
 
     def note_failure(self, error: LiminError, wait: float | None) -> None:
         """Note a failed request. If the server is overloaded, all requests pause.
@@ -83,8 +90,8 @@ class RateLimiter:
         if status == _TOO_MANY and seconds is None:
             seconds = wait
         if status in OVERLOADED and seconds is not None:
-            self._never_waits = False
-            self._turns_here().cool_down.rest(anyio.current_time(), seconds)
+            self._has_paused = True
+            self._here().cool_down.rest(anyio.current_time(), seconds)
             self._rest_ends = max(self._rest_ends, time.monotonic() + seconds)
 
     def note_usage(self, estimated: float, usage: Usage | None) -> None:
@@ -93,32 +100,47 @@ class RateLimiter:
             total = usage.total_tokens
             if total is None:
                 total = (usage.prompt_tokens or 0) + (usage.completion_tokens or 0)
-            self._turns_here().pacer.correct(estimated, total)
+            self._here().pacer.correct(anyio.current_time(), estimated, total)
 
-    def _turns_here(self) -> _Turns:
-        """Return the turns of the event loop that runs."""
-        try:
-            return self._turns.get()
-        except LookupError:
-            turns = _Turns(Pacer(*self._rates))
-            self._turns.set(turns)
-            return turns
+    def _here(self) -> _LoopLimits:
+        """Return the limits in the event loop that runs."""
+        loop = anyio.lowlevel.current_token().native_token
+        limits = self._by_loop.get(loop)
+        if limits is None:
+            limits = self._by_loop[loop] = _LoopLimits(Pacer(*self._rates))
+        return limits
 
 
-class _Turns:
-    """The turns of one event loop."""
+class _LoopLimits:
+    """The rates, and the server's pause, by the clock of one event loop."""
 
     def __init__(self, pacer: Pacer) -> None:
         self.pacer = pacer
         self.cool_down = CoolDown()
+        self._queue = anyio.Lock()
 
-    async def wait(self, size: int, max_tokens: int | None) -> float:
-        tokens = self.pacer.estimate(size, max_tokens)
-        moment = self.pacer.reserve(anyio.current_time(), tokens)
+    async def wait_for_rates(self, size: int, max_tokens: int | None) -> float:
+        # Only the first in the queue watches the clock, and nobody reserves a moment
+        # before it has come: so whoever is cancelled leaves no gap.
+        async with self._queue:
+            now = anyio.current_time()
+            while (moment := self.pacer.next_moment(now)) > now:
+                await anyio.sleep_until(moment)
+                now = moment  # Not the time itself, or late wakes would add up.
+            tokens = self.pacer.estimate(size, max_tokens)
+            self.pacer.reserve(now, tokens)
+        return tokens
+
+    async def wait_for_pause(self) -> None:
+        cool_down, moment = self.cool_down, anyio.current_time()
         while True:
-            until = self.cool_down.until
-            moment = self.cool_down.reserve(moment)
-            await anyio.sleep_until(moment)
+            until = cool_down.until
+            moment = cool_down.reserve(moment)
+            try:
+                await anyio.sleep_until(moment)
+            except BaseException:
+                cool_down.give_back()
+                raise
             # The server may have asked for a longer pause meanwhile.
-            if self.cool_down.until <= max(until, moment):
-                return tokens
+            if cool_down.until <= max(until, moment):
+                return

@@ -65,7 +65,7 @@ class StreamedAnswer:
             return "broken"
         return "closed" if self._is_closed else "open"
 
-    async def more(self) -> list[Delta]:
+    async def next_deltas(self) -> list[Delta]:
         """Wait for the next deltas, and return them; none at the end of the answer.
 
         Raises:
@@ -110,7 +110,7 @@ class StreamedAnswer:
     async def aclose(self) -> None:
         """Close the connection at once, unless the answer was read to its end."""
         self._is_closed = True
-        self._call.leave()
+        self._call.abandon()
         await self._response.aclose()
 
     async def _receive(self, since: float) -> bytes:
@@ -266,7 +266,7 @@ class CompletionStream:
                 `on_warning="raise"` was asked for.
         """
         while (delta := next(self._deltas, None)) is None:
-            deltas = await self._entered().more()
+            deltas = await self._entered().next_deltas()
             if not deltas:
                 raise StopAsyncIteration
             self._deltas = iter(deltas)

@@ -10,7 +10,7 @@ import math
 _MINUTE = 60.0
 
 # Requests that leave at once after a pause; their number doubles with each further
-# step. A herd would only be refused again.
+# step. If all left together, most would be refused again.
 _FIRST = 4
 _SECONDS_TO_DOUBLE = 0.5
 
@@ -40,29 +40,41 @@ class Pacer:
         """Allow so many requests and so many tokens; None for no limit."""
         self._seconds_per_request = _seconds_each(requests_per_minute)
         self._seconds_per_token = _seconds_each(tokens_per_minute)
+        self._tokens_per_minute = tokens_per_minute or math.inf
         self._next_request = self._next_tokens = -math.inf
         self._ratio = 1.0
 
     def estimate(self, size: int, max_tokens: int | None) -> float:
         """Estimate the tokens of a request of *size* bytes and its answer; above 0.
 
-        The estimate follows the counts of earlier answers.
+        The estimate follows the counts of earlier answers, but these alone never make
+        it more than the tokens of a minute.
         """
-        return self._ratio * (1.0 + size / _BYTES_PER_TOKEN + (max_tokens or 0))
+        tokens = 1.0 + size / _BYTES_PER_TOKEN + (max_tokens or 0)
+        return min(self._ratio * tokens, max(tokens, self._tokens_per_minute))
+
+    def next_moment(self, now: float) -> float:
+        """Return the moment at which the next request may leave; never before *now*."""
+        return max(now, self._next_request, self._next_tokens)
 
     def reserve(self, now: float, tokens: float) -> float:
-        """Reserve the moment at which a request of about *tokens* tokens may leave.
+        """Reserve the next moment for a request of about *tokens* tokens.
 
-        It is never before *now*. The next request gets a later one.
+        The next request gets a later one.
         """
-        moment = max(now, self._next_request, self._next_tokens)
+        moment = self.next_moment(now)
         self._next_request = moment + self._seconds_per_request
         self._next_tokens = moment + self._seconds_per_token * tokens
         return moment
 
-    def correct(self, estimated: float, actual: float) -> None:
-        """Learn that a request of *estimated* tokens had *actual* ones."""
-        self._next_tokens += self._seconds_per_token * (actual - estimated)
+    def correct(self, now: float, estimated: float, actual: float) -> None:
+        """Learn that a request of *estimated* tokens had *actual* ones.
+
+        Whatever a server counts, nobody waits for more than a minute because of it: no
+        request is in the last minute then.
+        """
+        moment = self._next_tokens + self._seconds_per_token * (actual - estimated)
+        self._next_tokens = min(moment, max(self._next_tokens, now + _MINUTE))
         ratio = self._ratio * (1.0 + _WEIGHT * (actual / estimated - 1.0))
         self._ratio = min(max(ratio, _LEAST_RATIO), _LARGEST_RATIO)
 
@@ -96,6 +108,10 @@ class CoolDown:
         self._n_reserved += 1
         doublings = math.log2(max(self._n_reserved / _FIRST, 1.0))
         return max(self.until + doublings * _SECONDS_TO_DOUBLE, now)
+
+    def give_back(self) -> None:
+        """Give a moment back that was reserved, and is not needed."""
+        self._n_reserved -= 1
 
 
 def _seconds_each(per_minute: float | None) -> float:

@@ -62,6 +62,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         """
         if attempt >= self.attempts or not _is_transient(error):
             return None
+        if isinstance(error, TransportError) and error.died_idle:
+            return 0.0
         server_error = server_error_in(error)
         if server_error is not None and server_error.retry_after is not None:
             return server_error.retry_after
@@ -88,4 +90,4 @@ def _is_transient(error: LiminError) -> bool:
     if isinstance(error, RequestTimeoutError):
         # Our own deadline is the end; a limit of the user's HTTP client is not.
         return error.timeout is None
-    return isinstance(error, TransportError)
+    return isinstance(error, TransportError) and not error.is_permanent

@@ -6,11 +6,12 @@ shape and exceptions of httpcore's. `HttpcorePool` translates between the two.
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
+from weakref import WeakKeyDictionary
 
 import anyio.lowlevel
 import httpcore
@@ -34,6 +35,13 @@ if TYPE_CHECKING:
 
 # Path of a certificate; or that, the path of its key, and the key's password.
 ClientCertificate: TypeAlias = str | tuple[str, str] | tuple[str, str, str]
+
+# RFC 9110, 5.1 and 5.5: names are tokens; values hold no control characters but tabs.
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_HEAD = re.compile(
+    _TOKEN + rb" [^\x00-\x20\x7f]+ HTTP/1\.1"
+    rb"(?:\r\n" + _TOKEN + rb": [^\x00-\x08\x0a-\x1f\x7f]*)*"
+)
 
 _PORTS = {b"http": 80, b"https": 443}
 
@@ -197,18 +205,19 @@ class _PoolsByLoop:
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
-        self._pools = anyio.lowlevel.RunVar[Any](f"httpcore's pool of {id(self)}")
+        self._pools: WeakKeyDictionary[object, Any] = WeakKeyDictionary()
 
     async def handle_async_request(self, request: httpcore.Request) -> Any:  # noqa: ANN401 (httpcore's)
-        try:
-            pool = self._pools.get()
-        except LookupError:
-            self._pools.set(pool := self._make())
+        loop = anyio.lowlevel.current_token().native_token
+        pool = self._pools.get(loop)
+        if pool is None:
+            pool = self._pools[loop] = self._make()
         return await pool.handle_async_request(request)
 
     async def aclose(self) -> None:
-        with suppress(LookupError):
-            await self._pools.get().aclose()
+        pool = self._pools.pop(anyio.lowlevel.current_token().native_token, None)
+        if pool is not None:
+            await pool.aclose()
 
 
 class _HttpcoreResponse:
@@ -270,9 +279,18 @@ def _origin(url: httpcore.URL) -> Origin:
 
 
 async def _encode(request: httpcore.Request) -> bytes:
-    """Return the bytes of *request*, head and body."""
+    """Return the bytes of *request*, head and body.
+
+    Raises:
+        httpcore.LocalProtocolError: If the head is not legal.
+    """
     lines = [b"%b %b HTTP/1.1" % (request.method, request.url.target)]
     lines += [b"%b: %b" % header for header in request.headers]
+    head = b"\r\n".join(lines)
+    if not _HEAD.fullmatch(head) or head.count(b"\n") >= len(lines):
+        # It is not shown, since it may hold a key.
+        problem = "a header, or the target, of the request holds an illegal character"
+        raise httpcore.LocalProtocolError(problem)
     if isinstance(request.stream, Iterable):
         body = b"".join(request.stream)
     else:
@@ -280,7 +298,7 @@ async def _encode(request: httpcore.Request) -> bytes:
         if any(name.lower() == b"transfer-encoding" for name, _ in request.headers):
             chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             body = chunk + b"0\r\n\r\n"
-    return b"%b\r\n\r\n%b" % (b"\r\n".join(lines), body)
+    return b"%b\r\n\r\n%b" % (head, body)
 
 
 def _timeouts(seconds: Mapping[str, float | None]) -> Timeouts:

@@ -2,8 +2,8 @@
 
 The sockets are limin's own and do not block; the event loop only says when they are
 ready. So no loop holds bytes that limin has not seen: bytes that answer no request lie
-in the kernel, where `is_quiet` finds them. Closing takes no waiting, and an idle socket
-belongs to no loop.
+in the kernel, where `is_open_and_silent` finds them. Closing takes no waiting, and an
+idle socket belongs to no loop.
 """
 
 from __future__ import annotations
@@ -73,31 +73,33 @@ class Connection:
 
     __slots__ = ("_socket",)
 
-    def __init__(self, opened: socket.socket) -> None:
-        """Use *opened*, a connected socket that does not block."""
-        self._socket = opened
+    def __init__(self, sock: socket.socket) -> None:
+        """Use *sock*, a connected socket that does not block."""
+        self._socket = sock
 
-    async def send(self, request: RequestBytes, stops: Callable[[bytes], bool]) -> bool:
+    async def send(
+        self, request: RequestBytes, should_stop: Callable[[bytes], bool]
+    ) -> bool:
         """Send *request*, and return whether it was sent completely.
 
         A server may respond before it has read everything, and then read no more. So
-        bytes that come while the socket takes none go to *stops*, which returns
+        bytes that come while the socket takes none go to *should_stop*, which returns
         whether to stop sending; it gets no bytes if the server closed.
 
         Raises:
             OSError: If the connection is broken.
         """
-        opened, sent, size = self._socket, 0, len(request.data)
+        sock, sent, size = self._socket, 0, len(request.data)
         while True:
             try:
-                sent += opened.send(memoryview(request.data)[sent:])
+                sent += sock.send(memoryview(request.data)[sent:])
             except (BlockingIOError, ssl.SSLWantWriteError):
-                await _wait_for_either(opened)
+                await _wait_for_either(sock)
                 received = self._receive_now()
-                if received is not None and stops(received):
+                if received is not None and should_stop(received):
                     return False
             except ssl.SSLWantReadError:
-                await anyio.wait_readable(opened)
+                await anyio.wait_readable(sock)
             if sent == size:
                 return True
 
@@ -109,12 +111,12 @@ class Connection:
         Raises:
             OSError: If the connection is broken.
         """
-        opened = self._socket
-        if not (isinstance(opened, ssl.SSLSocket) and opened.pending()):
-            await anyio.wait_readable(opened)
-        return await _when_ready(opened.recv, _CHUNK, opened)
+        sock = self._socket
+        if not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+            await anyio.wait_readable(sock)
+        return await _when_ready(sock.recv, _CHUNK, sock)
 
-    def is_quiet(self) -> bool:
+    def is_open_and_silent(self) -> bool:
         """Return whether the connection is open, and no byte came."""
         try:
             return self._receive_now() is None
@@ -122,7 +124,16 @@ class Connection:
             return False
 
     def close(self) -> None:
-        """Close at once."""
+        """Close at once; no task may wait for the connection."""
+        self._socket.close()
+
+    def abort(self) -> None:
+        """Close at once, and end the waits of tasks for the connection.
+
+        Otherwise the event loop would go on to watch the number of the socket, which
+        the next socket gets.
+        """
+        anyio.notify_closing(self._socket)
         self._socket.close()
 
     def _receive_now(self) -> bytes | None:
@@ -149,10 +160,10 @@ async def connect(
     """
     with anyio.move_on_after(seconds):
         try:
-            opened = await _open(await _resolve(origin))
+            sock = await _open(await _resolve(origin))
             if context is None:
-                return Connection(opened)
-            return Connection(await _shake_hands(opened, origin.host, context))
+                return Connection(sock)
+            return Connection(await _start_tls(sock, origin.host, context))
         except ssl.SSLCertVerificationError as error:
             reason = f"no connection to {origin}: {error.verify_message}"
             raise CertificateError(reason) from error
@@ -164,12 +175,12 @@ async def connect(
     raise ConnectError(reason) from TimeoutError()
 
 
-async def _wait_for_either(opened: socket.socket) -> None:
-    """Wait until *opened* can be written to or read from."""
+async def _wait_for_either(sock: socket.socket) -> None:
+    """Wait until *sock* can be written to or read from."""
     async with anyio.create_task_group() as tasks:
 
         async def wait_for(ready: Callable[[socket.socket], Awaitable[None]]) -> None:
-            await ready(opened)
+            await ready(sock)
             tasks.cancel_scope.cancel()
 
         tasks.start_soon(wait_for, anyio.wait_readable)
@@ -177,9 +188,9 @@ async def _wait_for_either(opened: socket.socket) -> None:
 
 
 async def _when_ready(
-    call: Callable[[_Argument], _Result], argument: _Argument, opened: socket.socket
+    call: Callable[[_Argument], _Result], argument: _Argument, sock: socket.socket
 ) -> _Result:
-    """Return `call(argument)`, once *opened* has bytes for it.
+    """Return `call(argument)`, once *sock* has bytes for it.
 
     TLS may have to write in order to read.
     """
@@ -187,9 +198,9 @@ async def _when_ready(
         try:
             return call(argument)
         except (BlockingIOError, ssl.SSLWantReadError):
-            await anyio.wait_readable(opened)
+            await anyio.wait_readable(sock)
         except ssl.SSLWantWriteError:
-            await anyio.wait_writable(opened)
+            await anyio.wait_writable(sock)
 
 
 async def _resolve(origin: Origin) -> Sequence[Address]:
@@ -248,12 +259,12 @@ class _Race:
         self, address: Address, ended: anyio.Event, stop: Callable[[], None]
     ) -> None:
         try:
-            opened = await _attempt(address)
+            sock = await _attempt(address)
         except OSError as error:
             self.failures.append(error)
         else:
             self.close()
-            self.winner = opened
+            self.winner = sock
             stop()
         finally:
             ended.set()
@@ -265,22 +276,22 @@ class _Race:
 
 async def _attempt(address: Address) -> socket.socket:
     family, target = address
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        opened.setblocking(False)  # noqa: FBT003 (a method of Python's own)
+        sock.setblocking(False)  # noqa: FBT003 (a method of Python's own)
         # Requests are written whole, so waiting to fill a packet only delays;
         # and a peer that vanished while it thinks should not be waited for.
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         try:
-            opened.connect(target)
+            sock.connect(target)
         except BlockingIOError:
-            await anyio.wait_writable(opened)
-        _raise_failure(opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+            await anyio.wait_writable(sock)
+        _raise_failure(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
     except BaseException:
-        opened.close()
+        sock.close()
         raise
-    return opened
+    return sock
 
 
 def _raise_failure(number: int) -> None:
@@ -288,21 +299,21 @@ def _raise_failure(number: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-async def _shake_hands(
-    opened: socket.socket, host: str, context: ssl.SSLContext
+async def _start_tls(
+    sock: socket.socket, host: str, context: ssl.SSLContext
 ) -> socket.socket:
     try:
         # Before Python 3.12, wrap_socket forgets the socket of a peer that is gone.
-        opened.getpeername()
-        # Without a farewell of TLS, the end of a body may be the work of another.
+        sock.getpeername()
+        # Without the close_notify of TLS, the end of a body may be the work of another.
         secure = context.wrap_socket(
-            opened,
+            sock,
             server_hostname=host,
             do_handshake_on_connect=False,
             suppress_ragged_eofs=False,
         )
     except BaseException:
-        opened.close()
+        sock.close()
         raise
     try:
         await _when_ready(_handshake, secure, secure)

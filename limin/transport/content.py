@@ -12,8 +12,14 @@ ACCEPTED = "gzip, deflate"
 
 # RFC 9110, 8.4.1.3: x-gzip is an old name of gzip.
 _GZIP = frozenset({"gzip", "x-gzip"})
-_IDENTITY = frozenset({"", "identity"})
-_CODINGS = _GZIP | _IDENTITY | {"deflate"}
+_READABLE = _GZIP | {"deflate"}
+
+# Those of IANA, and what people compress with besides. Any other word, such as "none" or
+# a charset, names no compression: some gateways fill the header with those.
+_UNREADABLE = frozenset(
+    {"aes128gcm", "br", "bzip2", "compress", "dcb", "dcz", "exi", "lz4", "lzma"}
+    | {"pack200-gzip", "snappy", "x-compress", "xz", "zstd"}
+)
 
 # Formats as zlib numbers them.
 _GZIP_BITS = zlib.MAX_WBITS | 16
@@ -53,14 +59,16 @@ class BodyDecoder:
         """Decode a body under the content coding *coding*, of at most *limit* bytes.
 
         Raises:
-            ProtocolError: If the request did not offer to take this coding.
+            ProtocolError: If it names a compression that was not asked for, or several.
         """
-        coding = coding.strip().lower()
-        if coding not in _CODINGS:
+        named = _compressions(coding) if coding else []
+        if len(named) > 1 or not _READABLE.issuperset(named):
             reason = f"the body is compressed in a way that was not asked for: {coding!a}"
-            raise ProtocolError(reason)
-        self._is_gzip = coding in _GZIP
-        self._is_compressed = coding not in _IDENTITY
+            error = ProtocolError(reason)
+            error.is_permanent = True
+            raise error
+        self._is_gzip = not _GZIP.isdisjoint(named)
+        self._is_compressed = bool(named)
         self._limit = limit
         self._received = self._size = 0
         self._held = b""
@@ -126,3 +134,8 @@ class BodyDecoder:
         if size > self._limit:
             reason = f"the body is larger than {self._limit} bytes"
             raise ResponseTooLargeError(reason, self._limit)
+
+
+def _compressions(coding: str) -> list[str]:
+    words = [word.strip() for word in coding.lower().split(",")]
+    return [word for word in words if word in _READABLE or word in _UNREADABLE]

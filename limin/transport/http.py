@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 # httpx2 is pydantic's continuation of httpx, with the same names.
 _PACKAGES = ("httpx", "httpx2")
 
+_PROXY_AUTHENTICATION_REQUIRED = 407
+
 _NOTHING = httpx.ByteStream(b"")
 
 # Pieces that one read from a socket can hold: chunks of a few bytes each.
@@ -81,15 +83,23 @@ class HttpTransport:
         self.in_flight = 0
         self.is_closed = False
         self.body_limit = limits.body_bytes
-        self._requests = _Requests(endpoint)
+        self._requests = _RequestMaker(endpoint)
         self._given = http_client
         self._package = httpx if http_client is None else _find_package(http_client)
         self.http_error: type[Exception] = self._package.HTTPError
+        # Of an address that httpx reads for nothing, as in a redirect that is not
+        # followed, or of a transport of the user's own.
+        self._errors: tuple[type[Exception], ...] = (
+            self.http_error,
+            self._package.InvalidURL,
+            UnicodeError,
+            OSError,
+        )
         self.is_own = http_client is None
         self._proxy = find_proxy(endpoint.base_url) if http_client is None else None
         self._pool = AsyncHTTPTransport(limits)
         self._own: OwnClient | None = None
-        query_filter.hide(httpx.URL(endpoint.completions_url).query, self._package.__name__)
+        query_filter.hide(httpx.URL(endpoint.completions_url), self._package.__name__)
 
     @property
     def idle(self) -> int | None:
@@ -116,11 +126,14 @@ class HttpTransport:
             problem = "the client is closed"
             raise RuntimeError(problem)
         client = self._given or self._own or self._make_client()
-        request = self._requests.build(client, body, headers)
         self.in_flight += 1
         try:
+            request = self._requests.build(client, body, headers)
             response = await client.send(request, stream=True, follow_redirects=False)
-        except self.http_error as error:
+        except self._package.HTTPStatusError as error:
+            # An event hook has called `raise_for_status`.
+            response = error.response
+        except self._errors as error:
             self.in_flight -= 1
             failure = self.translate(error)
             raise failure from failure.__cause__
@@ -129,8 +142,9 @@ class HttpTransport:
             raise
         opened = _OpenResponse(response, self)
         try:
+            self._check_proxy(response.status_code)
             opened.start_decoding()
-        except ProtocolError:
+        except TransportError:
             await opened.aclose()
             raise
         return opened
@@ -141,6 +155,13 @@ class HttpTransport:
         if self._own is not None:
             await self._own.aclose()
 
+    def _check_proxy(self, status: int) -> None:
+        """Refuse a response of the proxy that is none of the server's."""
+        if self._proxy is not None and status == _PROXY_AUTHENTICATION_REQUIRED:
+            error = ConnectError("no connection by the proxy: it wants another password")
+            error.is_permanent = True
+            raise error
+
     def _make_client(self) -> OwnClient:
         if self._proxy is None:
             self._own = OwnClient(self._pool)
@@ -150,9 +171,10 @@ class HttpTransport:
         except ConfigurationError:
             raise
         except (ValueError, ImportError, httpx.InvalidURL) as error:
-            # Its message may quote the proxy's URL, and so a password.
+            # Its message may quote the proxy's URL, and so a password; so may the local
+            # variables of its traceback.
             problem = "the environment names a proxy that cannot be used"
-            raise ConfigurationError(problem) from error
+            raise ConfigurationError(problem) from error.with_traceback(None)
         return self._own
 
     def translate(self, error: BaseException) -> TransportError:
@@ -166,8 +188,18 @@ class HttpTransport:
                 return cause
             cause = cause.__cause__
         package, message = self._package, excerpt(str(error)) or type(error).__name__
-        if isinstance(error, package.ProxyError):
-            failure: TransportError = ConnectError(f"no connection by the proxy: {message}")
+        unreadable = (package.InvalidURL, UnicodeError)
+        if isinstance(error, unreadable) or isinstance(error.__context__, unreadable):
+            failure: TransportError = ProtocolError(
+                f"the request, or a redirect, has an address that cannot be read: {message}"
+            )
+            failure.is_permanent = True
+        elif isinstance(error, package.LocalProtocolError):
+            # Its message quotes the header, which may be a key.
+            failure = TransportError("the HTTP client refuses to send the request")
+            failure.is_permanent = True
+        elif isinstance(error, package.ProxyError):
+            failure = ConnectError(f"no connection by the proxy: {message}")
         elif isinstance(error, (package.ConnectError, package.ConnectTimeout)):
             way = "" if self._proxy is None else " to the proxy"
             failure = ConnectError(f"no connection{way}: {message}")
@@ -181,7 +213,7 @@ class HttpTransport:
         return failure
 
 
-class _Requests:
+class _RequestMaker:
     """Makes the requests to one endpoint; holds a key, and so has a silent repr."""
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -220,6 +252,8 @@ class _OpenResponse:
         self._is_ended = self._is_cut = self._is_closed = False
         # A response for tests, or one that an event hook has read, is decoded already.
         self._is_read = response.is_stream_consumed
+        # An event hook that raised an error has closed it.
+        self._is_ended = response.is_closed and not self._is_read
 
     def start_decoding(self) -> None:
         """Prepare to decode the body.
@@ -286,7 +320,13 @@ class _OpenResponse:
             raise TransportError(reason)
         if self._is_read:
             self._is_ended = True
-            content: bytes = self._response.content
+            try:
+                content: bytes = self._response.content
+            except RuntimeError as error:  # ResponseNotRead
+                reason = (
+                    "an event hook of the HTTP client has read the answer, and not kept it"
+                )
+                raise TransportError(reason) from error
             return content
         if self._pieces is None:
             self._pieces = aiter(self._response.stream)

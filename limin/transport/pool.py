@@ -72,14 +72,25 @@ class _IdleConnections:
         self._by_origin: dict[Origin, deque[_PooledConnection]] = {}
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_origin.values()))
+        return sum(map(len, list(self._by_origin.values())))
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the loop is known to have ended; trio's cannot be asked."""
+        is_closed = getattr(self.loop, "is_closed", None)
+        return is_closed is not None and bool(is_closed())
 
     def take(self, origin: Origin) -> _PooledConnection | None:
-        """Return the last idle connection to *origin* that is still open and silent."""
+        """Return the last idle connection to *origin* that is still good.
+
+        It is open and silent, and not idle for long: a machine on the way may have
+        forgotten it without a word.
+        """
         idle = self._by_origin.get(origin)
         while idle:
             pooled = idle.pop()
-            if pooled.connection.is_quiet():
+            is_fresh = time.monotonic() - pooled.idle_since <= _SECONDS_IDLE
+            if is_fresh and pooled.connection.is_open_and_silent():
                 return pooled
             pooled.connection.close()
         return None
@@ -94,9 +105,13 @@ class _IdleConnections:
         if pooled.idle_since - idle[0].idle_since > _SECONDS_IDLE:
             idle.popleft().connection.close()
 
-    def close(self) -> None:
-        """Close them all."""
-        for idle in self._by_origin.values():
+    def close(self, origin: Origin | None = None) -> None:
+        """Close those to *origin*, or all."""
+        for idle in [
+            connections
+            for target, connections in list(self._by_origin.items())
+            if origin in {None, target}
+        ]:
             while idle:
                 idle.pop().connection.close()
 
@@ -130,7 +145,7 @@ class ConnectionPool:
     @property
     def idle(self) -> int:
         """How many connections are idle."""
-        return sum(map(len, self._idle.values()))
+        return sum(map(len, list(self._idle.values())))
 
     async def open(
         self,
@@ -142,8 +157,9 @@ class ConnectionPool:
     ) -> PooledResponse:
         """Send *request*, and read the head of the response.
 
-        A kept connection may have died since it was last used: if it breaks before
-        the first byte of the response, the request is sent once more, on a new one.
+        A kept connection may have died since it was last used. If it breaks before the
+        first byte of the response, the error says so (`died_idle`), and the other idle
+        connections to *origin* are closed.
 
         Args:
             origin: The server.
@@ -155,21 +171,18 @@ class ConnectionPool:
             TransportError: If no head of a response came.
         """
         idle = self._idle_here()
-        pooled = idle.take(origin)
-        if pooled is not None:
-            response = self._response(pooled, idle, timeouts)
-            try:
-                await response.begin(request, has_body=has_body)
-            except RequestTimeoutError:
-                raise
-            except TransportError:
-                if pooled.reader.has_started:
-                    raise
-            else:
-                return response
-        pooled = await self._connect(origin, timeouts.connect)
-        response = self._response(pooled, idle, timeouts)
-        await response.begin(request, has_body=has_body)
+        kept = idle.take(origin)
+        pooled = kept or await self._connect(origin, timeouts.connect)
+        self._active += 1
+        response = PooledResponse(self, pooled, idle, timeouts)
+        try:
+            await response.begin(request, has_body=has_body)
+        except TransportError as error:
+            is_late = isinstance(error, RequestTimeoutError)
+            if kept is not None and not (kept.reader.has_started or is_late):
+                error.died_idle = True
+                idle.close(origin)
+            raise
         return response
 
     def close(self) -> None:
@@ -183,7 +196,8 @@ class ConnectionPool:
 
         A thread runs one loop at a time, so the loop that ran before in this
         thread has ended, or was the parent process's before a fork. Its idle
-        connections are closed, which a parent does not notice, and never used.
+        connections are closed, which a parent does not notice, and never used. Those
+        of other threads and loops that have ended are closed, too.
         """
         process, loop = os.getpid(), anyio.lowlevel.current_token().native_token
         idle = self._idle.get(thread := threading.get_ident())
@@ -191,7 +205,17 @@ class ConnectionPool:
             if idle is not None:
                 idle.close()
             idle = self._idle[thread] = _IdleConnections(process, loop)
+        if len(self._idle) > 1:
+            self._close_ended()
         return idle
+
+    def _close_ended(self) -> None:
+        """Close the connections of threads and event loops that have ended."""
+        running = {thread.ident for thread in threading.enumerate()}
+        for thread, idle in list(self._idle.items()):
+            if thread not in running or idle.is_ended:
+                self._idle.pop(thread, None)
+                idle.close()
 
     async def _connect(self, origin: Origin, seconds: float | None) -> _PooledConnection:
         limit = self._limits.connect_seconds
@@ -202,21 +226,22 @@ class ConnectionPool:
         )
         return _PooledConnection(connection, ResponseReader(self._limits), origin)
 
-    def _response(
-        self, pooled: _PooledConnection, idle: _IdleConnections, timeouts: Timeouts
-    ) -> PooledResponse:
-        self._active += 1
-        return PooledResponse(self, pooled, idle, timeouts)
-
     def release(
         self, pooled: _PooledConnection, idle: _IdleConnections, *, keep: bool
     ) -> None:
-        """Put *pooled* back among the *idle* connections, or close it if not *keep*."""
+        """Put *pooled* back among the *idle* connections, or close it if not *keep*.
+
+        The event loop that runs in this thread may be another one by now: then nobody
+        would find the connection any more.
+        """
         self._active -= 1
-        if keep and not self._is_closed:
+        is_current = self._idle.get(threading.get_ident()) is idle
+        if keep and is_current and not self._is_closed:
             idle.put_back(pooled)
-        else:
+        elif keep:
             pooled.connection.close()
+        else:
+            pooled.connection.abort()
 
 
 class PooledResponse:
@@ -294,9 +319,11 @@ class PooledResponse:
         Raises:
             TransportError: If the body breaks off.
         """
-        while not (self._data or self._is_released):
+        while not self._data:
             if self._failure is not None:
                 raise self._failure
+            if self._is_released:
+                break
             await self._read_more()
         data, self._data = self._data, b""
         return data
@@ -313,12 +340,12 @@ class PooledResponse:
         """
         reader, connection = self._pooled.reader, self._pooled.connection
 
-        def stops(data: bytes) -> bool:
+        def should_stop(data: bytes) -> bool:
             if data:
                 reader.feed(data)
             return not data or reader.has_head
 
-        step, seconds = connection.send(request, stops), self._timeouts.write
+        step, seconds = connection.send(request, should_stop), self._timeouts.write
         if seconds is not None:
             step = _within(seconds, step, "the request was not sent")
         try:
@@ -340,6 +367,8 @@ class PooledResponse:
                 reader.feed(data)
             else:
                 reader.finish()
+        except anyio.ClosedResourceError:
+            self._failure = TransportError("the connection was closed by another task")
         except TransportError as error:
             self._failure = error
         except OSError as error:

@@ -1,19 +1,26 @@
-"""Keeps the query of an endpoint's URL, which may hold a key, out of the log of httpx.
+"""Keeps the secrets in an endpoint's URL out of the log of httpx.
 
-httpx logs the URL of each request at INFO, whoever sends it. The URL cannot be changed
-for the log only, so the lines are changed that name such a query, and no others.
+The query may hold a key, and the path of a local server begins with a secret. httpx
+logs the URL of each request at INFO, whoever sends it. The URL cannot be changed for
+the log only, so the lines are changed that name such a query or path, and no others.
 """
 
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
+
+from limin.values.endpoint import hide_secret_path
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class QueryFilter(logging.Filter):
-    """Hides the queries that it was given."""
+    """Hides the secret paths of local servers, and the queries that were added."""
 
     def __init__(self) -> None:
-        """Hide nothing yet."""
+        """Begin without queries."""
         super().__init__()
         self._queries: set[bytes] = set()
 
@@ -26,23 +33,27 @@ class QueryFilter(logging.Filter):
         self._queries.add(query)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Hide queries in the URLs among the arguments of *record*, and keep it."""
+        """Hide secrets in the URLs among the arguments of *record*, and keep it."""
         if isinstance(record.args, tuple):
-            record.args = tuple(map(self._hide_query, record.args))
+            record.args = tuple(map(self._hide_secrets, record.args))
         return True
 
-    def _hide_query(self, argument: object) -> object:
+    def _hide_secrets(self, argument: object) -> object:
         query = getattr(argument, "query", None)
-        if not isinstance(query, bytes) or not any(map(query.__contains__, self._queries)):
+        if not isinstance(query, bytes):
             return argument
-        return str(argument).partition("?")[0] + "?***"
+        url = hide_secret_path(str(argument))
+        if any(map(query.__contains__, self._queries)):
+            url = url.partition("?")[0] + "?***"
+        return argument if url == str(argument) else url
 
 
 _filter = QueryFilter()
 
 
-def hide(query: bytes, logger: str) -> None:
-    """Hide *query*, unless it is empty, in the lines of *logger*."""
-    if query:
-        _filter.add(query)
+def hide(url: httpx.URL, logger: str) -> None:
+    """Hide the query and the secret path of *url* in the lines of *logger*."""
+    if url.query:
+        _filter.add(url.query)
+    if url.query or hide_secret_path(url.path) != url.path:
         logging.getLogger(logger).addFilter(_filter)

@@ -6,7 +6,7 @@ here: where a body ends, and how large a head may be.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import httptools
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from limin.values.endpoint import Limits
 
 _INTERIM = range(100, 200)
+_STARTS = (b"HTTP/1.1", b"HTTP/1.0")
+_LONGEST_START = 16  # With line ends before it, which some servers leave behind a body.
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
@@ -54,6 +56,7 @@ class ResponseReader:
         self._may_have_body = has_body
         self._bytes_without_body = self._bytes_fed = self._body_size = 0
         self._failure: ProtocolError | None = None
+        self._start, self._is_start_checked = b"", False
         self._body: bytes | bytearray = b""
         self.on_message_begin()
 
@@ -64,13 +67,15 @@ class ResponseReader:
             ProtocolError: If they are not HTTP, or exceed a limit.
         """
         self.has_started = True
+        if not self._is_start_checked:
+            self._check_start(data)
         size_before = self._body_size
         self._bytes_fed += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.is_complete:
-                raise self._failure or _not_http(error) from error
+                raise self._failure or _not_http(_describe(error)) from error
             self.is_reusable = False
         if not self.is_complete:
             # Headers, trailers and chunk extensions that never end, and interim
@@ -79,8 +84,8 @@ class ResponseReader:
             self._bytes_without_body = (
                 0 if has_grown else self._bytes_without_body + len(data)
             )
-            limit = self._limits.header_bytes + len(data)
-            self._bound("its head", self._bytes_without_body, limit)
+            if self._bytes_without_body > self._limits.header_bytes + len(data):
+                self._refuse("its head", self._limits.header_bytes)
 
     def finish(self) -> None:
         """Note that the server closed the connection: a body without a length ends.
@@ -119,14 +124,15 @@ class ResponseReader:
         headers = self._headers
         headers.append((name, value.strip()))
         if len(headers) > self._limits.headers:
-            self._bound("the number of its headers", len(headers), self._limits.headers)
+            self._refuse("the number of its headers", self._limits.headers)
 
     def on_headers_complete(self) -> None:
         """Note that the head is complete; all that follows is the body."""
         headers, self._headers = self._headers, []
         if self._bytes_fed > self._limits.header_bytes:
             size = sum(len(name) + len(value) + 4 for name, value in headers)
-            self._bound("its head", size, self._limits.header_bytes)
+            if size > self._limits.header_bytes:
+                self._refuse("its head", self._limits.header_bytes)
         self.headers = headers
         self.status = self._parser.get_status_code()
         self.has_head = self.status not in _INTERIM
@@ -149,10 +155,21 @@ class ResponseReader:
             self.is_complete = True
             self.is_reusable = self._may_have_body and self._parser.should_keep_alive()
 
-    def _bound(self, name: str, size: int, limit: int) -> None:
-        if size > limit:
-            reason = f"the answer is beyond a limit: {name} is larger than {limit}"
-            raise self._fail(ResponseTooLargeError(reason, limit))
+    def _check_start(self, data: bytes) -> None:
+        """Refuse other protocols that look like HTTP to the parser, such as RTSP.
+
+        It may take some pieces until the start is there.
+        """
+        self._start += data[:_LONGEST_START]
+        start = self._start.lstrip(b"\r\n")[: len(_STARTS[0])]
+        if not any(version.startswith(start) for version in _STARTS):
+            problem = "they do not begin with HTTP/1.0 or HTTP/1.1"
+            raise _not_http(problem)
+        self._is_start_checked = len(start) == len(_STARTS[0])
+
+    def _refuse(self, name: str, limit: int) -> NoReturn:
+        reason = f"the answer is beyond a limit: {name} is larger than {limit}"
+        raise self._fail(ResponseTooLargeError(reason, limit))
 
     def _fail(self, failure: ProtocolError) -> ProtocolError:
         """Keep *failure*, since the parser raises an error of its own in its place."""
@@ -160,7 +177,12 @@ class ResponseReader:
         return failure
 
 
-def _not_http(error: Exception) -> ProtocolError:
-    if isinstance(error, httptools.HttpParserUpgrade):
-        return ProtocolError("the server wants to speak another protocol")
-    return ProtocolError(f"the server's bytes are no HTTP: {excerpt(str(error))}")
+def _describe(error: Exception) -> str:
+    is_upgrade = isinstance(error, httptools.HttpParserUpgrade)
+    return "it wants to speak another protocol" if is_upgrade else excerpt(str(error))
+
+
+def _not_http(problem: str) -> ProtocolError:
+    error = ProtocolError(f"the server's bytes are no HTTP: {problem}")
+    error.is_permanent = True
+    return error

@@ -34,6 +34,15 @@ _URL = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]*")
 # Parameters of a query that are no secrets, as Azure's `api-version`.
 _PUBLIC_PARAMETER = "version"
 
+# The path of a server that `limin.local` started begins with such a segment.
+SECRET_PATH_START = "secret-"  # noqa: S105 (how each of them begins)
+_SECRET_SEGMENT = re.compile(SECRET_PATH_START + "[0-9a-f]{32}")
+
+
+def hide_secret_path(text: str) -> str:
+    """Return *text* with `***` for the secret segment of a local server's path."""
+    return _SECRET_SEGMENT.sub("***", text)
+
 
 def _to_seconds(seconds: float) -> float:
     return cast("float", plain(seconds))
@@ -81,10 +90,11 @@ class Limits:
                 refuse(name, value, "a number above 0, whole and at most 2 ** 53")
 
 
-def _without_query(url: str) -> str:
-    """Return the repr of *url* with `***` for its query, which may hold a key."""
+def _without_secrets(url: str) -> str:
+    """Return the repr of *url* with `***` for its query and for a secret path."""
     parts = urlsplit(url)
-    return repr(urlunsplit(parts._replace(query="***" if parts.query else "")))
+    shown = urlunsplit(parts._replace(query="***" if parts.query else ""))
+    return repr(hide_secret_path(shown))
 
 
 @attrs.frozen(kw_only=True)
@@ -92,14 +102,14 @@ class Endpoint:
     """An OpenAI-compatible server: its URL, the key and the headers for it.
 
     Attributes:
-        base_url: URL without `/chat/completions` at its end. The repr leaves its query
-            out, because it may hold a key.
+        base_url: URL without `/chat/completions` at its end. The repr leaves out its
+            query, because it may hold a key, and the secret path of a local server.
         api_key: The key; None sends no Authorization header.
         headers: More headers for each request. The repr leaves them out, because
             they may hold keys.
     """
 
-    base_url: str = attrs.field(repr=_without_query)
+    base_url: str = attrs.field(repr=_without_secrets)
     api_key: ApiKey | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
 
@@ -168,12 +178,14 @@ class Endpoint:
     def secrets(self) -> tuple[str, ...]:
         """Return the texts to keep out of messages.
 
-        These are the key, the values of the user's headers, and those of the URL's query.
+        They are the key, the values of the user's headers and of the URL's query, and the
+        secret path of a local server.
         """
         key = () if self.api_key is None else (self.api_key.reveal(),)
         query = parse_qsl(urlsplit(self.base_url).query)
         private = [value for name, value in query if _PUBLIC_PARAMETER not in name.lower()]
-        return (*key, *self.headers.values(), *private)
+        paths = _SECRET_SEGMENT.findall(self.base_url)
+        return (*key, *self.headers.values(), *private, *paths)
 
 
 def named_in_environment() -> bool:

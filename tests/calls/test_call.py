@@ -25,18 +25,18 @@ URL = "http://model.test/v1"
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Trio, whose clock jumps to the next moment at which something is due."""
+    """Run on Trio, with a clock that jumps to the next moment at which something is due."""
     return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
 
 
 @pytest.fixture(autouse=True)
 def _no_chance(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of the longest wait, always."""
+    """Make each retry wait half of its longest backoff."""
     monkeypatch.setattr(random, "random", lambda: 0.5)
 
 
 async def test_passing_failures_are_tried_again(httpx_mock: HTTPXMock) -> None:
-    """The answer comes, and tells of what it took."""
+    """The completion's timing lists every attempt and its wait."""
     httpx_mock.add_exception(httpx.ConnectError("refused"))
     httpx_mock.add_response(503, content=b"busy")
     httpx_mock.add_response(429, headers={"retry-after": "33"})
@@ -58,7 +58,7 @@ async def test_passing_failures_are_tried_again(httpx_mock: HTTPXMock) -> None:
 
 @pytest.mark.parametrize("max_retries", [0, 2])
 async def test_retries_come_to_an_end(httpx_mock: HTTPXMock, max_retries: int) -> None:
-    """The last error is told, with all attempts on it."""
+    """The last error is raised, and it holds all attempts."""
     for _ in range(1 + max_retries):
         httpx_mock.add_response(500)
     async with Client(URL) as client:
@@ -70,8 +70,8 @@ async def test_retries_come_to_an_end(httpx_mock: HTTPXMock, max_retries: int) -
     assert attempts[-1].waited == 0.0
 
 
-async def test_failure_that_stays_is_told_at_once(httpx_mock: HTTPXMock) -> None:
-    """A wrong key is as wrong the next time."""
+async def test_permanent_failure_is_raised_at_once(httpx_mock: HTTPXMock) -> None:
+    """A wrong key is not sent a second time."""
     httpx_mock.add_response(401)
     async with Client(URL) as client:
         with pytest.raises(limin.AuthenticationError) as caught:
@@ -80,7 +80,7 @@ async def test_failure_that_stays_is_told_at_once(httpx_mock: HTTPXMock) -> None
 
 
 async def test_wait_beyond_the_deadline_is_not_begun(httpx_mock: HTTPXMock) -> None:
-    """The error says how long the server asked for."""
+    """The error names the wait that the server demands."""
     httpx_mock.add_response(429, headers={"retry-after": "3600"})
     before = trio.current_time()
     async with Client(URL) as client:
@@ -90,7 +90,7 @@ async def test_wait_beyond_the_deadline_is_not_begun(httpx_mock: HTTPXMock) -> N
 
 
 async def test_without_a_deadline_any_wait_is_begun(httpx_mock: HTTPXMock) -> None:
-    """Whoever has all night waits an hour."""
+    """Without a timeout, even an hour is waited."""
     httpx_mock.add_response(429, headers={"retry-after": "3600"})
     httpx_mock.add_response(content=completion("hi"))
     async with Client(URL, timeout=None) as client:
@@ -99,7 +99,7 @@ async def test_without_a_deadline_any_wait_is_begun(httpx_mock: HTTPXMock) -> No
 
 
 async def test_deadline_is_over_all_attempts(httpx_mock: HTTPXMock) -> None:
-    """What was tried is told, and what was cut off; what failed before is the cause."""
+    """The error holds every attempt, and the last failure before it is its cause."""
 
     async def slow(_request: httpx.Request) -> httpx.Response:
         await trio.sleep(4)
@@ -119,7 +119,7 @@ async def test_deadline_is_over_all_attempts(httpx_mock: HTTPXMock) -> None:
 async def test_deadline_while_the_next_attempt_waits_for_its_turn(
     httpx_mock: HTTPXMock,
 ) -> None:
-    """The pace of the client keeps nobody beyond it."""
+    """The wait for the rate limiter counts towards the deadline."""
     httpx_mock.add_response(500)
     async with Client(URL, timeout=10, requests_per_minute=1) as client:
         with pytest.raises(limin.RequestTimeoutError, match="10 seconds") as caught:
@@ -130,13 +130,13 @@ async def test_deadline_while_the_next_attempt_waits_for_its_turn(
 
 @pytest.mark.parametrize("max_retries", [-1, 1.5, "2", None, True])
 def test_retries_that_make_no_sense(max_retries: int) -> None:
-    """Told before anything is sent."""
+    """The error is raised before anything is sent."""
     with pytest.raises(limin.ConfigurationError, match="max_retries: expected an integer"):
         Client(URL, max_retries=max_retries)
 
 
 class Dripping(httpx.AsyncByteStream):
-    """A body that comes in pieces; a number is so many seconds of silence."""
+    """A body that arrives in pieces; a number is a pause in seconds."""
 
     def __init__(self, *steps: bytes | float) -> None:
         self.steps = steps
@@ -153,16 +153,16 @@ COMMENTS = (b": keep-alive\n\n", 10.0) * 12
 
 
 def drip(httpx_mock: HTTPXMock, *steps: bytes | float) -> None:
-    """Let the next request be answered by *steps*."""
+    """Answer the next request with *steps*."""
     headers = {"content-type": "text/event-stream"}
     httpx_mock.add_response(headers=headers, stream=Dripping(*steps))
 
 
 @pytest.mark.parametrize("noise", [COMMENTS, (b"\n", 10.0) * 12, (120.0,)])
-async def test_silence_after_the_first_token_is_not_borne_for_long(
+async def test_silence_after_the_first_token_is_limited(
     httpx_mock: HTTPXMock, noise: tuple[bytes | float, ...]
 ) -> None:
-    """Only data break it; what keeps the connection alive does not."""
+    """Only data end the silence; keep-alive comments do not."""
     drip(httpx_mock, *HELLO[:2], 55.0, HELLO[2], *noise, *HELLO[3:])
     before = trio.current_time()
     async with Client(URL) as client, client.stream_text_completion("hello") as stream:
@@ -175,14 +175,14 @@ async def test_silence_after_the_first_token_is_not_borne_for_long(
 
 
 async def test_silence_before_the_first_token_is_thinking(httpx_mock: HTTPXMock) -> None:
-    """Be it a connection that is kept alive, or one with a role alone."""
+    """Neither keep-alive comments nor a delta with only a role start the idle timeout."""
     drip(httpx_mock, *COMMENTS, HELLO[0], *COMMENTS, *HELLO[1:])
     async with Client(URL) as client, client.stream_text_completion("hello") as stream:
         assert (await stream.until_done()).message == "Hello"
 
 
 async def test_data_break_the_silence(httpx_mock: HTTPXMock) -> None:
-    """Even if they bring no delta: the server is at work."""
+    """An event without a delta counts too: the server is working."""
     drip(httpx_mock, *HELLO[:2], 50.0, HELLO[0], 50.0, HELLO[0], 50.0, *HELLO[2:])
     async with Client(URL) as client, client.stream_text_completion("hello") as stream:
         assert (await stream.until_done()).message == "Hello"
@@ -191,7 +191,7 @@ async def test_data_break_the_silence(httpx_mock: HTTPXMock) -> None:
 async def test_reader_that_takes_its_time_is_not_the_servers_silence(
     httpx_mock: HTTPXMock,
 ) -> None:
-    """The clock runs while limin waits for the server."""
+    """The clock runs only while limin waits for the server."""
     drip(httpx_mock, *HELLO[:2], 1.0, *HELLO[2:])
     async with Client(URL) as client, client.stream_text_completion("hello") as stream:
         async for _ in stream:
@@ -218,7 +218,7 @@ async def test_idle_timeout_of_the_call_wins_over_the_clients(
 
 @pytest.mark.parametrize("timeout", [0, -1.0, True, "60"])
 def test_idle_timeout_that_makes_no_sense(timeout: Any) -> None:
-    """Told before anything is sent."""
+    """The error is raised before anything is sent."""
     with pytest.raises(limin.ConfigurationError, match="idle_timeout: expected seconds"):
         Client(URL, idle_timeout=timeout)
     with pytest.raises(limin.ConfigurationError, match="idle_timeout: expected seconds"):
@@ -226,7 +226,7 @@ def test_idle_timeout_that_makes_no_sense(timeout: Any) -> None:
 
 
 async def test_deadline_of_a_stream_keeps_what_came(httpx_mock: HTTPXMock) -> None:
-    """It is that of the whole, reading included."""
+    """The deadline covers the whole stream, reading included."""
     drip(httpx_mock, *HELLO[:2], 4.0, HELLO[2], 4.0, *HELLO[3:])
     async with (
         Client(URL, timeout=6.0) as client,
@@ -239,7 +239,7 @@ async def test_deadline_of_a_stream_keeps_what_came(httpx_mock: HTTPXMock) -> No
 
 
 async def test_deadline_before_the_head_of_a_stream(httpx_mock: HTTPXMock) -> None:
-    """Nothing came: it is the deadline of any request."""
+    """Before the first byte the error is that of any request."""
 
     async def slow(_request: httpx.Request) -> httpx.Response:
         await trio.sleep(20)
@@ -251,10 +251,10 @@ async def test_deadline_before_the_head_of_a_stream(httpx_mock: HTTPXMock) -> No
             await client.stream_text_completion("hello").__aenter__()
 
 
-async def test_idle_stream_of_a_completion_is_asked_for_again(
+async def test_idle_stream_of_a_completion_is_retried(
     httpx_mock: HTTPXMock,
 ) -> None:
-    """And one whose deadline passed is not, but keeps what came."""
+    """A stream whose deadline has passed is not retried, and keeps its partial answer."""
     drip(httpx_mock, *HELLO[:2], 100.0)
     drip(httpx_mock, *HELLO)
     drip(httpx_mock, *HELLO[:2], 1000.0)
@@ -270,7 +270,7 @@ async def test_idle_stream_of_a_completion_is_asked_for_again(
 
 
 async def test_server_may_ask_for_rest_in_mid_stream(httpx_mock: HTTPXMock) -> None:
-    """Its wait is kept, and all requests of the client rest."""
+    """The wait that it demands is kept by all requests of the client."""
     error = event_of({"error": {"code": 429, "message": "Please retry after 33 seconds"}})
     drip(httpx_mock, *HELLO[:2], error)
     drip(httpx_mock, *HELLO)

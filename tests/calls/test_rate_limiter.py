@@ -1,7 +1,8 @@
-"""The pace of a client and the rest that a server wants, in virtual time."""
+"""The pace of a client, and the pauses that a server demands, in virtual time."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import httpx
@@ -24,30 +25,28 @@ URL = "http://model.test/v1"
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Trio, whose clock jumps to the next moment at which something is due."""
+    """Run on Trio, with a clock that jumps to the next moment at which something is due."""
     return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
 
 
 def record(
     httpx_mock: HTTPXMock, answer: Callable[[int], httpx.Response], seconds: float = 0.0
 ) -> list[float]:
-    """When each request came; the n-th is answered with *answer(n)* after *seconds*."""
-    came: list[float] = []
+    """Answer the n-th request with *answer(n)* after *seconds*; return when each came."""
+    arrivals: list[float] = []
 
     async def respond(_request: httpx.Request) -> httpx.Response:
-        came.append(trio.current_time())
-        number = len(came)
+        arrivals.append(trio.current_time())
+        number = len(arrivals)
         await trio.sleep(seconds)
         return answer(number)
 
     httpx_mock.add_callback(respond, is_reusable=True)
-    return came
+    return arrivals
 
 
-def refused_at_first(
-    status: int, wait: str | None = None
-) -> Callable[[int], httpx.Response]:
-    """The first request gets *status*, and is told to *wait*; all others are answered."""
+def refuse_first(status: int, wait: str | None = None) -> Callable[[int], httpx.Response]:
+    """Refuse the first request with *status* and a *wait*; answer all others."""
     headers = {} if wait is None else {"retry-after": wait}
 
     def answer(number: int) -> httpx.Response:
@@ -57,13 +56,13 @@ def refused_at_first(
 
 
 def fine(_number: int) -> httpx.Response:
-    """Yes."""
+    """Return a response with a completion of 100 tokens."""
     usage = {"prompt_tokens": 40, "completion_tokens": 60, "total_tokens": 100}
     return httpx.Response(200, content=completion("hi", usage=usage))
 
 
 async def ask(client: Client, prompts: int, n_parallel: int = 100) -> list[object]:
-    """What becomes of so many prompts."""
+    """Send so many prompts, and return a completion or an error for each."""
     return list(
         await client.generate_text_completions(
             ["hello"] * prompts, n_parallel, show_progress=False, on_error="return"
@@ -71,8 +70,8 @@ async def ask(client: Client, prompts: int, n_parallel: int = 100) -> list[objec
     )
 
 
-def test_rest_of_a_server_can_be_asked_for_outside_of_the_loop() -> None:
-    """What shows the progress of a batch is drawn by a thread of its own."""
+def test_seconds_of_rest_can_be_read_outside_of_the_loop() -> None:
+    """The progress bar of a batch reads them in a thread of its own."""
     rate_limiter = RateLimiter(None, None)
     assert rate_limiter.seconds_of_rest == 0.0
 
@@ -90,7 +89,7 @@ def test_rest_of_a_server_can_be_asked_for_outside_of_the_loop() -> None:
 
 
 async def ask_two() -> None:
-    """One prompt, and another one a moment later."""
+    """Send one prompt, and another a moment later."""
     async with Client(URL) as client, trio.open_nursery() as tasks:
         tasks.start_soon(client.generate_text_completion, "first")
         await trio.sleep(0.01)
@@ -98,59 +97,59 @@ async def ask_two() -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_one_request_s_wait_is_all_requests_wait(
+async def test_wait_of_one_request_holds_for_all(
     httpx_mock: HTTPXMock, status: int
 ) -> None:
-    """One refusal is not followed by ninety-nine others, nor by a herd."""
-    came = record(httpx_mock, refused_at_first(status, "20"))
+    """After a refusal nothing is sent until the wait is over, and then not all at once."""
+    arrivals = record(httpx_mock, refuse_first(status, "20"))
     async with Client(URL) as client:
         results = await ask(client, 40, n_parallel=1)
-        assert trio.current_time() - came[0] == pytest.approx(20.0, abs=3.0)
-        assert came[1] - came[0] == pytest.approx(20.0)
-    assert all(isinstance(one, limin.TextCompletion) for one in results)
+        assert trio.current_time() - arrivals[0] == pytest.approx(20.0, abs=3.0)
+        assert arrivals[1] - arrivals[0] == pytest.approx(20.0)
+    assert all(isinstance(result, limin.TextCompletion) for result in results)
 
 
-async def test_those_that_wait_leave_a_few_at_a_time(httpx_mock: HTTPXMock) -> None:
-    """After the rest four leave at once, and not all of them."""
+async def test_waiting_requests_leave_a_few_at_a_time(httpx_mock: HTTPXMock) -> None:
+    """After the pause four requests leave at once, the others later."""
 
     def refuse_ten(number: int) -> httpx.Response:
         if number > 10:
             return fine(number)
         return httpx.Response(429, headers={"retry-after": "10"})
 
-    came = record(httpx_mock, refuse_ten, seconds=1)
+    arrivals = record(httpx_mock, refuse_ten, seconds=1)
     async with Client(URL) as client:
         await ask(client, 64, n_parallel=10)
-    assert len(came) == 74
-    assert [round(moment - came[0], 3) for moment in came[10:14]] == [11.0] * 4
-    assert came[14] - came[0] > 11.1
+    assert len(arrivals) == 74
+    assert [round(moment - arrivals[0], 3) for moment in arrivals[10:14]] == [11.0] * 4
+    assert arrivals[14] - arrivals[0] > 11.1
 
 
-async def test_refusal_without_a_wait_rests_as_long_as_the_retry(
+async def test_refusal_without_a_wait_pauses_as_long_as_the_retry(
     httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A 429 that names no time strikes all requests, too."""
+    """A 429 that names no time pauses all requests, too."""
     monkeypatch.setattr("random.random", lambda: 0.5)
 
-    came = record(httpx_mock, refused_at_first(429))
+    arrivals = record(httpx_mock, refuse_first(429))
     await ask_two()
-    assert came[1] - came[0] == pytest.approx(0.25)
-    assert came[2] - came[0] == pytest.approx(0.25)
+    assert arrivals[1] - arrivals[0] == pytest.approx(0.25)
+    assert arrivals[2] - arrivals[0] == pytest.approx(0.25)
 
 
-async def test_unavailable_server_without_a_wait_strikes_one(
+async def test_unavailable_server_without_a_wait_pauses_nothing(
     httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A 503 that names no time may be one machine's of many."""
+    """A 503 that names no time may come from one machine of several."""
     monkeypatch.setattr("random.random", lambda: 0.5)
 
-    came = record(httpx_mock, refused_at_first(503))
+    arrivals = record(httpx_mock, refuse_first(503))
     await ask_two()
-    assert came[1] - came[0] == pytest.approx(0.01)
+    assert arrivals[1] - arrivals[0] == pytest.approx(0.01)
 
 
 async def test_exhausted_quota_is_no_rest(httpx_mock: HTTPXMock) -> None:
-    """Waiting does not cure it, so nobody waits."""
+    """Waiting does not restore a quota, so nothing is paused."""
     body = b'{"error": {"code": "insufficient_quota", "message": "no money"}}'
     headers = {"retry-after": "100"}
     httpx_mock.add_response(429, content=body, headers=headers)
@@ -163,20 +162,99 @@ async def test_exhausted_quota_is_no_rest(httpx_mock: HTTPXMock) -> None:
         assert trio.current_time() == before
 
 
-async def test_rest_is_in_no_completion_s_deadline(httpx_mock: HTTPXMock) -> None:
-    """A batch sleeps through an hour of rest; only what was under way gives up."""
-    record(httpx_mock, refused_at_first(429, "3600"))
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("wait", ["3600", "1e9"])
+async def test_pause_that_outlasts_the_timeout_is_not_begun(
+    httpx_mock: HTTPXMock, status: int, wait: str
+) -> None:
+    """The requests after the refused one fail at once, and say why."""
+    came = record(httpx_mock, refuse_first(status, wait))
     async with Client(URL, timeout=600) as client:
-        results = await ask(client, 3, n_parallel=1)
-    assert [type(one) for one in results] == [
-        limin.RateLimitError,
-        limin.TextCompletion,
-        limin.TextCompletion,
-    ]
+        first, *others = await ask(client, 3, n_parallel=1)
+        assert trio.current_time() == came[0]
+    assert isinstance(first, limin.StatusError)
+    for error in others:
+        assert isinstance(error, limin.RequestTimeoutError)
+        assert (error.timeout, error.attempts) == (600.0, ())
+        assert "the server wants a pause of " in str(error)
+    assert len(came) == 1
 
 
-async def test_rest_that_outlasts_a_deadline_is_not_begun(httpx_mock: HTTPXMock) -> None:
-    """Another request's failure during a long rest is told at once."""
+async def test_pause_that_ends_before_the_timeout_is_slept_through(
+    httpx_mock: HTTPXMock,
+) -> None:
+    """A batch with an hour to spare sleeps through half an hour; None allows any."""
+    for timeout in (3600, None):
+        came = record(httpx_mock, refuse_first(429, "1800"))
+        async with Client(URL, timeout=timeout) as client:
+            results = await ask(client, 3, n_parallel=1)
+        assert [type(one) for one in results] == [limin.TextCompletion] * 3
+        assert came[1] - came[0] == 1800.0
+        httpx_mock.reset()
+
+
+async def test_pause_that_grows_beyond_the_timeout(httpx_mock: HTTPXMock) -> None:
+    """A request that waits already is not kept beyond its own deadline."""
+    came: list[float] = []
+
+    async def refuse(request: httpx.Request) -> httpx.Response:
+        came.append(trio.current_time())
+        seconds, wait = (1, "10") if b"first" in request.content else (5, "90")
+        await trio.sleep(seconds)
+        return httpx.Response(429, headers={"retry-after": wait})
+
+    httpx_mock.add_callback(refuse, is_reusable=True)
+    client = Client(URL, timeout=30, max_retries=0)
+
+    async def fail(prompt: str, seconds: float) -> None:
+        before = trio.current_time()
+        with pytest.raises(limin.LiminError):
+            await client.generate_text_completion(prompt)
+        assert trio.current_time() - before == pytest.approx(seconds)
+
+    async with client, trio.open_nursery() as tasks:
+        tasks.start_soon(fail, "first", 1.0)
+        tasks.start_soon(fail, "second", 5.0)
+        await trio.sleep(2)
+        tasks.start_soon(fail, "third", 30.0)
+    assert len(came) == 2
+
+
+async def test_cancelled_requests_leave_no_gap(httpx_mock: HTTPXMock) -> None:
+    """Their places in the queue go to those behind them."""
+    came = record(httpx_mock, fine)
+    async with Client(URL, requests_per_minute=60) as client:
+        await client.generate_text_completion("hello")
+        for _ in range(20):
+            with trio.move_on_after(0.01):
+                await client.generate_text_completion("hello")
+        await client.generate_text_completion("hello")
+    assert came[1] - came[0] == pytest.approx(1.0)
+
+
+async def test_own_rates_are_in_no_deadline(httpx_mock: HTTPXMock) -> None:
+    """Who asks for one request a minute, does not want the others to fail."""
+    record(httpx_mock, fine)
+    async with Client(URL, timeout=10, requests_per_minute=1) as client:
+        results = await ask(client, 5)
+    assert [type(one) for one in results] == [limin.TextCompletion] * 5
+
+
+async def test_absurd_usage_costs_a_minute_at_most(httpx_mock: HTTPXMock) -> None:
+    """What a server counts is not trusted beyond that."""
+
+    def answer(_number: int) -> httpx.Response:
+        usage = {"total_tokens": 10**15}
+        return httpx.Response(200, content=completion("hi", usage=usage))
+
+    came = record(httpx_mock, answer)
+    async with Client(URL, tokens_per_minute=1000) as client:
+        await ask(client, 3, n_parallel=1)
+    assert [after - before for before, after in pairwise(came)] == pytest.approx([60.0] * 2)
+
+
+async def test_pause_that_outlasts_a_deadline_is_not_begun(httpx_mock: HTTPXMock) -> None:
+    """A request that fails during a long pause raises its own error at once."""
 
     async def respond(request: httpx.Request) -> httpx.Response:
         if b"limited" in request.content:
@@ -194,8 +272,8 @@ async def test_rest_that_outlasts_a_deadline_is_not_begun(httpx_mock: HTTPXMock)
     assert len(results[1].attempts) == 1
 
 
-async def test_longer_rest_reaches_those_that_wait(httpx_mock: HTTPXMock) -> None:
-    """Who waits for the end of a rest waits for a later end as well."""
+async def test_longer_pause_holds_for_waiting_requests(httpx_mock: HTTPXMock) -> None:
+    """A request that waits for the end of a pause waits for a later end as well."""
 
     def twice(number: int) -> httpx.Response:
         if number > 2:
@@ -203,64 +281,65 @@ async def test_longer_rest_reaches_those_that_wait(httpx_mock: HTTPXMock) -> Non
         wait = "10" if number == 1 else "30"
         return httpx.Response(429, headers={"retry-after": wait})
 
-    came = record(httpx_mock, twice, seconds=5)
+    arrivals = record(httpx_mock, twice, seconds=5)
     async with Client(URL) as client, trio.open_nursery() as tasks:
         tasks.start_soon(client.generate_text_completion, "one")
         await trio.sleep(2)
         tasks.start_soon(client.generate_text_completion, "two")
         await trio.sleep(4)
         tasks.start_soon(client.generate_text_completion, "three")
-    assert [round(moment - came[0]) for moment in came] == [0, 2, 37, 37, 37]
+    assert [round(moment - arrivals[0]) for moment in arrivals] == [0, 2, 37, 37, 37]
 
 
-async def test_waits_are_told_as_they_were(httpx_mock: HTTPXMock) -> None:
-    """`waited` is what passed, the rate_limiter's wait included."""
-    record(httpx_mock, refused_at_first(500))
+async def test_waits_are_recorded_as_they_were(httpx_mock: HTTPXMock) -> None:
+    """`waited` is the time that passed, the rate limiter's wait included."""
+    record(httpx_mock, refuse_first(500))
     async with Client(URL, requests_per_minute=6) as client:
         answer = await client.generate_text_completion("hello")
     assert [attempt.waited for attempt in answer.timing.attempts] == [10.0, 0.0]
 
 
 async def test_requests_per_minute(httpx_mock: HTTPXMock) -> None:
-    """Sixty a minute leave one a second, however many could be under way."""
-    came = record(httpx_mock, fine)
+    """At sixty a minute one request leaves each second, however many could run."""
+    arrivals = record(httpx_mock, fine)
     async with Client(URL, requests_per_minute=60) as client:
         await ask(client, 5)
-    assert [round(moment - came[0], 3) for moment in came] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    gaps = [round(moment - arrivals[0], 3) for moment in arrivals]
+    assert gaps == [0.0, 1.0, 2.0, 3.0, 4.0]
 
 
 async def test_tokens_per_minute(httpx_mock: HTTPXMock) -> None:
-    """Requests of a hundred tokens leave at a hundred tokens' distance, once known."""
-    came = record(httpx_mock, fine)
+    """Once usage is known, the gap between requests fits their tokens."""
+    arrivals = record(httpx_mock, fine)
     async with Client(URL, tokens_per_minute=1000) as client:
         await ask(client, 60, n_parallel=1)
-    gaps = [after - before for before, after in zip(came[-10:], came[-9:], strict=False)]
+    gaps = [after - before for before, after in pairwise(arrivals[-10:])]
     assert gaps == pytest.approx([6.0] * len(gaps), rel=0.05)
 
 
 async def test_usage_without_a_total_is_added_up(httpx_mock: HTTPXMock) -> None:
-    """Servers that leave the sum out are paced by the parts."""
+    """If a server leaves the total out, its parts are added up."""
     usage = {"prompt_tokens": 400, "completion_tokens": 600}
 
     def answer(_number: int) -> httpx.Response:
         return httpx.Response(200, content=completion("hi", usage=usage))
 
-    came = record(httpx_mock, answer)
+    arrivals = record(httpx_mock, answer)
     async with Client(URL, tokens_per_minute=1000) as client:
         await ask(client, 2, n_parallel=1)
-    assert came[1] - came[0] == pytest.approx(60.0)
+    assert arrivals[1] - arrivals[0] == pytest.approx(60.0)
 
 
 @pytest.mark.parametrize("number", [0, -1, float("nan"), float("inf"), "60", True])
 @pytest.mark.parametrize("name", ["requests_per_minute", "tokens_per_minute"])
 def test_pace_that_makes_no_sense(name: str, number: object) -> None:
-    """Told before anything is sent."""
+    """The error is raised before anything is sent."""
     with pytest.raises(limin.ConfigurationError, match=f"{name}: expected a number above"):
         Client(URL, **{name: number})  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_pace_belongs_to_one_event_loop(httpx_mock: HTTPXMock) -> None:
-    """The clocks of two runs have nothing to do with each other."""
+    """The clocks of two runs are independent of each other."""
     record(httpx_mock, fine)
     client = Client(URL, requests_per_minute=1)
 

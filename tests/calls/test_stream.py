@@ -204,7 +204,7 @@ def answer_of(*pieces: bytes) -> StreamedAnswer:
 async def test_bytes_after_the_end_are_read_and_dropped() -> None:
     """The rest of the body is dropped, so that the connection may be used again."""
     answer = answer_of(b"".join(HELLO), b"data: {oops\n\n", b"more")
-    while await answer.more():
+    while await answer.next_deltas():
         pass
     assert answer.completion.message == "Hello"
     assert answer._response.pieces == []  # type: ignore[attr-defined]  # Pieces has them
@@ -214,10 +214,10 @@ async def test_finished_or_broken_answer_stays_so_when_it_is_closed() -> None:
     """An open one becomes closed."""
     finished, broken, closed = answer_of(*HELLO), answer_of(ROLE), answer_of(*HELLO)
     assert closed.state == "open"
-    while await finished.more():
+    while await finished.next_deltas():
         pass
     with pytest.raises(StreamError):
-        await broken.more()
+        await broken.next_deltas()
     for answer in (finished, broken, closed):
         await answer.aclose()
     assert [answer.state for answer in (finished, broken, closed)] == [

@@ -42,7 +42,7 @@ def test_estimate_is_corrected(actual: int, moment: float) -> None:
     """The tokens that the server counted replace the estimate."""
     pacer = Pacer(tokens_per_minute=1000)
     pacer.reserve(0.0, 500)
-    pacer.correct(500, actual)
+    pacer.correct(0.0, 500, actual)
     assert pacer.reserve(0.0, 10) == pytest.approx(moment)
 
 
@@ -52,9 +52,22 @@ def test_estimate_learns() -> None:
     first = pacer.estimate(400, 899)
     assert first == 1000.0
     for _ in range(50):
-        pacer.correct(pacer.estimate(400, 899), 200)
+        pacer.correct(0.0, pacer.estimate(400, 899), 200)
     assert pacer.estimate(400, 899) == pytest.approx(200, rel=0.05)
     assert pacer.estimate(400, None) < pacer.estimate(400, 899)
+
+
+@given(st.floats(1, 1e6), st.lists(st.integers(0, 10**18), min_size=1))
+def test_absurd_counts_cost_a_minute_at_most(tokens: float, counts: list[int]) -> None:
+    """Whatever a server counts, the next request waits for no longer."""
+    pacer = Pacer(tokens_per_minute=tokens)
+    pacer.reserve(0.0, pacer.estimate(0, None))
+    own = pacer.next_moment(0.0)
+    for count in counts:
+        pacer.correct(5.0, pacer.estimate(0, None), count)
+    assert pacer.next_moment(0.0) <= max(own, 65.0)
+    now = pacer.reserve(70.0, pacer.estimate(0, None))
+    assert pacer.next_moment(now) <= now + max(own, 60.0) * 1.001
 
 
 @given(
@@ -84,7 +97,7 @@ def test_estimates_stay_sane(answers: list[tuple[float, int]]) -> None:
     """The next estimate is above 0 and finite, even after absurd counts."""
     pacer = Pacer(tokens_per_minute=1000)
     for estimated, actual in answers:
-        pacer.correct(estimated, actual)
+        pacer.correct(0.0, estimated, actual)
     assert 0.0 < pacer.estimate(100, 100) < 1e6
 
 
@@ -128,6 +141,16 @@ def test_afterwards_nobody_waits() -> None:
     cool_down = CoolDown()
     cool_down.rest(0.0, 1.0)
     assert [cool_down.reserve(61.0) for _ in range(10_000)] == [61.0] * 10_000
+
+
+def test_moment_that_is_not_needed_can_be_given_back() -> None:
+    """Requests that are cancelled during a pause do not slow what comes after it."""
+    cool_down = CoolDown()
+    cool_down.rest(0.0, 10.0)
+    for _ in range(1000):
+        cool_down.reserve(0.0)
+        cool_down.give_back()
+    assert cool_down.reserve(0.0) == 10.0
 
 
 def test_absurd_wish_is_bounded() -> None:

@@ -29,6 +29,12 @@ from limin import (
 from limin.policy.retry import RetryPolicy
 
 
+def permanent(error: TransportError) -> TransportError:
+    """Return *error*, which the same request would meet again."""
+    error.is_permanent = True
+    return error
+
+
 def broken_by(cause: LiminError | None) -> StreamError:
     """Return the error of a stream that *cause* broke."""
     return StreamError("it broke", read(body_of("4")), cause)
@@ -53,6 +59,8 @@ AGAIN = [
 
 NEVER = [
     CertificateError("self-signed"),
+    permanent(ProtocolError("no HTTP")),
+    permanent(ConnectError("the proxy wants another password")),
     ResponseTooLargeError("a bomb", 5),
     RequestTimeoutError("no complete answer within 5 seconds", 5.0),
     *(StatusError(status, "no") for status in (307, 400, 401, 403, 404, 413, 422, 501)),
@@ -90,6 +98,14 @@ def test_patience_doubles_up_to_a_minute(attempt: int, longest: float) -> None:
     error = ConnectError("refused")
     assert policy.delay(error, attempt=attempt, chance=0.0) == 0.0
     assert policy.delay(error, attempt=attempt, chance=0.5) == longest / 2
+
+
+def test_request_over_a_dead_connection_is_retried_at_once() -> None:
+    """The server is well; only the number of attempts is limited."""
+    error = ProtocolError("closed without an answer")
+    error.died_idle = True
+    assert RetryPolicy().delay(error, attempt=4, chance=0.5) == 0.0
+    assert RetryPolicy().delay(error, attempt=5, chance=0.5) is None
 
 
 def test_attempts_come_to_an_end() -> None:

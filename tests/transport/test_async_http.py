@@ -30,7 +30,7 @@ BODY = json.dumps({"messages": [{"role": "user", "content": "hi"}]})
 
 
 def test_what_limin_uses_of_httpx_is_there() -> None:
-    """One attribute that is not public; a change of it is seen here first."""
+    """The one attribute of httpx that is not public still exists."""
     transport = httpx.AsyncHTTPTransport()
     assert isinstance(transport._pool, httpcore.AsyncConnectionPool)
     assert "handle_async_request" not in vars(limin.AsyncHTTPTransport)
@@ -55,7 +55,7 @@ async def test_client_over_the_transport() -> None:
 
 
 async def test_client_of_limin_over_the_users_client_over_the_transport() -> None:
-    """With hooks and headers of the user's, and the pool of limin's."""
+    """The client has the user's hooks and headers, and limin's connection pool."""
     seen: list[str] = []
 
     async def note(request: httpx.Request) -> None:
@@ -75,7 +75,7 @@ async def test_client_of_limin_over_the_users_client_over_the_transport() -> Non
 
 
 async def test_wait_that_was_cancelled_goes_on_over_the_users_client() -> None:
-    """The pool keeps the rest of the body, whatever ends a wait for it."""
+    """The pool keeps the rest of the body, whatever interrupts reading it."""
     go_on = anyio.Event()
     delta = {"choices": [{"index": 0, "delta": {"content": "late"}}]}
     event = b"data: %b\n\n" % json.dumps(delta).encode()
@@ -103,33 +103,33 @@ async def test_wait_that_was_cancelled_goes_on_over_the_users_client() -> None:
 
 
 async def streamed() -> AsyncGenerator[bytes]:
-    """A body of unknown length."""
+    """Yield a body of unknown length."""
     yield BODY[:10].encode()
     yield BODY[10:].encode()
 
 
 async def nothing() -> AsyncGenerator[bytes]:
-    """A body of unknown length, and empty."""
+    """Yield an empty body of unknown length."""
     for piece in ():
         yield piece
 
 
 @pytest.mark.parametrize(
-    ("body", "sent"),
+    ("body", "expected"),
     [
         (streamed, b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY.encode())),
         (nothing, b"0\r\n\r\n"),
     ],
     ids=["some", "none"],
 )
-async def test_body_without_a_length(body: object, sent: bytes) -> None:
-    """It is sent in chunks, as its header says."""
+async def test_body_without_a_length(body: object, expected: bytes) -> None:
+    """The body is sent in chunks, as its header says."""
     received: list[bytes] = []
 
     async def talk(stream: SocketStream) -> None:
         buffered = BufferedByteReceiveStream(stream)
         received.append(await buffered.receive_until(b"\r\n\r\n", 65536))
-        received.append(await buffered.receive_exactly(len(sent)))
+        received.append(await buffered.receive_exactly(len(expected)))
         await stream.send(http(b"ok"))
 
     async with serve_streams(talk) as port:
@@ -138,11 +138,11 @@ async def test_body_without_a_length(body: object, sent: bytes) -> None:
             response = await client.post(f"http://127.0.0.1:{port}/", content=body())  # type: ignore[operator]
     assert response.text == "ok"
     assert b"Transfer-Encoding: chunked" in received[0]
-    assert received[1] == sent
+    assert received[1] == expected
 
 
 async def test_body_of_a_known_length_that_is_streamed() -> None:
-    """It is sent as it is."""
+    """The body is sent unchanged."""
     async with serve() as server:
         transport = limin.AsyncHTTPTransport()
         async with httpx.AsyncClient(transport=transport) as client:
@@ -151,8 +151,46 @@ async def test_body_of_a_known_length_that_is_streamed() -> None:
     assert server.requests[0].body == BODY.encode()
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-A": "a\r\nX-B: b"},
+        {"X-A": "a\nX-B: b"},
+        {"X-A": "a\rb"},
+        {"X-A": "a\0b"},
+        {"X-A\r\nX-B": "b"},
+        {"X A": "b"},
+        {"": "b"},
+        {"X-A": "a\r\n\r\nGET / HTTP/1.1"},
+    ],
+    ids=repr,
+)
+async def test_head_that_is_not_legal_is_not_sent(headers: dict[str, str]) -> None:
+    """It would be two headers, or two requests; the error quotes neither."""
+    async with serve() as server:
+        transport = limin.AsyncHTTPTransport()
+        async with httpx.AsyncClient(transport=transport, headers=headers) as client:
+            with pytest.raises(httpx.LocalProtocolError, match="illegal") as caught:
+                await client.post(server.base_url, content=BODY)
+    assert server.requests == []
+    assert "X-B" not in str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["/a b", "/a\r\nX-B:b", "/\n", ""])
+async def test_target_that_is_not_legal_is_not_sent(target: str) -> None:
+    """Whoever sets the target by an extension is not checked by httpx."""
+    async with serve() as server:
+        transport = limin.AsyncHTTPTransport()
+        async with httpx.AsyncClient(transport=transport) as client:
+            with pytest.raises(httpx.LocalProtocolError, match="illegal"):
+                await client.post(
+                    server.base_url, content=BODY, extensions={"target": target.encode()}
+                )
+    assert server.requests == []
+
+
 async def test_head_request() -> None:
-    """Nobody waits for the body that its headers describe."""
+    """The body that its headers describe is not waited for."""
 
     async def talk(stream: SocketStream) -> None:
         await stream.receive()
@@ -173,7 +211,7 @@ async def silent(_request: Request) -> bytes:
 
 
 async def test_timeouts_of_the_client_hold() -> None:
-    """As over httpx's own transport, with its exceptions."""
+    """Each limit raises the exception of httpx's own transport."""
     async with serve(silent) as server:
         transport = limin.AsyncHTTPTransport()
         async with httpx.AsyncClient(transport=transport, timeout=0.02) as client:
@@ -183,7 +221,7 @@ async def test_timeouts_of_the_client_hold() -> None:
                 await client.post(server.base_url, content=BODY, timeout=0)
 
 
-SAID = {
+BROKEN_RESPONSES = {
     "nothing": (b"", httpx.RemoteProtocolError),
     "no HTTP": (b"SSH-2.0-OpenSSH_9\r\n", httpx.RemoteProtocolError),
     "half a body": (http(b"body")[:-2], httpx.RemoteProtocolError),
@@ -191,14 +229,14 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("name", SAID)
-async def test_what_a_server_breaks_is_told_by_exceptions_of_httpx(name: str) -> None:
-    """Users of httpx know no others; the cause is limin's own."""
-    said, expected = SAID[name]
+@pytest.mark.parametrize("name", BROKEN_RESPONSES)
+async def test_broken_response_raises_an_exception_of_httpx(name: str) -> None:
+    """Users of httpx know these exceptions; the cause is limin's own."""
+    response, expected = BROKEN_RESPONSES[name]
 
     async def talk(stream: SocketStream) -> None:
         await stream.receive()
-        await stream.send(said)
+        await stream.send(response)
 
     async with serve_streams(talk) as port:
         transport = limin.AsyncHTTPTransport(Limits(header_bytes=9999))
@@ -210,7 +248,7 @@ async def test_what_a_server_breaks_is_told_by_exceptions_of_httpx(name: str) ->
 
 
 async def test_server_that_is_gone() -> None:
-    """As over httpx's own transport."""
+    """The exception is that of httpx's own transport."""
     async with serve() as server:
         pass
     async with httpx.AsyncClient(transport=limin.AsyncHTTPTransport()) as client:
@@ -236,7 +274,7 @@ async def test_connection_that_breaks() -> None:
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """Who signs the certificates."""
+    """Return the authority that signs the certificates."""
     return trustme.CA()
 
 
@@ -244,7 +282,7 @@ def authority() -> trustme.CA:
 async def serve_tls(
     authority: trustme.CA, *, wants_certificate: bool = False
 ) -> AsyncGenerator[str]:
-    """The URL of a server over TLS, which may want to know who is asking."""
+    """Yield the URL of a TLS server, which may demand a client certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     if wants_certificate:
@@ -264,13 +302,13 @@ async def serve_tls(
 
 
 async def get(url: str, transport: limin.AsyncHTTPTransport) -> str:
-    """What the server at *url* answers a client over *transport*."""
+    """Return the response of the server at *url* over *transport*."""
     async with httpx.AsyncClient(transport=transport) as client:
         return (await client.get(url)).text
 
 
 async def test_context_of_the_user(authority: trustme.CA) -> None:
-    """It decides whom to trust."""
+    """The context decides which certificates are trusted."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
     async with serve_tls(authority) as url:
@@ -278,13 +316,13 @@ async def test_context_of_the_user(authority: trustme.CA) -> None:
 
 
 async def test_certificate_that_is_not_verified(authority: trustme.CA) -> None:
-    """Where the user wants that."""
+    """`verify=False` accepts any certificate."""
     async with serve_tls(authority) as url:
         assert await get(url, limin.AsyncHTTPTransport(verify=False)) == "secret"
 
 
 async def test_certificate_of_a_stranger(authority: trustme.CA) -> None:
-    """Refused by default."""
+    """By default the certificate is refused."""
     async with serve_tls(authority) as url:
         with pytest.raises(httpx.ConnectError, match="unable to get local issuer"):
             await get(url, limin.AsyncHTTPTransport())
@@ -294,7 +332,7 @@ async def test_certificate_of_a_stranger(authority: trustme.CA) -> None:
 async def test_client_certificate(
     authority: trustme.CA, tmp_path: Path, *, in_one_file: bool
 ) -> None:
-    """The server asks who is asking."""
+    """The server gets the certificate that it demands."""
     mine = authority.issue_cert("me.test")
     both, chain, key = (tmp_path / name for name in ("both.pem", "chain.pem", "key.pem"))
     mine.private_key_and_cert_chain_pem.write_to_path(both)

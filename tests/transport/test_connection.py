@@ -1,4 +1,4 @@
-"""One socket: opened, written to, read from, closed; and none is left behind."""
+"""One socket: opened, written to, read from, and always closed in the end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LARGE = bytes(range(256)) * 32_768  # 8 MiB: more than the kernel takes at once
 
 
 def open_sockets() -> int:
-    """How many sockets this process has open."""
+    """Return how many sockets this process has open."""
     count = 0
     for name in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):
@@ -42,7 +42,7 @@ def open_sockets() -> int:
 
 @pytest.fixture(autouse=True)
 async def _no_socket_is_left() -> AsyncGenerator[None]:
-    """Whatever happens, what was opened is closed."""
+    """Check that every socket that a test opens is closed."""
     before = open_sockets()
     yield
     assert open_sockets() == before
@@ -50,21 +50,21 @@ async def _no_socket_is_left() -> AsyncGenerator[None]:
 
 @pytest.fixture
 def listener(_no_socket_is_left: None) -> Generator[socket.socket]:
-    """A port; the kernel takes connections, whether or not they are accepted."""
+    """Listen at a port; the kernel takes connections even if nobody accepts them."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield listening
 
 
 @pytest.fixture
 def other(_no_socket_is_left: None) -> Generator[socket.socket]:
-    """Another such port."""
+    """Listen at a second port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield listening
 
 
 @pytest.fixture
 def refusing(_no_socket_is_left: None) -> Generator[socket.socket]:
-    """A port that is taken, so that nobody else listens there, and refuses."""
+    """Reserve a port without listening there, so that it refuses connections."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound
@@ -72,7 +72,7 @@ def refusing(_no_socket_is_left: None) -> Generator[socket.socket]:
 
 @pytest.fixture
 def silent(_no_socket_is_left: None) -> Generator[socket.socket]:
-    """A port whose queue is full: it neither refuses nor answers."""
+    """Listen at a port with a full queue, which neither refuses nor answers."""
     with socket.socket() as listening, socket.socket() as first:
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)
@@ -81,12 +81,12 @@ def silent(_no_socket_is_left: None) -> Generator[socket.socket]:
 
 
 def origin_of(listening: socket.socket, *, is_secure: bool = False) -> Origin:
-    """The origin that *listening* is."""
+    """Return the origin of the socket *listening*."""
     return Origin("127.0.0.1", listening.getsockname()[1], is_secure)
 
 
 async def opened(listening: socket.socket) -> tuple[Connection, socket.socket]:
-    """A connection, and its other end."""
+    """Open a connection, and return it with the server's end."""
     ours = await connect(origin_of(listening), seconds=5)
     theirs, _ = listening.accept()
     theirs.setblocking(False)  # noqa: FBT003 (a method of Python's own)
@@ -94,7 +94,7 @@ async def opened(listening: socket.socket) -> tuple[Connection, socket.socket]:
 
 
 async def read(peer: socket.socket, size: int) -> bytes:
-    """The next *size* bytes that came to *peer*."""
+    """Return the next *size* bytes that *peer* receives."""
     pieces: list[bytes] = []
     while size:
         await anyio.wait_readable(peer)
@@ -104,35 +104,35 @@ async def read(peer: socket.socket, size: int) -> bytes:
 
 
 def deaf(_data: bytes) -> bool:
-    """Hear, and go on."""
+    """Ignore early data, and go on."""
     return False
 
 
 def reset(peer: socket.socket) -> None:
-    """Close *peer* without a goodbye."""
+    """Close *peer* with a reset."""
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     peer.close()
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *listening: socket.socket) -> Origin:
-    """An origin whose name has the addresses of *listening*, in that order."""
-    ports = [one.getsockname()[1] for one in listening]
+    """Return an origin whose name has the addresses of *listening*, in that order."""
+    ports = [server.getsockname()[1] for server in listening]
     return resolve_to_ports(monkeypatch, *ports)
 
 
 def resolve_to_ports(monkeypatch: pytest.MonkeyPatch, *ports: int) -> Origin:
-    """An origin whose name has one address for each of *ports*, in that order."""
-    found = [(socket.AF_INET, 1, 6, "", ("127.0.0.1", port)) for port in ports]
+    """Return an origin whose name has one address for each of *ports*, in that order."""
+    addresses = [(socket.AF_INET, 1, 6, "", ("127.0.0.1", port)) for port in ports]
 
-    async def getaddrinfo(*_asked: object, **_how: object) -> list[object]:
-        return [*found]
+    async def getaddrinfo(*_arguments: object, **_options: object) -> list[object]:
+        return [*addresses]
 
     monkeypatch.setattr(anyio, "getaddrinfo", getaddrinfo)
     return Origin("model.test", 80)
 
 
 async def test_bytes_go_both_ways(listener: socket.socket) -> None:
-    """What is sent on one side is received on the other."""
+    """Bytes that one side sends arrive at the other."""
     ours, theirs = await opened(listener)
     with theirs:
         await ours.send(RequestBytes(b"question"), deaf)
@@ -142,8 +142,8 @@ async def test_bytes_go_both_ways(listener: socket.socket) -> None:
     ours.close()
 
 
-async def test_close_is_told_to_the_server(listener: socket.socket) -> None:
-    """The server need not wait for one who has gone."""
+async def test_server_sees_a_close(listener: socket.socket) -> None:
+    """The server need not wait for a client that is gone."""
     ours, theirs = await opened(listener)
     with theirs:
         ours.close()
@@ -152,7 +152,7 @@ async def test_close_is_told_to_the_server(listener: socket.socket) -> None:
 
 
 async def test_closed_server_is_the_end(listener: socket.socket) -> None:
-    """What was on the way comes first, then nothing."""
+    """Bytes on the way arrive first, then the end."""
     ours, theirs = await opened(listener)
     theirs.send(b"last words")
     theirs.close()
@@ -162,7 +162,7 @@ async def test_closed_server_is_the_end(listener: socket.socket) -> None:
 
 
 async def test_broken_connection_is_an_os_error(listener: socket.socket) -> None:
-    """A reset is told in either direction."""
+    """A reset is an error of reading and of writing."""
     ours, theirs = await opened(listener)
     reset(theirs)
     with pytest.raises(ConnectionResetError):
@@ -173,52 +173,56 @@ async def test_broken_connection_is_an_os_error(listener: socket.socket) -> None
 
 
 async def test_large_request_waits_for_a_slow_server(listener: socket.socket) -> None:
-    """What the kernel does not take at once is sent when the server has read."""
+    """Bytes that the kernel does not take at once are sent when the server has read."""
     ours, theirs = await opened(listener)
-    sent = anyio.Event()
+    all_sent = anyio.Event()
 
     async def send() -> None:
         assert await ours.send(RequestBytes(LARGE), deaf)
-        sent.set()
+        all_sent.set()
 
     with theirs, anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(send)
             await anyio.wait_all_tasks_blocked()
-            assert not sent.is_set()
+            assert not all_sent.is_set()
             assert await read(theirs, len(LARGE)) == LARGE
-        assert sent.is_set()
+        assert all_sent.is_set()
     ours.close()
 
 
-@pytest.mark.parametrize("words", [b"no", b""])
+@pytest.mark.parametrize("early", [b"no", b""])
 async def test_server_that_answers_before_it_has_read(
-    listener: socket.socket, words: bytes
+    listener: socket.socket, early: bytes
 ) -> None:
-    """What it says, or that it closes, is heard, and may stop the request."""
+    """Early data, or a close, may stop the request."""
     ours, theirs = await opened(listener)
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     async def send() -> None:
-        assert not await ours.send(RequestBytes(LARGE), lambda data: not heard.append(data))
+        complete = await ours.send(
+            RequestBytes(LARGE), lambda data: not received.append(data)
+        )
+        assert not complete
 
     with theirs, anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(send)
             await anyio.wait_all_tasks_blocked()
-            theirs.send(words)
+            theirs.send(early)
             theirs.shutdown(socket.SHUT_WR)
-    assert heard == [words]
+    assert received == [early]
     ours.close()
 
 
 async def test_interim_answer_does_not_stop_the_request(listener: socket.socket) -> None:
-    """Whoever hears decides, and the rest is sent."""
+    """The callback decides to go on, and the rest is sent."""
     ours, theirs = await opened(listener)
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     async def send() -> None:
-        assert await ours.send(RequestBytes(LARGE), lambda data: bool(heard.append(data)))
+        request = RequestBytes(LARGE)
+        assert await ours.send(request, lambda data: bool(received.append(data)))
 
     with theirs, anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
@@ -226,31 +230,31 @@ async def test_interim_answer_does_not_stop_the_request(listener: socket.socket)
             await anyio.wait_all_tasks_blocked()
             theirs.send(b"go on")
             assert await read(theirs, len(LARGE)) == LARGE
-    assert heard == [b"go on"]
+    assert received == [b"go on"]
     ours.close()
 
 
 class Renegotiating(socket.socket):
-    """Has to read before it writes, and to write before it reads, as TLS may."""
+    """A socket that must read before it writes, and write before it reads, as TLS may."""
 
     def __init__(self, plain: socket.socket) -> None:
         super().__init__(fileno=plain.detach())
         self.setblocking(False)  # noqa: FBT003 (a method of Python's own)
         self.hurdles: list[OSError] = [ssl.SSLWantReadError(), ssl.SSLWantWriteError()]
 
-    def send(self, *given: Any) -> int:
+    def send(self, *arguments: Any) -> int:
         if len(self.hurdles) == 2:
             raise self.hurdles.pop(0)
-        return super().send(*given)
+        return super().send(*arguments)
 
-    def recv(self, *given: Any) -> bytes:
+    def recv(self, *arguments: Any) -> bytes:
         if self.hurdles:
             raise self.hurdles.pop()
-        return super().recv(*given)
+        return super().recv(*arguments)
 
 
 async def test_renegotiation_is_waited_for(listener: socket.socket) -> None:
-    """Each direction waits for what it needs, which may be the other one."""
+    """Each direction waits for the event that it needs, reading or writing."""
     plain, theirs = await opened(listener)
     ours = Connection(Renegotiating(plain._socket))
     with theirs, anyio.fail_after(10):
@@ -262,11 +266,11 @@ async def test_renegotiation_is_waited_for(listener: socket.socket) -> None:
 
 
 async def test_silent_open_connection_is_quiet(listener: socket.socket) -> None:
-    """It may carry the next request, however often that is asked."""
+    """An idle connection stays usable, however often that is checked."""
     ours, theirs = await opened(listener)
     with theirs:
-        assert ours.is_quiet()
-        assert ours.is_quiet()
+        assert ours.is_open_and_silent()
+        assert ours.is_open_and_silent()
     ours.close()
 
 
@@ -274,17 +278,17 @@ async def test_silent_open_connection_is_quiet(listener: socket.socket) -> None:
 async def test_connection_that_may_not_be_used_again(
     listener: socket.socket, end: Callable[[socket.socket], object]
 ) -> None:
-    """Closed, broken, or something came that was not asked for."""
+    """A connection that is closed, broken or has unexpected data is not used again."""
     ours, theirs = await opened(listener)
     with theirs:
         end(theirs)
         await anyio.wait_readable(ours._socket)
-        assert not ours.is_quiet()
+        assert not ours.is_open_and_silent()
     ours.close()
 
 
 async def test_refused_port_is_named(refusing: socket.socket) -> None:
-    """The error says who did not answer, and why."""
+    """The error names the address and the reason."""
     origin = origin_of(refusing)
     with pytest.raises(ConnectError) as caught:
         await connect(origin, seconds=5)
@@ -292,28 +296,28 @@ async def test_refused_port_is_named(refusing: socket.socket) -> None:
 
 
 async def test_unknown_name_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A misspelt host is told in the resolver's words."""
+    """The error for a misspelt host holds the resolver's message."""
 
-    async def getaddrinfo(*_asked: object, **_how: object) -> None:
+    async def getaddrinfo(*_arguments: object, **_options: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(anyio, "getaddrinfo", getaddrinfo)
-    words = "no connection to nowhere.invalid:80: Name or service not known"
-    with pytest.raises(ConnectError, match=f"^{words}$"):
+    message = "no connection to nowhere.invalid:80: Name or service not known"
+    with pytest.raises(ConnectError, match=f"^{message}$"):
         await connect(Origin("nowhere.invalid", 80), seconds=5)
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 70])
 async def test_name_that_no_resolver_takes(host: str) -> None:
-    """Python refuses to ask for it, and that is a name without a server too."""
+    """Python refuses to resolve it, which is the same error."""
     with pytest.raises(ConnectError, match=f"no connection to {host}:80: .*label"):
         await connect(Origin(host, 80), seconds=5)
 
 
 async def test_slow_resolver_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limit holds for the name too."""
+    """The limit covers name resolution, too."""
 
-    async def getaddrinfo(*_asked: object, **_how: object) -> None:
+    async def getaddrinfo(*_arguments: object, **_options: object) -> None:
         await anyio.sleep_forever()
 
     monkeypatch.setattr(anyio, "getaddrinfo", getaddrinfo)
@@ -322,13 +326,13 @@ async def test_slow_resolver_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_silent_server_is_not_waited_for(silent: socket.socket) -> None:
-    """The limit holds for the connection."""
+    """The limit covers the connection attempt."""
     with pytest.raises(ConnectError, match=r"within 0.01 seconds"):
         await connect(origin_of(silent), seconds=0.01)
 
 
 async def test_silent_handshake_is_not_waited_for(listener: socket.socket) -> None:
-    """The limit holds for TLS too."""
+    """The limit covers the TLS handshake, too."""
     origin, context = origin_of(listener), ssl.create_default_context()
     with pytest.raises(ConnectError, match=r"within 0.01 seconds"):
         await connect(origin, context, seconds=0.01)
@@ -348,14 +352,14 @@ async def reached(listening: socket.socket, origin: Origin) -> None:
 async def test_name_of_one_address(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name leads where it points."""
+    """A name leads to its address."""
     await reached(listener, resolve_to(monkeypatch, listener))
 
 
 async def test_address_that_refuses_is_passed_over_at_once(
     refusing: socket.socket, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`localhost` is two addresses, and many servers listen at one of them."""
+    """`localhost` has two addresses, and many servers listen at only one of them."""
     monkeypatch.setattr(connection, "_SECONDS_BETWEEN_ATTEMPTS", 1000)
     await reached(listener, resolve_to(monkeypatch, refusing, refusing, listener))
 
@@ -374,7 +378,7 @@ async def test_address_that_does_not_answer_is_passed_over_soon(
 async def test_first_answer_ends_the_race(
     listener: socket.socket, other: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An address that answers is the only one that is asked."""
+    """After an address has answered, no other address is tried."""
     monkeypatch.setattr(connection, "_SECONDS_BETWEEN_ATTEMPTS", 1000)
     await reached(listener, resolve_to(monkeypatch, listener, other))
     other.setblocking(False)  # noqa: FBT003 (a method of Python's own)
@@ -385,18 +389,18 @@ async def test_first_answer_ends_the_race(
 async def test_all_addresses_refuse(
     refusing: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No address, no connection, and the words of the first."""
+    """If every address fails, the error is that of the first."""
     origin = resolve_to(monkeypatch, refusing, refusing)
     with pytest.raises(ConnectError, match=r"to model\.test:80: Connection refused"):
         await connect(origin, seconds=5)
 
 
 async def test_families_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A family without a route costs one attempt before the other has its turn."""
+    """A family without a route costs one attempt before the other family is tried."""
     four, six = socket.AF_INET, socket.AF_INET6
     tried: list[str] = []
 
-    async def getaddrinfo(*_asked: object, **_how: object) -> list[object]:
+    async def getaddrinfo(*_arguments: object, **_options: object) -> list[object]:
         return [(f, 1, 6, "", (a,)) for f, a in [(six, "a"), (six, "b"), (four, "c")]]
 
     async def refuse(address: connection.Address) -> None:
@@ -413,7 +417,7 @@ async def test_families_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_two_winners_leave_one_connection(
     listener: socket.socket, other: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who wins at the same time as another is closed, not forgotten."""
+    """If two connections succeed at the same time, the second is closed."""
     attempt, both, go = connection._attempt, anyio.Event(), anyio.Event()
     won: list[socket.socket] = []
 
@@ -436,7 +440,7 @@ async def test_two_winners_leave_one_connection(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(start)
         ours = await connect(origin, seconds=10)
-    assert sorted(one.fileno() == -1 for one in won) == [False, True]
+    assert sorted(winner.fileno() == -1 for winner in won) == [False, True]
     assert ours._socket.fileno() != -1
     ours.close()
 
@@ -444,7 +448,7 @@ async def test_two_winners_leave_one_connection(
 async def test_race_that_is_cancelled_after_it_was_won(
     listener: socket.socket, other: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The winner is closed if nobody wants it any more."""
+    """The winner is closed if its caller was cancelled."""
     attempt, start, go = connection._attempt, anyio.Event(), anyio.Event()
 
     async def slow(address: connection.Address) -> socket.socket:
@@ -485,7 +489,7 @@ async def test_cancellation_leaves_nothing_open(
     listener: socket.socket,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever it waits for, a connection that is given up is gone."""
+    """A cancelled connection is closed, whatever it was waiting for."""
     monkeypatch.setattr(connection, "_SECONDS_BETWEEN_ATTEMPTS", 0)
     origins = {
         "connection": lambda: origin_of(silent),
@@ -518,7 +522,7 @@ async def test_cancellation_leaves_nothing_open(
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """Who signs certificates here."""
+    """Return the authority that signs certificates here."""
     return trustme.CA()
 
 
@@ -526,7 +530,7 @@ def authority() -> trustme.CA:
 def certificate(
     authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> trustme.LeafCert:
-    """A certificate that clients trust, since the environment says so."""
+    """Issue a certificate that clients trust through the environment."""
     path = tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(path)
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
@@ -535,7 +539,7 @@ def certificate(
 
 @attrs.define
 class Secure:
-    """A server that speaks TLS, and what it saw so far."""
+    """A TLS server, and the requests that reached it so far."""
 
     port: int = 0
     connections: int = 0
@@ -552,7 +556,7 @@ class Secure:
 
 
 async def converse(server: Secure, stream: TLSStream) -> None:
-    """Answer one request after the other."""
+    """Answer requests in turn."""
     while True:
         await server.answer(stream)
 
@@ -563,7 +567,7 @@ async def serve_tls(
     talk: Callable[[Secure, TLSStream], Awaitable[None]] = converse,
     version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
 ) -> AsyncGenerator[Secure]:
-    """A server that hands each TLS connection to *talk*, and then hangs up."""
+    """Run a server that calls *talk* for each TLS connection, then closes it."""
     server = Secure()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.maximum_version = version
@@ -585,13 +589,13 @@ async def serve_tls(
 
 
 async def ask(port: int, host: str = "127.0.0.1", prompt: str = "hello") -> str:
-    """What the server at *port* answers a client of its own."""
+    """Return the response of the server at *port* to a new client."""
     async with Client(f"https://{host}:{port}/v1", timeout=30) as client:
         return (await client.generate_text_completion(prompt)).message
 
 
 async def test_trusted_server_answers(certificate: trustme.LeafCert) -> None:
-    """Through the one protocol that limin speaks, and so offers."""
+    """HTTP/1.1 is the only protocol that limin offers, because it speaks no other."""
     async with serve_tls(certificate) as server:
         assert await ask(server.port) == "hi"
     assert server.protocols == ["http/1.1"]
@@ -600,7 +604,7 @@ async def test_trusted_server_answers(certificate: trustme.LeafCert) -> None:
 async def test_certificate_may_be_of_a_name(
     certificate: trustme.LeafCert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The name that was asked for counts, not the address it has."""
+    """The certificate must be for the name of the URL, not for its address."""
     async with serve_tls(certificate) as server:
         resolve_to_ports(monkeypatch, server.port)
         assert await ask(server.port, "model.test") == "hi"
@@ -610,7 +614,7 @@ async def test_certificate_may_be_of_a_name(
 async def test_large_answer_over_tls_is_whole(
     certificate: trustme.LeafCert, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    """Records that are decrypted, and not yet read, are not forgotten."""
+    """Records that are decrypted but not yet read are kept."""
     monkeypatch.setattr(connection, "_CHUNK", chunk)
     text = "0123456789abcdef" * 300_000
 
@@ -624,7 +628,7 @@ async def test_large_answer_over_tls_is_whole(
 async def test_large_request_over_tls_waits_for_a_slow_server(
     certificate: trustme.LeafCert,
 ) -> None:
-    """What the kernel does not take at once is sent when the server has read."""
+    """Bytes that the kernel does not take at once are sent when the server has read."""
     go = anyio.Event()
 
     async def talk(server: Secure, stream: TLSStream) -> None:
@@ -646,7 +650,7 @@ VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 async def test_connection_over_tls_is_kept(
     certificate: trustme.LeafCert, version: ssl.TLSVersion
 ) -> None:
-    """A handshake costs more than a completion of few words."""
+    """Requests share a connection, since a handshake can cost more than a completion."""
     async with serve_tls(certificate, version=version) as server:
         client = Client(f"https://127.0.0.1:{server.port}/v1")
         for _ in range(3):
@@ -656,22 +660,22 @@ async def test_connection_over_tls_is_kept(
 
 
 async def test_session_tickets_are_no_noise(certificate: trustme.LeafCert) -> None:
-    """What TLS says to TLS does not spoil a connection."""
+    """A message of TLS itself does not make a connection unusable."""
     context = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
     async with serve_tls(certificate) as server:
         ours = await connect(Origin("127.0.0.1", server.port), context, seconds=10)
         await anyio.wait_readable(ours._socket)
-        assert ours.is_quiet()
+        assert ours.is_open_and_silent()
         ours.close()
 
 
 async def hang_up(stream: TLSStream) -> None:
-    """Close without a word of TLS."""
+    """Close without a TLS alert."""
     await stream.transport_stream.aclose()
 
 
 async def say_goodbye(stream: TLSStream) -> None:
-    """Close as TLS wants it: say so, and wait for the other side to agree."""
+    """Close with a TLS alert, and wait for the alert of the other side."""
     stream.standard_compatible = True
     with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
         await stream.unwrap()
@@ -681,7 +685,7 @@ async def say_goodbye(stream: TLSStream) -> None:
 async def test_idle_connection_over_tls_that_ends_is_replaced(
     certificate: trustme.LeafCert, end: Callable[[TLSStream], Awaitable[None]]
 ) -> None:
-    """The next request goes over another one."""
+    """The next request uses another connection."""
 
     async def talk(server: Secure, stream: TLSStream) -> None:
         await server.answer(stream)
@@ -693,7 +697,7 @@ async def test_idle_connection_over_tls_that_ends_is_replaced(
         await anyio.wait_all_tasks_blocked()
         (idle,) = client._transport._pool._pool.pool._idle.values()
         ((pooled,),) = idle._by_origin.values()
-        assert not pooled.connection.is_quiet()
+        assert not pooled.connection.is_open_and_silent()
         await client.generate_text_completion("hello")
         await client.aclose()
     assert (server.connections, server.requests) == (2, 2)
@@ -726,10 +730,10 @@ WRONG_CERTIFICATES = {
 @pytest.mark.parametrize("name", WRONG_CERTIFICATES)
 @pytest.mark.usefixtures("certificate")
 async def test_wrong_certificate_is_refused(authority: trustme.CA, name: str) -> None:
-    """The request stays here, and the error says what is wrong."""
-    issue, words = WRONG_CERTIFICATES[name]
+    """The request is not sent, and the error says what is wrong with the certificate."""
+    issue, message = WRONG_CERTIFICATES[name]
     async with serve_tls(issue(authority)) as server:
-        with pytest.raises(ConnectError, match=words) as caught:
+        with pytest.raises(ConnectError, match=message) as caught:
             await ask(server.port)
         assert f"no connection to 127.0.0.1:{server.port}: " in str(caught.value)
     assert server.requests == 0
@@ -744,26 +748,26 @@ IMPOSTORS = {
 
 @pytest.mark.parametrize("name", IMPOSTORS)
 async def test_server_that_speaks_no_tls_is_refused(name: str) -> None:
-    """The port of plain HTTP, say."""
-    says, words = IMPOSTORS[name]
-    heard = b""
+    """A server without TLS gets no request, and the error names the reason."""
+    greeting, message = IMPOSTORS[name]
+    received = b""
 
     async def talk(stream: SocketStream) -> None:
-        nonlocal heard
-        heard = await stream.receive()
-        if says:
-            await stream.send(says)
+        nonlocal received
+        received = await stream.receive()
+        if greeting:
+            await stream.send(greeting)
 
     async with serve_streams(talk) as port:
-        with pytest.raises(ConnectError, match=f"to 127.0.0.1:{port}: .*({words})"):
+        with pytest.raises(ConnectError, match=f"to 127.0.0.1:{port}: .*({message})"):
             await ask(port)
-    assert b"POST" not in heard
+    assert b"POST" not in received
 
 
 async def test_reset_before_the_handshake(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server may change its mind between taking a connection and talking."""
+    """A server may reset a connection that it has just accepted."""
     attempt = connection._attempt
 
     async def short(address: connection.Address) -> socket.socket:

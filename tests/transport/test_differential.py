@@ -33,7 +33,7 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def body(data: bytes, headers: bytes = b"") -> bytes:
-    """An answer whose body is *data*."""
+    """Return a response whose body is *data*."""
     return HEAD + headers + b"Content-Length: %d\r\n\r\n%b" % (len(data), data)
 
 
@@ -140,7 +140,7 @@ DIFFERENT = {
 
 
 class RawServer:
-    """Sends fixed pieces to whoever asks, one connection after the other."""
+    """A server that sends fixed pieces, one connection after another."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
@@ -165,9 +165,9 @@ class RawServer:
                 return
             with opened:
                 opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                asked = b""
-                while not asked.endswith(b"\r\n\r\nhello"):
-                    asked += opened.recv(65536)
+                request = b""
+                while not request.endswith(b"\r\n\r\nhello"):
+                    request += opened.recv(65536)
                 try:
                     for piece in self.pieces:
                         opened.sendall(piece)
@@ -180,14 +180,14 @@ class RawServer:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RawServer]:
-    """One server for all tests of this file."""
+    """Run one server for all tests of this file."""
     with RawServer() as running:
         yield running
 
 
 @attrs.frozen
 class Outcome:
-    """What a client made of an answer; nothing but failure if it refused it."""
+    """The response as a client reads it, or a mark that the client refused it."""
 
     status: int
     headers: Mapping[str, str]
@@ -195,7 +195,7 @@ class Outcome:
 
 
 async def by_limin(port: int) -> Outcome | None:
-    """What limin's transport makes of it."""
+    """Read it with limin's transport."""
     endpoint = Endpoint.resolve(f"http://127.0.0.1:{port}")
     transport = HttpTransport(endpoint, Limits())
     try:
@@ -208,7 +208,7 @@ async def by_limin(port: int) -> Outcome | None:
 
 
 async def by_httpx(port: int) -> Outcome | None:
-    """What httpx's own transport makes of it."""
+    """Read it with httpx's own transport."""
     async with httpx.AsyncClient() as client:
         try:
             answer = await client.post(f"http://127.0.0.1:{port}/", content=b"hello")
@@ -219,7 +219,7 @@ async def by_httpx(port: int) -> Outcome | None:
 
 
 def both(server: RawServer, pieces: list[bytes], backend: str) -> list[Outcome | None]:
-    """What limin and httpx make of *pieces*."""
+    """Return how limin and httpx read *pieces*."""
     server.pieces = pieces
     # httpx itself leaves warnings behind on trio when it refuses an answer.
     ours = anyio.run(by_limin, server.port, backend=backend)
@@ -230,14 +230,14 @@ def both(server: RawServer, pieces: list[bytes], backend: str) -> list[Outcome |
 def test_same_answer_or_both_refuse(
     name: str, server: RawServer, anyio_backend: str
 ) -> None:
-    """The same status, headers and body, byte for byte."""
+    """Both read the same status, headers and body, byte for byte."""
     ours, theirs = both(server, [SAME[name]], anyio_backend)
     assert ours == theirs
 
 
 @pytest.mark.parametrize("name", STRICTER)
 def test_stricter_for_a_reason(name: str, server: RawServer, anyio_backend: str) -> None:
-    """What httpx accepts and limin does not: the table says why."""
+    """Limin refuses it and httpx does not, for the reason in the table."""
     answer, reason = STRICTER[name]
     ours, theirs = both(server, [answer], anyio_backend)
     assert ours is None
@@ -246,7 +246,7 @@ def test_stricter_for_a_reason(name: str, server: RawServer, anyio_backend: str)
 
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_different_for_a_reason(name: str, server: RawServer, anyio_backend: str) -> None:
-    """Both accept it, and limin reads more of it: the table says why."""
+    """Both accept it and limin reads more of it, for the reason in the table."""
     answer, expected, reason = DIFFERENT[name]
     ours, theirs = both(server, [answer], anyio_backend)
     assert ours is not None
@@ -273,7 +273,7 @@ def test_cut_into_pieces_and_cut_off(
     server: RawServer,
     anyio_backend: str,
 ) -> None:
-    """However the network cuts it, and wherever it ends."""
+    """Both agree, however the network cuts a response and wherever it ends."""
     data = SAME[name][:cut_off]
     ends = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
     ours, theirs = both(server, [data[a:b] for a, b in pairwise(ends)], anyio_backend)

@@ -18,12 +18,13 @@ import httpx
 import httpx2
 import pytest
 from loopback import Loopback, Request, completion, http, serve, serve_streams
+from streaming import HELLO
 
 import limin
-from limin import Client, ConfigurationError, Limits
+from limin import Client, ConfigurationError, Limits, ProtocolError
 from limin.transport.http import HttpTransport
 from limin.transport.query_filter import QueryFilter
-from limin.values.endpoint import Endpoint
+from limin.values.endpoint import SECRET_PATH_START, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -39,19 +40,19 @@ PACKAGES = pytest.mark.parametrize("package", [httpx, httpx2], ids=lambda it: it
 
 
 async def ask(base_url: str, **how: Any) -> str:
-    """What the server at *base_url* answers a client of its own."""
+    """Return the completion that a new client gets from *base_url*."""
     async with Client(base_url, KEY, timeout=30, **how) as client:
         return (await client.generate_text_completion("hello")).message
 
 
 def head_of(server: Loopback) -> bytes:
-    """The head of the one request that *server* saw."""
+    """Return the head of the only request that reached *server*."""
     (request,) = server.requests
     return request.head.lower()
 
 
 async def test_request_to_the_byte() -> None:
-    """Path and query, the host with its port, the key once, and nothing else."""
+    """A head holds path, query, host with port, the key once, and nothing else."""
     async with serve() as server:
         host = server.base_url.removeprefix("http://").removesuffix("/v1")
         await ask(f"{server.base_url}/?api-version=1&a=%20")
@@ -70,7 +71,7 @@ async def test_request_to_the_byte() -> None:
 
 
 async def test_header_of_the_user_replaces_ours() -> None:
-    """In whichever case it is written, it is sent once."""
+    """A header is sent once, in whichever case it is written."""
     headers = {"User-Agent": "mine", "AUTHORIZATION": "Basic abc", "Host": "front.test"}
     async with serve() as server:
         await ask(server.base_url, headers=headers)
@@ -81,12 +82,12 @@ async def test_header_of_the_user_replaces_ours() -> None:
 
 
 @pytest.mark.parametrize("end", ["\r", "\n", "\0", "\r\nx-evil: 1"])
-@pytest.mark.parametrize("place", ["name", "value", "key", "path", "query"])
-async def test_nobody_writes_lines_of_the_request(place: str, end: str) -> None:
-    """Refused before anything is sent: a server would read it as a header."""
+@pytest.mark.parametrize("position", ["name", "value", "key", "path", "query"])
+async def test_line_breaks_are_refused(position: str, end: str) -> None:
+    """The error is raised before anything is sent: a server would read a new header."""
     async with serve() as server:
         url, key, headers = server.base_url, KEY, {"x-a": "b"}
-        match place:
+        match position:
             case "name":
                 headers = {f"x-a{end}": "b"}
             case "value":
@@ -116,7 +117,7 @@ async def test_line_end_behind_a_value_is_not_sent(end: str) -> None:
 
 
 async def test_closed_client_is_closed() -> None:
-    """A mistake of the caller, told as such."""
+    """A wrong URL is the caller's mistake, a `ConfigurationError`."""
     async with serve() as server:
         client = Client(server.base_url)
         await client.generate_text_completion("hello")
@@ -130,7 +131,7 @@ PROXY_NAMES = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
 
 
 @pytest.mark.parametrize("name", PROXY_NAMES)
-async def test_proxy_of_the_environment_is_asked(
+async def test_proxy_of_the_environment_is_used(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A proxy gets the whole URL, since it has to know where to go."""
@@ -154,19 +155,19 @@ async def test_proxy_of_the_environment_is_asked(
 async def test_proxy_of_the_environment_for_https(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy is asked for a tunnel, and does not see the key; its no is told."""
-    heard: list[bytes] = []
+    """A proxy opens a tunnel and never sees the key; its refusal is in the error."""
+    received: list[bytes] = []
 
     async def refuse(stream: SocketStream) -> None:
-        heard.append(await stream.receive())
+        received.append(await stream.receive())
         await stream.send(http(b"", "403 Not From Here"))
 
     async with serve_streams(refuse) as port:
         monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
         with pytest.raises(limin.ConnectError, match="no connection by the proxy: 403"):
             await ask("https://model.test/v1")
-    assert heard[0].startswith(b"CONNECT model.test:443 HTTP/1.1\r\n")
-    assert KEY.encode() not in heard[0]
+    assert received[0].startswith(b"CONNECT model.test:443 HTTP/1.1\r\n")
+    assert KEY.encode() not in received[0]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,7 @@ async def test_proxy_of_the_environment_for_https(
 async def test_no_proxy_goes_direct(
     proxy_name: str, name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy for others is not ours."""
+    """A proxy for other hosts is not used."""
     async with serve() as proxy, serve() as server:
         monkeypatch.setenv(proxy_name, proxy.base_url.removesuffix("/v1"))
         if name:
@@ -194,7 +195,7 @@ async def test_no_proxy_goes_direct(
 async def test_proxy_that_is_gone_is_a_connect_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As a server would be."""
+    """The error of a proxy that is not there names the proxy."""
     async with serve() as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.base_url)
     with pytest.raises(limin.ConnectError, match="no connection to the proxy: "):
@@ -202,17 +203,17 @@ async def test_proxy_that_is_gone_is_a_connect_error(
 
 
 async def test_mock_of_httpx_answers(httpx_mock: HTTPXMock) -> None:
-    """Whoever tests with pytest-httpx needs nothing of limin's."""
+    """Tests with pytest-httpx need nothing of limin's."""
     httpx_mock.add_response(content=completion("mocked"))
     assert await ask(URL) == "mocked"
-    sent = httpx_mock.get_request()
-    assert sent is not None
-    assert sent.headers["authorization"] == f"Bearer {KEY}"
+    request = httpx_mock.get_request()
+    assert request is not None
+    assert request.headers["authorization"] == f"Bearer {KEY}"
 
 
 @pytest.mark.httpx_mock(should_mock=lambda request: request.url.host == "model.test")
 async def test_mock_of_httpx_lets_others_through(httpx_mock: HTTPXMock) -> None:
-    """What the mock does not want goes to the network."""
+    """Requests that the mock lets through go to the network."""
     httpx_mock.add_response(content=completion("mocked"))
     assert await ask(URL) == "mocked"
     async with serve() as server:
@@ -221,7 +222,7 @@ async def test_mock_of_httpx_lets_others_through(httpx_mock: HTTPXMock) -> None:
 
 
 async def test_mock_ends() -> None:
-    """The same client asks the server again when the mock is gone."""
+    """The same client uses the server again when the mock is gone."""
 
     async def mocked(_transport: object, request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=completion("mocked"), request=request)
@@ -236,7 +237,7 @@ async def test_mock_ends() -> None:
 
 @PACKAGES
 async def test_client_of_the_user_is_used_and_left_open(package: ModuleType) -> None:
-    """Its headers are sent beside limin's, and it goes on after the client."""
+    """Its headers are sent beside limin's, and it stays open after the client."""
     async with serve() as server, package.AsyncClient(headers={"x-mine": "1"}) as mine:
         assert await ask(server.base_url, http_client=mine) == "hello"
         assert await ask(server.base_url, http_client=mine) == "hello"
@@ -249,31 +250,31 @@ async def test_client_of_the_user_is_used_and_left_open(package: ModuleType) -> 
 
 @PACKAGES
 async def test_heir_of_a_client_is_a_client(package: ModuleType) -> None:
-    """Users wrap what they use."""
+    """A subclass of the user's is an httpx client, too."""
 
     class Counting(package.AsyncClient):  # type: ignore[misc,name-defined]
-        """Theirs."""
+        """A client of the user's own class."""
 
     async with serve() as server, Counting() as mine:
         assert await ask(server.base_url, http_client=mine) == "hello"
 
 
 class AsyncClient:
-    """Named like one, and none."""
+    """An object that only has the name of an httpx client."""
 
 
 @pytest.mark.parametrize("wrong", [AsyncClient(), "client", 1, httpx, httpx2.MockTransport])
 def test_other_object_is_no_client(wrong: Any) -> None:
-    """Told at once, and by its type alone."""
+    """The error is raised at once, and shows only the type."""
     name = type(wrong).__name__
-    words = f"expected an httpx.AsyncClient or an httpx2.AsyncClient, found a {name}$"
-    with pytest.raises(ConfigurationError, match=words):
+    message = f"expected an httpx.AsyncClient or an httpx2.AsyncClient, found a {name}$"
+    with pytest.raises(ConfigurationError, match=message):
         Client(URL, http_client=wrong)
 
 
 @PACKAGES
 def test_client_without_async_is_no_client(package: ModuleType) -> None:
-    """The one that blocks would stop all the others."""
+    """A blocking client would stop all other tasks."""
     with (
         package.Client() as mine,
         pytest.raises(ConfigurationError, match="found a Client"),
@@ -290,7 +291,6 @@ ERRORS = [
     ("PoolTimeout", "", limin.RequestTimeoutError),
     ("RemoteProtocolError", "half", limin.ProtocolError),
     ("DecodingError", "bad gzip", limin.ProtocolError),
-    ("LocalProtocolError", "odd", limin.TransportError),
     ("UnsupportedProtocol", "gopher", limin.TransportError),
     ("ReadError", "reset", limin.TransportError),
     ("WriteError", "", limin.TransportError),
@@ -299,12 +299,12 @@ ERRORS = [
 
 @PACKAGES
 @pytest.mark.parametrize("late", [False, True], ids=["at once", "in the body"])
-@pytest.mark.parametrize(("name", "words", "expected"), ERRORS)
+@pytest.mark.parametrize(("name", "message", "expected"), ERRORS)
 async def test_exceptions_of_a_client_become_ours(
-    package: ModuleType, name: str, words: str, expected: type, *, late: bool
+    package: ModuleType, name: str, message: str, expected: type, *, late: bool
 ) -> None:
-    """No user of limin needs to know another tree; its words are kept."""
-    raised = getattr(package, name)(words)
+    """Each exception of httpx becomes a `LiminError` with the same message."""
+    raised = getattr(package, name)(message)
 
     async def body() -> AsyncGenerator[bytes]:
         yield b"{"
@@ -319,20 +319,154 @@ async def test_exceptions_of_a_client_become_ours(
         with pytest.raises(limin.TransportError) as caught:
             await ask(URL, http_client=mine)
     assert type(caught.value) is expected
-    assert caught.value.reason.endswith(words or name)
+    assert caught.value.reason.endswith(message or name)
     assert caught.value.__cause__ is raised
 
 
+@PACKAGES
+async def test_request_that_a_client_refuses_is_not_quoted(package: ModuleType) -> None:
+    """The message quotes a header, which may be a key; sent again, it fails again."""
+
+    async def spoil(request: Any) -> None:
+        sent.append(request)
+        quoting = f"Illegal header value {KEY!r}"
+        raise package.LocalProtocolError(quoting)
+
+    sent: list[object] = []
+    async with package.AsyncClient(event_hooks={"request": [spoil]}) as mine:
+        with pytest.raises(limin.TransportError, match="refuses to send") as caught:
+            await ask(URL, http_client=mine)
+    assert KEY not in str(caught.value) + repr(caught.value)
+    assert len(sent) == 1
+
+
+def clients() -> list[Any]:
+    """Return no client, and one of each package that would follow a redirect."""
+    follow = {"follow_redirects": True}
+    return [
+        pytest.param(dict, id="own"),
+        pytest.param(lambda: {"http_client": httpx.AsyncClient(**follow)}, id="httpx"),
+        pytest.param(lambda: {"http_client": httpx2.AsyncClient(**follow)}, id="httpx2"),
+    ]
+
+
+LOCATIONS = ["http://[", "http://xn--a/", "mailto:x", "http://a:x/", "javascript:1", "\xff"]
+
+
+@pytest.mark.parametrize("client", clients())
+@pytest.mark.parametrize("location", LOCATIONS)
+async def test_redirect_to_no_address(client: Any, location: str) -> None:
+    """Httpx reads it although it is not followed; the error is limin's."""
+
+    async def elsewhere(_request: Request) -> bytes:
+        return http(b"", "302 Found", f"Location: {location}\r\n")
+
+    how = client()
+    async with serve(elsewhere) as server:
+        with pytest.raises(limin.LiminError):
+            await ask(server.base_url, **how)
+        if how:
+            await how["http_client"].aclose()
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("reads", [False, True])
+@PACKAGES
+async def test_event_hook_that_raises_for_the_status(
+    package: ModuleType, *, reads: bool
+) -> None:
+    """The error is that of the status, with its words if the hook has read them."""
+
+    async def refuse(_request: Request) -> bytes:
+        return http(b'{"error": "no such model"}', "404 Not Found")
+
+    async def check(response: Any) -> None:
+        if reads:
+            await response.aread()
+        response.raise_for_status()
+
+    hooks = {"response": [check]}
+    async with serve(refuse) as server, package.AsyncClient(event_hooks=hooks) as mine:
+        with pytest.raises(limin.NotFoundError) as caught:
+            await ask(server.base_url, http_client=mine)
+    assert len(server.requests) == 1
+    assert ("no such model" in str(caught.value)) is reads
+
+
+async def test_event_hook_that_keeps_nothing_of_what_it_reads() -> None:
+    """Then the body cannot be had any more."""
+
+    async def count(response: httpx.Response) -> None:
+        async for _ in response.aiter_raw():
+            pass
+
+    hooks = {"response": [count]}
+    async with serve() as server, httpx.AsyncClient(event_hooks=hooks) as mine:
+        with pytest.raises(limin.TransportError, match="has read the answer, and not kept"):
+            await ask(server.base_url, http_client=mine, max_retries=0)
+
+
+@pytest.mark.parametrize("error", [OSError("odd"), TimeoutError(), UnicodeError("odd")])
+async def test_odd_exceptions_of_a_transport_become_ours(error: Exception) -> None:
+    """A transport of the user's own may raise more than it should."""
+
+    def handle(_request: object) -> Any:
+        raise error
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as mine:
+        with pytest.raises(limin.TransportError) as caught:
+            await ask(URL, http_client=mine, max_retries=0)
+    assert caught.value.__cause__ is error
+
+
+async def test_kept_connection_that_died_costs_an_attempt() -> None:
+    """What was sent may have been worked on: the attempt is told, and counts."""
+
+    async def talk(stream: SocketStream) -> None:
+        received.append(await stream.receive())
+        await stream.send(http(completion("hi")))
+        received.append(await stream.receive())
+
+    received: list[bytes] = []
+    async with serve_streams(talk) as port:
+        base_url = f"http://127.0.0.1:{port}/v1"
+        async with Client(base_url, max_retries=1) as client:
+            await client.generate_text_completion("hello")
+            again = await client.generate_text_completion("hello")
+        (failed, _) = again.timing.attempts
+        assert type(failed.error) is ProtocolError
+        assert len(received) == 3
+        async with Client(base_url, max_retries=0) as client:
+            await client.generate_text_completion("hello")
+            with pytest.raises(ProtocolError, match="without an answer"):
+                await client.generate_text_completion("hello")
+    assert len(received) == 5
+
+
+async def test_proxy_that_wants_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its response is not the server's, and the same one comes again."""
+
+    async def refuse(_request: Request) -> bytes:
+        return http(b"", "407 Proxy Authentication Required")
+
+    async with serve(refuse) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.base_url.replace("//", "//me:hunter22@"))
+        with pytest.raises(limin.ConnectError, match="by the proxy: it wants") as caught:
+            await ask(URL)
+    assert "hunter22" not in str(caught.value)
+    assert len(proxy.requests) == 1
+
+
 async def test_exceptions_of_httpx_itself_become_ours(httpx_mock: HTTPXMock) -> None:
-    """The default client on its way through httpx is no other."""
+    """The default client names the limit that passed inside httpx, too."""
     httpx_mock.add_exception(httpx.ReadTimeout("slow"))
     with pytest.raises(limin.RequestTimeoutError, match="own limit passed: slow"):
         await ask(URL, max_retries=0)
 
 
 @PACKAGES
-async def test_own_limit_of_a_client_is_told(package: ModuleType) -> None:
-    """The user set it, and limin's deadline is not the one that passed."""
+async def test_own_limit_of_a_client_is_named(package: ModuleType) -> None:
+    """The error names the limit that the user set, not limin's deadline."""
 
     async def silent(_request: Request) -> bytes:
         await anyio.sleep_forever()
@@ -343,19 +477,9 @@ async def test_own_limit_of_a_client_is_told(package: ModuleType) -> None:
             await ask(server.base_url, http_client=mine)
 
 
-def clients() -> list[Any]:
-    """No client, and one of each package that would follow a redirect."""
-    follow = {"follow_redirects": True}
-    return [
-        pytest.param(dict, id="own"),
-        pytest.param(lambda: {"http_client": httpx.AsyncClient(**follow)}, id="httpx"),
-        pytest.param(lambda: {"http_client": httpx2.AsyncClient(**follow)}, id="httpx2"),
-    ]
-
-
 @pytest.mark.parametrize("client", clients())
 async def test_body_beyond_the_limit_is_refused(client: Any) -> None:
-    """What a server may cost does not depend on the way to it."""
+    """The limits on size hold for every client."""
     size = len(completion("hello"))
     how = client()
     async with serve() as server:
@@ -371,7 +495,7 @@ async def test_body_beyond_the_limit_is_refused(client: Any) -> None:
 @pytest.mark.parametrize("client", clients())
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirect_is_not_followed(client: Any, status: int) -> None:
-    """Another place is not asked, least of all with the key."""
+    """A redirect is never followed, so the key goes to no other host."""
     how = client()
     async with serve() as target:
 
@@ -389,16 +513,16 @@ async def test_redirect_is_not_followed(client: Any, status: int) -> None:
 
 
 async def replaced(_pool: object, request: httpcore.Request) -> httpcore.Response:
-    """Respond in the place of httpcore's pool, as respx does."""
+    """Respond instead of httpcore's pool, as respx does."""
     assert request.url.target == b"/v1/chat/completions"
     return httpcore.Response(200, content=completion("replaced"))
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["client inside", "client before"])
-async def test_replacement_of_httpcores_pool_is_asked(
+async def test_replacement_of_httpcores_pool_is_used(
     monkeypatch: pytest.MonkeyPatch, *, late: bool
 ) -> None:
-    """Whoever replaces it means every request, and the real server is not asked."""
+    """A replacement gets every request, and the real server gets none."""
     async with serve() as server, Client(server.base_url) as client:
         if late:
             await client.generate_text_completion("real")
@@ -414,14 +538,14 @@ async def test_replacement_of_httpcores_pool_is_asked(
 async def test_replacement_by_anything_that_can_be_called(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A mock object has no code of its own."""
+    """A mock object without code of its own is accepted."""
     answer = AsyncMock(return_value=httpcore.Response(200, content=completion("mock")))
     monkeypatch.setattr(httpcore.AsyncConnectionPool, "handle_async_request", answer)
     assert await ask(URL) == "mock"
 
 
 async def test_cookies_are_neither_kept_nor_sent() -> None:
-    """One user's session is none of the next one's."""
+    """The session of one user never reaches the requests of the next."""
 
     async def set_cookie(request: Request) -> bytes:
         return http(completion(request.prompt), headers="Set-Cookie: session=1\r\n")
@@ -435,7 +559,7 @@ async def test_cookies_are_neither_kept_nor_sent() -> None:
 
 
 async def test_cookies_of_the_users_client_are_the_users() -> None:
-    """Limin changes nothing about a client that it was given."""
+    """Limin changes nothing about the user's client."""
     async with serve() as server, httpx.AsyncClient(cookies={"a": "b"}) as mine:
         await ask(server.base_url, http_client=mine)
     assert b"cookie: a=b" in head_of(server)
@@ -443,7 +567,7 @@ async def test_cookies_of_the_users_client_are_the_users() -> None:
 
 @pytest.mark.parametrize("client", clients())
 async def test_query_is_not_logged(client: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """It may hold a key, and httpx logs every URL."""
+    """A query may hold a key, and httpx logs every URL."""
     how = client()
     with caplog.at_level(logging.INFO):
         async with serve() as server:
@@ -456,8 +580,25 @@ async def test_query_is_not_logged(client: Any, caplog: pytest.LogCaptureFixture
     assert KEY not in caplog.text
 
 
+@pytest.mark.parametrize("query", ["", f"?key={KEY}"])
+async def test_secret_path_is_not_logged(
+    query: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever reads the log cannot use the local server."""
+    secret = SECRET_PATH_START + "0123456789abcdef" * 2
+    with caplog.at_level(logging.INFO):
+        async with serve() as server:
+            url = server.base_url.replace("/v1", f"/{secret}/v1")
+            await ask(url + query)
+    assert f"/{secret}/v1/".encode() in server.requests[0].head
+    (record,) = [record for record in caplog.records if "HTTP Request" in record.message]
+    path = "/***/v1/chat/completions" + query.replace(f"key={KEY}", "***")
+    assert record.message.endswith(f'{path} "HTTP/1.1 200 OK"')
+    assert secret not in caplog.text
+
+
 async def test_other_queries_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """The log of the user's own requests is not limin's."""
+    """Limin does not change the log of the user's own requests."""
     async with serve() as server, httpx.AsyncClient() as mine:
         await ask(f"{server.base_url}?key={KEY}")
         with caplog.at_level(logging.INFO):
@@ -469,7 +610,7 @@ async def test_other_queries_are_logged(caplog: pytest.LogCaptureFixture) -> Non
 
 
 async def test_headers_of_one_request_win() -> None:
-    """Over those of the client, and for this request only."""
+    """They replace the client's headers, for this request only."""
     endpoint = Endpoint.resolve(URL, KEY, {"x-a": "1"})
     async with serve() as server:
         endpoint = attrs.evolve(endpoint, base_url=server.base_url)
@@ -487,7 +628,7 @@ async def test_headers_of_one_request_win() -> None:
 
 @PACKAGES
 async def test_response_that_an_event_hook_has_read(package: ModuleType) -> None:
-    """What a hook has read is there, and decoded already."""
+    """A body that a hook has read is used as it is, decoded already."""
 
     async def read(response: Any) -> None:
         await response.aread()
@@ -502,7 +643,7 @@ async def test_response_that_an_event_hook_has_read(package: ModuleType) -> None
 
 
 async def test_body_in_pieces_is_whole() -> None:
-    """However many pieces it comes in."""
+    """A body is inflated, however many pieces it arrives in."""
 
     async def drip(stream: SocketStream) -> None:
         await stream.receive()
@@ -546,20 +687,37 @@ async def test_no_more_is_inflated_than_the_limit(monkeypatch: pytest.MonkeyPatc
     assert inflated <= 100_001
 
 
-async def test_compression_that_was_not_asked_for() -> None:
-    """Refused, and its connection is closed."""
+async def test_compression_that_was_not_requested() -> None:
+    """The response is refused, and its connection is closed."""
 
     async def packed(_request: Request) -> bytes:
         return http(b"x", headers="Content-Encoding: br\r\n")
 
-    async with serve(packed) as server, Client(server.base_url, max_retries=0) as client:
+    async with serve(packed) as server, Client(server.base_url) as client:
         with pytest.raises(limin.ProtocolError, match="not asked for: 'br'"):
             await client.generate_text_completion("hello")
         assert client._transport.idle in {0, 1}
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("word", ["none", "UTF-8", ""])
+async def test_coding_that_names_no_compression(word: str, *, stream: bool) -> None:
+    """Some gateways fill the header with such words: the body is as it is."""
+
+    async def answer(_request: Request) -> bytes:
+        events = "Content-Type: text/event-stream\r\n" if stream else ""
+        body = b"".join(HELLO) if stream else completion("Hello")
+        return http(body, headers=f"{events}Content-Encoding: {word}\r\n")
+
+    async with serve(answer) as server, Client(server.base_url) as client:
+        answered = await client.generate_text_completion("hello", stream=stream)
+    assert answered.message == "Hello"
+    assert len(server.requests) == 1
 
 
 async def test_response_that_is_closed_twice() -> None:
-    """The second time changes nothing."""
+    """Closing a second time changes nothing."""
     async with serve() as server:
         transport = HttpTransport(Endpoint.resolve(server.base_url), Limits())
         response = await transport.open(b'{"messages": [{"content": "a"}]}')
@@ -571,14 +729,14 @@ async def test_response_that_is_closed_twice() -> None:
 
 
 def test_repr_of_a_log_filter_shows_no_query() -> None:
-    """A tool that shows the handlers and filters of a logger shows no key."""
+    """A tool that lists the filters of a logger shows no key."""
     hidden = QueryFilter()
     hidden.add(KEY.encode())
     assert repr(hidden) == "<limin hides 1 queries>"
 
 
 async def test_program_loads_httpx_with_its_first_client() -> None:
-    """`import limin` does without it."""
+    """`import limin` does not load httpx."""
     program = (
         "import sys, limin; assert 'httpx' not in sys.modules; "
         "limin.Client('http://a/v1'); assert 'httpx' in sys.modules"

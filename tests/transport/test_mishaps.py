@@ -1,4 +1,4 @@
-"""What goes wrong around an exchange: certificates, proxies, closed clients."""
+"""Failures around an exchange: certificates, proxies, closed clients."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ async def test_reset_between_connect_and_handshake_leaves_no_socket(
 async def test_closed_client_is_closed_whatever_its_way(
     monkeypatch: pytest.MonkeyPatch, way: str, *, used: bool
 ) -> None:
-    """As httpx says it: RuntimeError, and nothing is sent."""
+    """A closed client raises RuntimeError as in httpx, and sends nothing."""
     async with serve() as server, httpx.AsyncClient() as mine:
         if way == "proxy":
             monkeypatch.setenv("HTTP_PROXY", server.base_url.removesuffix("/v1"))
             client = Client("http://model.test/v1")
         else:
-            given = mine if way == "http_client" else None
-            client = Client(server.base_url, http_client=given)
+            http_client = mine if way == "http_client" else None
+            client = Client(server.base_url, http_client=http_client)
         if used:
             await client.generate_text_completion("hello")
         await client.aclose()
@@ -89,7 +89,7 @@ async def test_certificates_that_cannot_be_read(
     "url", ["foo://me:hunter22@a:1", "socks5://me:hunter22@a:1", "http://a:x"]
 )
 async def test_proxy_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """Told as what it is, and without its password."""
+    """The error shows the proxy without its password."""
     monkeypatch.setenv("ALL_PROXY", url)
     async with Client("http://model.test/v1") as client:
         with pytest.raises(limin.ConfigurationError, match="names a proxy") as caught:
@@ -100,7 +100,7 @@ async def test_proxy_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, url: s
 async def test_cut_tls_is_no_end_of_a_body(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Without a farewell, the end of a body without a length may be another's work."""
+    """Without a TLS alert, someone else may have cut a body without a length."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
@@ -123,7 +123,7 @@ async def test_cut_tls_is_no_end_of_a_body(
 
 
 async def test_redirect_with_an_odd_location() -> None:
-    """Told as its status by httpx's way too."""
+    """The error is that of its status through httpx, too."""
 
     async def odd(_request: Request) -> bytes:
         return http(b"", "302 Found", "Location: http://[\r\n")

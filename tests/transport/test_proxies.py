@@ -1,4 +1,4 @@
-"""Which proxy the environment names for a URL."""
+"""The proxy that the environment names for a URL."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ OTHERS = [
 
 @pytest.mark.parametrize(("no_proxy", "url"), EXCEPTED)
 def test_host_that_is_excepted(no_proxy: str, url: str) -> None:
-    """It is asked directly, in whatever form the exception is written."""
+    """The host is reached directly, in whatever form the exception is written."""
     assert is_excepted(url, no_proxy)
 
 
 @pytest.mark.parametrize(("no_proxy", "url"), OTHERS)
 def test_host_that_is_not_excepted(no_proxy: str, url: str) -> None:
-    """An entry of others, and one that cannot be read, excepts nothing."""
+    """An exception for another host, or one that cannot be read, has no effect."""
     assert not is_excepted(url, no_proxy)
 
 
@@ -78,17 +78,17 @@ def test_host_that_is_not_excepted(no_proxy: str, url: str) -> None:
 def test_proxy_of_the_environment(
     monkeypatch: pytest.MonkeyPatch, no_proxy: str | None
 ) -> None:
-    """The one of the URL's scheme wins over the one for all."""
-    monkeypatch.setenv("ALL_PROXY", "http://other.test")
+    """The proxy for the URL's scheme wins over the proxy for all."""
+    monkeypatch.setenv("ALL_PROXY", "http://second.test")
     monkeypatch.setenv("HTTP_PROXY", "proxy.test:3128")
     if no_proxy is not None:
         monkeypatch.setenv("NO_PROXY", no_proxy)
     assert find_proxy("http://model.test/v1") == PROXY
-    assert find_proxy("https://model.test/v1") == "http://other.test"
+    assert find_proxy("https://model.test/v1") == "http://second.test"
 
 
 def test_no_proxy_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither an empty environment nor an exception names one."""
+    """Neither an empty environment nor an exception names a proxy."""
     assert find_proxy("http://model.test/v1") is None
     monkeypatch.setenv("HTTPS_PROXY", PROXY)
     assert find_proxy("http://model.test/v1") is None

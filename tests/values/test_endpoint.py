@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from limin.errors import ConfigurationError
 from limin.values.endpoint import (
+    SECRET_PATH_START,
     ApiKey,
     Endpoint,
     Limits,
     check_header_name,
     check_header_value,
+    hide_secret_path,
     named_in_environment,
 )
 
@@ -228,6 +230,16 @@ def test_secrets() -> None:
     """The key and the values of the caller's headers must not be seen."""
     endpoint = Endpoint.resolve(LOCAL, KEY, {"api-key": "azure-key"})
     assert endpoint.secrets() == (KEY, "azure-key")
+
+
+def test_secret_path_of_a_local_server() -> None:
+    """Whoever reads a message or a repr cannot use the server."""
+    secret = SECRET_PATH_START + "0123456789abcdef" * 2
+    endpoint = Endpoint.resolve(f"http://127.0.0.1:8080/{secret}/v1", "")
+    assert endpoint.secrets() == (secret,)
+    assert secret in endpoint.completions_url
+    assert "'http://127.0.0.1:8080/***/v1'" in repr(endpoint)
+    assert hide_secret_path(f"POST /{secret}/v1: 404") == "POST /***/v1: 404"
 
 
 def test_repr_holds_no_key() -> None:
