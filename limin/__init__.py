@@ -132,7 +132,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Return what takes time to load: the transport, and the version of the package."""
+    """Return the transport or the version: loading them takes time."""
     if name == "AsyncHTTPTransport":
         from limin.transport.async_http import AsyncHTTPTransport  # noqa: PLC0415 (loads httpx)
 

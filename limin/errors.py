@@ -71,7 +71,7 @@ class LiminError(Exception, Displayed):
         return escape_controls(super().__str__())
 
     def _sentence(self, text: str) -> str:
-        """Return *text* with the place that was asked, if there is one."""
+        """Return *text*, and the request that failed if there is one."""
         return escape_controls(f"{text}; asked: {self.asked}" if self.asked else text)
 
 

@@ -49,10 +49,6 @@ ANSWERS = {
 RESETS = {"reset before the answer": b"", "reset in the answer": WHOLE[:300]}
 STALL = "stall"
 
-# A kept connection that dies like this carries its request once more over a new
-# connection, and that is no attempt of its own.
-SILENT_DEATHS = {"closed before the answer", "reset before the answer"}
-
 # The error that the client sees for each fault.
 ERRORS: dict[str | None, type[limin.LiminError] | None] = {
     None: None,
@@ -78,12 +74,11 @@ PASSING = [
     "closed before the answer",
     "cut off in the head",
     "cut off in the body",
-    "garbage",
     "500",
     "502 of HTML",
     "503, and closed",
 ]
-LASTING = ["400", "200 of HTML"]
+LASTING = ["400", "200 of HTML", "garbage"]
 # Each of them lets all requests wait, so they are few, and near each other.
 TOO_MANY = ["429", "429 with a wait", "429 with no wait"]
 
@@ -114,13 +109,7 @@ class Served:
     """One request, and the fault that it met; None is a completion."""
 
     fault: str | None
-    kept: bool
     number: int
-
-    @property
-    def is_sent_again(self) -> bool:
-        """Whether the transport itself sends it once more."""
-        return self.kept and self.fault in SILENT_DEATHS
 
 
 @attrs.define
@@ -137,12 +126,10 @@ class FaultyServer:
         """Answer the requests of one connection, until it ends."""
         self.connections += 1
         with stream:
-            kept = False
             while (prompt := await _read_prompt(stream)) is not None:
                 fault = next(iter(self.faults[prompt][len(self.log[prompt]) :]), None)
                 self.requests += 1
-                self.log[prompt].append(Served(fault, kept, self.requests))
-                kept = True
+                self.log[prompt].append(Served(fault, self.requests))
                 if fault in RESETS:
                     stream.send(RESETS[fault])
                     _close_by_reset(stream)
@@ -223,13 +210,12 @@ def summary(results: Sequence[Result], server: FaultyServer) -> str:
     served = Counter(
         request.fault for log in server.log for request in log if request.fault
     )
-    again = sum(request.is_sent_again for log in server.log for request in log)
     names = Counter(type(result).__name__ for result in results)
     good = names.pop("TextCompletion")
     return (
         f"{len(results)} prompts: {good} completions, {names.total()} errors "
         f"({_listed(names)}); {server.requests} requests over {server.connections} "
-        f"connections, {again} of them sent again by the transport; "
+        f"connections; "
         f"{served.total()} faults: {_listed(served)}"
     )
 
@@ -254,12 +240,11 @@ async def test_every_prompt_gets_the_last_answer_of_the_server() -> None:
         last = log[-1]
         text = f"answer {index} of request {last.number}"
         assert outcome(result) == (ERRORS[last.fault] if last.fault else text)
-        attempts = [ERRORS[request.fault] for request in log if not request.is_sent_again]
+        attempts = [ERRORS[request.fault] for request in log]
         assert errors_of_attempts(result) == attempts, (index, log)
         assert len(attempts) <= 1 + RETRIES
     served = {request.fault for log in server.log for request in log}
     assert served == set(ERRORS), "the plan must hold every fault"
-    assert any(request.is_sent_again for log in server.log for request in log)
 
 
 async def test_no_prompt_is_given_up_before_its_time() -> None:

@@ -64,7 +64,7 @@ def check_batch(
     Args:
         source: The items.
         n_parallel: Items under way at most.
-        on_error: What to do with failures.
+        on_error: Whether failures are raised or returned.
         items: The word for the items.
         takes_keys: Whether a mapping or a table may stand for its keys or columns, which
             iterating it gives.
@@ -93,7 +93,7 @@ def _is_iterable(source: object) -> bool:
 
 
 def _advice_instead_of_keys(source: object) -> str | None:
-    """Return what to pass instead of *source*; None if iterating it gives its items.
+    """Return an advice for *source* if it is a table or a mapping, or else None.
 
     Tables of pandas, polars, pyarrow and datasets, and arrays of numpy, are known by
     their shape, which has one number for each dimension.

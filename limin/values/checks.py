@@ -34,7 +34,7 @@ _NUMERIC_KINDS = "biuf"
 # Integers come first: converting them to float would lose digits.
 _CONVERSIONS = (("__index__", operator.index), ("__float__", float))
 
-# What a conversion raises if there is no such number: torch and jax raise RuntimeError.
+# The exceptions of a conversion without a result; torch and jax raise RuntimeError.
 _NO_NUMBER = (TypeError, ValueError, ArithmeticError, RuntimeError)
 
 
@@ -79,7 +79,7 @@ def _plain_scalar(value: object) -> object:
 def plain_json(value: object) -> object:
     """Return *value* with every mapping, sequence, array and scalar in it as plain JSON.
 
-    What JSON cannot hold is returned unchanged, for the encoder to refuse.
+    A value that JSON cannot hold is returned unchanged; the encoder refuses it.
 
     Raises:
         RecursionError: If *value* holds itself.

@@ -90,10 +90,11 @@ class Limits:
                 refuse(name, value, "a number above 0, whole and at most 2 ** 53")
 
 
-def _public_url(url: str) -> str:
-    """Return the repr of *url* with `***` for its query, and for a secret path."""
-    parts = urlsplit(hide_secret_path(url))
-    return repr(urlunsplit(parts._replace(query="***" if parts.query else "")))
+def _without_secrets(url: str) -> str:
+    """Return the repr of *url* with `***` for its query and for a secret path."""
+    parts = urlsplit(url)
+    shown = urlunsplit(parts._replace(query="***" if parts.query else ""))
+    return repr(hide_secret_path(shown))
 
 
 @attrs.frozen(kw_only=True)
@@ -101,14 +102,14 @@ class Endpoint:
     """An OpenAI-compatible server: its URL, the key and the headers for it.
 
     Attributes:
-        base_url: URL without `/chat/completions` at its end. The repr leaves its query
-            out, because it may hold a key, and the secret path of a local server.
+        base_url: URL without `/chat/completions` at its end. The repr leaves out its
+            query, because it may hold a key, and the secret path of a local server.
         api_key: The key; None sends no Authorization header.
         headers: More headers for each request. The repr leaves them out, because
             they may hold keys.
     """
 
-    base_url: str = attrs.field(repr=_public_url)
+    base_url: str = attrs.field(repr=_without_secrets)
     api_key: ApiKey | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
 
@@ -177,8 +178,8 @@ class Endpoint:
     def secrets(self) -> tuple[str, ...]:
         """Return the texts to keep out of messages.
 
-        They are the key, the values of the user's headers, those of the URL's query, and
-        the secret path of a local server.
+        They are the key, the values of the user's headers and of the URL's query, and the
+        secret path of a local server.
         """
         key = () if self.api_key is None else (self.api_key.reveal(),)
         query = parse_qsl(urlsplit(self.base_url).query)
@@ -199,7 +200,7 @@ def proxy_may_apply() -> bool:
 
 
 def _read_variable(name: str) -> str:
-    """Return the variable *name* without what is around it; empty if it is not set."""
+    """Return the variable *name* without blanks and quotation marks around it."""
     return os.environ.get(name, "").strip(AROUND)
 
 

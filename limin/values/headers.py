@@ -17,8 +17,8 @@ _ILLEGAL = re.compile(r"[^\t\x20-\x7e]")
 # ends, the byte order mark of a file, quotation marks of a shell, a page or an .env file.
 AROUND = "\t\n\v\f\r \u00a0\u200b\ufeff" + "\"'`\u2018\u2019\u201c\u201d"
 
-# What people copy with a key: the header or the line of an .env file that it stood in,
-# and the scheme, which limin sends itself (RFC 6750, 2.1).
+# Texts that people copy with a key: the header or the line of an .env file that it stood
+# in, and the scheme, which limin sends itself (RFC 6750, 2.1).
 _BEFORE_KEY = re.compile(
     r"\A(?:authorization\s*[:=]|(?:export\s+)?OPENAI_API_KEY\s*=|bearer(?:[\s:]+|$))\s*",
     re.IGNORECASE,
@@ -58,7 +58,7 @@ class ApiKey:
 
     @classmethod
     def clean(cls, value: object, source: str = "api_key") -> ApiKey | None:
-        """Return the key in *value* without what is around it; None if there is none.
+        """Return the key in *value*, and nothing around it; None if there is no key.
 
         Raises:
             ConfigurationError: If it is no text, or no HTTP header can hold it.

@@ -26,7 +26,7 @@ _MOST_CAUSES = 8
 # The errors that a request can fail with.
 _OF_REQUESTS = (TransportError, StatusError, ResponseError, StreamError)
 
-# What OpenSSL says if the answer to its greeting is plain HTTP, in lower case: versions
+# Errors of OpenSSL if the answer to its greeting is plain HTTP, in lower case: versions
 # up to 3.1, and later ones. Source: ssl/record/ssl3_record.c and
 # ssl/record/methods/tls_common.c of OpenSSL.
 _PLAIN_HTTP = (
@@ -36,7 +36,7 @@ _PLAIN_HTTP = (
     "packet_length_too_long",
 )
 
-# What servers that speak TLS answer to plain HTTP, in lower case. Sources: nginx
+# Answers of servers that speak TLS to plain HTTP, in lower case. Sources: nginx
 # (ngx_http_special_response.c), Go (net/http/server.go), Apache (ssl_engine_kernel.c) and
 # Tomcat (NioEndpoint.java). The last one is an alert of TLS (RFC 8446, 6) as h11 quotes it.
 _TLS = (
@@ -47,8 +47,8 @@ _TLS = (
     r"\x15\x03",
 )
 
-# What is said of a server that closes in the place of an answer: OpenSSL's servers do so
-# after plain HTTP, and so do others.
+# Messages about a server that closed instead of answering. Servers with OpenSSL do so
+# after plain HTTP, but there are other reasons.
 _NO_ANSWER = ("without an answer", "without sending a response", "connection broke")
 
 
@@ -100,7 +100,7 @@ def _reason_by_scheme(error: LiminError, endpoint: Endpoint) -> str:
 
 
 def _is_without_answer(error: LiminError | None) -> bool:
-    """Return whether *error* is that the server closed in the place of an answer."""
+    """Return whether *error* says that the server closed instead of answering."""
     is_of_transport = isinstance(error, TransportError)
     return is_of_transport and _has_any(str(error).lower(), _NO_ANSWER)
 
