@@ -223,6 +223,7 @@ WORDS: list[tuple[str, float | None]] = [
     ("Created 1994-11-06T08:50:07Z", None),
     ("3 requests per 60 seconds. Please wait before trying again", None),
     ("Wait: 3 requests per 60 seconds", None),
+    ("Please wait, the limit is counted per 60 seconds", None),
     ("Request timed out after 60 seconds, please try again", None),
     ("retry after 3 attempts", None),
     ("retry in 5%", None),
