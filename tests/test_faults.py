@@ -98,8 +98,9 @@ def plan(seed: int) -> list[list[str]]:
     for index in chance.sample(range(PROMPTS // 2), 8):
         before = [fault for fault in faults[index] if fault in PASSING]
         faults[index] = [*before[:2], STALL]
-    for index in chance.sample(range(PROMPTS - 50, PROMPTS), 6):
-        faults[index].insert(0, chance.choice(TOO_MANY))
+    refused = chance.sample(range(PROMPTS - 50, PROMPTS), 6)
+    for index, fault in zip(refused, 2 * TOO_MANY, strict=True):
+        faults[index].insert(0, fault)
     faults[-9] = ["429"] * 9
     return faults
 

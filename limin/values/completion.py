@@ -291,7 +291,7 @@ class TextCompletion(NotebookDisplayed):
             "served_model": self.served_model,
             "id": self.id,
             "request_id": self.request_id,
-            "choices": [_fields_of(choice, without="log_probs") for choice in self.choices],
+            "choices": [_fields_of(choice) for choice in self.choices],
             "usage": None if self.usage is None else attrs.asdict(self.usage),
             "timing": _timing_to_dict(self.timing),
             "warnings": [
@@ -362,13 +362,13 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _fields_of(value: attrs.AttrsInstance, without: str = "") -> dict[str, object]:
-    """Return the public fields of *value*, as they are, except the one called *without*."""
+def _fields_of(value: attrs.AttrsInstance) -> dict[str, object]:
+    """Return the public fields of *value*, as they are, except log probabilities."""
     names = (field.name for field in attrs.fields(type(value)))
     return {
         name: getattr(value, name)
         for name in names
-        if name != without and not name.startswith("_")
+        if not name.startswith("_") and not name.endswith("log_probs")
     }
 
 

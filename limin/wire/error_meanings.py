@@ -101,9 +101,10 @@ BAD_KEY = _table(
 _HARM = r"(?:harmful|inappropriate|offensive|unsafe|sexual|sexually explicit|violent|toxic|abusive|hateful|sensitive|prohibited|disallowed|objectionable|dangerous|nsfw|high risk|risky)"
 _TEXT = r"(?:content|material|text|input|prompt|language|request|output|words?|information|topics?|data|message|query|response|completion)s?"
 CONTENT = _table(
-    (r"content (?:filter|polic|moderat|management|violat|safety|security|risk|exists risk|inspect|review|flag|block|reject|restrict|censor|check|guard|audit|is not allowed|not allowed|not permitted|is blocked|is prohibited)", "OpenAI, Azure, DeepSeek"),
+    (r"content (?:filter|polic|moderat|management|violat|safety|security|risk|exists risk|inspect|review|flag|blocked|reject|restrict|censor|check|guard|audit|is not allowed|not allowed|not permitted|is blocked|is prohibited)", "OpenAI, Azure, DeepSeek"),
     (r"(?:responsible ai|cyber|content|safety|usage|use|acceptable use|ai|community|prompt|trust and safety) (?:policy|policies|guidelines?|standards|rules|principles)", "Azure, OpenAI, xAI"),
     (r"(?:violat\w*|against (?:our|the|their)|breach\w*|contraven\w*|infring\w*|not comply with|in conflict with)…(?:polic|guideline|terms|rules|standard|laws?\b|regulation)", "xAI, OpenAI"),
+    (r"(?:terms|policy|policies|guidelines?)(?: \w+){0,3} violat", "gateways"),
     (r"data inspection|inspection (?:failed|error)", "DashScope"),
     (rf"\b{_HARM} (?:\w+ ){{0,3}}?{_TEXT}\b", "DashScope, Gemini"),
     (r"(?:illegal|unlawful|forbidden|improper|explicit|malicious|obscene) (?:content|text|material|words?|topics?|information)", "gateways in China"),
@@ -123,6 +124,7 @@ CONTENT = _table(
 # The context, by its name, at any status.
 CONTEXT = _table(
     (r"context (?:length|window|size|limit)s? (?:\w+ )?(?:exceed|overflow|reached|error)", "OpenAI, LiteLLM"),
+    (r"too (?:long|large|big) for (?:\w+ ){0,2}model", "Bedrock"),
     (r"maximum context|max context|model s (?:\w+ )?context (?:length|window|size|limit)|available context|context length is only", "OpenAI, vLLM, llama.cpp"),
     (r"(?:exceed|overflow|surpass|outside|beyond|longer than|larger than|greater than|more than|too (?:long|large|big)|fit|over)\w*…\bcontext", "llama.cpp, Ollama, Mistral"),
     (r"\bcontext\b…(?:exceed|overflow|too (?:long|large|big|small)|is full|limit reached)|contextlength|n ctx\b|exceed\w*…\bwindow", "LM Studio"),

@@ -6,6 +6,7 @@ wait; this module puts the exception together.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -32,6 +33,7 @@ _FIRST_REDIRECT, _BAD_REQUEST = 300, 400
 # Statuses that say little, and those in a body that say more.
 _VAGUE = frozenset({400, 500})
 _EXACT = frozenset({401, 402, 403, 404, 429})
+_MOST_TEXTS, _LONGEST_TEXT = 64, 4_096  # No error needs more to be understood.
 _SHORTEST_PROMPT = 16  # A shorter one occurs in the words of servers.
 
 # RFC 9110, 15.4: those that lead to another URL.
@@ -52,7 +54,8 @@ def status_error(
     message = body.message
     if response.status in _REDIRECTS:
         message = f"redirects are not followed, and this one leads to {_target(response)}"
-    texts = [_without(text, secrets) for text in body.texts()]
+    some = islice(body.texts(), _MOST_TEXTS)
+    texts = [_without(text[:_LONGEST_TEXT], secrets) for text in some]
     wait = read_retry_after(response.headers, "\n".join(texts), now, body.leaves)
     codes = map(str, filter(None, (body.code, body.kind)))
     text = plain_text((*code_words(body.leaves), *codes, *texts))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MOST_ELEMENTS = 200
 _NULL = len(b"null")
 _MESSAGE_ENDS = ("message", "msg")
-_WORDS = ("message", "detail", "msg")
+_PLAIN_MESSAGES = ("message", "detail", "msg")
 _MESSAGES = frozenset(MESSAGE_FIELDS) - {
     *("error", "errors", "choices", "data", "body", "response"),
 }
@@ -74,10 +74,10 @@ def _is_refusal(fields: Mapping[str, object]) -> bool:
     statuses = [fields[name] for name in STATUS_FIELDS if fields.get(name) is not None]
     if statuses and not any(_is_failure(status, is_strict=False) for status in statuses):
         return False
-    words = (fields.get(name) for name in _WORDS)
-    has_words = any(isinstance(text, str) and text for text in words)
+    messages = (fields.get(name) for name in _PLAIN_MESSAGES)
+    has_message = any(isinstance(text, str) and text for text in messages)
     is_list = bool(untyped.as_list(fields.get("detail")))
-    return has_words or is_list or _reports_failure(fields)
+    return has_message or is_list or _reports_failure(fields)
 
 
 def _holds_failure(value: dict[str, object] | None, depth: int) -> bool:

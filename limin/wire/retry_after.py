@@ -74,6 +74,7 @@ _DRAFT_RESET = re.compile(r"(?:\bt|reset)=([0-9]{1,12})")
 _CUE = (
     r"retry(?:ing)?|try(?:ing)?(?: (?:it|this|your request))? again|wait(?:ing)?|again"
     r"|resets?|reset(?:ting)?|available|come back|cool ?-?down|estimated(?: time)?"
+    r"|next (?:request|call|attempt)|lifted|unblocked|unlocked"
     r"|resume[sd]?|regain access|refresh(?:es|ed)?|renew(?:s|ed)?|replenish(?:es|ed)?"
     r"|erneut|r[ée]essay(?:er|ez)|reintent(?:ar|e)|nuevo"
     r"|重试|重試|再试|再試|等待|等候|稍后|稍後|重置|恢复|恢復|预计|預計"
@@ -83,8 +84,10 @@ _BEFORE = re.compile(
 )
 # A number without a unit counts only next to its cue.
 _BARE = re.compile(
-    rf"(?:retry|try again|wait|retry your request|重试|等待)(?:[ -](?:after|in|for))?:? ?"
-    rf"({NUMBER})(?![0-9a-z:%/-]|\.[0-9]| ?[a-z%/])",
+    r"(?:(?:retry|try again|wait|retry your request|重试|等待)(?:[ _-](?:after|in|for))?"
+    r"|seconds (?:until|before|to) [a-z]{1,10}):? ?"
+    rf"({NUMBER}|[0-9]{{1,3}}:[0-9]{{2}}:[0-9]{{2}})"
+    r"(?![0-9a-z:%/-]|\.[0-9]| ?(?!(?:and|or|then|before|to)\b)[a-z%/])",
     re.IGNORECASE,
 )
 # Words behind a span: "wait 20 seconds before ..." is found above, too; "20秒后重试".
@@ -92,7 +95,7 @@ _BEHIND = re.compile(
     rf"(?<![0-9a-z.-])({SPAN})[^.!?;。；！？\n0-9]{{0,20}}?"
     r"(?:before (?:re-?try|try|mak|send|request|submit|issu|the next|your next|another|any)"
     r"|and (?:then )?(?:re-?try|try)|then (?:re-?try|try)"
-    r"|until (?:the )?(?:next|reset|retry)"
+    r"|until (?:the )?(?:next|reset|retry)|left\b|remaining\b"
     r"|(?:之)?[后後]\s?(?:再|重|尝试|嘗試|恢复|恢復)|[内內]不)",
     re.IGNORECASE,
 )

@@ -286,6 +286,109 @@ FAILURES: list[Row] = [
     (200, {"base_resp": {"status_code": 1033, "status_msg": "system error"}}),
 ]
 
+
+# More wordings, with the class only.
+WORDINGS: list[tuple[type[StatusError], int, Any]] = [
+    (QuotaError, 429,of("Insufficient balance",code="insufficient_balance")),
+    (QuotaError, 403,of("Your API key has exceeded its budget")),
+    (QuotaError, 400,of("Your credits have been exhausted")),
+    (QuotaError, 403,of("Please upgrade your plan: your subscription has expired")),
+    (QuotaError, 429,of("You have no remaining credits")),
+    (QuotaError, 403,of("Lack of funds")),
+    (QuotaError, 400,of("account balance is not enough")),
+    (QuotaError, 422,of("Budget limit reached for this key")),
+    (QuotaError, 403,of("当前账户余额不足，请前往控制台充值")),
+    (QuotaError, 429,of("您的免费额度已用完")),
+    (QuotaError, 429,of("exceeded_current_quota_error")),
+    (QuotaError, 400,{"error":{"message":"Your organization has reached its spend limit","type":"billing_error"}}),
+    (QuotaError, 403,{"message":"This account has unpaid invoices"}),
+    (QuotaError, 429,of("You exceeded your current quota, please check your plan and billing details.",type="insufficient_quota")),
+    (QuotaError, 400,of("ExceededTokenBudget: Current spend 11 over max budget 10",type="budget_exceeded")),
+    (QuotaError, 402,{"detail":"Plan limit reached"}),
+    (RateLimitError, 429,of("Quota exceeded for quota metric 'Generate Content API requests per minute' and limit 'GenerateContent request limit per minute for a region' of service",status="RESOURCE_EXHAUSTED")),
+    (RateLimitError, 429,of("Token quota per minute exceeded")),
+    (RateLimitError, 429,of("Daily token limit reached")),
+    (RateLimitError, 429,of("The engine is currently overloaded, please try again later",type="engine_overloaded_error")),
+    (RateLimitError, 429,of("Concurrency limit exceeded for requests")),
+    (RateLimitError, 429,{"detail":"Request was throttled. Expected available in 30 seconds."}),
+    (RateLimitError, 400,of("tokens per minute limit exceeded: prompt too long")),
+    (ContentFilterError, 403,of("Your request was flagged by our safety system")),
+    (ContentFilterError, 400,of("Prompt contains sensitive words")),
+    (ContentFilterError, 400,of("Content is harmful")),
+    (ContentFilterError, 400,of("content_policy_violation")),
+    (ContentFilterError, 403,{"detail":"Blocked by content moderation"}),
+    (ContentFilterError, 400,of("This request violates our guidelines")),
+    (ContentFilterError, 400,of("risk control triggered")),
+    (ContentFilterError, 400,of("Request rejected: inappropriate request")),
+    (ContentFilterError, 403,of("安全策略拦截")),
+    (ContentFilterError, 400,of("该请求涉及敏感信息")),
+    (ContentFilterError, 400,of("内容审核未通过")),
+    (ContentFilterError, 400,of("提示词包含违禁词")),
+    (ContentFilterError, 400,{"error":{"code":"SensitiveContentDetected","message":"The request failed because the input text may contain sensitive information."}}),
+    (ContentFilterError, 400,{"error":{"code":"InputTextRiskDetection","message":"x"}}),
+    (ContentFilterError, 400,{"Error":{"Code":"UnsafeContent","Message":"x"}}),
+    (ContentFilterError, 400,of("blocked",innererror={"code":"ResponsibleAIPolicyViolation"})),
+    (ContentFilterError, 403,of("Terms of service violation")),
+    (ContextLengthError, 400,of("The total number of tokens (5000) exceeds the model's limit (4096)")),
+    (ContextLengthError, 400,of("Prompt is longer than the model limit")),
+    (ContextLengthError, 400,of("input tokens out of bounds: max 8192")),
+    (ContextLengthError, 400,of("tokens in request more than max tokens allowed")),
+    (ContextLengthError, 413,{"message":"Input tokens must be between 1 and 8192"}),
+    (ContextLengthError, 400,of("Your input exceeds the context window of this model. Please adjust your input and try again.",code="context_length_exceeded")),
+    (ContextLengthError, 400,{"message":"Conversation is too long. Shorten the conversation"}),
+    (ContextLengthError, 400,{"message":"Request too large for model"}),
+    (ContextLengthError, 400,{"detail":"sum of prompt tokens and max_tokens overflows the window"}),
+    (ContextLengthError, 400,of("Input text length 20000 exceeds limit 10000 characters")),
+    (ContextLengthError, 400,of("输入 token 数超限")),
+    (ContextLengthError, 400,of("对话内容过长")),
+    (ContextLengthError, 400,of("字符数超过最大限制")),
+    (ContextLengthError, 422,of("Message length exceeds maximum of 4000 chars")),
+    (ContextLengthError, 400,of("Prompt size exceeds model capacity")),
+    (ContextLengthError, 400,of("number of input tokens (5000) has exceeded max_prompt_tokens (4096) limit")),
+    (ContextLengthError, 400,of("input is too large: expected at most 512 tokens")),
+    (ContextLengthError, 400,of("Maximum input length of 8192 tokens reached")),
+    (AuthenticationError, 403,of("Wrong API key")),
+    (AuthenticationError, 400,of("API key is missing")),
+    (AuthenticationError, 403,of("Invalid token provided. Authentication failed")),
+    (AuthenticationError, 403,of("The security token included in the request is invalid.")),
+    (AuthenticationError, 403,of("The security token included in the request is expired")),
+    (AuthenticationError, 403,{"message":"Invalid API Key"}),
+    (AuthenticationError, 422,of("api_key invalid")),
+    (AuthenticationError, 400,of("INVALID_API_KEY")),
+    (AuthenticationError, 403,of("API 密钥无效")),
+    (AuthenticationError, 400,of("apikey 错误")),
+    (AuthenticationError, 403,of("Unknown API key")),
+    (AuthenticationError, 400,of("Unauthorized: bad api key")),
+    (PermissionDeniedError, 403,of("Your IP is not on the account's allowlist")),
+    (PermissionDeniedError, 403,of("API key lacks scope model.request")),
+    (PermissionDeniedError, 403,of("This model is gated: your account is not authorized")),
+    (PermissionDeniedError, 403,of("You are not allowed to use this model")),
+    (PermissionDeniedError, 403,of("Access denied: model not enabled for project")),
+    (PermissionDeniedError, 403,of("Sorry, you are in an unsupported country")),
+    (BadRequestError, 400,of("Unknown parameter: 'logprob'")),
+    (BadRequestError, 400,of("Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 3 instead.")),
+    (BadRequestError, 400,of("Invalid schema for response_format 'x': In context=(), 'additionalProperties' is required")),
+    (BadRequestError, 400,of("Number of stop sequences must be at most 4")),
+    (BadRequestError, 400,of("messages.0.content.0.text: text content blocks must be non-empty")),
+    (BadRequestError, 400,of("Conversation roles must alternate")),
+    (BadRequestError, 400,of("n must be between 1 and 128")),
+    (BadRequestError, 400,of("max_tokens: 9000 > 8192, which is the maximum allowed number of output tokens for claude")),
+    (BadRequestError, 400,of("top_logprobs must be between 0 and 20")),
+    (BadRequestError, 400,of("This model does not support image input")),
+    (BadRequestError, 400,of("Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.")),
+    (BadRequestError, 400,of("`logprobs` must be less than or equal to 5 tokens")),
+    (BadRequestError, 400,of("The response_format is not supported with streaming")),
+    (BadRequestError, 400,of("At least one message is required")),
+    (BadRequestError, 413,"Payload Too Large"),
+    (BadRequestError, 400,of("Image too large: exceeds 5 MB maximum")),
+    (ServerError, 500,of("Request failed. Please try again.")),
+    (ServerError, 500,of("Service is busy: request queue exceeds limit")),
+    (ServerError, 500,of("Timeout while waiting for the model")),
+    (ServerError, 500,of("Something went wrong",type="server_error",code=None)),
+    (ServerError, 500,of("llama_decode failed")),
+    (ServerError, 500,of("Failed to load model")),
+    (ServerError, 500,of("database connection not found")),
+]
 # fmt: on
 
 TABLES: dict[str, tuple[type[StatusError], bool, bool | None, list[Row]]] = {
@@ -323,6 +426,14 @@ def test_meaning(
         assert (delay is not None) is again
     elif status != 413:
         assert delay is not None
+
+
+@pytest.mark.parametrize(("kind", "status", "body"), WORDINGS)
+def test_wording(kind: type[StatusError], status: int, body: Any) -> None:
+    """The class is right in other words, too, and words about the key stop a batch."""
+    error = status_error(response(body, status), now=1e9)
+    assert type(error) is kind, repr(error)
+    assert is_fatal(error) or kind not in {PermissionDeniedError, QuotaError}
 
 
 CAPTURED: dict[str, type[StatusError]] = {
