@@ -84,13 +84,15 @@ def read_capture(name: str) -> TextCompletion:
     )
 
 
-def read_exchange(name: str) -> tuple[TextCompletion, list[Delta]]:
-    """Read the exchange in `data/readings/`*name*`.json` as a client does.
+def read_exchange(
+    name: str, folder: str = "readings"
+) -> tuple[TextCompletion, list[Delta]]:
+    """Read the exchange *name* in *folder* of `data/` as a client does.
 
     Returns:
         The completion, and its deltas.
     """
-    exchange = capture(f"readings/{name}")
+    exchange = capture(f"{folder}/{name}")
     request = exchange["request"]
     context = ReadingContext(
         conversation=Conversation(

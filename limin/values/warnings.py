@@ -54,10 +54,10 @@ class WarningCode(enum.StrEnum):
     They are those of the model before its tokens were restricted to the allowed ones."""
 
     CONSTRAINED_AFTER_MASK = "constrained-after-mask"
-    """A grammar constrained the answer, and the log probabilities are of what it allows.
+    """A grammar constrained the answer, and the log probabilities are those under it.
 
-    They add up to 1 over the allowed tokens; a forced token has 0, whatever the model
-    thinks of it."""
+    They add up to 1 over the allowed tokens; a forced token has 0, however improbable
+    it is to the model."""
 
     CONSTRAINED_UNKNOWN = "constrained-unknown"
     """A grammar constrained the answer, if the server did not ignore it.
@@ -94,7 +94,7 @@ class WarningCode(enum.StrEnum):
     """The server sent fewer choices than requested."""
 
     REPEATED_DELTAS = "repeated-deltas"
-    """The deltas of a stream repeat what came before them, and so does the message."""
+    """The deltas of a stream repeat the text before them, and so does the message."""
 
     HALF_SURROGATE = "half-surrogate"
     """Half of a surrogate pair, which is no character, was read as U+FFFD."""

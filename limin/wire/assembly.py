@@ -202,7 +202,7 @@ class Assembly:
                     WarningCode.FINISH_REASON_MISSING, f"{path}.finish_reason", problem
                 )
             if choice.is_repeated:
-                problem = "the deltas repeat what came before them"
+                problem = "the deltas repeat the text before them"
                 notes.add(WarningCode.REPEATED_DELTAS, f"{path}.delta", problem)
         return notes.warnings()
 

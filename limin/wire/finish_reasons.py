@@ -33,14 +33,14 @@ _NAMES: dict[str | None, str | None] = {
     "content_filtered": "content_filter",  # Bedrock.
 }
 
-# A content filter, by words of which one is enough.
+# One of these words names a content filter.
 _FILTER = re.compile(
     r"content[_\- ]?(?:filter|policy|moderation|inspection|block)|moderat|safety"
     r"|sensitive|prohibited|blocklist|guardrail",
     re.IGNORECASE,
 )
 
-# A failure of the network, the model or the provider, by words of which one is enough.
+# One of these words names a failure of the network, the model or the provider.
 _FAILURE = re.compile(
     r"error|fail|abort|cancel|interrupt|disconnect|timeout|timed[_\- ]out"
     r"|unavailable|overload|insufficient|exception|crash|broken|malformed"

@@ -14,7 +14,7 @@ import attrs
 from limin.values.tokens import ROUNDING, are_same
 from limin.values.warnings import WarningCode
 from limin.wire.notes import Notes
-from limin.wire.token_texts import AnswerText, have_moved
+from limin.wire.token_texts import AnswerText, find_lost_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +119,7 @@ class Diagnosis:
             problem = f"the tokens join to {difference} the answer"
             notes.add(WarningCode.TEXT_MISMATCH, self.path, problem)
         if self.sampling.stops:
-            for index in have_moved(positions):
+            for index in find_lost_tokens(positions):
                 problem = "text of other tokens, whose log probabilities are lost"
                 notes.add(WarningCode.TOKENS_LOST, f"{self.path}[{index}]", problem)
 

@@ -47,7 +47,7 @@ class TextJoiner:
     Attributes:
         n_halves: Number of halves without the other one, which are U+FFFD in the text.
         is_cumulative: Whether each piece so far began with the piece before it.
-        repeats: Whether a piece was all that came before, once more.
+        repeats: Whether a piece was all of the text before it, once more.
     """
 
     __slots__ = (
@@ -103,7 +103,7 @@ class TextJoiner:
 
     @property
     def is_repeated(self) -> bool:
-        """Whether pieces repeat what came before, so that the text has it several times.
+        """Whether pieces repeat the text before them, which is then there several times.
 
         Some servers send with each piece all of the text so far, or at the end all of
         it once more. Two pieces are too few, unless they are longer than a syllable.
@@ -119,7 +119,7 @@ class TextJoiner:
         return len(text) == self._size and text == "".join(self._pieces)
 
     def _compare(self, piece: str) -> None:
-        """Note whether *piece* repeats what came before, in time linear in its length."""
+        """Note whether *piece* repeats the text before it, in time linear in its length."""
         if self.is_cumulative and self._pieces:
             self.is_cumulative = piece.startswith(self._last)
         if len(self._pieces) > 1 and self._size > _SENTENCE and self.is_all(piece):

@@ -1,4 +1,7 @@
-"""Whether the tokens of an answer spell it: what servers list, and do not send as text."""
+"""Whether the tokens of an answer spell it, and which of them are lost.
+
+Servers list tokens whose text they do not send.
+"""
 
 from __future__ import annotations
 
@@ -82,8 +85,8 @@ class AnswerText:
         return self.text.encode("utf-8", "replace") in joined
 
 
-def have_moved(positions: Iterable[Position]) -> Iterable[int]:
-    """Yield the indices of tokens with text of others, whose entries are lost.
+def find_lost_tokens(positions: Iterable[Position]) -> Iterable[int]:
+    """Yield the indices of tokens that have the text of lost tokens before them.
 
     llama.cpp holds text back while it may become a stop text, and moves it to the next
     token: `""` in the place of `" "`, then `" 2"` in the place of `"2"`. In a stream the

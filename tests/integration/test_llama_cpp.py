@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from limin import (
-    AnswerWarningError,
     BatchError,
     ContextLengthError,
     Conversation,
     Message,
     TokenPosition,
-    WarningCode,
     generate_text_completion,
     generate_text_completion_for_conversation,
     generate_text_completions,
@@ -218,27 +216,85 @@ async def test_ranks_of_a_hot_answer() -> None:
     assert len(set(true_ranks)) > 2
 
 
-async def test_hot_answer_is_warned_of() -> None:
-    """Each sampled token that is not listed is counted, and there is no other warning."""
-    with pytest.raises(AnswerWarningError) as caught:
-        await generate_text_completion(
-            "Write a very short poem.",
-            temperature=1.8,
-            seed=11,
-            max_tokens=24,
-            log_probs=True,
-            top_log_probs=3,
-            on_warning="raise",
-        )
-    log_probs = caught.value.completion.log_probs
+async def test_hot_answer_is_no_oddity() -> None:
+    """Sampling takes tokens that are not listed, which is no reason for a warning."""
+    completion = await generate_text_completion(
+        "Write a very short poem.",
+        temperature=1.8,
+        seed=11,
+        max_tokens=24,
+        log_probs=True,
+        top_log_probs=3,
+        on_warning="raise",
+    )
+    log_probs = completion.log_probs
     assert log_probs is not None
-    missing = [n for n, position in enumerate(log_probs) if not position.is_listed]
-    (warning,) = caught.value.warnings
-    assert warning.code is WarningCode.SAMPLED_NOT_LISTED
-    assert warning.count == len(missing) > 0
-    assert warning.path == f"$.choices[0].logprobs.content[{missing[0]}]"
-    assert {log_probs[n].rank_at_least for n in missing} == {4}
-    assert {log_probs[n].rank for n in missing} <= {4, None}
+    missing = [position for position in log_probs if not position.is_listed]
+    assert {position.rank_at_least for position in missing} == {4}
+    assert {position.rank for position in missing} <= {4, None}
+
+
+async def test_constrained_answer() -> None:
+    """llama.cpp reports the probabilities before the grammar, and one warning says so."""
+    completion = await generate_text_completion(
+        "Is the sky blue?",
+        temperature=0,
+        max_tokens=4,
+        log_probs=True,
+        top_log_probs=5,
+        extra_body={"grammar": 'root ::= "yes" | "no"'},
+    )
+    assert completion.message in {"yes", "no"}
+    assert [str(warning.code) for warning in completion.warnings] == [
+        "constrained-before-mask"
+    ]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_tokens_that_were_held_back(*, stream: bool) -> None:
+    """Text that may begin a stop text is held back; a stream loses its tokens."""
+    completion = await generate_text_completion(
+        "Count: 1, 2, 3, 4",
+        temperature=0,
+        max_tokens=8,
+        stop=[" items in b"],
+        log_probs=True,
+        top_log_probs=1,
+        stream=stream,
+    )
+    assert " items in a" in completion.message
+    codes = [str(warning.code) for warning in completion.warnings]
+    assert codes == ["tokens-lost"] * stream
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_answer_that_was_begun(*, stream: bool) -> None:
+    """The message is the continuation, and `prefill` what the server repeated."""
+    start = "The capital of France is the city of"
+    question = Message("user", "What is the capital of France?")
+    completion = await generate_text_completion_for_conversation(
+        Conversation([question, Message("assistant", start)]),
+        temperature=0,
+        max_tokens=3,
+        log_probs=True,
+        top_log_probs=2,
+        stream=stream,
+    )
+    assert completion.message.startswith(" Paris")
+    assert completion.prefill == (None if stream else start)
+    assert completion.warnings == ()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_log_probs_without_alternatives(*, stream: bool) -> None:
+    """They come although llama.cpp sends none if 0 alternatives are asked for."""
+    completion = await generate_text_completion(
+        "Hi", temperature=0, max_tokens=2, log_probs=True, top_log_probs=0, stream=stream
+    )
+    assert completion.log_probs is not None
+    assert len(completion.log_probs) == 2
+    assert completion.log_probs.alternatives == [[], []]
+    assert completion.warnings == ()
 
 
 async def test_no_log_probs_unless_asked_for() -> None:

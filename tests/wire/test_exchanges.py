@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import capture, captures, read_capture, read_exchange
+from builders import capture, captures, read_exchange
 
 from limin.values.warnings import WarningCode
 
@@ -69,11 +69,8 @@ def names_of(folder: str) -> list[str]:
 @pytest.mark.parametrize("name", WITH_LOG_PROBS)
 def test_warnings_are_true(name: str) -> None:
     """An answer of a real server has exactly the warnings that are true of it."""
-    in_readings = name in names_of("readings")
-    is_stream = "stream" in name
-    if not in_readings and is_stream:
-        pytest.skip("read by test_assembly")
-    completion = read_exchange(name)[0] if in_readings else read_capture(name)
+    folder = "readings" if name in names_of("readings") else "."
+    completion, _ = read_exchange(name, folder)
     assert [
         (str(warning.code), warning.path, warning.count) for warning in completion.warnings
     ] == WITH_LOG_PROBS[name]

@@ -83,7 +83,7 @@ CASES: dict[str, tuple[list[object], list[object]]] = {
     "custom": (
         [
             [{"index": 0, "type": "custom", "custom": {"name": "f", "input": "a"}}],
-            [{"index": 0, "custom": {"input": "b", "x": 1}}],
+            [{"index": 0, "custom": {"input": "b", "x": 1, "y": None}}],
         ],
         [{"type": "custom", "custom": {"name": "f", "input": "ab", "x": 1}}],
     ),
