@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 settings.register_profile("limin", deadline=None)
 settings.load_profile("limin")
 
-# llama.cpp's threads wait for each other by spinning, hundreds of times for each
-# token. On a busy machine that takes many times as long as one thread by itself.
+# Tests that run beside each other keep every core busy. Then one thread of llama.cpp,
+# which waits for no other, is as fast as two, and its speed varies less.
 os.environ.setdefault("OMP_THREAD_LIMIT", "1")
 
 _SHARED = pytest.StashKey[dict[str, Any]]()
