@@ -47,11 +47,18 @@ def test_end_of_the_input_ends_the_process(
     """Every system sees the end of a parent by that of its pipe."""
     monkeypatch.setattr(sys, "platform", platform)
     reader, writer = pipe
-    closing = threading.Timer(0.1, os.close, [writer])
+    closed: list[int] = []
+
+    def close() -> None:
+        closed.append(writer)
+        os.close(writer)
+
+    closing = threading.Timer(0.1, close)
     closing.start()
     with pytest.raises(SystemExit):
         local_server.end_with_parent(reader, os.getppid())
-    assert not closing.is_alive()
+    assert closed == [writer]
+    closing.join()
 
 
 @pytest.mark.usefixtures("_exit_raises")
