@@ -110,6 +110,8 @@ class Client:
 
     def __repr__(self) -> str:
         """Return the endpoint's host and the client's state, without the key."""
+        if not hasattr(self, "_transport"):  # In the traceback of a refused argument.
+            return "<limin.Client, not ready>"
         transport, rest = self._transport, self._rate_limiter.seconds_of_rest
         state = [f"{transport.in_flight} in flight"]
         if transport.idle is not None:

@@ -398,6 +398,15 @@ def test_repr_names_the_host_alone() -> None:
     assert repr(client) == "<limin.Client of model.test:8000: 0 in flight, 0 idle>"
 
 
+def test_repr_of_a_client_that_was_refused() -> None:
+    """Tools that report errors show it as a local variable of the traceback."""
+    with pytest.raises(limin.ConfigurationError) as caught:
+        Client(timeout=-1)
+    frames = [entry.frame.f_locals for entry in caught.traceback]
+    (refused,) = {id(f["self"]): f["self"] for f in frames if "timeout" in f}.values()
+    assert repr(refused) == "<limin.Client, not ready>"
+
+
 @pytest.mark.filterwarnings("error")
 async def test_warning_that_is_an_error_loses_no_answer(httpx_mock: HTTPXMock) -> None:
     """With Python's warnings as errors, the answer is still there."""

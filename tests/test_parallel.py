@@ -76,6 +76,19 @@ async def test_window_slides_and_is_never_wider() -> None:
     assert most == 2
 
 
+async def test_items_that_cannot_be_counted() -> None:
+    """A query of a database may have a length in name only."""
+
+    class Query:
+        def __len__(self) -> int:
+            raise NotImplementedError
+
+        def __iter__(self) -> Iterator[int]:
+            return iter(range(3))
+
+    assert await run_parallel(Query(), double, show_progress=False) == [0, 2, 4]
+
+
 async def test_async_items_are_consumed_lazily() -> None:
     """No item is made before its turn comes."""
     made = finished = most_ahead = 0

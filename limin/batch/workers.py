@@ -54,7 +54,10 @@ def count_one(_result: object) -> Work:
 
 def count_items(source: object) -> int | None:
     """Return how many items *source* holds; None if only iterating would show it."""
-    return len(source) if isinstance(source, Sized) else None
+    try:
+        return len(source) if isinstance(source, Sized) else None
+    except Exception:  # noqa: BLE001 (a table of a database may not know, in its own words)
+        return None
 
 
 class WorkerPool(Generic[Item, R, E]):

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import anyio
 import anyio.lowlevel
 
-from limin.errors import QuotaError
+from limin.errors import QuotaError, RateLimitError
 from limin.policy.failures import OVERLOADED, server_error_in
 from limin.policy.rate_limits import CoolDown, Pacer
 from limin.values.checks import check_rate
@@ -22,9 +22,6 @@ from limin.values.checks import check_rate
 if TYPE_CHECKING:
     from limin.errors import LiminError
     from limin.values.completion import Usage
-
-# The only status of an overloaded server that asks for a pause without a Retry-After.
-_TOO_MANY = 429
 
 
 class RateLimiter:
@@ -86,10 +83,12 @@ class RateLimiter:
         server_error = server_error_in(error)
         if server_error is None or isinstance(server_error, QuotaError):
             return
-        status, seconds = server_error.effective_status, server_error.retry_after
-        if status == _TOO_MANY and seconds is None:
+        seconds = server_error.retry_after
+        is_rate_limit = isinstance(server_error, RateLimitError)  # Whatever the status.
+        if is_rate_limit and seconds is None:
             seconds = wait
-        if status in OVERLOADED and seconds is not None:
+        is_overload = is_rate_limit or server_error.effective_status in OVERLOADED
+        if is_overload and seconds is not None:
             self._has_paused = True
             self._here().cool_down.rest(anyio.current_time(), seconds)
             self._rest_ends = max(self._rest_ends, time.monotonic() + seconds)

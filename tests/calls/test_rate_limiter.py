@@ -137,6 +137,18 @@ async def test_refusal_without_a_wait_pauses_as_long_as_the_retry(
     assert arrivals[2] - arrivals[0] == pytest.approx(0.25)
 
 
+async def test_rate_limit_under_another_status_is_a_pause(httpx_mock: HTTPXMock) -> None:
+    """GitHub Models sends 403; what it says is what counts."""
+    body = b'{"error": {"message": "Rate limit exceeded. Please retry in 20 seconds."}}'
+
+    def refuse(number: int) -> httpx.Response:
+        return fine(number) if number > 1 else httpx.Response(403, content=body)
+
+    came = record(httpx_mock, refuse)
+    await ask_two()
+    assert came[1] - came[0] == pytest.approx(20.0)
+
+
 async def test_unavailable_server_without_a_wait_pauses_nothing(
     httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
