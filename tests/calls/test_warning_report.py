@@ -115,7 +115,7 @@ async def test_answers_of_a_checkpoint_warn_as_others_do(tmp_path: Path) -> None
 
 def test_line_is_found_where_no_program_is_on_the_stack() -> None:
     """Then it is the outermost one."""
-    program = compile("line = find()", "outermost", "exec")
+    program = compile("line = find()", "<program>", "exec")
     names: dict[str, Any] = {"find": find_caller, "__name__": "limin.inside"}
     contextvars.Context().run(exec, program, names)  # S102: our own program
     assert names["line"].file == __file__

@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 
 from limin.errors import ResponseError, StatusError
 from limin.values.completion import Usage
+from limin.values.conversation import Conversation
 from limin.values.tokens import TokenLogProb
 from limin.values.warnings import ResponseWarning, WarningCode
+from limin.wire.response import ReadingContext
 
 
 def failed_finish() -> ResponseWarning:
@@ -1055,3 +1057,10 @@ def test_shapes_never_surprise(
 def test_control_character_in_the_answer() -> None:
     """A raw control character inside a string does not cost the answer."""
     assert read(b'{"choices":[{"message":{"content":"a\x01b"}}]}').message == "a\x01b"
+
+
+def test_context_does_not_show_its_secrets() -> None:
+    """It is a local variable in the tracebacks of many errors."""
+    conversation = Conversation.from_prompts("hi")
+    context = ReadingContext(conversation=conversation, model="m", secrets=("sk-secret",))
+    assert repr(context) == f"ReadingContext({conversation!r}, model='m')"
