@@ -63,7 +63,8 @@ class BodyDecoder:
         """
         named = _compressions(coding) if coding else []
         if len(named) > 1 or not _READABLE.issuperset(named):
-            reason = f"the body is compressed in a way that was not asked for: {coding!a}"
+            ways = ", ".join(named)
+            reason = f"the body is compressed in a way that was not asked for: '{ways}'"
             error = ProtocolError(reason)
             error.is_permanent = True
             raise error

@@ -84,6 +84,7 @@ class HttpTransport:
         self.is_closed = False
         self.body_limit = limits.body_bytes
         self._requests = _RequestMaker(endpoint)
+        self._endpoint = endpoint
         self._given = http_client
         self._package = httpx if http_client is None else _find_package(http_client)
         self.http_error: type[Exception] = self._package.HTTPError
@@ -187,7 +188,8 @@ class HttpTransport:
             if isinstance(cause, TransportError):
                 return cause
             cause = cause.__cause__
-        package, message = self._package, excerpt(str(error)) or type(error).__name__
+        package, message = self._package, type(error).__name__
+        message = excerpt(str(error), self._endpoint.secrets()) or message
         unreadable = (package.InvalidURL, UnicodeError)
         if isinstance(error, unreadable) or isinstance(error.__context__, unreadable):
             failure: TransportError = ProtocolError(

@@ -6,13 +6,13 @@ limin shows passes through here first.
 
 from __future__ import annotations
 
-import json
-import os.path
 import re
 from typing import TYPE_CHECKING
 
+from limin.values.masking import mask_secrets
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 # Characters that act, or that show nothing: controls (Cc) except tab and newline,
 # format characters (Cf), half surrogates (Cs), line and paragraph separators,
@@ -30,8 +30,6 @@ _INVISIBLE = re.compile(
 _PICTURES = 0x2400  # U+2400 to U+241F picture the characters U+0000 to U+001F.
 
 _LONGEST_EXCERPT = 200
-_SHORTEST_SECRET = 8
-_SECRET_START = 24  # A quotation is often cut, so the first characters are enough.
 
 
 def escape_controls(text: str) -> str:
@@ -46,48 +44,12 @@ def escape_controls(text: str) -> str:
 def excerpt(text: str, secrets: Iterable[str] = ()) -> str:
     """Return the start of *text* on one line, at most 200 characters, without *secrets*.
 
-    A secret of fewer than 8 characters stays, because it occurs inside other words.
-    A longer one is removed even if only its first 24 characters are there.
+    A secret of fewer than 8 characters stays; see `mask_secrets`.
     """
     if secrets:
-        text = _mask_secrets(text, secrets)
+        text = mask_secrets(text, secrets)
     line = escape_controls(" ".join(text.split()))
     return line if len(line) <= _LONGEST_EXCERPT else line[: _LONGEST_EXCERPT - 1] + "…"
-
-
-def _mask_secrets(text: str, secrets: Iterable[str]) -> str:
-    """Return *text* with `***` for each secret, or for a long enough start of one."""
-    forms = [
-        form
-        for secret in secrets
-        if len(secret) >= _SHORTEST_SECRET
-        for form in _quoted_forms(secret)
-    ]
-    spans = sorted(span for form in forms for span in _find_spans(text, form))
-    pieces: list[str] = []
-    end = 0
-    for start, stop in spans:
-        if start >= end:
-            pieces.append(text[end:start])
-        end = max(end, stop)
-    return "***".join([*pieces, text[end:]])
-
-
-def _quoted_forms(secret: str) -> set[str]:
-    """Return the forms in which servers quote *secret*: unchanged, as JSON, as Python."""
-    json_ascii, json_text = json.dumps(secret), json.dumps(secret, ensure_ascii=False)
-    return {secret, json_ascii[1:-1], json_text[1:-1], repr(secret)[1:-1]}
-
-
-def _find_spans(text: str, form: str) -> Iterator[tuple[int, int]]:
-    """Yield start and end of each place in *text* that quotes *form* or its start."""
-    beginning = form[:_SECRET_START]
-    start = text.find(beginning)
-    while start >= 0:
-        quotation = text[start : start + len(form)]
-        end = start + len(os.path.commonprefix([quotation, form]))  # noqa: RUF071 (by character is meant)
-        yield start, end
-        start = text.find(beginning, end)
 
 
 def _symbol(match: re.Match[str]) -> str:

@@ -66,7 +66,7 @@ def status_error(
     return meaning.error(
         response.status,
         excerpt(message, secrets),
-        response.request_id,
+        _quote(response.request_id, secrets),
         code=_quote(body.code, secrets),
         error_type=_quote(body.kind, secrets),
         param=_quote(body.param, secrets),

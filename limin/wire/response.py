@@ -219,7 +219,7 @@ def response_error(
         path,
         excerpt(start, context.secrets),
         response.status,
-        response.request_id,
+        excerpt(response.request_id, context.secrets) if response.request_id else None,
         response.body,
     )
 

@@ -499,6 +499,17 @@ def test_request_id_is_in_the_message() -> None:
     assert str(error) == "the server answered 500: no (request req-1)"
 
 
+def test_request_id_that_is_a_key_is_masked() -> None:
+    """A proxy may copy a header of the request into it."""
+    key = "sk-this-opens-nothing"
+    failed = response({"error": "no"}, 500, {"x-request-id": key})
+    assert status_error(failed, [key]).request_id == "***"
+    odd = response([], 200, {"x-request-id": key})
+    with pytest.raises(ResponseError) as caught:
+        read(odd.body, headers=odd.headers, secrets=(key,))
+    assert caught.value.request_id == "***"
+
+
 @given(body=st.binary(max_size=200), status=st.integers(100, 599))
 def test_every_error_body_is_read(body: bytes, status: int) -> None:
     """Whatever bytes come, an exception says so, and reading them raises no other."""

@@ -1,0 +1,115 @@
+"""Keys and prompts that a server quotes, in every way that it may write them."""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from limin.values.masking import mask_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KEY = "sk-proj-ABCDEFGHijklmnop0123456789qrstuvwxyz"
+PROMPT = (
+    "The quick brown <fox> & 'jumps' over the lazy dog\n\n"
+    'while it reads a "confidential" mémo: {"project": "Zebra"} + 100 % Yak.'
+)
+
+# Ways in which servers write what they quote.
+WAYS: dict[str, Callable[[str], str]] = {
+    "unchanged": str,
+    "upper case": str.upper,
+    "lower case": str.lower,
+    "white space": lambda text: text.replace(" ", " \n\t "),
+    "one line": lambda text: " ".join(text.split()),
+    "HTML": html.escape,
+    "HTML twice": lambda text: html.escape(html.escape(text)),
+    "HTML by number": lambda text: "".join(f"&#{ord(letter)};" for letter in text),
+    "URL": quote,
+    "form": quote_plus,
+    "JSON": json.dumps,
+    "JSON of Unicode": lambda text: json.dumps(text, ensure_ascii=False),
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text)),
+    "Python": repr,
+    "ASCII of Python": ascii,
+}
+
+PARTS: dict[str, tuple[str, slice]] = {
+    "key": (KEY, slice(None)),
+    "start of a key": (KEY, slice(None, 12)),
+    "middle of a key": (KEY, slice(20, 32)),
+    "end of a key": (KEY, slice(-12, None)),
+    "prompt": (PROMPT, slice(None)),
+    "start of a prompt": (PROMPT, slice(None, 24)),
+    "middle of a prompt": (PROMPT, slice(40, 80)),
+    "end of a prompt": (PROMPT, slice(-36, None)),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("part", PARTS)
+def test_quotation_is_masked(part: str, way: str) -> None:
+    """However much of it, and however it is written; the words around it stay."""
+    secret, place = PARTS[part]
+    text = f"Incorrect input: <{WAYS[way](secret[place])}>, says the server"
+    masked = mask_secrets(text, ["another-secret", secret])
+    start, _, rest = masked.partition("***")
+    assert start.startswith("Incorrect input: <")
+    assert rest.endswith(">, says the server")
+    left = masked.removeprefix("Incorrect input: <").removesuffix(">, says the server")
+    # Quotation marks, which may be escaped, and white space.
+    assert len(left.replace("***", "")) <= 8, left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Incorrect API key",
+        "sk-proj-ABC",  # 11 characters of the key
+        "over the lazy cat",
+        "the server answered 400: &lt; %20 \\n",
+        "",
+    ],
+)
+def test_other_text_stays(text: str) -> None:
+    """What a message has in common with a secret by chance is no quotation."""
+    assert mask_secrets(text, [KEY, PROMPT]) == text
+
+
+def test_short_secret_stays() -> None:
+    """It may be a part of any word."""
+    assert mask_secrets("the test of the tests", ["test", "the    test"]) == (
+        "the test of the tests"
+    )
+
+
+def test_only_the_start_of_a_long_text_is_looked_at() -> None:
+    """The rest is cut off."""
+    assert mask_secrets("a" * 5000, [KEY]) == "a" * 4096
+
+
+@given(secret=st.text(min_size=8, max_size=40), before=st.text(), after=st.text())
+@example(secret=" " * 8, before="", after="")
+@example(secret="\\" * 8, before="", after="")
+@example(secret="a" * 40, before="a", after="a")
+@example(secret="%41" * 12, before="%", after="4")
+def test_secret_is_masked_whatever_it_is(secret: str, before: str, after: str) -> None:
+    """Even if nothing of it is left when it is folded."""
+    masked = mask_secrets(f"{before}{secret}{after}", [secret])
+    assert "***" in masked
+    assert secret not in masked.replace(before, "").replace(after, "")
+
+
+@given(st.text(max_size=200), st.lists(st.text(max_size=60), max_size=3))
+def test_nothing_is_added(text: str, secrets: list[str]) -> None:
+    """The result is the text, with masks in it."""
+    position = 0
+    for piece in mask_secrets(text, secrets).split("***"):
+        position = text.index(piece, position) + len(piece)
