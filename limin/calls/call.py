@@ -211,7 +211,8 @@ class Call:
             await self._wait_for_rates()
             if caller.timeout is not None:
                 self.deadline = anyio.current_time() + caller.timeout
-            await self._wait_for_pause()
+            if caller.rate_limiter.has_paused:
+                await self._wait_for_pause()
             while True:
                 attempts.begin()
                 try:

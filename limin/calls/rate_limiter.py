@@ -29,6 +29,9 @@ class RateLimiter:
 
     If the server is overloaded, all requests of the client pause together and resume
     gradually.
+
+    Attributes:
+        has_paused: Whether the server has wanted a pause; without, nobody waits for one.
     """
 
     def __init__(
@@ -44,7 +47,7 @@ class RateLimiter:
         self._rates = requests_per_minute, tokens_per_minute
         self._counts_tokens = tokens_per_minute is not None
         self._has_rates = self._rates != (None, None)
-        self._has_paused = False
+        self.has_paused = False
         self._rest_ends = -math.inf  # By a clock that any thread can read.
         # A clock means nothing to another event loop, trio's least of all.
         self._by_loop: WeakKeyDictionary[object, _LoopLimits] = WeakKeyDictionary()
@@ -52,7 +55,7 @@ class RateLimiter:
     @property
     def resting_until(self) -> float:
         """End of the server's pause, by the clock of the event loop."""
-        return self._here().cool_down.until if self._has_paused else -math.inf
+        return self._here().cool_down.until if self.has_paused else -math.inf
 
     @property
     def seconds_of_rest(self) -> float:
@@ -70,7 +73,7 @@ class RateLimiter:
 
     async def wait_for_pause(self) -> None:
         """Wait until the server's pause is over, and this request's turn has come."""
-        if self._has_paused:
+        if self.has_paused:
             await self._here().wait_for_pause()
 
     def note_failure(self, error: LiminError, wait: float | None) -> None:
@@ -89,7 +92,7 @@ class RateLimiter:
             seconds = wait
         is_overload = is_rate_limit or server_error.effective_status in OVERLOADED
         if is_overload and seconds is not None:
-            self._has_paused = True
+            self.has_paused = True
             self._here().cool_down.rest(anyio.current_time(), seconds)
             self._rest_ends = max(self._rest_ends, time.monotonic() + seconds)
 

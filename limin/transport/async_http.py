@@ -6,8 +6,8 @@ shape and exceptions of httpcore's. `HttpcorePool` translates between the two.
 
 from __future__ import annotations
 
-import re
 import ssl
+import string
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
@@ -37,11 +37,9 @@ if TYPE_CHECKING:
 ClientCertificate: TypeAlias = str | tuple[str, str] | tuple[str, str, str]
 
 # RFC 9110, 5.1 and 5.5: names are tokens; values hold no control characters but tabs.
-_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_HEAD = re.compile(
-    _TOKEN + rb" [^\x00-\x20\x7f]+ HTTP/1\.1"
-    rb"(?:\r\n" + _TOKEN + rb": [^\x00-\x08\x0a-\x1f\x7f]*)*"
-)
+_OF_TOKENS = (string.ascii_letters + string.digits + "!#$%&'*+.^_`|~-").encode()
+_CONTROLS = bytes(code for code in (*range(32), 127) if code != ord("\t"))
+_NOT_IN_TARGETS = _CONTROLS + b"\t "
 
 _PORTS = {b"http": 80, b"https": 443}
 
@@ -278,19 +276,32 @@ def _origin(url: httpcore.URL) -> Origin:
     return Origin(host, url.port or _PORTS[url.scheme], url.scheme == b"https")
 
 
+def _is_legal(request: httpcore.Request) -> bool:
+    """Return whether the head is one head: nothing in it ends a line, or a word of one."""
+    names = [name for name, _ in request.headers]
+    values = b"".join([value for _, value in request.headers])
+    target = request.url.target
+    return (
+        all((request.method, target, *names))
+        and not (request.method + b"".join(names)).translate(None, _OF_TOKENS)
+        and values.translate(None, _CONTROLS) == values
+        and target.translate(None, _NOT_IN_TARGETS) == target
+    )
+
+
 async def _encode(request: httpcore.Request) -> bytes:
     """Return the bytes of *request*, head and body.
 
     Raises:
         httpcore.LocalProtocolError: If the head is not legal.
     """
-    lines = [b"%b %b HTTP/1.1" % (request.method, request.url.target)]
-    lines += [b"%b: %b" % header for header in request.headers]
-    head = b"\r\n".join(lines)
-    if not _HEAD.fullmatch(head) or head.count(b"\n") >= len(lines):
+    if not _is_legal(request):
         # It is not shown, since it may hold a key.
         problem = "a header, or the target, of the request holds an illegal character"
         raise httpcore.LocalProtocolError(problem)
+    lines = [b"%b %b HTTP/1.1" % (request.method, request.url.target)]
+    lines += [b"%b: %b" % header for header in request.headers]
+    head = b"\r\n".join(lines)
     if isinstance(request.stream, Iterable):
         body = b"".join(request.stream)
     else:

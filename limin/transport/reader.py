@@ -68,7 +68,9 @@ class ResponseReader:
         """
         self.has_started = True
         if not self._is_start_checked:
-            self._check_start(data)
+            self._is_start_checked = data.startswith(_STARTS) and not self._start
+            if not self._is_start_checked:
+                self._check_start(data)
         size_before = self._body_size
         self._bytes_fed += len(data)
         try:

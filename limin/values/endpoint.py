@@ -112,6 +112,16 @@ class Endpoint:
     base_url: str = attrs.field(repr=_without_secrets)
     api_key: ApiKey | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    # Every call needs them, and reading a URL takes a while.
+    _secrets: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
+
+    @_secrets.default
+    def _find_secrets(self) -> tuple[str, ...]:
+        key = () if self.api_key is None else (self.api_key.reveal(),)
+        query = parse_qsl(urlsplit(self.base_url).query)
+        private = [value for name, value in query if _PUBLIC_PARAMETER not in name.lower()]
+        paths = _SECRET_SEGMENT.findall(self.base_url)
+        return (*key, *self.headers.values(), *private, *paths)
 
     @classmethod
     def resolve(
@@ -181,11 +191,7 @@ class Endpoint:
         They are the key, the values of the user's headers and of the URL's query, and the
         secret path of a local server.
         """
-        key = () if self.api_key is None else (self.api_key.reveal(),)
-        query = parse_qsl(urlsplit(self.base_url).query)
-        private = [value for name, value in query if _PUBLIC_PARAMETER not in name.lower()]
-        paths = _SECRET_SEGMENT.findall(self.base_url)
-        return (*key, *self.headers.values(), *private, *paths)
+        return self._secrets
 
 
 def named_in_environment() -> bool:
