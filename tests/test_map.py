@@ -42,7 +42,8 @@ DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 
 # Imports inside functions. hashlib loads OpenSSL, which only checkpoints need, the
 # transport loads httpx, which is needed by the first client, and Windows has no fcntl.
-# importlib.metadata loads email and zipfile, and few programs ask for the version.
+# importlib.metadata loads email and zipfile, and few programs ask for the version. The
+# tables of errors, and difflib, are slow to load and needed where something is wrong.
 LATE_IMPORTS = {
     DOOR,
     ("limin.checkpoint.line", "digest", "hashlib"),
@@ -50,6 +51,9 @@ LATE_IMPORTS = {
     ("limin", "__getattr__", "limin.transport.async_http"),
     ("limin.local_server", "kill_at_end_of_input", "fcntl"),
     ("limin", "__getattr__", "importlib"),
+    ("limin.wire.error_response", "status_error", "limin.wire.error_classes"),
+    ("limin.wire.error_response", "status_error", "limin.wire.retry_after"),
+    ("limin.values.option_names", "_hint", "difflib"),
 }
 
 # Types from a floor above, only for annotations.

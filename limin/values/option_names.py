@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -126,7 +125,9 @@ def _hint(name: str, known: set[str]) -> str:
         return f"only functions for many prompts take {synonym}"
     if name in _EXPLANATIONS:
         return _EXPLANATIONS[name]
-    similar = get_close_matches(name, known, 1, _SIMILARITY)
+    import difflib  # noqa: PLC0415 (slow to load)
+
+    similar = difflib.get_close_matches(name, known, 1, _SIMILARITY)
     if similar and name not in _OF_BODY:
         return f"did you mean {similar[0]}?"
     return f"fields of the request go into extra_body={{{name!r}: ...}}"

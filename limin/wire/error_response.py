@@ -12,13 +12,6 @@ from urllib.parse import urlsplit
 
 from limin.values.safe_text import excerpt
 from limin.wire.error_body import read_error_body
-from limin.wire.error_classes import (
-    code_words,
-    find_meaning,
-    plain_text,
-    status_in_words,
-)
-from limin.wire.retry_after import read_retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -50,19 +43,28 @@ def status_error(
         secrets: Keys and prompts, which no message may repeat.
         now: When the response came, in Unix seconds.
     """
+    # Their tables take as long to load as the rest of limin, and most runs need none.
+    from limin.wire import error_classes, retry_after  # noqa: PLC0415 (slow to load)
+
     body = read_error_body(response.body)
     message = body.message
     if response.status in _REDIRECTS:
         message = f"redirects are not followed, and this one leads to {_target(response)}"
     some = islice(body.texts(), _MOST_TEXTS)
     texts = [_without(text[:_LONGEST_TEXT], secrets) for text in some]
-    wait = read_retry_after(response.headers, "\n".join(texts), now, body.leaves)
+    wait = retry_after.read_retry_after(
+        response.headers, "\n".join(texts), now, body.leaves
+    )
     codes = map(str, filter(None, (body.code, body.kind)))
-    text = plain_text((*code_words(body.leaves), *codes, *texts))
+    text = error_classes.plain_text(
+        (*error_classes.code_words(body.leaves), *codes, *texts)
+    )
     status = _decisive_status(response.status, body.status)
     if status < _FIRST_REDIRECT:
-        status = status_in_words(text) or status
-    meaning = find_meaning(status, text, has_wait=wait is not None, is_page=body.is_page)
+        status = error_classes.status_in_words(text) or status
+    meaning = error_classes.find_meaning(
+        status, text, has_wait=wait is not None, is_page=body.is_page
+    )
     return meaning.error(
         response.status,
         excerpt(message, secrets),
