@@ -97,6 +97,14 @@ def _without_secrets(url: str) -> str:
     return repr(hide_secret_path(shown))
 
 
+def _find_secrets(endpoint: Endpoint) -> tuple[str, ...]:
+    key = () if endpoint.api_key is None else (endpoint.api_key.reveal(),)
+    query = parse_qsl(urlsplit(endpoint.base_url).query)
+    private = [value for name, value in query if _PUBLIC_PARAMETER not in name.lower()]
+    paths = _SECRET_SEGMENT.findall(endpoint.base_url)
+    return (*key, *endpoint.headers.values(), *private, *paths)
+
+
 @attrs.frozen(kw_only=True)
 class Endpoint:
     """An OpenAI-compatible server: its URL, the key and the headers for it.
@@ -113,15 +121,12 @@ class Endpoint:
     api_key: ApiKey | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     # Every call needs them, and reading a URL takes a while.
-    _secrets: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
-
-    @_secrets.default
-    def _find_secrets(self) -> tuple[str, ...]:
-        key = () if self.api_key is None else (self.api_key.reveal(),)
-        query = parse_qsl(urlsplit(self.base_url).query)
-        private = [value for name, value in query if _PUBLIC_PARAMETER not in name.lower()]
-        paths = _SECRET_SEGMENT.findall(self.base_url)
-        return (*key, *self.headers.values(), *private, *paths)
+    _secrets: tuple[str, ...] = attrs.field(
+        default=attrs.Factory(_find_secrets, takes_self=True),
+        init=False,
+        repr=False,
+        eq=False,
+    )
 
     @classmethod
     def resolve(
