@@ -211,8 +211,7 @@ class Call:
             await self._wait_for_rates()
             if caller.timeout is not None:
                 self.deadline = anyio.current_time() + caller.timeout
-            if caller.rate_limiter.has_paused:
-                await self._wait_for_pause()
+            await self._wait_for_pause()
             while True:
                 attempts.begin()
                 try:
@@ -245,6 +244,8 @@ class Call:
             RequestTimeoutError: If it outlasts the deadline.
         """
         limiter = self._caller.rate_limiter
+        if not limiter.has_paused:
+            return
         if limiter.resting_until >= self.deadline:
             seconds = math.ceil(limiter.resting_until - anyio.current_time())
             error = self.timeout_error()

@@ -73,8 +73,7 @@ class RateLimiter:
 
     async def wait_for_pause(self) -> None:
         """Wait until the server's pause is over, and this request's turn has come."""
-        if self.has_paused:
-            await self._here().wait_for_pause()
+        await self._here().wait_for_pause()
 
     def note_failure(self, error: LiminError, wait: float | None) -> None:
         """Note a failed request. If the server is overloaded, all requests pause.

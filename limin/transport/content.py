@@ -138,5 +138,5 @@ class BodyDecoder:
 
 
 def _compressions(coding: str) -> list[str]:
-    words = [word.strip() for word in coding.lower().split(",")]
-    return [word for word in words if word in _READABLE or word in _UNREADABLE]
+    codings = [each.strip() for each in coding.lower().split(",")]
+    return [each for each in codings if each in _READABLE or each in _UNREADABLE]

@@ -99,24 +99,24 @@ def check_option_names(
     Raises:
         TypeError: If there are such options; it does not show their values.
     """
-    known = set(names)
-    unknown = options.keys() - known
+    valid = set(names)
+    unknown = options.keys() - valid
     if not unknown:
         return
     named = cast("Any", function)
     code = named.__code__
     arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    known.update(name for name in arguments if name != "self")
-    hints = ", ".join(f"{name!r} ({_hint(name, known)})" for name in sorted(unknown))
+    valid.update(name for name in arguments if name != "self")
+    hints = ", ".join(f"{name!r} ({_hint(name, valid)})" for name in sorted(unknown))
     problem = f"{named.__qualname__}() got an unexpected keyword argument: {hints}"
     raise TypeError(problem)
 
 
-def _hint(name: str, known: set[str]) -> str:
-    """Return where to put the option *name* instead; *known* are those of the function."""
+def _hint(name: str, valid: set[str]) -> str:
+    """Return where to put the option *name* instead; *valid* are those of the function."""
     client_name = _CLIENT_SYNONYMS.get(name, name)
     synonym = _SYNONYMS.get(name.lower(), name)
-    if synonym in known:
+    if synonym in valid:
         return f"did you mean {synonym}?"
     if client_name in _OF_CLIENT or synonym in _OF_CLIENT:
         client_name = client_name if client_name in _OF_CLIENT else synonym
@@ -127,7 +127,7 @@ def _hint(name: str, known: set[str]) -> str:
         return _EXPLANATIONS[name]
     import difflib  # noqa: PLC0415 (slow to load)
 
-    similar = difflib.get_close_matches(name, known, 1, _SIMILARITY)
+    similar = difflib.get_close_matches(name, valid, 1, _SIMILARITY)
     if similar and name not in _OF_BODY:
         return f"did you mean {similar[0]}?"
     return f"fields of the request go into extra_body={{{name!r}: ...}}"

@@ -94,14 +94,14 @@ def find_lost_tokens(positions: Iterable[Position]) -> Iterable[int]:
     """
     held_back: list[bytes] = []
     for index, position in enumerate(positions):
-        listed = _listed_text(position)
-        own = utf8_bytes(position)
-        if listed is None or own == listed:
+        listed_text = _listed_text(position)
+        text = utf8_bytes(position)
+        if listed_text is None or text == listed_text:
             held_back.clear()
-        elif not own:
-            held_back.append(listed)
+        elif not text:
+            held_back.append(listed_text)
         else:
-            if own.endswith(listed) and own != b"".join(held_back) + listed:
+            if text.endswith(listed_text) and text != b"".join(held_back) + listed_text:
                 yield index
             held_back.clear()
 
