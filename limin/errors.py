@@ -28,6 +28,7 @@ The tree::
             ServerError                 5xx
         ResponseError                   a success that is no usable completion
         AnswerWarningError              an odd answer, with on_warning="raise"
+        JSONTextError                   a text that should be JSON; also a ValueError
         StreamError                     a stream that broke off
         NotSentError                    a prompt of a batch that stopped early
         CheckpointError                 a checkpoint that cannot be used
@@ -297,6 +298,22 @@ class AnswerWarningError(LiminError):
     def __str__(self) -> str:
         first, *more = self.warnings
         return f"{first}, and {len(more)} more" if more else str(first)
+
+
+@attrs.define(slots=False)
+class JSONTextError(LiminError, ValueError):
+    """A text that should be JSON is not, or is nested too deep.
+
+    Attributes:
+        problem: The expectation that the text does not meet, and one character of it.
+        offset: The place in the text, in characters from 0.
+    """
+
+    problem: str
+    offset: int
+
+    def __str__(self) -> str:
+        return escape_controls(f"{self.problem} at character {self.offset}")
 
 
 @attrs.define(slots=False)
