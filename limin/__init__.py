@@ -52,6 +52,7 @@ from limin.values.completion import Choice, Delta, TextCompletion, Usage
 from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import Conversation, Message, Role
 from limin.values.endpoint import Limits
+from limin.values.fields import FieldLogProbs
 from limin.values.log_probs import LogProbs, PromptLogProbs
 from limin.values.options import BatchOptions, CompletionOptions, StreamOptions
 from limin.values.timing import Attempt, Latency, Timing
@@ -84,6 +85,7 @@ __all__ = [
     "Conversation",
     "ConversationError",
     "Delta",
+    "FieldLogProbs",
     "FunctionBatchOptions",
     "FunctionOptions",
     "FunctionStreamOptions",

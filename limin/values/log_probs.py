@@ -129,14 +129,7 @@ class LogProbs(Sequence[TokenPosition], NotebookDisplayed):
 
         At most 0, and 0 without tokens. None if that of one token is not known.
         """
-        log_probs = [position.logprob for position in self._decoded()]
-        numbers = [log_prob for log_prob in log_probs if log_prob is not None]
-        if len(numbers) < len(log_probs):
-            return None
-        try:
-            return math.fsum(numbers)
-        except (OverflowError, ValueError):  # The numbers are no log probabilities.
-            return sum(numbers)
+        return joint_log_prob([position.logprob for position in self._decoded()])
 
     @property
     def mean(self) -> float | None:
@@ -337,6 +330,23 @@ class PromptLogProbs(Sequence[TokenPosition | None]):
                 for position in self._load()
             ]
         return self._loaded
+
+
+def positions_of(log_probs: LogProbs) -> Sequence[Position]:
+    """Return the positions as they are on the wire, without making values of them."""
+    # The compact form has no public name.
+    return log_probs._decoded()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def joint_log_prob(log_probs: Sequence[float | None]) -> float | None:
+    """Return the sum of *log_probs*, in nats; None if one of them is not known."""
+    numbers = [log_prob for log_prob in log_probs if log_prob is not None]
+    if len(numbers) < len(log_probs):
+        return None
+    try:
+        return math.fsum(numbers)
+    except (OverflowError, ValueError):  # The numbers are no log probabilities.
+        return sum(numbers)
 
 
 def _token_position(position: Position) -> TokenPosition:

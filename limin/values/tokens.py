@@ -30,6 +30,16 @@ def are_same(left: Identity, right: Identity) -> bool:
     return left_text == right_text and not (have_bytes and left_bytes != right_bytes)
 
 
+def prob_of(log_prob: float | None) -> float | None:
+    """Return the probability that belongs to a logarithm; None if that is not known."""
+    if log_prob is None:
+        return None
+    try:
+        return math.exp(log_prob)
+    except OverflowError:  # The logarithm of a probability is never that large.
+        return math.inf
+
+
 @attrs.frozen
 class TokenLogProb:
     """A token and its log probability.
@@ -53,12 +63,7 @@ class TokenLogProb:
     @property
     def prob(self) -> float | None:
         """Probability, from 0 to 1 except for rounding; None if not known."""
-        if self.log_prob is None:
-            return None
-        try:
-            return math.exp(self.log_prob)
-        except OverflowError:  # The logarithm of a probability is never that large.
-            return math.inf
+        return prob_of(self.log_prob)
 
     def is_same_token(self, other: TokenLogProb) -> bool:
         """Return whether both are the same token of the vocabulary.

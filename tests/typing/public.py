@@ -24,7 +24,9 @@ async def single() -> None:
     assert_type(completion.raw, object)
 
 
-def positions(log_probs: limin.LogProbs, prompt: limin.PromptLogProbs) -> None:
+def positions(
+    log_probs: limin.LogProbs, prompt: limin.PromptLogProbs, field: limin.FieldLogProbs
+) -> None:
     assert_type(log_probs[0], limin.TokenPosition)
     assert_type(log_probs[1:], Sequence[limin.TokenPosition])
     assert_type(list(log_probs), list[limin.TokenPosition])
@@ -37,6 +39,8 @@ def positions(log_probs: limin.LogProbs, prompt: limin.PromptLogProbs) -> None:
     assert_type(log_probs.total, float | None)
     assert_type(log_probs.perplexity, float | None)
     assert_type(log_probs.to_columns(), dict[str, list[object]])
+    assert_type(field.log_prob, float | None)
+    assert_type(field.prob, float | None)
     position = log_probs[0]
     assert_type(position.sampled, limin.TokenLogProb)
     assert_type(position.alternatives, tuple[limin.TokenLogProb, ...])
