@@ -60,6 +60,7 @@ from limin.values.tokens import TextPiece, TokenLogProb, TokenPosition
 from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
 
 if TYPE_CHECKING:
+    from limin.schemas.json_schema import JsonSchema
     from limin.transport.async_http import AsyncHTTPTransport
 
     __version__: str
@@ -90,6 +91,7 @@ __all__ = [
     "FunctionOptions",
     "FunctionStreamOptions",
     "JSONTextError",
+    "JsonSchema",
     "Latency",
     "LiminError",
     "LiminWarning",
@@ -136,11 +138,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Return the transport or the version: loading them takes time."""
+    """Return what takes time to load, and many programs do without."""
     if name == "AsyncHTTPTransport":
         from limin.transport.async_http import AsyncHTTPTransport  # noqa: PLC0415 (loads httpx)
 
         return AsyncHTTPTransport
+    if name == "JsonSchema":
+        from limin.schemas.json_schema import JsonSchema  # noqa: PLC0415 (ten modules)
+
+        return JsonSchema
     if name == "__version__":
         from importlib import metadata  # noqa: PLC0415 (loads email and zipfile)
 

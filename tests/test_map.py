@@ -16,12 +16,15 @@ import limin
 PACKAGE = Path(limin.__file__).parent
 
 # From the ground up; a module imports only from floors below its own, and from its room.
-# Three rooms of the values import nothing above, so that the errors can stand on them.
+# Three rooms of the values import nothing above, so that the errors can stand on them; the
+# checks of arguments import the errors alone, so that the schemas can.
 FLOORS = (
     ("limin.values.masking", "limin.values.display"),
     ("limin.values.safe_text",),
     ("limin.errors",),
+    ("limin.values.checks",),
     ("limin.json_text",),  # A text, its errors, and nothing of what it is the text of.
+    ("limin.schemas",),
     ("limin.values",),
     ("limin.wire", "limin.policy"),
     ("limin.transport",),
@@ -35,7 +38,7 @@ FLOORS = (
     ("limin.cli",),
     ("limin.__main__",),
 )
-GROUND, VALUES = tuple(chain.from_iterable(FLOORS[:4])), FLOORS[4]
+GROUND, VALUES = tuple(chain.from_iterable(FLOORS[:6])), FLOORS[6]
 RENDERING = "limin.rendering"
 
 # The one edge from values to rendering: module, function, imported module. It is the
@@ -46,6 +49,7 @@ DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 # transport loads httpx, which is needed by the first client, and Windows has no fcntl.
 # importlib.metadata loads email and zipfile, and few programs ask for the version. The
 # tables of errors, and difflib, are slow to load and needed where something is wrong.
+# Schemas are for programs that ask for a type.
 LATE_IMPORTS = {
     DOOR,
     ("limin.checkpoint.line", "digest", "hashlib"),
@@ -53,6 +57,7 @@ LATE_IMPORTS = {
     ("limin", "__getattr__", "limin.transport.async_http"),
     ("limin.local_server", "kill_at_end_of_input", "fcntl"),
     ("limin", "__getattr__", "importlib"),
+    ("limin", "__getattr__", "limin.schemas.json_schema"),
     ("limin.wire.error_response", "status_error", "limin.wire.error_classes"),
     ("limin.wire.error_response", "status_error", "limin.wire.retry_after"),
     ("limin.values.option_names", "_hint", "difflib"),
@@ -322,6 +327,7 @@ def test_import_is_light() -> None:
     loaded = set(done.stdout.split())
     assert "limin.client" in loaded
     heavy = {"httpx", "rich", RENDERING, "limin.local", "xllamacpp", "trio", "asyncio"}
+    heavy |= {"limin.schemas", "pydantic"}
     assert heavy & loaded == set()
 
 
