@@ -41,6 +41,18 @@ _PACKAGES = ("httpx", "httpx2")
 
 _PROXY_AUTHENTICATION_REQUIRED = 407
 
+# How h11, under a client of the user's, refuses bytes that are no proper HTTP (messages of
+# _readers.py and _headers.py of h11 0.16): the same bytes would come again.
+_REFUSALS = (
+    "illegal ",
+    "malformed ",
+    "bad Content-Length",
+    "conflicting Content-Length",
+    "continuation line",
+    "multiple Transfer-Encoding",
+    "Only Transfer-Encoding",
+)
+
 _NOTHING = httpx.ByteStream(b"")
 
 # Pieces that one read from a socket can hold: chunks of a few bytes each.
@@ -209,6 +221,7 @@ class HttpTransport:
             failure = RequestTimeoutError(f"the HTTP client's own limit passed: {message}")
         elif isinstance(error, (package.RemoteProtocolError, package.DecodingError)):
             failure = ProtocolError(f"the answer broke off or is no HTTP: {message}")
+            failure.is_permanent = message.startswith(_REFUSALS)
         else:
             failure = TransportError(f"the connection failed: {message}")
         failure.__cause__ = error
