@@ -292,7 +292,7 @@ def response(
             reader.feed(piece)
         if reader.has_head:
             decoder = decoder or decoder_of(reader, limits)
-            body += decoder.decode(reader.take())
+            body += b"".join(steps(decoder, reader.take()))
     if closes:
         reader.finish()
     if decoder is not None and reader.is_complete:
@@ -304,6 +304,14 @@ def decoder_of(reader: ResponseReader, limits: Limits) -> BodyDecoder:
     """Return the decoder for the body of the response that *reader* reads."""
     coding = _read_headers(reader.headers).get("content-encoding", "")
     return BodyDecoder(coding, limit=limits.body_bytes)
+
+
+def steps(decoder: BodyDecoder, data: bytes) -> list[bytes]:
+    """Return what each step of decoding *data* makes."""
+    made = [decoder.decode(data)]
+    while decoder.has_more:
+        made.append(decoder.decode())
+    return made
 
 
 def decoded(reader: ResponseReader) -> HttpResponse:
@@ -439,6 +447,35 @@ def test_next_answer_starts_afresh() -> None:
     answer = decoded(reader)
     assert (answer.status, answer.body) == (500, b"ho")
     assert answer.headers == {"x-b": "2", "content-length": "2"}
+
+
+LARGE = {
+    "blanks": b" " * 5_000_000,
+    "period beyond a step": bytes(range(251)) * 20_000,
+    "exactly one step": b" " * 1_048_576,
+    "nearly one step": b" " * 1_048_575,
+}
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+@pytest.mark.parametrize("name", LARGE)
+def test_body_is_decompressed_in_steps(name: str, coding: str) -> None:
+    """No step makes more than a MiB, and together they make the body."""
+    body = LARGE[name]
+    decoder = BodyDecoder(coding, limit=len(body))
+    made = steps(decoder, (gzip if coding == "gzip" else zlib).compress(body))
+    decoder.finish()
+    assert b"".join(made) == body
+    assert max(map(len, made)) <= 1_048_576
+
+
+def test_many_members_are_many_steps() -> None:
+    """Empty ones make nothing, but take time."""
+    decoder = BodyDecoder("gzip", limit=200_000)
+    made = steps(decoder, gzip.compress(b"") * 5000 + gzip.compress(b"hi"))
+    decoder.finish()
+    assert len(made) == 3
+    assert b"".join(made) == b"hi"
 
 
 def test_header_that_comes_twice_is_joined() -> None:
