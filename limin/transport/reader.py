@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _INTERIM = range(100, 200)
 _STARTS = (b"HTTP/1.1", b"HTTP/1.0")
-_LONGEST_START = 16  # With line ends before it, which some servers leave behind a body.
+_LONGEST_START = 16  # What a greeting is known by.
 _CODING, _SIZE_OF_CODING = b"transfer-encoding", 17
 
 
@@ -208,12 +208,12 @@ class ResponseReader:
     def _check_start(self, data: bytes) -> None:
         """Refuse other protocols, some of which look like HTTP to the parser.
 
-        It may take some pieces until the start is there.
+        It may take some pieces until the start is there. Some servers leave line ends
+        behind a body, which come before it.
         """
-        self._start += data[:_LONGEST_START]
-        start = self._start.lstrip(b"\r\n")
-        self._check_version(start)
-        self._is_start_checked = len(start) >= len(_STARTS[0])
+        self._start += (data if self._start else data.lstrip(b"\r\n"))[:_LONGEST_START]
+        self._check_version(self._start)
+        self._is_start_checked = len(self._start) >= len(_STARTS[0])
 
     def _check_version(self, start: bytes) -> None:
         """Refuse an answer that does not *start* as one of HTTP/1 does."""
@@ -229,7 +229,7 @@ class ResponseReader:
 
         A server of HTTP/1.0 knows no chunks (RFC 9112, 6.1).
         """
-        is_plain = self._transfer_codings == [b"chunked"]
+        is_plain = [each.lower() for each in self._transfer_codings] == [b"chunked"]
         self._is_chunked = is_plain or self._names_chunks()
         if not is_plain or self._parser.get_http_version() == "1.0":
             self._may_be_kept = False

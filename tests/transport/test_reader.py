@@ -56,6 +56,12 @@ ANSWERS = {
         b"hi",
         True,
     ),
+    "chunked in capitals": (
+        HEAD + b"TRANSFER-ENCODING: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        False,
+        b"hi",
+        True,
+    ),
     "trailers": (
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-T: 1\r\n\r\n",
         False,
@@ -231,6 +237,10 @@ FAILURES = {
         "Content-Length",
     ),
     "list of two lengths": (HEAD + b"Content-Length: 2, 3\r\n\r\nhi", "Content-Length"),
+    "RTSP behind line ends": (
+        b"\r\n" * 20 + b"RTSP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+        "look like RTSP",
+    ),
     "RTSP behind an interim": (
         b"HTTP/1.1 100 Continue\r\n\r\nRTSP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
         "look like RTSP",
