@@ -103,6 +103,9 @@ def serve(options: dict[str, Any], announcement: TextIO) -> object:
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.ui = False
+    # No web page may read an answer. llama.cpp answers OPTIONS before it looks at the
+    # path, with nothing but this.
+    params.cors_origins, params.cors_credentials = "", False
     server = xllamacpp.Server(params)
     address: str = server.listening_address
     _wait_until_it_answers(address, options["prefix"])

@@ -339,6 +339,25 @@ def test_path_without_the_secret_is_not_found(
     assert llama.model not in text
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_no_web_page_may_read_an_answer(
+    method: str, llama: LocalEndpoint, *, is_known: bool
+) -> None:
+    """Not even one that knows the secret; OPTIONS gets nothing but this refusal."""
+    url = urlsplit(llama.base_url)
+    path = f"{url.path if is_known else '/v1'}/chat/completions"
+    headers = PAGE_HEADERS | {"access-control-request-method": "POST"}
+    connection = http.client.HTTPConnection(url.netloc, timeout=60)
+    connection.request(method, path, BODY if method == "POST" else None, headers)
+    response = connection.getresponse()
+    body = response.read()
+    connection.close()
+    assert response.getheader("access-control-allow-origin", "") == ""
+    assert response.getheader("access-control-allow-credentials", "false") == "false"
+    assert body == b"" or method != "OPTIONS"
+
+
 def secret_of(endpoint: LocalEndpoint) -> str:
     """Return the secret part of the endpoint's path."""
     return urlsplit(endpoint.base_url).path.split("/")[1]

@@ -185,5 +185,6 @@ def test_options_reach_the_server(
     assert params.model_alias == {"b"}
     assert (params.n_parallel, params.n_ctx, params.port) == (2, 1024, 0)
     assert (params.hostnames, params.api_prefix) == (["127.0.0.1"], "/secret")
+    assert (params.cors_origins, params.cors_credentials) == ("", False)
     expected = {} if n_threads is None else {"n_threads": 3}
     assert vars(params.cpuparams) == vars(params.cpuparams_batch) == expected

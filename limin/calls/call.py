@@ -234,7 +234,7 @@ class Call:
     async def _wait_for_rates(self) -> None:
         """Wait until the request keeps to the user's own rates."""
         self._tokens = await self._caller.rate_limiter.wait_for_rates(
-            len(self._body), self._caller.encoder.max_tokens
+            len(self._body), self._caller.encoder.max_tokens, self.timeout
         )
 
     async def _wait_for_pause(self) -> None:

@@ -62,14 +62,24 @@ class RateLimiter:
         """Seconds for which the server still wants a pause; any thread may ask."""
         return max(self._rest_ends - time.monotonic(), 0.0)
 
-    async def wait_for_rates(self, size: int, max_tokens: int | None) -> float:
+    async def wait_for_rates(
+        self, size: int, max_tokens: int | None, most_by_counts: float | None
+    ) -> float:
         """Wait until a request of *size* bytes keeps to the user's own rates.
 
         Return how many tokens it may take, as estimated.
+
+        Args:
+            size: Bytes of the request.
+            max_tokens: Tokens of its answer at most; None if it does not say.
+            most_by_counts: Seconds that the server's counts of tokens may hold it back,
+                beyond what the sizes of all requests demand; None for no limit.
         """
         if not self._has_rates:
             return 0.0
-        return await self._here().wait_for_rates(size, max_tokens)
+        if most_by_counts is None or not self._counts_tokens:
+            most_by_counts = math.inf
+        return await self._here().wait_for_rates(size, max_tokens, most_by_counts)
 
     async def wait_for_pause(self) -> None:
         """Wait until the server's pause is over, and this request's turn has come."""
@@ -120,16 +130,24 @@ class _LoopLimits:
         self.cool_down = CoolDown()
         self._queue = anyio.Lock()
 
-    async def wait_for_rates(self, size: int, max_tokens: int | None) -> float:
-        # Only the first in the queue watches the clock, and nobody reserves a moment
-        # before it has come: so whoever is cancelled leaves no gap.
-        async with self._queue:
-            now = anyio.current_time()
-            while (moment := self.pacer.next_moment(now)) > now:
-                await anyio.sleep_until(moment)
-                now = moment  # Not the time itself, or late wakes would add up.
-            tokens = self.pacer.estimate(size, max_tokens)
-            self.pacer.reserve(now, tokens)
+    async def wait_for_rates(
+        self, size: int, max_tokens: int | None, most_by_counts: float
+    ) -> float:
+        pacer = self.pacer
+        by_size = pacer.enqueue(anyio.current_time(), size, max_tokens)
+        with anyio.CancelScope(deadline=by_size + most_by_counts):
+            # Only the first in the queue watches the clock, and nobody reserves a moment
+            # before it has come: so whoever is cancelled leaves no gap.
+            async with self._queue:
+                now = anyio.current_time()
+                while (moment := pacer.next_moment(now)) > now:
+                    await anyio.sleep_until(moment)
+                    now = moment  # Not the time itself, or late wakes would add up.
+                tokens = pacer.estimate(size, max_tokens)
+                pacer.reserve(now, tokens)
+                return tokens
+        tokens = pacer.estimate(size, max_tokens)
+        pacer.leave_early(anyio.current_time(), tokens)
         return tokens
 
     async def wait_for_pause(self) -> None:

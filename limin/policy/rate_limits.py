@@ -42,6 +42,7 @@ class Pacer:
         self._seconds_per_token = _seconds_each(tokens_per_minute)
         self._tokens_per_minute = tokens_per_minute or math.inf
         self._next_request = self._next_tokens = -math.inf
+        self._next_by_size = -math.inf  # If no server had ever counted anything.
         self._ratio = 1.0
 
     def estimate(self, size: int, max_tokens: int | None) -> float:
@@ -50,8 +51,19 @@ class Pacer:
         The estimate follows the counts of earlier answers, but these alone never make
         it more than the tokens of a minute.
         """
-        tokens = 1.0 + size / _BYTES_PER_TOKEN + (max_tokens or 0)
+        tokens = _tokens_by_size(size, max_tokens)
         return min(self._ratio * tokens, max(tokens, self._tokens_per_minute))
+
+    def enqueue(self, now: float, size: int, max_tokens: int | None) -> float:
+        """Return when a request that comes *now* may leave by the sizes of all requests.
+
+        What a server counts makes that neither earlier nor later.
+        """
+        moment = max(now, self._next_by_size)
+        tokens = _tokens_by_size(size, max_tokens)
+        seconds = max(self._seconds_per_request, self._seconds_per_token * tokens)
+        self._next_by_size = moment + seconds
+        return moment
 
     def next_moment(self, now: float) -> float:
         """Return the moment at which the next request may leave; never before *now*."""
@@ -66,6 +78,12 @@ class Pacer:
         self._next_request = moment + self._seconds_per_request
         self._next_tokens = moment + self._seconds_per_token * tokens
         return moment
+
+    def leave_early(self, now: float, tokens: float) -> None:
+        """Note that a request of about *tokens* tokens leaves before its moment."""
+        self._next_request = max(self._next_request, now + self._seconds_per_request)
+        moment = now + self._seconds_per_token * tokens
+        self._next_tokens = max(self._next_tokens, moment)
 
     def correct(self, now: float, estimated: float, actual: float) -> None:
         """Learn that a request of *estimated* tokens had *actual* ones.
@@ -112,6 +130,10 @@ class CoolDown:
     def give_back(self) -> None:
         """Give a moment back that was reserved, and is not needed."""
         self._n_reserved -= 1
+
+
+def _tokens_by_size(size: int, max_tokens: int | None) -> float:
+    return 1.0 + size / _BYTES_PER_TOKEN + (max_tokens or 0)
 
 
 def _seconds_each(per_minute: float | None) -> float:

@@ -28,6 +28,12 @@ _RAW_BITS = -zlib.MAX_WBITS
 
 _ZLIB_HEADER = 2
 
+# What one step does at most: bytes that it makes, and calls of zlib, each with a small
+# piece, since zlib copies what stands behind each member of a gzip.
+STEP_BYTES = 1_048_576
+_STEP_CALLS = 2048
+_PIECE = 4096
+
 
 class Inflater(Protocol):
     """A decompressor of zlib, whose own class has no public name."""
@@ -53,7 +59,14 @@ class Inflater(Protocol):
 
 
 class BodyDecoder:
-    """Decodes the body of one response, bounded before and after decompression."""
+    """Decodes the body of one response, bounded before and after decompression.
+
+    Decompression goes step by step, since a few bytes can become many: between two steps
+    the caller lets other tasks have their turn.
+
+    Attributes:
+        has_more: Whether another step, without new data, is due before new data.
+    """
 
     def __init__(self, coding: str, *, limit: int) -> None:
         """Decode a body under the content coding *coding*, of at most *limit* bytes.
@@ -72,12 +85,15 @@ class BodyDecoder:
         self._is_compressed = bool(named)
         self._limit = limit
         self._received = self._size = 0
-        self._held = b""
+        self._input, self._position = b"", 0
+        self._tail = b""  # What zlib has left of its last piece of the input.
         # A gzip has one or more members; one is decompressed at a time.
         self._inflater: Inflater | None = None
+        self._is_full = False  # Whether zlib may hold output that found no room.
+        self.has_more = False
 
-    def decode(self, data: bytes) -> bytes:
-        """Return the decoded bytes of the next *data*; may be empty.
+    def decode(self, data: bytes = b"") -> bytes:
+        """Return decoded bytes of the next *data*, of one step; may be empty.
 
         Raises:
             ResponseTooLargeError: If the body outgrows its limit.
@@ -85,7 +101,15 @@ class BodyDecoder:
         """
         self._received += len(data)
         self._bound(self._received)
-        return self._inflate(data) if self._is_compressed else data
+        if not self._is_compressed:
+            return data
+        if data:
+            self._input, self._position = data, 0
+        try:
+            return self._inflate()
+        except zlib.error as error:
+            reason = f"the body is not compressed as it says: {error}"
+            raise ProtocolError(reason) from error
 
     def finish(self) -> None:
         """Check that the body is complete.
@@ -93,32 +117,46 @@ class BodyDecoder:
         Raises:
             ProtocolError: If a compressed body broke off.
         """
-        if self._held or self._inflater is not None:
+        if self._tail or self._inflater is not None:
             reason = "the compressed body broke off"
             raise ProtocolError(reason)
 
-    def _inflate(self, data: bytes) -> bytes:
-        data, self._held = self._held + data, b""
+    def _inflate(self) -> bytes:
+        """Return the output of one step."""
         pieces: list[bytes] = []
-        try:
-            while data:
-                inflater = self._inflater
-                if inflater is None:
-                    if not self._is_gzip and len(data) < _ZLIB_HEADER:
-                        self._held = data
-                        break
-                    inflater = zlib.decompressobj(self._window_bits(data))
-                room = self._limit - self._size + 1
-                piece = inflater.decompress(data, room)
-                self._size += len(piece)
-                self._bound(self._size)
-                pieces.append(piece)
-                self._inflater = None if inflater.eof else inflater
-                data = inflater.unconsumed_tail or inflater.unused_data
-        except zlib.error as error:
-            reason = f"the body is not compressed as it says: {error}"
-            raise ProtocolError(reason) from error
+        room, n_calls = STEP_BYTES, 0
+        self.has_more = True
+        while room > 0 and n_calls < _STEP_CALLS:
+            data = self._take_piece()
+            if not (data or self._is_full):
+                self.has_more = False
+                break
+            piece = self._inflate_piece(data, min(room, self._limit - self._size + 1))
+            pieces.append(piece)
+            room, n_calls = room - len(piece), n_calls + 1
         return b"".join(pieces)
+
+    def _take_piece(self) -> bytes:
+        """Return the next input for zlib; empty if there is none, or not enough."""
+        needed = 1 if self._is_gzip or self._inflater is not None else _ZLIB_HEADER
+        data, self._tail = self._tail, b""
+        if len(data) < needed:
+            end = self._position + _PIECE
+            data += self._input[self._position : end]
+            self._position = end
+        if len(data) < needed:
+            data, self._tail = b"", data
+        return data
+
+    def _inflate_piece(self, data: bytes, room: int) -> bytes:
+        inflater = self._inflater or zlib.decompressobj(self._window_bits(data))
+        piece = inflater.decompress(data, room)
+        self._size += len(piece)
+        self._bound(self._size)
+        self._is_full = len(piece) == room and not inflater.eof
+        self._inflater = None if inflater.eof else inflater
+        self._tail = inflater.unconsumed_tail or inflater.unused_data
+        return piece
 
     def _window_bits(self, start: bytes) -> int:
         """Return the format of a body with this *start*, as zlib numbers it.

@@ -23,7 +23,7 @@ from limin.errors import (
 )
 from limin.transport import query_filter
 from limin.transport.async_http import AsyncHTTPTransport, ProxiedTransport
-from limin.transport.content import ACCEPTED, BodyDecoder
+from limin.transport.content import ACCEPTED, STEP_BYTES, BodyDecoder
 from limin.transport.own_client import OwnClient
 from limin.transport.proxies import find_proxy
 from limin.values.safe_text import excerpt
@@ -40,6 +40,18 @@ if TYPE_CHECKING:
 _PACKAGES = ("httpx", "httpx2")
 
 _PROXY_AUTHENTICATION_REQUIRED = 407
+
+# How h11, under a client of the user's, refuses bytes that are no proper HTTP (messages of
+# _readers.py and _headers.py of h11 0.16): the same bytes would come again.
+_REFUSALS = (
+    "illegal ",
+    "malformed ",
+    "bad Content-Length",
+    "conflicting Content-Length",
+    "continuation line",
+    "multiple Transfer-Encoding",
+    "Only Transfer-Encoding",
+)
 
 _NOTHING = httpx.ByteStream(b"")
 
@@ -209,6 +221,7 @@ class HttpTransport:
             failure = RequestTimeoutError(f"the HTTP client's own limit passed: {message}")
         elif isinstance(error, (package.RemoteProtocolError, package.DecodingError)):
             failure = ProtocolError(f"the answer broke off or is no HTTP: {message}")
+            failure.is_permanent = message.startswith(_REFUSALS)
         else:
             failure = TransportError(f"the connection failed: {message}")
         failure.__cause__ = error
@@ -268,7 +281,7 @@ class _OpenResponse:
 
     async def receive(self) -> bytes:
         while not self._is_ended:
-            if data := self._decoder.decode(await self._next()):
+            if data := await self._decode_next():
                 return data
         return b""
 
@@ -276,7 +289,7 @@ class _OpenResponse:
         body: bytes | bytearray = b""
         try:
             while not self._is_ended:
-                data = self._decoder.decode(await self._next())
+                data = await self._decode_next()
                 if not body:
                     body = data
                 elif data:
@@ -284,7 +297,10 @@ class _OpenResponse:
                     body += data
         finally:
             await self.aclose()
-        return HttpResponse(self.head.status, self.head.headers, bytes(body))
+        body = bytes(body)
+        if len(body) > STEP_BYTES:  # To join it is one step, to parse it will be another.
+            await anyio.lowlevel.checkpoint()
+        return HttpResponse(self.head.status, self.head.headers, body)
 
     async def aclose(self) -> None:
         if self._is_ended or self._is_cut or self._pieces is None:
@@ -314,6 +330,13 @@ class _OpenResponse:
             # httpx lets a response and its stream refer to each other. Separated, they
             # are freed at once; the garbage collector took a tenth of the time.
             response.stream = _NOTHING
+
+    async def _decode_next(self) -> bytes:
+        """Return the output of the next step of decoding; may be empty."""
+        if self._decoder.has_more:
+            await anyio.lowlevel.checkpoint()
+            return self._decoder.decode()
+        return self._decoder.decode(await self._next())
 
     async def _next(self) -> bytes:
         """Return the next piece of the body; empty at its end."""

@@ -1,7 +1,8 @@
 """Bytes of an HTTP/1.1 response -> status, headers, and pieces of the body. Never waits.
 
 llhttp, the parser of Node.js, reads the protocol. What it leaves to its callers is
-here: where a body ends, and how large a head may be.
+here: where a body ends, how large a head may be, and which connection may be kept. A
+head that it refuses is mended if HTTP allows that, and read once more.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 import httptools
 
 from limin.errors import ProtocolError, ResponseTooLargeError
+from limin.transport.greetings import describe_greeting
+from limin.transport.odd_heads import HeadMender, is_odd, transfer_codings
 from limin.values.safe_text import excerpt
 
 if TYPE_CHECKING:
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
 
 _INTERIM = range(100, 200)
 _STARTS = (b"HTTP/1.1", b"HTTP/1.0")
-_LONGEST_START = 16  # With line ends before it, which some servers leave behind a body.
-_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+_LONGEST_START = 16  # What a greeting is known by.
+_CODING, _SIZE_OF_CODING = b"transfer-encoding", 17
 
 
 class ResponseReader:
@@ -53,10 +56,13 @@ class ResponseReader:
         """
         self.has_started = self.has_head = False
         self.is_complete = self.is_reusable = False
-        self._may_have_body = has_body
+        self._may_have_body = self._may_be_kept = has_body
         self._bytes_without_body = self._bytes_fed = self._body_size = 0
         self._failure: ProtocolError | None = None
         self._start, self._is_start_checked = b"", False
+        self._head: bytes | bytearray = b""  # All that came before it was complete.
+        self._mender: HeadMender | None = None
+        self._had_interim = self._is_chunked = False
         self._body: bytes | bytearray = b""
         self.on_message_begin()
 
@@ -74,7 +80,7 @@ class ResponseReader:
         size_before = self._body_size
         self._bytes_fed += len(data)
         try:
-            self._parser.feed_data(data)
+            self._parse(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.is_complete:
                 raise self._failure or _not_http(_describe(error)) from error
@@ -95,7 +101,9 @@ class ResponseReader:
         Raises:
             ProtocolError: If the response is not complete.
         """
-        is_framed = any(name.lower() in _FRAMING for name, _ in self.headers)
+        is_framed = self._is_chunked or any(
+            name.lower() == b"content-length" for name, _ in self.headers
+        )
         if not self.has_head or is_framed:
             when = "in the middle of its" if self.has_started else "without an"
             reason = f"the server closed the connection {when} answer"
@@ -115,6 +123,7 @@ class ResponseReader:
         self.reason = b""
         self.headers: Sequence[tuple[bytes, bytes]] = ()
         self._headers: list[tuple[bytes, bytes]] = []
+        self._transfer_codings: list[bytes] = []
         self._body = b""
 
     def on_status(self, reason: bytes) -> None:
@@ -125,6 +134,8 @@ class ResponseReader:
         """Keep one header, or one trailer."""
         headers = self._headers
         headers.append((name, value.strip()))
+        if len(name) == _SIZE_OF_CODING and name.lower() == _CODING:
+            self._transfer_codings.append(value)
         if len(headers) > self._limits.headers:
             self._refuse("the number of its headers", self._limits.headers)
 
@@ -137,9 +148,16 @@ class ResponseReader:
                 self._refuse("its head", self._limits.header_bytes)
         self.headers = headers
         self.status = self._parser.get_status_code()
-        self.has_head = self.status not in _INTERIM
+        if self.status in _INTERIM:
+            self._had_interim = True
+            return
+        if self._had_interim and not self._mender:
+            self._check_version(HeadMender().feed(self._head) or b"")
+        if self._transfer_codings:
+            self._check_transfer_codings()
+        self._head, self.has_head = b"", True
         # The parser would wait for the body that the headers describe.
-        self.is_complete = self.has_head and not self._may_have_body
+        self.is_complete = not self._may_have_body
 
     def on_body(self, data: bytes) -> None:
         """Keep a piece of the body."""
@@ -155,19 +173,77 @@ class ResponseReader:
         """Note that the response is complete, unless it is an interim one."""
         if self.has_head:
             self.is_complete = True
-            self.is_reusable = self._may_have_body and self._parser.should_keep_alive()
+            self.is_reusable = self._may_be_kept and self._parser.should_keep_alive()
+
+    def _parse(self, data: bytes) -> None:
+        """Let the parser read *data*, behind a mended head if the parser refuses it."""
+        if self.has_head:
+            self._parser.feed_data(data)
+            return
+        if self._mender is None:
+            self._hold(data)
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserError:
+                if self.has_head or self._failure or not is_odd(self._head):
+                    raise
+            else:
+                return
+            self._mender, self._may_be_kept = HeadMender(), False
+            data = bytes(self._head)
+        if (mended := self._mender.feed(data)) is not None:
+            self._check_version(mended)
+            self._parser = httptools.HttpResponseParser(self)
+            self._parser.feed_data(mended)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep *data*, in which the head may turn out to be odd."""
+        if not self._head:
+            self._head = data
+            return
+        if isinstance(self._head, bytes):
+            self._head = bytearray(self._head)
+        self._head += data
 
     def _check_start(self, data: bytes) -> None:
-        """Refuse other protocols that look like HTTP to the parser, such as RTSP.
+        """Refuse other protocols, some of which look like HTTP to the parser.
 
-        It may take some pieces until the start is there.
+        It may take some pieces until the start is there. Some servers leave line ends
+        behind a body, which come before it.
         """
-        self._start += data[:_LONGEST_START]
-        start = self._start.lstrip(b"\r\n")[: len(_STARTS[0])]
-        if not any(version.startswith(start) for version in _STARTS):
-            problem = "they do not begin with HTTP/1.0 or HTTP/1.1"
-            raise _not_http(problem)
-        self._is_start_checked = len(start) == len(_STARTS[0])
+        self._start += (data if self._start else data.lstrip(b"\r\n"))[:_LONGEST_START]
+        self._check_version(self._start)
+        self._is_start_checked = len(self._start) >= len(_STARTS[0])
+
+    def _check_version(self, start: bytes) -> None:
+        """Refuse an answer that does not *start* as one of HTTP/1 does."""
+        version = start[: len(_STARTS[0])]
+        if not any(each.startswith(version) for each in _STARTS):
+            greeting = describe_greeting(start)
+            what = "" if greeting is None else f", and look like {greeting}"
+            problem = f"they do not begin with HTTP/1.0 or HTTP/1.1{what}"
+            raise self._fail(_not_http(problem))
+
+    def _check_transfer_codings(self) -> None:
+        """Refuse a coding that was not asked for; see that oddities end the connection.
+
+        A server of HTTP/1.0 knows no chunks (RFC 9112, 6.1).
+        """
+        is_plain = [each.lower() for each in self._transfer_codings] == [b"chunked"]
+        self._is_chunked = is_plain or self._names_chunks()
+        if not is_plain or self._parser.get_http_version() == "1.0":
+            self._may_be_kept = False
+
+    def _names_chunks(self) -> bool:
+        """Return whether the body comes in chunks; if not, it ends with the connection."""
+        codings = transfer_codings(self._transfer_codings)
+        if codings in ({b"chunked"}, {b"identity"}):
+            return b"chunked" in codings
+        ways = excerpt(b", ".join(self._transfer_codings).decode("latin-1"))
+        reason = f"the body has a transfer coding that was not asked for: '{ways}'"
+        error = ProtocolError(reason)
+        error.is_permanent = True
+        raise self._fail(error)
 
     def _refuse(self, name: str, limit: int) -> NoReturn:
         reason = f"the answer is beyond a limit: {name} is larger than {limit}"

@@ -38,12 +38,14 @@ _PLAIN_HTTP = (
 
 # Answers of servers that speak TLS to plain HTTP, in lower case. Sources: nginx
 # (ngx_http_special_response.c), Go (net/http/server.go), Apache (ssl_engine_kernel.c) and
-# Tomcat (NioEndpoint.java). The last one is an alert of TLS (RFC 8446, 6) as h11 quotes it.
+# Tomcat (NioEndpoint.java). The last two are an alert of TLS (RFC 8446, 6) as limin's
+# transport names it, and as h11 quotes it.
 _TLS = (
     "plain http request was sent to https port",
     "http request to an https server",
     "speaking plain http to an ssl-enabled server port",
     "this combination of host and port requires tls",
+    "tls alert",
     r"\x15\x03",
 )
 

@@ -265,6 +265,58 @@ async def test_absurd_usage_costs_a_minute_at_most(httpx_mock: HTTPXMock) -> Non
     assert [after - before for before, after in pairwise(came)] == pytest.approx([60.0] * 2)
 
 
+@pytest.mark.parametrize("n_parallel", [1, 3])
+async def test_counts_hold_no_request_longer_than_its_timeout(
+    httpx_mock: HTTPXMock, n_parallel: int
+) -> None:
+    """Sizes alone would let these go at once, whatever a server says that they took."""
+
+    def answer(_number: int) -> httpx.Response:
+        usage = {"total_tokens": 10**12}
+        return httpx.Response(200, content=completion("hi", usage=usage))
+
+    came = record(httpx_mock, answer)
+    async with Client(URL, tokens_per_minute=10**6, timeout=2) as client:
+        first = await client.generate_text_completion("hello")
+        results = [first, *await ask(client, 6, n_parallel)]
+    assert [type(one) for one in results] == [limin.TextCompletion] * 7
+    gaps = [after - before for before, after in pairwise(came)]
+    by_counts = [2.0] * 6 if n_parallel == 1 else [2.0, 0.0, 0.0] * 2
+    assert gaps == pytest.approx(by_counts, abs=0.02)
+
+
+async def test_short_timeout_waits_behind_no_longer_one(httpx_mock: HTTPXMock) -> None:
+    """The first in the queue may wait for a minute; who is behind it need not."""
+
+    def answer(_number: int) -> httpx.Response:
+        usage = {"total_tokens": 10**12}
+        return httpx.Response(200, content=completion("hi", usage=usage))
+
+    came = record(httpx_mock, answer)
+    async with Client(URL, tokens_per_minute=10**6) as client:
+        await client.generate_text_completion("hello")
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(client.generate_text_completion, "patient")
+            await trio.sleep(1)
+            await client.generate_text_completion("hasty", timeout=3)
+            assert trio.current_time() - came[0] == pytest.approx(4.0, abs=0.02)
+    assert came[2] - came[0] == pytest.approx(64.0, abs=0.02)
+
+
+async def test_own_rate_of_tokens_holds_with_a_short_timeout(
+    httpx_mock: HTTPXMock,
+) -> None:
+    """What the sizes alone demand is the user's own wish, however long it takes."""
+    came = record(httpx_mock, lambda _number: httpx.Response(200, content=completion("hi")))
+    async with Client(URL, tokens_per_minute=1000, timeout=1) as client:
+        await client.generate_text_completions(
+            ["hello"] * 3, max_tokens=999, show_progress=False
+        )
+    assert [after - before for before, after in pairwise(came)] == pytest.approx(
+        [61.0] * 2, abs=1.0
+    )
+
+
 async def test_pause_that_outlasts_a_deadline_is_not_begun(httpx_mock: HTTPXMock) -> None:
     """A request that fails during a long pause raises its own error at once."""
 

@@ -46,6 +46,30 @@ def test_estimate_is_corrected(actual: int, moment: float) -> None:
     assert pacer.reserve(0.0, 10) == pytest.approx(moment)
 
 
+def test_moment_by_sizes_knows_no_counts() -> None:
+    """It follows the sizes that the client itself sends and allows."""
+    pacer = Pacer(tokens_per_minute=60)
+    pacer.reserve(0.0, 2)
+    pacer.correct(0.0, 2, 10**12)
+    assert [pacer.enqueue(0.0, 4, None) for _ in range(3)] == [0.0, 2.0, 4.0]
+    assert pacer.enqueue(1.0, 4, 58) == 6.0
+    assert pacer.enqueue(1.0, 4, None) == 66.0
+    assert pacer.next_moment(0.0) == 60.0
+
+
+def test_early_leave_does_not_add_up() -> None:
+    """Those that leave early let nobody wait for their sum."""
+    pacer = Pacer(tokens_per_minute=60)
+    pacer.reserve(0.0, 1)
+    pacer.correct(0.0, 1, 10**12)
+    before = pacer.next_moment(0.0)
+    for _ in range(9):
+        pacer.leave_early(1.0, 2)
+    assert pacer.next_moment(0.0) == before
+    pacer.leave_early(before, 2)
+    assert pacer.next_moment(0.0) == before + 2.0
+
+
 def test_estimate_learns() -> None:
     """Answers that are shorter than allowed make later estimates smaller."""
     pacer = Pacer(tokens_per_minute=1000)

@@ -687,6 +687,67 @@ async def test_no_more_is_inflated_than_the_limit(monkeypatch: pytest.MonkeyPatc
     assert inflated <= 100_001
 
 
+@PACKAGES
+@pytest.mark.parametrize("is_own", [False, True])
+async def test_decompression_gives_way(package: ModuleType, *, is_own: bool) -> None:
+    """A few bytes become many MB step by step; a wait between two can be cancelled."""
+    whole = bytes(20 << 20)
+
+    async def bomb(_request: Request) -> bytes:
+        return http(gzip.compress(whole), headers="Content-Encoding: gzip\r\n")
+
+    n_turns = 0
+
+    async def count() -> None:
+        nonlocal n_turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            n_turns += 1
+
+    async with serve(bomb) as server, package.AsyncClient() as mine:
+        endpoint = Endpoint.resolve(server.base_url)
+        transport = HttpTransport(endpoint, Limits(), None if is_own else mine)
+        response = await transport.open(b"{}")
+        size = len(await response.receive())
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await response.receive()
+        assert scope.cancelled_caught
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(count)
+            while data := await response.receive():
+                size += len(data)
+            tasks.cancel_scope.cancel()
+        await response.aclose()
+        await transport.aclose()
+    assert size == len(whole)
+    assert n_turns >= 18
+
+
+async def test_large_body_is_joined_in_a_step_of_its_own() -> None:
+    """Whoever's time is over by then does not wait until it is read."""
+    body = completion("a" * (2 << 20))
+
+    async def large(_request: Request) -> bytes:
+        return http(body)
+
+    async with serve(large) as server, Client(server.base_url) as client:
+        response = await client._transport.open(b"{}")
+        reading = response._next
+
+        async def last() -> bytes:
+            data = await reading()
+            if response._is_ended:
+                scope.cancel()
+            return data
+
+        response._next = last
+        with anyio.CancelScope() as scope:
+            await response.read()
+        assert scope.cancelled_caught
+        assert (await client.generate_text_completion("hello")).message[:2] == "aa"
+
+
 async def test_compression_that_was_not_requested() -> None:
     """The response is refused, and its connection is closed."""
 

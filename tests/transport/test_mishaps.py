@@ -122,6 +122,75 @@ async def test_cut_tls_is_no_end_of_a_body(
             await client.generate_text_completion("hello")
 
 
+HI = completion("hi")
+LENGTH = b"Content-Length: %d" % len(HI)
+CHUNK = b"%x\r\n%b\r\n0\r\n\r\n" % (len(HI), HI)
+
+# Framings that RFC 9112 tells or allows a client to read (sections 2.2, 5.2 and 6.3).
+READ = {
+    "line feeds alone": b"HTTP/1.1 200 OK\n%b\n\n%b" % (LENGTH, HI),
+    "some line feeds alone": b"HTTP/1.1 200 OK\r\nServer: x\n%b\r\n\r\n%b" % (LENGTH, HI),
+    "equal lengths": b"HTTP/1.1 200 OK\r\n%b\r\n%b\r\n\r\n%b" % (LENGTH, LENGTH, HI),
+    "length and chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n%b\r\n\r\n%b"
+    % (LENGTH, CHUNK),
+    "folded header": b"HTTP/1.1 200 OK\r\nServer: x\r\n y\r\n%b\r\n\r\n%b" % (LENGTH, HI),
+}
+
+# What is refused, and what the message says.
+REFUSED = {
+    "two lengths": (
+        b"HTTP/1.1 200 OK\r\n%b\r\n%b0\r\n\r\n%b" % (LENGTH, LENGTH, HI),
+        "Content-Length",
+    ),
+    "transfer coding": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n%b" % CHUNK,
+        "(?i)transfer.(en)?coding",
+    ),
+    "bad chunk": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+        "(?i)chunk (size|header)",
+    ),
+    "alert of TLS": (
+        b"\x15\x03\x03\x00\x02\x02\x46",
+        "where the server speaks https, not http",
+    ),
+    "SSH": (b"SSH-2.0-OpenSSH_9.6\r\n", "SSH"),
+    "SMTP": (b"220 mail.example.com ESMTP\r\n", "SMTP"),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+async def test_odd_framing_is_read(name: str) -> None:
+    """Each answer is read after one request, and its connection is not used again."""
+
+    async def odd(_request: Request) -> bytes:
+        return READ[name]
+
+    async with serve(odd) as server, Client(server.base_url) as client:
+        for _ in range(2):
+            answer = await client.generate_text_completion("hello")
+            assert answer.message == "hi"
+            assert len(answer.timing.attempts) == 1
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("way", ["direct", "http_client"])
+@pytest.mark.parametrize("name", REFUSED)
+async def test_what_is_no_http_is_told_and_not_asked_again(name: str, way: str) -> None:
+    """The same bytes would come again."""
+    data, message = REFUSED[name]
+
+    async def wrong(_request: Request) -> bytes:
+        return data + b"\r\n\r\n"  # h11 waits for an empty line.
+
+    async with serve(wrong) as server, httpx.AsyncClient() as mine:
+        http_client = mine if way == "http_client" else None
+        async with Client(server.base_url, http_client=http_client) as client:
+            with pytest.raises(limin.ProtocolError, match=message) as caught:
+                await client.generate_text_completion("hello")
+        assert len(caught.value.attempts) == len(server.requests) == 1
+
+
 async def test_redirect_with_an_odd_location() -> None:
     """The error is that of its status through httpx, too."""
 
