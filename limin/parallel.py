@@ -11,12 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 from limin.batch.results import Results, check_batch, run_batch
-from limin.batch.workers import Work, WorkerPool, count_items
+from limin.batch.workers import Work, WorkerPool, as_it_is, count_items
 from limin.calls.observer import InFlight
 from limin.calls.served_model import ServedModelCheck
 from limin.checkpoint.recorder import RecordedCall
 from limin.errors import LiminError, UnexpectedError
-from limin.policy.failures import StopBatch, is_overload
+from limin.policy.failures import is_overload
 from limin.values.checks import check_argument, check_flag
 from limin.values.conversation import Message, as_conversation
 from limin.values.display import rendering
@@ -99,7 +99,7 @@ async def run_parallel(
     check_argument("function", function, "an async function", fits=callable(function))
     if count_items(items) == 0:
         return []
-    workers = WorkerPool(items, function, n_parallel, kept=Exception)
+    workers = WorkerPool(items, function, n_parallel, as_result=as_it_is)
     progress = _open_progress(show_progress, workers, partial(_items_under_way, workers))
     return await run_batch(workers, _within(None, progress), on_error, noun="item")
 
@@ -167,16 +167,22 @@ def _workers(
     recorded = None if path is None else RecordedCall(caller, path, fsync=fsync)
     ask = recorded or ServedModelCheck(caller).ask
 
-    async def ask_about(item: str | Conversation) -> TextCompletion:
-        try:
-            return await ask(as_conversation(item, system_prompt))
-        except (LiminError, StopBatch):
-            raise
-        except Exception as error:
-            raise UnexpectedError(type(error).__name__) from error
+    def ask_about(item: str | Conversation) -> Awaitable[TextCompletion]:
+        return ask(as_conversation(item, system_prompt))
 
-    workers = WorkerPool(source, ask_about, n_parallel, kept=LiminError, measure=_measure)
+    workers = WorkerPool(
+        source, ask_about, n_parallel, as_result=_as_limin_error, measure=_measure
+    )
     return workers, recorded
+
+
+def _as_limin_error(error: Exception) -> LiminError:
+    """Return *error* if it is one of limin's, or else an error that it is the cause of."""
+    if isinstance(error, LiminError):
+        return error
+    unexpected = UnexpectedError(type(error).__name__)
+    unexpected.__cause__ = error
+    return unexpected
 
 
 @asynccontextmanager

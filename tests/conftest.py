@@ -42,7 +42,7 @@ def _start_server(resources: ExitStack) -> LocalEndpoint:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Hand each worker of pytest-xdist the one server, which ends with the session."""
+    """Give all workers of pytest-xdist one server, which ends with the session."""
     config: pytest.Config = node.config
     if _SHARED not in config.stash:
         resources = ExitStack()
@@ -57,7 +57,7 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.fixture(scope="session")
 def llama(request: pytest.FixtureRequest) -> Iterator[LocalEndpoint]:
-    """The real llama.cpp server, one for the whole session."""
+    """Return the endpoint of the real llama.cpp server; the session has one."""
     shared = getattr(request.config, "workerinput", {}).get(_NAME_FOR_WORKERS)
     with ExitStack() as resources:
         yield LocalEndpoint(**shared) if shared else _start_server(resources)
@@ -65,19 +65,19 @@ def llama(request: pytest.FixtureRequest) -> Iterator[LocalEndpoint]:
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Every async test runs on both event loops."""
+    """Return the name of an event loop; every async test runs on both."""
     return str(request.param)
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chance always draws the shortest wait before a retry: none."""
+    """Set the random part of each backoff to 0, so that no test waits for a retry."""
     monkeypatch.setattr(random, "random", lambda: 0.0)
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key, endpoint or proxy of the developer's reaches a test."""
+    """Remove the developer's key, endpoint and proxy from the environment."""
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "LIMIN_LOCAL_MODEL"):
         monkeypatch.delenv(name, raising=False)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):

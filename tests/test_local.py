@@ -1,4 +1,4 @@
-"""The embedded llama.cpp server: found, started, and ended whatever happens."""
+"""The local llama.cpp server: its model, its start, its secret and its end."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ import limin
 from limin.local import LocalEndpoint, find_model, local_endpoint
 
 
-def ended(process_id: int) -> bool:
-    """Whether the process is gone."""
+def has_ended(process_id: int) -> bool:
+    """Return whether the process has ended."""
     try:
         os.kill(process_id, 0)
     except ProcessLookupError:
@@ -49,8 +49,8 @@ def test_environment_and_argument_name_another_model(
     assert find_model(tmp_path / "b.gguf").name == "b.gguf"
 
 
-def test_no_model_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message says what to install or to set."""
+def test_missing_model_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says what to install or to set."""
 
     def not_installed(name: str) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
@@ -70,8 +70,8 @@ def test_path_without_a_file_is_refused(tmp_path: Path) -> None:
         find_model(tmp_path / "missing.gguf")
 
 
-async def test_no_server_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the extra, the error names the extra."""
+async def test_missing_server_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the extra to install."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(limin.ConfigurationError, match=r"limin\[local\]"):
         async with local_endpoint():
@@ -79,14 +79,14 @@ async def test_no_server_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("wrong", [{"n_parallel": 0}, {"n_ctx": "many"}])
-async def test_numbers_that_make_no_sense(wrong: dict[str, int]) -> None:
+async def test_wrong_number_is_refused(wrong: dict[str, int]) -> None:
     """A wrong number is refused before a process is started."""
     with pytest.raises(limin.ConfigurationError, match="expected an integer of at least 1"):
         async with local_endpoint(**wrong):
             pass
 
 
-async def test_file_that_is_no_model(tmp_path: Path) -> None:
+async def test_invalid_model_file_is_explained(tmp_path: Path) -> None:
     """The error holds the server's own message."""
     path = tmp_path / "no.gguf"
     path.write_text("no model")
@@ -96,7 +96,7 @@ async def test_file_that_is_no_model(tmp_path: Path) -> None:
 
 
 async def test_server_answers_and_ends_with_its_block() -> None:
-    """It listens on loopback only, and leaves nothing behind."""
+    """The server listens on loopback only, and ends when the block is left."""
     async with local_endpoint(n_parallel=2, n_ctx=512) as endpoint:
         assert isinstance(endpoint, LocalEndpoint)
         assert endpoint.base_url.startswith("http://127.0.0.1:")
@@ -105,11 +105,11 @@ async def test_server_answers_and_ends_with_its_block() -> None:
             "Hello", base_url=endpoint.base_url, model=endpoint.model, max_tokens=1
         )
         assert completion.served_model == endpoint.model
-    assert ended(endpoint.process_id)
+    assert has_ended(endpoint.process_id)
 
 
 async def test_server_ends_on_an_error_and_on_cancellation() -> None:
-    """However the block is left, the process is gone."""
+    """An exception or a cancellation in the block ends the process."""
     with pytest.raises(LookupError):
         async with local_endpoint() as first:
             raise LookupError
@@ -117,36 +117,36 @@ async def test_server_ends_on_an_error_and_on_cancellation() -> None:
         async with local_endpoint() as second:
             scope.cancel()
             await anyio.sleep_forever()
-    assert ended(first.process_id)
-    assert ended(second.process_id)
+    assert has_ended(first.process_id)
+    assert has_ended(second.process_id)
 
 
-async def test_server_that_is_stopped_ends() -> None:
-    """A server that hangs does not hang its parent."""
+async def test_suspended_server_is_ended() -> None:
+    """A server that hangs does not make its parent hang."""
     async with local_endpoint() as endpoint:
         os.kill(endpoint.process_id, signal.SIGSTOP)
-    assert ended(endpoint.process_id)
+    assert has_ended(endpoint.process_id)
 
 
 async def test_server_that_does_not_end_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has 2 seconds to see that its input was closed."""
+    """The server has 2 seconds to end after its input was closed."""
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\necho http://127.0.0.1:1\nexec sleep 60\n")
     program.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(program))
     before = time.monotonic()
     async with local_endpoint() as endpoint:
-        assert not ended(endpoint.process_id)
-    assert ended(endpoint.process_id)
+        assert not has_ended(endpoint.process_id)
+    assert has_ended(endpoint.process_id)
     assert time.monotonic() - before < 10
 
 
-def write_stand_in(folder: Path, server: str, *, at_import: str = "") -> None:
-    """Write an `xllamacpp` whose server is *server*, an expression, into *folder*.
+def write_fake_package(folder: Path, server: str, *, at_import: str = "") -> None:
+    """Write a fake `xllamacpp` into *folder*; *server* is the expression of its server.
 
-    It writes the id of its process into the file `process_id` beside it.
+    It writes its process id into the file `process_id` in the same folder.
     """
     (folder / "xllamacpp.py").write_text(
         f"""
@@ -164,8 +164,8 @@ def Server(params):
     )
 
 
-async def failed_start(**options: Any) -> str:
-    """Return the message of a server that does not start."""
+async def start_error(**options: Any) -> str:
+    """Start a server that fails to start, and return the message of the error."""
     with pytest.raises(limin.ConnectError) as caught:
         async with local_endpoint(**options):
             pass
@@ -181,21 +181,21 @@ async def failed_start(**options: Any) -> str:
         ({"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "8"}, "passive 8"),
     ],
 )
-async def test_waiting_of_the_threads(
+async def test_threads_spin_briefly(
     variables: dict[str, str],
     expected: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The threads spin only shortly while they wait, unless the user has chosen."""
+    """Waiting threads spin only briefly, unless the environment says otherwise."""
     values = 'os.environ.get("OMP_WAIT_POLICY"), os.environ.get("GOMP_SPINCOUNT")'
-    write_stand_in(tmp_path, f'sys.exit(" ".join(map(str, ({values}))))')
+    write_fake_package(tmp_path, f'sys.exit(" ".join(map(str, ({values}))))')
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert (await failed_start()).endswith(f"start: {expected}")
+    assert (await start_error()).endswith(f"start: {expected}")
 
 
 @pytest.mark.parametrize(
@@ -207,40 +207,40 @@ async def test_number_of_threads(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Without a number llama.cpp chooses."""
-    write_stand_in(tmp_path, "sys.exit(repr(params.cpuparams))")
+    """`n_threads` reaches the server; without it llama.cpp chooses."""
+    write_fake_package(tmp_path, "sys.exit(repr(params.cpuparams))")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert (await failed_start(n_threads=n_threads)).endswith(f"start: {expected}")
+    assert (await start_error(n_threads=n_threads)).endswith(f"start: {expected}")
 
 
 async def test_error_of_the_server_hides_the_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The secret is cut out before the message is cut short."""
-    write_stand_in(tmp_path, 'sys.exit(params.api_prefix + "x" * 170)')
+    """The secret is masked before the message is shortened."""
+    write_fake_package(tmp_path, 'sys.exit(params.api_prefix + "x" * 170)')
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    message = await failed_start()
+    message = await start_error()
     assert message == "the local server did not start: /***" + "x" * 170
 
 
-async def test_process_that_ends_at_once(
+async def test_process_that_ends_at_once_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process that reads no options is a server that does not start."""
+    """A process that does not read its options is a server that did not start."""
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\nexec <&-\necho broken >&2\nexit 1\n")
     program.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(program))
-    assert (await failed_start()).endswith("start: broken")
+    assert (await start_error()).endswith("start: broken")
 
 
 @pytest.mark.parametrize("path", ["", ".", os.pathsep, None])
-def test_working_directory_runs_no_code(path: str | None, tmp_path: Path) -> None:
+def test_no_code_in_the_working_directory_runs(path: str | None, tmp_path: Path) -> None:
     """No file there is executed, whatever its name and whatever PYTHONPATH holds."""
     folder, library = tmp_path / "folder", tmp_path / "library"
     folder.mkdir()
     library.mkdir()
-    write_stand_in(library, 'sys.exit("the real one")')
+    write_fake_package(library, 'sys.exit("the real one")')
     names = {"httptools", "xllamacpp", "limin", "sitecustomize", "usercustomize"}
     for name in names | set(sys.stdlib_module_names) | set(sys.modules):
         if "." not in name:
@@ -272,25 +272,25 @@ def test_working_directory_runs_no_code(path: str | None, tmp_path: Path) -> Non
     assert not (folder / "executed").exists()
 
 
-async def test_folder_of_limin_is_no_place_to_import_from(
+async def test_folder_of_limin_is_not_on_the_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its modules have common names, such as `errors`."""
+    """Modules of limin, such as `errors`, hide no other modules."""
     folder = str(Path(limin.__file__).parent)
-    write_stand_in(tmp_path, f"sys.exit(str({folder!r} in sys.path))")
+    write_fake_package(tmp_path, f"sys.exit(str({folder!r} in sys.path))")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert (await failed_start()).endswith("start: False")
+    assert (await start_error()).endswith("start: False")
 
 
-async def test_model_by_a_relative_path(
+async def test_relative_path_of_a_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is relative to the working directory of the program."""
+    """The path is relative to the working directory of the program."""
     (tmp_path / "model.gguf").touch()
-    write_stand_in(tmp_path, "sys.exit(params.model.path)")
+    write_fake_package(tmp_path, "sys.exit(params.model.path)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    message = await failed_start(model_path="model.gguf")
+    message = await start_error(model_path="model.gguf")
     assert message.endswith("/model.gguf")
     assert "start: /" in message
 
@@ -328,7 +328,7 @@ BODY = b'{"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}'
 def test_path_without_the_secret_is_not_found(
     method: str, path: str, llama: LocalEndpoint
 ) -> None:
-    """Neither another user nor a web page learns anything, or has anything computed."""
+    """Another user or a web page can read nothing, and have nothing computed."""
     connection = http.client.HTTPConnection(urlsplit(llama.base_url).netloc, timeout=60)
     connection.request(method, path, BODY if method == "POST" else None, PAGE_HEADERS)
     response = connection.getresponse()
@@ -364,7 +364,7 @@ def secret_of(endpoint: LocalEndpoint) -> str:
 
 
 async def test_secret_is_new_and_stays_hidden(llama: LocalEndpoint) -> None:
-    """Each start has its own, of 128 bits; no repr and no error shows it."""
+    """Each start has a new secret of 128 bits, which no repr and no error shows."""
     secret = secret_of(llama)
     async with local_endpoint() as another, limin.Client(another.base_url) as client:
         assert secret_of(another) != secret
@@ -382,7 +382,7 @@ async def test_secret_is_new_and_stays_hidden(llama: LocalEndpoint) -> None:
     assert secret_of(another) not in repr(gone.value) + str(gone.value)
 
 
-HOLDS_THE_LOCK = "ctypes.PyDLL(None).sleep(30)"
+HOLDS_THE_GIL = "ctypes.PyDLL(None).sleep(30)"
 SLEEPS = "time.sleep(30)"
 NOTHING = ""
 FORK = "if os.fork() == 0: time.sleep(10); os._exit(0)"
@@ -394,8 +394,8 @@ FORK = "if os.fork() == 0: time.sleep(10); os._exit(0)"
         pytest.param((SLEEPS, "None", NOTHING, signal.SIGKILL), id="import"),
         pytest.param((SLEEPS, "None", NOTHING, signal.SIGTERM), id="terminated"),
         pytest.param((NOTHING, SLEEPS, NOTHING, signal.SIGKILL), id="model"),
-        pytest.param((NOTHING, HOLDS_THE_LOCK, NOTHING, signal.SIGKILL), id="locked"),
-        pytest.param((NOTHING, HOLDS_THE_LOCK, NOTHING, signal.SIGINT), id="Ctrl-C"),
+        pytest.param((NOTHING, HOLDS_THE_GIL, NOTHING, signal.SIGKILL), id="GIL held"),
+        pytest.param((NOTHING, HOLDS_THE_GIL, NOTHING, signal.SIGINT), id="Ctrl-C"),
         pytest.param((NOTHING, SLEEPS, FORK, signal.SIGKILL), id="forked"),
     ],
 )
@@ -403,13 +403,13 @@ FORK = "if os.fork() == 0: time.sleep(10); os._exit(0)"
 def test_parent_ends_while_the_server_starts(
     stage: tuple[str, str, str, signal.Signals], backend: str, tmp_path: Path
 ) -> None:
-    """The server ends within 3 seconds, whatever it loads and whatever ended its parent.
+    """The server ends within 3 seconds of its parent, whatever it is loading.
 
-    A thread cannot end a process that holds Python's lock, as xllamacpp does while it
-    loads a model; and a process that the parent forked holds its pipes open.
+    A thread cannot end a process that holds the GIL, as xllamacpp does while it loads a
+    model. A process that the parent forked keeps the parent's pipes open.
     """
     at_import, server, before_end, end = stage
-    write_stand_in(tmp_path, server, at_import=at_import)
+    write_fake_package(tmp_path, server, at_import=at_import)
     program = f"""
 import anyio, os, time, limin.local
 async def main():
@@ -444,7 +444,7 @@ anyio.run(main, backend={backend!r})
     assert readable
 
 
-def test_server_ends_when_its_parent_is_killed() -> None:
+def test_server_ends_if_its_parent_is_killed() -> None:
     """Kill -9 leaves no orphan."""
     program = (
         "import anyio, limin.local\n"

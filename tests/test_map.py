@@ -61,6 +61,7 @@ LATE_IMPORTS = {
     ("limin.wire.error_response", "status_error", "limin.wire.error_classes"),
     ("limin.wire.error_response", "status_error", "limin.wire.retry_after"),
     ("limin.values.option_names", "_hint", "difflib"),
+    ("limin.values.safe_text", "excerpt", "limin.values.masking"),
 }
 
 # Types from a floor above, only for annotations.

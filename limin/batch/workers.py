@@ -60,6 +60,11 @@ def count_items(source: object) -> int | None:
         return None
 
 
+def as_it_is(error: Exception) -> Exception:
+    """Return *error*, which stands in a result's place as it was raised."""
+    return error
+
+
 class WorkerPool(Generic[Item, R, E]):
     """Workers that ask about the items of one source.
 
@@ -79,7 +84,7 @@ class WorkerPool(Generic[Item, R, E]):
         ask: Callable[[Item], Awaitable[R]],
         n_parallel: Parallel,
         *,
-        kept: type[E],
+        as_result: Callable[[Exception], E],
         measure: Callable[[R], Work] = count_one,
     ) -> None:
         """Prepare workers for *source*; `run` starts them.
@@ -88,14 +93,14 @@ class WorkerPool(Generic[Item, R, E]):
             source: Consumed as workers become free, and no further.
             ask: Asks about one item.
             n_parallel: Items under way at most; `auto` finds the number.
-            kept: Exceptions of *ask* that are results; any other ends the batch.
+            as_result: Returns the result that stands for an exception of *ask*.
             measure: Measures a result, for `auto`.
         """
         self.taken = self.under_way = self.finished = 0
         self.stopped_by: LiminError | None = None
         self.broken: BaseException | None = None
         self.size = count_items(source)
-        self._ask, self._kept, self._measure = ask, kept, measure
+        self._ask, self._as_result, self._measure = ask, as_result, measure
         self._next_item = _item_reader(source)
         self._workers = 0
         self._adaptive: AdaptiveParallelism | None = None
@@ -137,7 +142,8 @@ class WorkerPool(Generic[Item, R, E]):
             while not self._ended() and self._workers <= self._parallelism.limit:
                 item = await self._next_item()
                 index, self.taken = self.taken, self.taken + 1
-                started = anyio.current_time()
+                # Asking for the time takes a while, and nobody else needs it.
+                started = 0.0 if self._adaptive is None else anyio.current_time()
                 result = await self._ask_one(item)
                 try:
                     self._learn(result, started)
@@ -165,8 +171,8 @@ class WorkerPool(Generic[Item, R, E]):
         except StopBatch as stop:
             self.stopped_by = self.stopped_by or stop.error
             result = cast("R", stop.result)
-        except self._kept as error:
-            result = error
+        except Exception as error:  # noqa: BLE001 (it is the result)
+            result = self._as_result(error)
         finally:
             self.under_way -= 1
         self.finished += 1

@@ -204,14 +204,15 @@ class Call:
 
     async def _with_retries(self, fetch: Callable[[Call], Awaitable[_Result]]) -> _Result:
         """Return the result of *fetch*, after as many attempts as needed."""
-        caller, attempts = self._caller, self.attempts
+        caller, attempts, limiter = self._caller, self.attempts, self._caller.rate_limiter
         for observer in caller.observers:
             observer.begun(self)
         try:
-            await self._wait_for_rates()
-            if caller.timeout is not None:
-                self.deadline = anyio.current_time() + caller.timeout
-            await self._wait_for_pause()
+            if limiter.has_rates:
+                await self._wait_for_rates()
+            self._start_clock()
+            if limiter.has_paused:
+                await self._wait_for_pause()
             while True:
                 attempts.begin()
                 try:
@@ -231,6 +232,11 @@ class Call:
             self._notify_finished(error)
             raise
 
+    def _start_clock(self) -> None:
+        """Let the seconds for the whole call begin."""
+        if self.timeout is not None:
+            self.deadline = anyio.current_time() + self.timeout
+
     async def _wait_for_rates(self) -> None:
         """Wait until the request keeps to the user's own rates."""
         self._tokens = await self._caller.rate_limiter.wait_for_rates(
@@ -244,8 +250,6 @@ class Call:
             RequestTimeoutError: If it outlasts the deadline.
         """
         limiter = self._caller.rate_limiter
-        if not limiter.has_paused:
-            return
         if limiter.resting_until >= self.deadline:
             seconds = math.ceil(limiter.resting_until - anyio.current_time())
             error = self.timeout_error()
@@ -256,11 +260,13 @@ class Call:
 
     async def _wait_for_retry(self, seconds: float) -> None:
         """Wait until the next attempt may be made, *seconds* at least."""
-        before = anyio.current_time()
+        before, limiter = anyio.current_time(), self._caller.rate_limiter
         with Deadline(self.deadline, self):
             await anyio.sleep(seconds)
-            await self._wait_for_rates()
-        await self._wait_for_pause()
+            if limiter.has_rates:
+                await self._wait_for_rates()
+        if limiter.has_paused:
+            await self._wait_for_pause()
         self.attempts.record_wait(anyio.current_time() - before)
 
     def _seconds_before_retry(self, error: LiminError) -> float | None:

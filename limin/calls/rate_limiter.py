@@ -31,6 +31,7 @@ class RateLimiter:
     gradually.
 
     Attributes:
+        has_rates: Whether the user has set rates; without, nobody waits for them.
         has_paused: Whether the server has wanted a pause; without, nobody waits for one.
     """
 
@@ -46,7 +47,7 @@ class RateLimiter:
         check_rate("tokens_per_minute", tokens_per_minute)
         self._rates = requests_per_minute, tokens_per_minute
         self._counts_tokens = tokens_per_minute is not None
-        self._has_rates = self._rates != (None, None)
+        self.has_rates = self._rates != (None, None)
         self.has_paused = False
         self._rest_ends = -math.inf  # By a clock that any thread can read.
         # A clock means nothing to another event loop, trio's least of all.
@@ -75,8 +76,6 @@ class RateLimiter:
             most_by_counts: Seconds that the server's counts of tokens may hold it back,
                 beyond what the sizes of all requests demand; None for no limit.
         """
-        if not self._has_rates:
-            return 0.0
         if most_by_counts is None or not self._counts_tokens:
             most_by_counts = math.inf
         return await self._here().wait_for_rates(size, max_tokens, most_by_counts)

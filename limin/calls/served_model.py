@@ -11,6 +11,8 @@ from limin.values.safe_text import excerpt
 from limin.values.warnings import ResponseWarning, WarningCode
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from limin.calls.call import Caller
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
@@ -27,15 +29,14 @@ class ServedModelCheck:
         """Call as *caller* does, and expect *served_model* if there is one already."""
         self._caller, self._served_model = caller, served_model
 
-    async def ask(self, conversation: Conversation) -> TextCompletion:
+    def ask(self, conversation: Conversation) -> Awaitable[TextCompletion]:
         """Return the completion of *conversation*; see `Caller.ask`.
 
         Raises:
             LiminError: If there is none, or it has warnings that are to be raised.
         """
         caller = self._caller
-        body, context = caller.encoder.encode(conversation), caller.context(conversation)
-        return await self.send(body, context)
+        return self.send(caller.encoder.encode(conversation), caller.context(conversation))
 
     async def send(self, body: bytes, context: ReadingContext) -> TextCompletion:
         """Send *body*, and return the completion; see `Caller.send`.

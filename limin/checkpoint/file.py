@@ -72,9 +72,6 @@ _OWNER_ONLY = 0o600  # Prompts are in the file.
 # Bytes that are read before others have their turn: about three milliseconds.
 _STEP = 1 << 18
 
-# Bytes in which the first line of a model is searched: about ten milliseconds.
-_SEARCHED = 10_000_000
-
 
 class Checkpoint:
     """A file of finished completions, for one run at a time.
@@ -82,12 +79,14 @@ class Checkpoint:
     Attributes:
         path: Path of the file.
         size: Number of completions in the file.
+        served_model: The name that `find_served_model` found; None if it found none.
     """
 
     def __init__(self, path: str, file: BinaryIO, *, fsync: bool) -> None:
         """Use *file*, which this run has locked; call `open` or `lock` instead."""
         self.path, self.size = path, 0
         self._file, self._fsync = file, fsync
+        self.served_model: str | None = None
         self._untaken: dict[bytes, list[int]] = {}
         self._first_checksum = math.inf
 
@@ -173,22 +172,29 @@ class Checkpoint:
             raise _damaged_line(self.path, f"at byte {offset}")
         return read_line(line, offset)
 
-    def served_model(self, model: str) -> str | None:
-        """Return the name that the server gave to *model* in the first line with it.
+    def find_served_model(self, model: str) -> Iterator[None]:
+        """Find the name that the server gave to *model* in the first line with it.
 
-        None if there is no such line in the first 10 MB, or the server gave no name.
+        It becomes `served_model`, unless there is no such line, or the server gave no
+        name.
+
+        Yields:
+            None, now and then: nothing else may have its turn meanwhile.
+
+        Raises:
+            CheckpointError: If the file cannot be read any more.
         """
-        name = json.dumps(model, ensure_ascii=False).encode(errors="replace")
+        names, step_end = _spell_model(model), _STEP
         with _explain_os_errors(self.path):
             self._file.seek(0)
-            while self._file.tell() < _SEARCHED and (data := self._file.readline()):
-                # Only a line that may be the one is decoded.
-                may_be = b'"model":' + name in data
-                line = decode_line(data.removesuffix(b"\n")) if may_be else None
-                if line is not None and bytes(line.parameters["model"]) == name:
-                    with suppress(LiminError):
-                        return restore_completion(line).served_model
-        return None
+            while data := self._file.readline():
+                completion = _read_if_of(names, data.removesuffix(b"\n"))
+                if completion is not None:
+                    self.served_model = completion.served_model
+                    return
+                if self._file.tell() > step_end:
+                    step_end += _STEP
+                    yield
 
     def add(self, request: bytes, completion: TextCompletion) -> None:
         """Write *completion*, the answer to *request*, as a line.
@@ -253,6 +259,27 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Iterator[TextCompletion]:
             except LiminError as error:
                 raise no_completion(name, f"line {lines.number}") from error
             yield completion
+
+
+def _spell_model(model: str) -> tuple[bytes, ...]:
+    """Return how the lines of *model* may hold its name.
+
+    Requests are ASCII. If one had half a surrogate pair, its line is UTF-8.
+    """
+    names = {json.dumps(model), json.dumps(model, ensure_ascii=False)}
+    return tuple(name.encode(errors="replace") for name in names)
+
+
+def _read_if_of(names: tuple[bytes, ...], data: bytes) -> TextCompletion | None:
+    """Return the completion in the line *data*, if its model has one of the *names*."""
+    if not any(b'"model":' + name in data for name in names):
+        return None  # Few lines have to be decoded.
+    line = decode_line(data)
+    if line is None or bytes(line.parameters.get("model", b"")) not in names:
+        return None
+    with suppress(LiminError):
+        return restore_completion(line)
+    return None
 
 
 def no_completion(path: str, position: str) -> CheckpointError:
@@ -382,7 +409,7 @@ class _Lines(Generic[T]):
 
     def _error(self, text: bytes) -> CheckpointError:
         position = f"line {self.number}"
-        if text.startswith(MARK) or self._has_checksums:
+        if text.startswith((MARK, MARK_WITHOUT_CHECKSUM)) or self._has_checksums:
             return _damaged_line(self._path, position)
         problem = f"{position}: expected a line of a checkpoint of version 1 or 2, "
         return CheckpointError(problem + "found another", self._path)

@@ -2,7 +2,8 @@
 
 The fields of a line are those of `Line`; none of them holds a key. A line of version 2
 begins with the CRC-32 of its bytes behind that field, so that a damaged line is never
-taken for an answer. Lines of version 1 have no checksum.
+taken for an answer. Lines of version 1 have no checksum; the digest of the request is
+one of the messages and the parameters, but nothing is of the answer.
 """
 
 from __future__ import annotations
@@ -160,8 +161,20 @@ def decode_line(data: bytes) -> Line | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if line.limin_checkpoint == 1 and line.crc32 is None:
-        return line
+        return line if _fits_digest(line) else None
     return line if has_checksum(data) else None
+
+
+def _fits_digest(line: Line) -> bool:
+    """Return whether the digest of a line of version 1 is that of its request.
+
+    The digest is all that such a line proves: nothing in it proves the answer.
+    """
+    if any(b"?" in bytes(value) for value in line.parameters.values()):
+        return True  # It may stand for half a surrogate pair, which the digest is of.
+    messages = msgspec.Raw(_encoder.encode(line.messages))
+    request = _encoder.encode({**line.parameters, "messages": messages})
+    return digest(request).hex() == line.request
 
 
 def read_request(data: bytes) -> bytes | None:

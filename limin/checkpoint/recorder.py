@@ -45,10 +45,11 @@ class RecordedCall:
             stack.enter_context(checkpoint)
             for _ in checkpoint.read():
                 await anyio.lowlevel.checkpoint()
-            served_model = checkpoint.served_model(self._caller.model)
+            for _ in checkpoint.find_served_model(self._caller.model):
+                await anyio.lowlevel.checkpoint()
             stack.pop_all()
         self._checkpoint = checkpoint
-        self._asking = ServedModelCheck(self._caller, served_model)
+        self._asking = ServedModelCheck(self._caller, checkpoint.served_model)
         return self
 
     async def __aexit__(self, *_reason: object) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import suppress
+from copy import copy
 from typing import IO, TYPE_CHECKING, Self
 
 import attrs
@@ -20,6 +21,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from limin.values.completion import TextCompletion
 from limin.values.progress import Effort
 from limin.values.safe_text import escape_controls, excerpt
 
@@ -37,6 +39,13 @@ _SECONDS_BETWEEN_LINES = 10.0
 # A file that is full, closed, or of an encoding that lacks a character must not end a
 # batch.
 _BROKEN = (OSError, ValueError)
+
+# Reading the warnings about log probabilities decodes these, which takes two milliseconds
+# for 100 tokens with 5 alternatives. It may take a second, and then a twentieth of the
+# time; and none may keep other tasks waiting, as a body of more bytes would.
+_SECONDS_OF_READING, _SHARE_OF_READING = 1.0, 0.05
+_LONGEST_READ = 1 << 18
+_NOT_READ = "log-probs-not-checked"
 
 _MINUTE, _HOUR = 60, 3600
 _MANY, _FEW = 100, 0.1
@@ -61,6 +70,7 @@ class _Tally:
     warnings: Counter[str] = attrs.field(factory=Counter[str])
 
     def add(self, result: object) -> None:
+        """Count the *result* of one item, and its warnings about the body."""
         self.done += 1
         if isinstance(result, Exception):
             self.failures[excerpt(type(result).__name__)] += 1
@@ -91,6 +101,36 @@ class _Tally:
         return seconds * (self.total - self.done) / self.asked
 
 
+class _LogProbWarnings:
+    """Reads the codes of warnings about log probabilities, in little time.
+
+    What is decoded for it is not kept, so that a batch takes no more memory.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock, self._spent = clock, 0.0
+
+    def codes(self, completion: TextCompletion, seconds: float) -> set[str]:
+        """Return the codes of *completion*, which came when the batch took *seconds*.
+
+        One code stands for the others if reading them would take too long.
+        """
+        answers = [
+            choice.log_probs
+            for choice in completion.choices
+            if choice.log_probs is not None
+        ]
+        if not answers:
+            return set()
+        allowed = _SECONDS_OF_READING + _SHARE_OF_READING * seconds
+        if len(completion.raw_bytes) > _LONGEST_READ or self._spent > allowed:
+            return {_NOT_READ}
+        start = self._clock()
+        warnings = [warning for answer in answers for warning in copy(answer).warnings]
+        self._spent += self._clock() - start
+        return {str(warning.code) for warning in warnings}
+
+
 class BatchProgress:
     """Shows the progress of one batch on stderr, so that stdout can be piped.
 
@@ -119,7 +159,7 @@ class BatchProgress:
             state: Returns the state of the batch; called by a thread that redraws the
                 bar. None shows none.
         """
-        self._tally = _Tally(total)
+        self._tally, self._log_prob_warnings = _Tally(total), _LogProbWarnings(clock)
         self._console = console or PatientConsole(stderr=True)
         self._clock, self._wall_clock = clock, wall_clock
         self._state = state
@@ -163,6 +203,9 @@ class BatchProgress:
     def finished(self, index: int, result: object) -> None:  # noqa: ARG002 (a listener's)
         """Count the *result* of one item: a value, or the exception in its place."""
         self._tally.add(result)
+        if isinstance(result, TextCompletion) and result.start_time >= self._tally.began:
+            codes = self._log_prob_warnings.codes(result, self._seconds())
+            self._tally.warnings.update(codes)
         if self._bar is not None:
             with suppress(*_BROKEN):
                 self._bar.update(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from limin.errors import LiminError
+from limin.errors import AnswerWarningError, LiminError
 from limin.values.completion import TextCompletion
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
             not, and for everything that is no completion.
         start_time: When the first request left, in Unix seconds; None if no
             completion came.
-        warning_codes: The codes of the warnings about the answer, each once. Those
-            about log probabilities are missing if reading them would decode these.
+        warning_codes: The codes of the warnings about the answer, each once, except
+            those about log probabilities.
     """
 
     attempts: tuple[Attempt, ...] = ()
@@ -68,6 +68,9 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
                     str(warning.code) for warning in result.body_warnings
                 ),
             )
+        if isinstance(result, AnswerWarningError):
+            codes = frozenset(str(warning.code) for warning in result.warnings)
+            return cls(attempts=result.attempts, warning_codes=codes)
         return cls(attempts=result.attempts if isinstance(result, LiminError) else ())
 
     @property

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from limin.values.masking import mask_secrets
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -47,6 +45,8 @@ def excerpt(text: str, secrets: Iterable[str] = ()) -> str:
     A secret of fewer than 8 characters stays; see `mask_secrets`.
     """
     if secrets:
+        from limin.values.masking import mask_secrets  # noqa: PLC0415 (loads html)
+
         text = mask_secrets(text, secrets)
     line = escape_controls(" ".join(text.split()))
     return line if len(line) <= _LONGEST_EXCERPT else line[: _LONGEST_EXCERPT - 1] + "…"

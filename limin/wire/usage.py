@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
 from limin.values.completion import Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from limin.wire import schema
+from limin.wire import schema
 
 # The names of counts, the standard one first. All are fields of `schema.Usage`.
 _PROMPT = attrgetter("prompt_tokens", "input_tokens")  # Anthropic, DashScope.
@@ -44,22 +39,28 @@ def read_usage(usage: schema.Usage) -> Usage:
 
     A count above 0 wins over 0, which some gateways send in the place of no count.
     """
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    usual = schema.Usage(
+        prompt_tokens=prompt, completion_tokens=completion, total_tokens=usage.total_tokens
+    )
+    if usage == usual:  # Comparing is faster than looking for all the other names.
+        return Usage(
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            total_tokens=usage.total_tokens,
+        )
     parts: list[object] = [part for part in _DETAILS(usage) if part is not None]
     parts.append(usage)
     return Usage(
         prompt_tokens=_first(_PROMPT(usage)),
         completion_tokens=_first(_COMPLETION(usage)),
         total_tokens=usage.total_tokens,
-        cached_tokens=_first([_first(_CACHED(part)) for part in parts]),
-        reasoning_tokens=_first([_first(_REASONING(part)) for part in parts]),
+        cached_tokens=_first(sum(map(_CACHED, parts), ())),
+        reasoning_tokens=_first(sum(map(_REASONING, parts), ())),
     )
 
 
-def _first(counts: Iterable[int | None]) -> int | None:
-    result: int | None = None
-    for count in counts:
-        if count:
-            return count
-        if result is None:
-            result = count
-    return result
+def _first(counts: tuple[int | None, ...]) -> int | None:
+    """Return the first of *counts* above 0; without one, 0 if it is among them."""
+    above_0 = next(filter(None, counts), None)
+    return 0 if above_0 is None and 0 in counts else above_0

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from recorded import RETRIED, STREAMED, completed, request, same
 
 from limin.checkpoint.file import Checkpoint, read_checkpoint
-from limin.checkpoint.line import MARK
+from limin.checkpoint.line import MARK, digest
 from limin.errors import CheckpointError, ConfigurationError, LiminError
 from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import Conversation, Message
@@ -433,11 +433,52 @@ def test_line_without_completion_is_named(path: Path, changed: dict[str, Any]) -
     write(path, "a", "b")
     lines = [without_checksum(line) for line in path.read_bytes().splitlines()]
     lines[1] |= changed
+    asked = lines[1]["parameters"] | {"messages": lines[1]["messages"]}
+    lines[1]["request"] = digest(json.dumps(asked).encode()).hex()
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     completions = read_checkpoint(path)
     assert next(completions).message == "answer 0 to a"
     with pytest.raises(CheckpointError, match="line 2: expected a completion"):
         next(completions)
+
+
+@pytest.mark.parametrize(
+    ("written", "damaged"),
+    [
+        (b'"content":"a"', b'"content":"b"'),
+        (b'"role":"user"', b'"role":"tool"'),
+        (b'"model":"m"', b'"model":"n"'),
+        (b'"model":"m"', b'"modem":"m"'),
+        (b'"request":"', b'"request":"0'),
+        (b'"temperature":0.5', b'"temperature":0.7'),
+    ],
+)
+def test_damaged_request_without_a_checksum_is_found(
+    path: Path, written: bytes, damaged: bytes
+) -> None:
+    """The digest of the request is one of all its fields, in version 1, too."""
+    with Checkpoint.open(path) as checkpoint:
+        checkpoint.add(request("a", temperature=0.5), completed("a"))
+    fields = without_checksum(path.read_bytes())
+    content = json.dumps(fields, separators=(",", ":")).encode().replace(written, damaged)
+    assert damaged in content
+    path.write_bytes(content + b"\n")
+    for read in (Checkpoint.open, answers):
+        with pytest.raises(CheckpointError, match="line 1: expected a line as it was"):
+            read(path)
+    assert path.read_bytes() == content + b"\n"
+
+
+def test_question_mark_may_stand_for_half_a_surrogate_pair(path: Path) -> None:
+    """The digest is of the request as it was sent, which a line cannot hold."""
+    asked = request("a", extra_body={"user": "\ud800"})
+    with Checkpoint.open(path) as checkpoint:
+        checkpoint.add(asked, completed("a"))
+    line = without_checksum(path.read_bytes())
+    assert line["parameters"]["user"] == "?"
+    path.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    with Checkpoint.open(path) as checkpoint:
+        assert text_of(checkpoint.take(asked)) == "re: a"
 
 
 def make_socket(path: Path) -> None:
@@ -763,6 +804,14 @@ def test_forged_checksum_is_found_out(path: Path, fields: bytes) -> None:
         Checkpoint.open(path)
 
 
+def find_served_model(checkpoint: Checkpoint, model: str) -> str | None:
+    """Return the name that the server gave to *model*."""
+    checkpoint.served_model = None
+    for _ in checkpoint.find_served_model(model):
+        pass
+    return checkpoint.served_model
+
+
 def test_name_of_the_model_is_that_of_the_first_line_with_it(path: Path) -> None:
     """A file may hold the runs of several models."""
     lines = [("m", None, "served 1"), ("other", b"[]", None), ("other", None, "served 2")]
@@ -773,6 +822,35 @@ def test_name_of_the_model_is_that_of_the_first_line_with_it(path: Path) -> None
             if raw is not None:
                 completion = attrs.evolve(completion, raw_bytes=raw)
             checkpoint.add(request("a", model=model), completion)
-        assert checkpoint.served_model("m") == "served 1"
-        assert checkpoint.served_model("other") == "served 2"
-        assert checkpoint.served_model("served 1") is None
+        assert find_served_model(checkpoint, "m") == "served 1"
+        assert find_served_model(checkpoint, "other") == "served 2"
+        assert find_served_model(checkpoint, "served 1") is None
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"extra_body": {"user": "\ud800"}}],
+    ids=["ASCII", "half a surrogate pair"],
+)
+@pytest.mark.parametrize("model", ["modèle", 'a "model"', "m\\n", "模型"])
+def test_name_of_a_model_is_found_however_it_is_written(
+    path: Path, model: str, parameters: dict[str, Any]
+) -> None:
+    """Names are escaped in most lines, and not in all."""
+    with Checkpoint.open(path) as checkpoint:
+        completion = completed("a", body_of("a") | {"model": "served"})
+        checkpoint.add(request("a", model=model, **parameters), completion)
+        assert find_served_model(checkpoint, model) == "served"
+
+
+def test_name_of_a_model_is_found_behind_many_lines_of_another(path: Path) -> None:
+    """The search is as long as the file, and gives way to others meanwhile."""
+    with Checkpoint.open(path) as checkpoint:
+        other = request("a", model="other", extra_body={"metadata": {"model": "m"}})
+        for size in (3_000_000, 300_000, 300_000, 300_000):
+            checkpoint.add(other, completed("a", body_of("a" * size)))
+        body = body_of("b") | {"model": "served"}
+        checkpoint.add(request("b"), completed("b", body))
+        turns = sum(1 for _ in checkpoint.find_served_model("m"))
+        assert checkpoint.served_model == "served"
+    assert turns == 4

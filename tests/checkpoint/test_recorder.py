@@ -188,7 +188,7 @@ async def test_taking_lines_gives_way(tmp_path: Path, n_parallel: int) -> None:
 async def test_opening_gives_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cancelled: bool
 ) -> None:
-    """A large file is read in steps, and unlocked if it is not read to its end."""
+    """A large file is read and searched in steps, and unlocked if that does not end."""
     path, turns = tmp_path / "run.jsonl", 0
     monkeypatch.setattr("limin.checkpoint.file._STEP", 1000)
 
@@ -202,7 +202,7 @@ async def test_opening_gives_way(
     async with serve(answer) as server, Client(server.base_url) as client:
         prompts = [str(n) for n in range(100)]
         await client.generate_text_completions(
-            prompts, checkpoint=path, show_progress=False
+            prompts, checkpoint=path, show_progress=False, model="another"
         )
         async with anyio.create_task_group() as tasks:
             async with anyio.create_task_group() as batch:
@@ -210,7 +210,7 @@ async def test_opening_gives_way(
                 async with client.iter_text_completions([], checkpoint=path):
                     pass
             tasks.cancel_scope.cancel()
-    assert turns == 3 if cancelled else turns > 10
+    assert turns == 3 if cancelled else turns > 20
     assert batch.cancel_scope.cancelled_caught == cancelled
     Checkpoint.open(path).close()
 

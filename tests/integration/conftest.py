@@ -1,4 +1,4 @@
-"""The environment of the programs under test: it names the real server."""
+"""The environment of the programs under test, with the endpoint of the real server."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _environment(llama: LocalEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The programs under test name no endpoint: the environment does."""
+    """Set the endpoint in the environment, since the programs under test name none."""
     monkeypatch.setenv("OPENAI_BASE_URL", llama.base_url)

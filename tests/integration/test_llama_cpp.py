@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from limin import TokenLogProb
 
 
-def text(tokens: list[TokenLogProb]) -> str:
-    """Return the text of *tokens*, by their bytes."""
+def join_text(tokens: list[TokenLogProb]) -> str:
+    """Return the text that the bytes of *tokens* make."""
     return b"".join(token.token_bytes or b"" for token in tokens).decode()
 
 
 async def test_one_prompt() -> None:
-    """A prompt gets a true answer."""
+    """A prompt gets a correct answer, with usage and times."""
     completion = await generate_text_completion(
         "What is the capital of Germany?", temperature=0, max_tokens=16
     )
@@ -42,7 +42,7 @@ async def test_one_prompt() -> None:
 
 
 async def test_conversation() -> None:
-    """The model knows what was said before."""
+    """The model sees the earlier messages."""
     conversation = Conversation(
         messages=[
             Message(role="system", content="You are a helpful assistant."),
@@ -84,7 +84,7 @@ async def test_conversations_in_parallel() -> None:
 
 
 async def test_log_probs_of_a_greedy_answer() -> None:
-    """They are sorted, sum to at most 1, and the likeliest token is sampled."""
+    """Alternatives are sorted and sum to at most 1, and the likeliest is sampled."""
     completion = await generate_text_completion(
         "What is 2+2?", temperature=0, max_tokens=12, log_probs=True, top_log_probs=10
     )
@@ -92,7 +92,7 @@ async def test_log_probs_of_a_greedy_answer() -> None:
     assert sampled is not None
     assert listed is not None
     assert len(sampled) == len(listed) > 0
-    assert text(sampled) == completion.message
+    assert join_text(sampled) == completion.message
     for token, likely in zip(sampled, listed, strict=True):
         values = [token.log_prob for token in likely if token.log_prob is not None]
         assert len(values) == 10
@@ -105,7 +105,7 @@ async def test_log_probs_of_a_greedy_answer() -> None:
 
 
 async def test_positions_of_a_greedy_answer() -> None:
-    """Every token is the first of its list, and there is nothing to warn of."""
+    """Every token has rank 1, and there are no warnings."""
     completion = await generate_text_completion(
         "What is the capital of Germany?",
         temperature=0,
@@ -149,8 +149,8 @@ async def test_sums_and_columns_of_a_greedy_answer() -> None:
     assert ends[-1] == len(completion.message.encode())
 
 
-async def test_alternatives_that_were_not_asked_for() -> None:
-    """The alternatives that llama.cpp sends unasked stay in the raw body."""
+async def test_unrequested_alternatives() -> None:
+    """Alternatives that llama.cpp sends without a request are in the raw body only."""
     completion = await generate_text_completion(
         "What is the capital of Germany?",
         temperature=0,
@@ -180,7 +180,7 @@ async def test_log_probs_of_a_hot_answer_are_those_of_the_sampled_tokens() -> No
     sampled, listed = completion.token_log_probs, completion.full_token_log_probs
     assert sampled is not None
     assert listed is not None
-    assert text(sampled).startswith(completion.message)
+    assert join_text(sampled).startswith(completion.message)
     first = [likely[0].token_id for likely in listed]
     assert [token.token_id for token in sampled] != first
     for token, likely in zip(sampled, listed, strict=True):
@@ -189,7 +189,7 @@ async def test_log_probs_of_a_hot_answer_are_those_of_the_sampled_tokens() -> No
 
 
 async def test_ranks_of_a_hot_answer() -> None:
-    """A rank is right, or None if the list is too short to know it."""
+    """A rank is correct, or None if the list is too short."""
     completion = await generate_text_completion(
         "Write a very short poem.",
         temperature=1.8,
@@ -216,8 +216,8 @@ async def test_ranks_of_a_hot_answer() -> None:
     assert len(set(true_ranks)) > 2
 
 
-async def test_hot_answer_is_no_oddity() -> None:
-    """Sampling takes tokens that are not listed, which is no reason for a warning."""
+async def test_hot_answer_has_no_warnings() -> None:
+    """A sampled token that is not listed is no reason for a warning."""
     completion = await generate_text_completion(
         "Write a very short poem.",
         temperature=1.8,
@@ -251,8 +251,8 @@ async def test_constrained_answer() -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_tokens_that_were_held_back(*, stream: bool) -> None:
-    """Text that may begin a stop text is held back; a stream loses its tokens."""
+async def test_held_back_tokens(*, stream: bool) -> None:
+    """llama.cpp holds back text that may begin a stop text; its streams lose the tokens."""
     completion = await generate_text_completion(
         "Count: 1, 2, 3, 4",
         temperature=0,
@@ -268,8 +268,8 @@ async def test_tokens_that_were_held_back(*, stream: bool) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_answer_that_was_begun(*, stream: bool) -> None:
-    """The message is the continuation, and `prefill` what the server repeated."""
+async def test_prefilled_answer(*, stream: bool) -> None:
+    """`message` is the continuation, and `prefill` is the text that the server repeated."""
     start = "The capital of France is the city of"
     question = Message("user", "What is the capital of France?")
     completion = await generate_text_completion_for_conversation(
@@ -287,7 +287,7 @@ async def test_answer_that_was_begun(*, stream: bool) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_log_probs_without_alternatives(*, stream: bool) -> None:
-    """They come although llama.cpp sends none if 0 alternatives are asked for."""
+    """Log probabilities come, though llama.cpp sends none for `top_logprobs` 0."""
     completion = await generate_text_completion(
         "Hi", temperature=0, max_tokens=2, log_probs=True, top_log_probs=0, stream=stream
     )
@@ -297,7 +297,7 @@ async def test_log_probs_without_alternatives(*, stream: bool) -> None:
     assert completion.warnings == ()
 
 
-async def test_no_log_probs_unless_asked_for() -> None:
+async def test_log_probs_are_none_by_default() -> None:
     """Log probabilities that were not requested are None."""
     completion = await generate_text_completion("Hello", max_tokens=2)
     assert completion.token_log_probs is None
@@ -308,14 +308,14 @@ async def test_no_log_probs_unless_asked_for() -> None:
     assert completion.warnings == ()
 
 
-async def test_emoji_survives() -> None:
-    """A character of several tokens comes whole."""
+async def test_emoji() -> None:
+    """A character of several tokens is decoded correctly."""
     completion = await generate_text_completion(
         "Repeat exactly: 🦊🌍 café 東京", temperature=0, max_tokens=24, log_probs=True
     )
     assert completion.message.startswith("🦊🌍")
     assert completion.token_log_probs is not None
-    assert text(completion.token_log_probs) == completion.message
+    assert join_text(completion.token_log_probs) == completion.message
     assert completion.log_probs is not None
     assert completion.log_probs.text() == completion.message
     pieces = [piece.text for piece in completion.log_probs.pieces()]
@@ -323,8 +323,8 @@ async def test_emoji_survives() -> None:
     assert completion.warnings == ()
 
 
-async def test_prompt_that_is_too_long_has_an_error_of_its_own() -> None:
-    """The other prompts of its batch are answered."""
+async def test_too_long_prompt_fails_alone() -> None:
+    """The other prompts of the batch are answered."""
     prompts = ["Hello", "word " * 5000]
     with pytest.raises(BatchError) as caught:
         await generate_text_completions(prompts, max_tokens=2, show_progress=False)

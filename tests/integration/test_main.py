@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def assert_shown(out: str, err: str) -> None:
-    """Assert that everything that the demo promises is on the screen."""
+    """Assert that each part of the demo is in the output."""
     assert "The capital of France is Paris." in out
     assert "first token after 0." in out
     assert "Kenya" in out
@@ -27,7 +27,7 @@ def assert_shown(out: str, err: str) -> None:
 def test_demo_on_the_local_model(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without an endpoint it starts one."""
+    """Without an endpoint the demo starts a local server."""
     monkeypatch.delenv("OPENAI_BASE_URL")
     assert main(["demo"]) == 0
     out, err = capfd.readouterr()
@@ -36,7 +36,7 @@ def test_demo_on_the_local_model(
 
 
 def test_demo_on_the_endpoint_of_the_environment(capfd: pytest.CaptureFixture[str]) -> None:
-    """OPENAI_BASE_URL is enough."""
+    """The demo needs nothing but OPENAI_BASE_URL."""
     assert main(["demo"]) == 0
     out, err = capfd.readouterr()
     assert "One completion, of gpt-4o" in out
@@ -48,7 +48,7 @@ def test_demo_on_another_endpoint(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The arguments name it."""
+    """Arguments name the endpoint and the model."""
     monkeypatch.delenv("OPENAI_BASE_URL")
     assert main(["demo", "--base-url", llama.base_url, "--model", "tiny"]) == 0
     out, err = capfd.readouterr()
@@ -56,7 +56,7 @@ def test_demo_on_another_endpoint(
     assert_shown(out, err)
 
 
-def test_demo_that_fails_says_why(capfd: pytest.CaptureFixture[str]) -> None:
-    """One line on stderr, and no traceback."""
+def test_failed_demo_gives_the_reason(capfd: pytest.CaptureFixture[str]) -> None:
+    """A failure is one line on stderr, without a traceback."""
     assert main(["demo", "--base-url", "ftp://nowhere"]) == 1
     assert capfd.readouterr().err.startswith("limin: base_url: expected http://")

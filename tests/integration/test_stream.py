@@ -26,7 +26,7 @@ PROMPT = "Name three colours."
 EMOJI = "Repeat: \N{FOX FACE}\N{FAMILY}"
 
 
-def without_its_own(completion: TextCompletion) -> TextCompletion:
+def without_varying_fields(completion: TextCompletion) -> TextCompletion:
     """Return *completion* without ids, times and cache, which differ at each request."""
     usage = attrs.evolve(completion.usage or Usage(), cached_tokens=None)
     return attrs.evolve(completion, id=None, request_id=None, timing=None, usage=usage)
@@ -38,7 +38,9 @@ def without_its_own(completion: TextCompletion) -> TextCompletion:
     [{}, {"log_probs": True}, {"log_probs": True, "top_log_probs": 5}, {"stop": ","}],
     ids=["plain", "log_probs", "top_log_probs", "stop"],
 )
-async def test_streamed_is_the_same_as_whole(prompt: str, options: dict[str, Any]) -> None:
+async def test_streamed_answer_equals_whole_answer(
+    prompt: str, options: dict[str, Any]
+) -> None:
     """Text, log probabilities, finish reason, usage and the served model are the same."""
     options = {"temperature": 0, "max_tokens": 20, **options}
     whole = await generate_text_completion(prompt, **options)
@@ -47,8 +49,8 @@ async def test_streamed_is_the_same_as_whole(prompt: str, options: dict[str, Any
         async for delta in stream:
             deltas.append(delta)  # noqa: PERF401 (as a reader would)
     fetched = await generate_text_completion(prompt, stream=True, **options)
-    assert without_its_own(stream.completion) == without_its_own(whole)
-    assert without_its_own(fetched) == without_its_own(whole)
+    assert without_varying_fields(stream.completion) == without_varying_fields(whole)
+    assert without_varying_fields(fetched) == without_varying_fields(whole)
     assert stream.text == "".join(delta.text for delta in deltas) == whole.message
     assert whole.usage is not None
     assert stream.completion.usage is not None
@@ -56,7 +58,7 @@ async def test_streamed_is_the_same_as_whole(prompt: str, options: dict[str, Any
 
 
 async def test_timing_of_a_stream() -> None:
-    """Its parts are in order, and the rate fits the gaps."""
+    """The times are in order, and the rate of tokens fits the gaps between them."""
     async with stream_text_completion(PROMPT, temperature=0, max_tokens=24) as stream:
         timing = (await stream.until_done()).timing
     first = timing.time_to_first_token
@@ -73,8 +75,8 @@ async def test_timing_of_a_stream() -> None:
     )
 
 
-async def test_batch_by_streaming_has_its_times() -> None:
-    """Each completion of a batch has its own."""
+async def test_streamed_batch_has_stream_times() -> None:
+    """Each completion of the batch has its time to first token."""
     completions = await generate_text_completions(
         [PROMPT] * 3, temperature=0, max_tokens=4, stream=True, show_progress=False
     )
@@ -82,8 +84,8 @@ async def test_batch_by_streaming_has_its_times() -> None:
     assert all(completion.timing.time_to_first_token for completion in completions)
 
 
-async def test_leaving_early_frees_the_slot() -> None:
-    """A request waits while a long answer is read, and no longer once that is left."""
+async def test_leaving_a_stream_frees_the_slot() -> None:
+    """A request waits while a long answer is read, and runs once the stream is left."""
     tokens = 1000
     async with (
         local_endpoint(n_parallel=1) as endpoint,
@@ -107,10 +109,10 @@ async def test_leaving_early_frees_the_slot() -> None:
     assert short.message
 
 
-async def test_server_that_is_gone() -> None:
-    """A stream from a server that is gone raises an error."""
+async def test_server_that_has_ended() -> None:
+    """A stream from a server that has ended raises a `ConnectError`."""
     async with local_endpoint() as endpoint:
         base_url = endpoint.base_url
     with pytest.raises(ConnectError):
         async with stream_text_completion(PROMPT, base_url=base_url, max_retries=0):
-            pytest.fail("nobody is there")
+            pytest.fail("the server has ended")

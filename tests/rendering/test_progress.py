@@ -6,15 +6,17 @@ import contextlib
 import functools
 import importlib.util
 import io
+import itertools
 import re
 from typing import TYPE_CHECKING
 
 import attrs
 import pytest
+from builders import body_of, read
 from samples import completion
 
 from limin import StatusError
-from limin.errors import LiminError
+from limin.errors import AnswerWarningError, LiminError
 from limin.rendering import progress as progress_room
 from limin.rendering.progress import PatientConsole
 from limin.values.completion import Usage
@@ -381,6 +383,59 @@ def test_warnings_are_counted_by_code() -> None:
             f"1 failed: StatusError 1, {kinds}"
         ),
     ]
+
+
+def odd_log_probs(size: int = 0) -> TextCompletion:
+    """Read an answer of at least *size* bytes with a log probability above 0."""
+    positions = [{"token": "hi", "logprob": 0.5}]
+    body = body_of("hi", logprobs={"content": positions}) | {"padding": "x" * size}
+    return read(body, asks_log_probs=True)
+
+
+def test_warnings_about_log_probs_are_counted_too() -> None:
+    """They are decoded to be counted, and the decoded ones are not kept."""
+    console, answer = screen(), odd_log_probs()
+    with BatchProgress(2, console, Clock()) as progress:
+        progress.finished(0, answer)
+        progress.finished(1, answered())
+    assert shown(console).endswith(", 1 positive-log-prob\n")
+    assert answer.log_probs is not None
+    assert answer.log_probs._loaded is None
+
+
+def test_log_probs_of_a_checkpoint_are_not_checked_again() -> None:
+    """A file of many answers is resumed as fast as without a bar."""
+    console = screen()
+    batch = progress_room.BatchProgress(1, console, Clock(), wall_clock=lambda: 1e12)
+    with batch as progress:
+        progress.finished(0, odd_log_probs())
+    assert shown(console).endswith(", 1 from the checkpoint\n")
+
+
+def test_log_probs_of_a_long_answer_are_not_checked() -> None:
+    """One answer keeps no other task waiting."""
+    console = screen()
+    with BatchProgress(1, console, Clock()) as progress:
+        progress.finished(0, odd_log_probs(300_000))
+    assert shown(console).endswith(", 1 log-probs-not-checked\n")
+
+
+def test_checking_log_probs_takes_little_of_the_time() -> None:
+    """After a second it takes a twentieth of the time, and what is left out is counted."""
+    console, times = screen(), itertools.count()
+    with BatchProgress(9, console, lambda: float(next(times))) as progress:
+        for index in range(9):
+            progress.finished(index, odd_log_probs())
+    assert shown(console).endswith(", 6 log-probs-not-checked, 3 positive-log-prob\n")
+
+
+def test_warnings_that_are_raised_are_counted_too() -> None:
+    """An answer that `on_warning="raise"` refuses is a failure with a reason."""
+    console = screen()
+    with BatchProgress(1, console, Clock()) as progress:
+        progress.finished(0, AnswerWarningError((MISSING, MENDED), answered()))
+    assert ", 1 failed: AnswerWarningError 1, 1 " in shown(console)
+    assert {"1 log-probs-missing", "1 body-mended"} < set(shown(console)[:-1].split(", "))
 
 
 def test_bar_shows_warnings() -> None:
