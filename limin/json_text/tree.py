@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import msgspec
 
-from limin.json_text.paths import ROOT, path_step
+from limin.json_text.paths import ROOT, step_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -105,7 +105,7 @@ def walk_scalars(tree: object) -> Iterator[tuple[str, object]]:
     while open_:
         parent, members = open_[-1]
         for step, value in members:
-            path = parent + path_step(step)
+            path = parent + step_of(step)
             if isinstance(value, dict | list):
                 open_.append((path, _members(cast("Tree", value))))
                 break

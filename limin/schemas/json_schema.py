@@ -10,7 +10,8 @@ import attrs
 import msgspec
 
 from limin.errors import ConfigurationError
-from limin.schemas import choices, misfits, nodes, paths, sources
+from limin.json_text import paths
+from limin.schemas import choices, misfits, nodes, sources
 from limin.schemas.names import NAME, display_name, is_type, outgoing_name
 from limin.schemas.strict import to_strict
 from limin.values.checks import check_flag, check_text, plain_json, refuse

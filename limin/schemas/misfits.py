@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, cast
 import attrs
 import msgspec
 
-from limin.schemas.paths import step_of
+from limin.json_text.paths import step_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping

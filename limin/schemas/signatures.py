@@ -13,10 +13,10 @@ import attrs
 import msgspec
 
 from limin.errors import ConfigurationError
+from limin.json_text.paths import step_of
 from limin.schemas import misfits, nodes, sources
 from limin.schemas.docstrings import parse_docstring
 from limin.schemas.names import outgoing_name
-from limin.schemas.paths import step_of
 from limin.schemas.strict import to_strict
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai_rules import broken_rules
 
+from limin.json_text.paths import path_of
 from limin.schemas.json_schema import JsonSchema
-from limin.schemas.paths import path_of
 
 
 @dataclasses.dataclass
