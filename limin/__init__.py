@@ -49,12 +49,15 @@ from limin.functions import (
 from limin.parallel import run_parallel
 from limin.values.completion import Choice, Delta, TextCompletion, Usage
 from limin.values.configuration import ModelConfiguration
-from limin.values.conversation import Conversation, Message, Role
+from limin.values.content import Audio, File, Image
+from limin.values.conversation import Conversation
 from limin.values.endpoint import Limits
 from limin.values.log_probs import LogProbs, PromptLogProbs
+from limin.values.messages import Message, Role
 from limin.values.options import BatchOptions, CompletionOptions, StreamOptions
 from limin.values.timing import Attempt, Latency, Timing
 from limin.values.tokens import TextPiece, TokenLogProb, TokenPosition
+from limin.values.tools import Tool, ToolCall, ToolCallDelta
 from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
 
 if TYPE_CHECKING:
@@ -66,6 +69,7 @@ __all__ = [
     "AnswerWarningError",
     "AsyncHTTPTransport",
     "Attempt",
+    "Audio",
     "AuthenticationError",
     "BadRequestError",
     "BatchError",
@@ -83,9 +87,11 @@ __all__ = [
     "Conversation",
     "ConversationError",
     "Delta",
+    "File",
     "FunctionBatchOptions",
     "FunctionOptions",
     "FunctionStreamOptions",
+    "Image",
     "Latency",
     "LiminError",
     "LiminWarning",
@@ -115,6 +121,9 @@ __all__ = [
     "Timing",
     "TokenLogProb",
     "TokenPosition",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
     "TransportError",
     "UnexpectedError",
     "Usage",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 import attrs
 import msgspec
 
-from limin.values.conversation import Message
 from limin.values.display import NotebookDisplayed, rendering
+from limin.values.messages import Message
 from limin.values.safe_text import excerpt
 
 if TYPE_CHECKING:
@@ -300,8 +300,7 @@ class TextCompletion(NotebookDisplayed):
             ],
         }
         if conversation:
-            messages = self.conversation.messages
-            fields["conversation"] = [_fields_of(message) for message in messages]
+            fields["conversation"] = self.conversation.to_openai()
         return fields
 
     def to_message(self) -> Message:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from limin.values.tools import ToolSource
+
 OnWarning: TypeAlias = Literal["ignore", "warn", "raise"]
 
 
@@ -53,6 +55,12 @@ class StreamOptions(TypedDict, total=False):
     frequency_penalty: float | None
     log_probs: bool
     top_log_probs: int | None
+    max_completion_tokens: int | None
+    reasoning_effort: str | None
+    logit_bias: Mapping[int, float] | Mapping[str, float] | None
+    tools: Sequence[ToolSource]
+    tool_choice: str | Mapping[str, object] | None
+    parallel_tool_calls: bool | None
     extra_body: Mapping[str, object] | None
     model_configuration: ModelConfiguration | None
     timeout: float | None
