@@ -31,18 +31,23 @@ from limin.errors import (
     ServerError,
     StatusError,
     StreamError,
+    ToolCallError,
+    ToolRunError,
     TransportError,
     UnexpectedError,
 )
 from limin.functions import (
+    ClientOptions,
     FunctionBatchOptions,
     FunctionOptions,
     FunctionStreamOptions,
+    FunctionToolRunOptions,
     generate_text_completion,
     generate_text_completion_for_conversation,
     generate_text_completions,
     generate_text_completions_for_conversations,
     iter_text_completions,
+    run_tools,
     stream_text_completion,
     stream_text_completion_for_conversation,
 )
@@ -54,9 +59,16 @@ from limin.values.conversation import Conversation
 from limin.values.endpoint import Limits
 from limin.values.log_probs import LogProbs, PromptLogProbs
 from limin.values.messages import Message, Role
-from limin.values.options import BatchOptions, CompletionOptions, StreamOptions
+from limin.values.options import (
+    AskOptions,
+    BatchOptions,
+    CompletionOptions,
+    StreamOptions,
+    ToolRunOptions,
+)
 from limin.values.timing import Attempt, Latency, Timing
 from limin.values.tokens import TextPiece, TokenLogProb, TokenPosition
+from limin.values.tool_runs import ToolResult, ToolRun
 from limin.values.tools import Tool, ToolCall, ToolCallDelta
 from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
 
@@ -67,6 +79,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnswerWarningError",
+    "AskOptions",
     "AsyncHTTPTransport",
     "Attempt",
     "Audio",
@@ -78,6 +91,7 @@ __all__ = [
     "CheckpointError",
     "Choice",
     "Client",
+    "ClientOptions",
     "CompletionOptions",
     "CompletionStream",
     "ConfigurationError",
@@ -91,6 +105,7 @@ __all__ = [
     "FunctionBatchOptions",
     "FunctionOptions",
     "FunctionStreamOptions",
+    "FunctionToolRunOptions",
     "Image",
     "Latency",
     "LiminError",
@@ -124,6 +139,11 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolCallDelta",
+    "ToolCallError",
+    "ToolResult",
+    "ToolRun",
+    "ToolRunError",
+    "ToolRunOptions",
     "TransportError",
     "UnexpectedError",
     "Usage",
@@ -135,6 +155,7 @@ __all__ = [
     "iter_text_completions",
     "read_checkpoint",
     "run_parallel",
+    "run_tools",
     "stream_text_completion",
     "stream_text_completion_for_conversation",
 ]
