@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -20,7 +19,7 @@ from limin.values.tool_runs import ToolResult
 from limin.values.tools import Tool, ToolCall, tool_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from limin.values.content import Part
     from limin.values.options import OnToolError
@@ -88,7 +87,8 @@ class ToolRunner:
 
     async def _run_one(self, call: ToolCall, threads: anyio.CapacityLimiter) -> ToolResult:
         before = anyio.current_time()
-        result, error = None, None
+        result: object = None
+        error: Exception | None = None
         try:
             tool = self._find(call)
             arguments = tool.read_arguments(call.arguments)
@@ -115,8 +115,9 @@ class ToolRunner:
         """
         if call.name in self._tools:
             return self._tools[call.name]
-        problem = f"expected one of the tools {', '.join(self._names)}"
-        raise ToolCallError(f"{problem}, found {excerpt(call.name)!r}", "$.name")
+        names, found = ", ".join(self._names), excerpt(call.name)
+        problem = f"expected one of the tools {names}, found {found!r}"
+        raise ToolCallError(problem)
 
     def _describe(self, error: Exception) -> str:
         """Return what the model is told; messages may hold secrets."""

@@ -72,7 +72,8 @@ class ToolLoop:
             Exception: An exception of a tool, if these are to be raised. Its cause is a
                 `ToolRunError`, whose `tool_run` is the run before it.
         """
-        seconds, ended_by = self._limits.max_seconds, "deadline"
+        seconds = self._limits.max_seconds
+        ended_by: EndedBy = "deadline"
         try:
             with anyio.move_on_after(seconds):
                 ended_by = await self._run(first, later)
