@@ -32,31 +32,46 @@ from limin.errors import (
     ServerError,
     StatusError,
     StreamError,
+    ToolCallError,
+    ToolRunError,
     TransportError,
     UnexpectedError,
 )
 from limin.functions import (
+    ClientOptions,
     FunctionBatchOptions,
     FunctionOptions,
     FunctionStreamOptions,
+    FunctionToolRunOptions,
     generate_text_completion,
     generate_text_completion_for_conversation,
     generate_text_completions,
     generate_text_completions_for_conversations,
     iter_text_completions,
+    run_tools,
     stream_text_completion,
     stream_text_completion_for_conversation,
 )
 from limin.parallel import run_parallel
 from limin.values.completion import Choice, Delta, TextCompletion, Usage
 from limin.values.configuration import ModelConfiguration
-from limin.values.conversation import Conversation, Message, Role
+from limin.values.content import Audio, File, Image
+from limin.values.conversation import Conversation
 from limin.values.endpoint import Limits
 from limin.values.fields import FieldLogProbs
 from limin.values.log_probs import LogProbs, PromptLogProbs
-from limin.values.options import BatchOptions, CompletionOptions, StreamOptions
+from limin.values.messages import Message, Role
+from limin.values.options import (
+    AskOptions,
+    BatchOptions,
+    CompletionOptions,
+    StreamOptions,
+    ToolRunOptions,
+)
 from limin.values.timing import Attempt, Latency, Timing
 from limin.values.tokens import TextPiece, TokenLogProb, TokenPosition
+from limin.values.tool_runs import ToolResult, ToolRun
+from limin.values.tools import Tool, ToolCall, ToolCallDelta
 from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
 
 if TYPE_CHECKING:
@@ -67,8 +82,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnswerWarningError",
+    "AskOptions",
     "AsyncHTTPTransport",
     "Attempt",
+    "Audio",
     "AuthenticationError",
     "BadRequestError",
     "BatchError",
@@ -77,6 +94,7 @@ __all__ = [
     "CheckpointError",
     "Choice",
     "Client",
+    "ClientOptions",
     "CompletionOptions",
     "CompletionStream",
     "ConfigurationError",
@@ -87,9 +105,12 @@ __all__ = [
     "ConversationError",
     "Delta",
     "FieldLogProbs",
+    "File",
     "FunctionBatchOptions",
     "FunctionOptions",
     "FunctionStreamOptions",
+    "FunctionToolRunOptions",
+    "Image",
     "JSONTextError",
     "JsonSchema",
     "Latency",
@@ -121,6 +142,14 @@ __all__ = [
     "Timing",
     "TokenLogProb",
     "TokenPosition",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolCallError",
+    "ToolResult",
+    "ToolRun",
+    "ToolRunError",
+    "ToolRunOptions",
     "TransportError",
     "UnexpectedError",
     "Usage",
@@ -132,6 +161,7 @@ __all__ = [
     "iter_text_completions",
     "read_checkpoint",
     "run_parallel",
+    "run_tools",
     "stream_text_completion",
     "stream_text_completion_for_conversation",
 ]

@@ -6,6 +6,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, Unpack, cast, overload
 
+from limin.asking import run_with_tools
 from limin.batch.results import check_batch
 from limin.calls.call import Caller
 from limin.calls.rate_limiter import RateLimiter
@@ -21,13 +22,15 @@ from limin.values.options import (
     BatchOptions,
     CompletionOptions,
     StreamOptions,
+    ToolRunOptions,
     check_on_warning,
     resolve_configuration,
 )
+from limin.values.tools import to_tools
 from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from limin.batch.results import OnError, Results
@@ -36,10 +39,13 @@ if TYPE_CHECKING:
     from limin.transport.http import HttpClient
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
+    from limin.values.tool_runs import ToolRun
+    from limin.values.tools import ToolSource
 
 _STREAM_NAMES = StreamOptions.__annotations__
 _CALL_NAMES = CompletionOptions.__annotations__
 _BATCH_NAMES = BatchOptions.__annotations__
+_TOOL_RUN_NAMES = ToolRunOptions.__annotations__
 _BATCH_ONLY = _BATCH_NAMES.keys() - _CALL_NAMES.keys()
 
 
@@ -384,6 +390,41 @@ class Client:
         )
         caller = self._caller(CompletionOptions(stream=True, **options))
         return CompletionStream(partial(caller.stream, as_conversation(conversation)))
+
+    async def run_tools(
+        self,
+        conversation_or_prompt: Conversation | str,
+        tools: Sequence[ToolSource],
+        *,
+        system_prompt: str | None = None,
+        **options: Unpack[ToolRunOptions],
+    ) -> ToolRun:
+        """Let the model call tools until it answers, and return the whole run.
+
+        The calls of one answer run side by side, sync functions in threads. Their
+        results are told to the model in the order of the calls. It is also told if there
+        is no such tool, and where arguments do not fit.
+
+        Args:
+            conversation_or_prompt: The messages so far, or the user's message.
+            tools: Functions, or `Tool` objects with a function.
+            system_prompt: The system's message before a prompt; None for none.
+            **options: See `ToolRunOptions`.
+
+        Raises:
+            LiminError: If a request failed. Its `tool_run` is what came before.
+            Exception: An exception of a tool, with `on_tool_error="raise"`. Its cause is
+                a `ToolRunError`, whose `tool_run` is what came before.
+        """
+        check_option_names(Client.run_tools, options, _TOOL_RUN_NAMES)
+        conversation = as_conversation(conversation_or_prompt, system_prompt)
+        call = {name: value for name, value in options.items() if name in _CALL_NAMES}
+        first = self._caller(cast("CompletionOptions", call | {"tools": tools}))
+        later = first
+        if options.get("tool_choice") not in {None, "auto", "none"}:
+            call["tool_choice"] = None
+            later = self._caller(cast("CompletionOptions", call | {"tools": tools}))
+        return await run_with_tools(conversation, to_tools(tools), first, later, options)
 
     def _batch_caller(self, options: BatchOptions) -> Caller:
         call = {name: value for name, value in options.items() if name not in _BATCH_ONLY}

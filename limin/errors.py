@@ -32,6 +32,8 @@ The tree::
         StreamError                     a stream that broke off
         NotSentError                    a prompt of a batch that stopped early
         CheckpointError                 a checkpoint that cannot be used
+        ToolCallError                   a model's call that no tool can take
+        ToolRunError                    a run that an exception of a tool ended
         UnexpectedError                 any other exception, which is a bug
         BatchError                      some prompts of a batch failed
 """
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
     from limin.values.completion import TextCompletion
     from limin.values.timing import Attempt
+    from limin.values.tool_runs import ToolRun
     from limin.values.warnings import ResponseWarning
 
 
@@ -63,10 +66,13 @@ class LiminError(Exception, Displayed):
         asked: Method and URL of the request that failed, without the query of the URL,
             and for a 401 whether a key was sent and where it came from; at the end of
             the message, too. None if it is no error of a request.
+        tool_run: What a run with tools came to before the error; None if it is no error
+            of one.
     """
 
     attempts: tuple[Attempt, ...] = ()
     asked: str | None = None
+    tool_run: ToolRun | None = None
 
     def __str__(self) -> str:
         return escape_controls(super().__str__())
@@ -365,6 +371,39 @@ class CheckpointError(LiminError):
 
     def __str__(self) -> str:
         return escape_controls(f"checkpoint {self.path}: {self.problem}")
+
+
+@attrs.define(slots=False)
+class ToolCallError(LiminError):
+    """A model's call that no tool can take; the model is told.
+
+    Attributes:
+        problem: Expectation and value, in one sentence.
+        path: JSON path in the arguments; None if the problem is elsewhere.
+    """
+
+    problem: str
+    path: str | None = None
+
+    def __str__(self) -> str:
+        place = "" if self.path is None else f" at `{self.path}`"
+        return escape_controls(f"{self.problem}{place}")
+
+
+@attrs.define(slots=False)
+class ToolRunError(LiminError):
+    """A run with tools that ended by an exception of a tool, whose `__cause__` it is.
+
+    The run so far is its `tool_run`.
+
+    Attributes:
+        kind: Name of the exception's class.
+    """
+
+    kind: str
+
+    def __str__(self) -> str:
+        return escape_controls(f"a tool raised {self.kind}")
 
 
 @attrs.define(slots=False)

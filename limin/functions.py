@@ -7,7 +7,7 @@ differences.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Literal, Unpack, cast, overload
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, cast, overload
 
 from limin.batch.results import check_batch
 from limin.batch.workers import count_items
@@ -16,10 +16,15 @@ from limin.errors import ConfigurationError
 from limin.values.checks import describe_type
 from limin.values.conversation import as_conversation
 from limin.values.option_names import check_option_names
-from limin.values.options import BatchOptions, CompletionOptions, StreamOptions
+from limin.values.options import (
+    BatchOptions,
+    CompletionOptions,
+    StreamOptions,
+    ToolRunOptions,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from limin.batch.results import OnError, Results
     from limin.batch.workers import Parallel, Source
@@ -27,10 +32,12 @@ if TYPE_CHECKING:
     from limin.errors import LiminError
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
+    from limin.values.tool_runs import ToolRun
+    from limin.values.tools import ToolSource
 
 
-class FunctionStreamOptions(StreamOptions, total=False):
-    """The options of the stream functions; see `StreamOptions`, and `Client`.
+class ClientOptions(TypedDict, total=False):
+    """Where a function asks.
 
     Attributes:
         client: A client to use and to leave open, with an endpoint of its own. None
@@ -44,6 +51,10 @@ class FunctionStreamOptions(StreamOptions, total=False):
     base_url: str | None
 
 
+class FunctionStreamOptions(StreamOptions, ClientOptions, total=False):
+    """The options of the stream functions; see `StreamOptions` and `ClientOptions`."""
+
+
 class FunctionOptions(FunctionStreamOptions, CompletionOptions, total=False):
     """The options of the one-call functions; see `FunctionStreamOptions`, too."""
 
@@ -52,11 +63,16 @@ class FunctionBatchOptions(BatchOptions, FunctionOptions, total=False):
     """The options of the batch functions; see `BatchOptions` and `FunctionOptions`."""
 
 
+class FunctionToolRunOptions(ToolRunOptions, ClientOptions, total=False):
+    """The options of `run_tools`; see `ToolRunOptions` and `ClientOptions`."""
+
+
 _OWN = frozenset({"client", "api_key", "base_url"})
 
 _NAMES = FunctionOptions.__annotations__
 _BATCH_NAMES = FunctionBatchOptions.__annotations__
 _STREAM_NAMES = FunctionStreamOptions.__annotations__
+_TOOL_RUN_NAMES = FunctionToolRunOptions.__annotations__
 
 
 async def generate_text_completion(
@@ -270,7 +286,36 @@ def stream_text_completion_for_conversation(
     return stream.closing(client.aclose) if is_own else stream
 
 
-def _find_client(options: FunctionStreamOptions) -> tuple[Client, bool, CompletionOptions]:
+async def run_tools(
+    conversation_or_prompt: Conversation | str,
+    tools: Sequence[ToolSource],
+    *,
+    system_prompt: str | None = None,
+    **options: Unpack[FunctionToolRunOptions],
+) -> ToolRun:
+    """Let the model call tools until it answers; see `Client.run_tools`.
+
+    Args:
+        conversation_or_prompt: The messages so far, or the user's message.
+        tools: Functions, or `Tool` objects with a function.
+        system_prompt: The system's message before a prompt; None for none.
+        **options: See `FunctionToolRunOptions`.
+
+    Raises:
+        LiminError: If a request failed. Its `tool_run` is what came before.
+        Exception: An exception of a tool, with `on_tool_error="raise"`.
+    """
+    check_option_names(run_tools, options, _TOOL_RUN_NAMES)
+    async with _client(options) as (client, rest):
+        return await client.run_tools(
+            conversation_or_prompt,
+            tools,
+            system_prompt=system_prompt,
+            **cast("ToolRunOptions", rest),
+        )
+
+
+def _find_client(options: ClientOptions) -> tuple[Client, bool, CompletionOptions]:
     """Return a client, whether it was made for this call, and the options of the call.
 
     Raises:
@@ -294,7 +339,7 @@ def _find_client(options: FunctionStreamOptions) -> tuple[Client, bool, Completi
 
 @asynccontextmanager
 async def _client(
-    options: FunctionOptions,
+    options: ClientOptions,
 ) -> AsyncGenerator[tuple[Client, CompletionOptions]]:
     """Open a client if *options* name none; yield it, and the options of the call."""
     client, is_own, rest = _find_client(options)

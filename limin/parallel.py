@@ -18,8 +18,9 @@ from limin.checkpoint.recorder import RecordedCall
 from limin.errors import LiminError, UnexpectedError
 from limin.policy.failures import is_overload
 from limin.values.checks import check_argument, check_flag
-from limin.values.conversation import Message, as_conversation
+from limin.values.conversation import as_conversation
 from limin.values.display import rendering
+from limin.values.messages import Message
 from limin.values.progress import BatchState, Effort
 
 if TYPE_CHECKING:

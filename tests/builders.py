@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limin.errors import LiminError
-from limin.values.conversation import Conversation, Message
+from limin.values.conversation import Conversation
+from limin.values.messages import Message
 from limin.values.timing import Timing
 from limin.wire.http import HttpResponse
 from limin.wire.response import ReadingContext, read_completion

@@ -16,8 +16,9 @@ from limin.errors import (
     ServerError,
 )
 from limin.values.completion import Choice, TextCompletion, Usage
-from limin.values.conversation import Conversation, Message
+from limin.values.conversation import Conversation
 from limin.values.log_probs import Entry, LogProbs, Position
+from limin.values.messages import Message
 from limin.values.timing import Attempt, Timing
 from limin.values.warnings import ResponseWarning, WarningCode
 

@@ -26,10 +26,11 @@ FLOORS = (
     ("limin.json_text",),  # A text, its errors, and nothing of what it is the text of.
     ("limin.schemas",),
     ("limin.values",),
-    ("limin.wire", "limin.policy"),
+    ("limin.wire", "limin.policy", "limin.recipes"),
     ("limin.transport",),
     ("limin.calls",),
     ("limin.batch", "limin.checkpoint"),
+    ("limin.asking",),
     ("limin.parallel",),
     ("limin.client",),
     ("limin.functions",),

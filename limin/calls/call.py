@@ -98,7 +98,7 @@ class Caller(msgspec.Struct, frozen=True):
 
     def context(self, conversation: Conversation) -> ReadingContext:
         """Return what is needed beside a response to *conversation* to read it."""
-        prompts = [message.content for message in conversation.messages]
+        prompts = [text for message in conversation.messages for text in message.texts()]
         return ReadingContext(
             conversation=conversation,
             model=self.model,

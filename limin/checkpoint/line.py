@@ -17,7 +17,8 @@ import attrs
 import msgspec
 
 from limin.errors import LiminError
-from limin.values.conversation import Conversation, Message
+from limin.values.conversation import Conversation
+from limin.values.messages import Message
 from limin.values.safe_text import escape_controls
 from limin.values.timing import Attempt, Latency, Timing
 from limin.values.warnings import ResponseWarning, WarningCode
@@ -317,7 +318,7 @@ def restore_completion(line: Line) -> TextCompletion:
         top_log_probs=top_log_probs if type(top_log_probs) is int else None,
         n_choices=n_choices if type(n_choices) is int else 1,
         sampling=Sampling.of(fields),
-        secrets=[message.content for message in messages],
+        secrets=[text for message in messages for text in message.texts()],
     )
     return read_line(line).completion(context)
 

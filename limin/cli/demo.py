@@ -13,7 +13,8 @@ from limin.client import Client
 from limin.local import local_endpoint
 from limin.values import endpoint
 from limin.values.configuration import ModelConfiguration
-from limin.values.conversation import Conversation, Message
+from limin.values.conversation import Conversation
+from limin.values.messages import Message
 from limin.values.safe_text import escape_controls
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from limin.values.conversation import Message, Role
+    from limin.values.messages import Message, Role
 
 _ROLE_STYLES: dict[Role, str] = {
     "system": "magenta",
@@ -33,5 +33,5 @@ def conversation(messages: Iterable[Message]) -> Group:
         style = _ROLE_STYLES[message.role]
         title = Text(message.role, style=f"bold {style}")
         lines.append(Rule(title, style=style, align="left"))
-        lines.append(Text(escape_controls(message.content)))
+        lines.append(Text(escape_controls(message.text)))
     return Group(*lines)

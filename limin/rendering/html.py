@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from limin.values.completion import TextCompletion
-    from limin.values.conversation import Message
     from limin.values.display import Palette
     from limin.values.log_probs import LogProbs
+    from limin.values.messages import Message
 
 
 def fragment(body: str, *, palette: Palette = "red-green") -> str:

@@ -19,15 +19,15 @@ from limin.values.tokens import TextPiece
 
 if TYPE_CHECKING:
     from limin.values.completion import Choice, TextCompletion, Usage
-    from limin.values.conversation import Message
     from limin.values.log_probs import LogProbs
+    from limin.values.messages import Message
 
 
 def render_question(messages: list[Message]) -> str:
     """Return *messages*, folded; the start of the last one is the title."""
     if not messages:
         return ""
-    start = escape_text(excerpt(messages[-1].content))
+    start = escape_text(excerpt(messages[-1].text))
     summary = f'<summary><b>Question</b><span dir="auto">{start}</span></summary>'
     return f"<details>{summary}<div>{render_messages(messages)}</div></details>"
 

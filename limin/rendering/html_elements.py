@@ -10,7 +10,7 @@ from limin.values.safe_text import escape_controls
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from limin.values.conversation import Message
+    from limin.values.messages import Message
 
 
 def render_messages(messages: Iterable[Message]) -> str:
@@ -18,7 +18,7 @@ def render_messages(messages: Iterable[Message]) -> str:
     return "".join(
         f'<section class="limin-message limin-{message.role}"'
         f' aria-label="{message.role} message">'
-        f"{render_label(message.role.capitalize())}{render_prose(message.content)}"
+        f"{render_label(message.role.capitalize())}{render_prose(message.text)}"
         "</section>"
         for message in messages
     )

@@ -20,8 +20,9 @@ from limin.rendering import (
 )
 from limin.values.checks import describe_type
 from limin.values.completion import TextCompletion
-from limin.values.conversation import Conversation, Message
+from limin.values.conversation import Conversation
 from limin.values.log_probs import LogProbs
+from limin.values.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable

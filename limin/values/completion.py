@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 import attrs
 import msgspec
 
-from limin.values.conversation import Message
 from limin.values.display import NotebookDisplayed, rendering
+from limin.values.messages import Message
 from limin.values.safe_text import excerpt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from limin.errors import LiminError
     from limin.values.conversation import Conversation
     from limin.values.display import Palette
@@ -53,6 +55,17 @@ class Usage:
     total_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+
+    @classmethod
+    def sum(cls, usages: Iterable[Usage | None]) -> Usage | None:
+        """Return the counts of several answers together.
+
+        A count that is not known of one of them is None. None if none is known at all.
+        """
+        rows = [attrs.astuple(usage or cls()) for usage in usages]
+        columns = zip(*rows, strict=True)
+        total = cls(**dict(zip(attrs.fields_dict(cls), map(_sum, columns), strict=True)))
+        return None if total == cls() else total
 
 
 @attrs.frozen(kw_only=True)
@@ -300,8 +313,7 @@ class TextCompletion(NotebookDisplayed):
             ],
         }
         if conversation:
-            messages = self.conversation.messages
-            fields["conversation"] = [_fields_of(message) for message in messages]
+            fields["conversation"] = self.conversation.to_openai()
         return fields
 
     def to_message(self) -> Message:
@@ -360,6 +372,15 @@ class TextCompletion(NotebookDisplayed):
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total
 
 
 def _fields_of(value: attrs.AttrsInstance) -> dict[str, object]:

@@ -17,9 +17,12 @@ from limin.values.checks import (
     plain,
     plain_json,
 )
+from limin.values.tools import check_tool_choice, to_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from limin.values.tools import ToolSource
 
     Validator = Callable[[object, attrs.Attribute[Any], Any], None]
 
@@ -113,9 +116,58 @@ def _to_json(extra_body: Mapping[str, object] | None) -> Mapping[str, object] | 
         return dict(extra_body)  # It holds itself: the encoder refuses it by name.
 
 
+def _to_flag_or_none(value: bool | None) -> bool | None:  # noqa: FBT001 (attrs passes it)
+    return cast("bool | None", plain(value))
+
+
+def _to_text_or_none(value: str | None) -> str | None:
+    return cast("str | None", plain(value))
+
+
+def _to_biases(
+    biases: Mapping[int, float] | Mapping[str, float] | None,
+) -> Mapping[str, float] | None:
+    """Return *biases* under the names that JSON has: ids of tokens are texts there."""
+    if not isinstance(biases, Mapping):
+        return biases
+    items = cast("Mapping[object, object]", biases).items()
+    named = {plain(token): plain(bias) for token, bias in items}
+    is_integer_key = {key: isinstance(key, int) for key in named}
+    return cast(
+        "dict[str, float]",
+        {str(key) if is_integer_key[key] else key: bias for key, bias in named.items()},
+    )
+
+
+def _to_choice(
+    choice: str | Mapping[str, object] | None,
+) -> str | Mapping[str, object] | None:
+    is_mapping = isinstance(choice, Mapping)
+    value = plain_json(choice) if is_mapping else plain(choice)
+    return cast("str | dict[str, object] | None", value)
+
+
+def _are_biases(value: object) -> bool:
+    if not isinstance(value, dict):
+        return value is None
+    items = cast("dict[object, object]", value).items()
+    return all(isinstance(key, str) and is_number(bias) for key, bias in items)
+
+
 _flag = _check("True or False", lambda value: isinstance(value, bool))
 _name = _check("the name of a model", lambda value: isinstance(value, str) and bool(value))
 _stops = _check("a str, a sequence of str, or None", _are_texts)
+_flag_or_none = _check(
+    "True, False or None", lambda value: value is None or isinstance(value, bool)
+)
+_text_or_none = _check(
+    "a str or None", lambda value: value is None or isinstance(value, str)
+)
+_biases = _check("a mapping from the ids of tokens to numbers, or None", _are_biases)
+_choice = _check(
+    "a str, a mapping, or None",
+    lambda value: value is None or isinstance(value, (str, dict)),
+)
 _mapping = _check(
     "a mapping, or None", lambda value: value is None or isinstance(value, dict)
 )
@@ -144,6 +196,16 @@ class ModelConfiguration:
         log_probs: Whether to ask for the log probabilities of the tokens.
         top_log_probs: Number of likeliest tokens to ask for at each position; OpenAI
             sends at most 20, and vLLM its whole vocabulary for -1. Needs `log_probs`.
+        max_completion_tokens: Maximum length of the answer with its reasoning, in tokens;
+            OpenAI's newer name for `max_tokens`, which its reasoning models refuse.
+        reasoning_effort: How much the model reasons, such as `low` or `high`.
+        logit_bias: What is added to the logits of tokens, by the token's id; OpenAI
+            accepts -100 to 100.
+        tools: Functions, or `Tool` objects, that the model may call. A mapping is sent
+            as it is.
+        tool_choice: Whether the model calls a tool: `auto`, `none`, `required`, or the
+            name of the one tool that it must call. A mapping is sent as it is.
+        parallel_tool_calls: Whether the model may call several tools at once.
         extra_body: More fields for the body of the request, such as those of one
             vendor; they win over limin's. Kept as a copy, in which arrays, columns and
             numbers of numpy, pandas or polars are plain JSON. A None at
@@ -181,6 +243,22 @@ class ModelConfiguration:
     top_log_probs: int | None = attrs.field(
         default=None, converter=_to_integer, validator=_integer(-1)
     )
+    max_completion_tokens: int | None = attrs.field(
+        default=None, converter=_to_integer, validator=_integer(1)
+    )
+    reasoning_effort: str | None = attrs.field(
+        default=None, converter=_to_text_or_none, validator=_text_or_none
+    )
+    logit_bias: Mapping[int, float] | Mapping[str, float] | None = attrs.field(
+        default=None, converter=_to_biases, validator=_biases
+    )
+    tools: Sequence[ToolSource] = attrs.field(default=(), converter=to_tools)
+    tool_choice: str | Mapping[str, object] | None = attrs.field(
+        default=None, converter=_to_choice, validator=_choice
+    )
+    parallel_tool_calls: bool | None = attrs.field(
+        default=None, converter=_to_flag_or_none, validator=_flag_or_none
+    )
     extra_body: Mapping[str, object] | None = attrs.field(
         default=None, converter=_to_json, validator=[_mapping, _check_reserved], repr=False
     )
@@ -193,3 +271,5 @@ class ModelConfiguration:
                 f"found top_log_probs={self.top_log_probs} alone"
             )
             raise ConfigurationError(problem)
+        if self.tool_choice is not None:
+            check_tool_choice(self.tool_choice, self.tools)

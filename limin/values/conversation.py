@@ -1,21 +1,18 @@
-"""Messages, and the conversation that they make."""
+"""Messages in their order, and what may follow what."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from collections.abc import Iterable, Mapping
+from typing import cast
 
 import attrs
 
 from limin.errors import ConversationError
-from limin.values.checks import describe_type, plain, with_article
-from limin.values.display import Displayed, NotebookDisplayed, rendering
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-Role = Literal["system", "developer", "user", "assistant", "tool"]
-
-_ROLES: tuple[Role, ...] = get_args(Role)
+from limin.values.checks import describe_type
+from limin.values.display import NotebookDisplayed, rendering
+from limin.values.messages import Message, Role
+from limin.values.openai_messages import message_from_openai, message_to_openai
+from limin.values.tools import ToolCall
 
 # The roles that may follow each role; None stands for the start. A model may call
 # several tools at once, so one tool's result may follow another's.
@@ -24,91 +21,60 @@ _FOLLOWERS: dict[Role | None, tuple[Role, ...]] = {
     "system": ("user",),
     "developer": ("user",),
     "user": ("assistant",),
-    "assistant": ("user", "tool"),
+    "assistant": ("user", "tool", "function"),
     "tool": ("assistant", "tool"),
+    "function": ("assistant",),
 }
-
-_LONGEST_NAME = 20
-
-
-def _check_role(_message: object, _attribute: object, role: object) -> None:
-    if not isinstance(role, str) or role not in _ROLES:
-        # Swapped arguments would put the prompt here, so only a text that looks like a
-        # role is quoted.
-        is_name = (
-            isinstance(role, str) and role.isidentifier() and len(role) <= _LONGEST_NAME
-        )
-        shown = repr(role) if is_name else f"another {type(role).__name__}"
-        problem = f"role: expected one of {', '.join(_ROLES)}; found {shown}"
-        raise ConversationError(problem)
-
-
-def _check_content(message: Message, _attribute: object, content: str) -> None:
-    if not isinstance(content, str):
-        name = f"content of {with_article(message.role)} message"
-        problem = f"{name}: expected a str, found {describe_type(content)}"
-        raise ConversationError(problem)
-
-
-def _to_role(role: Role) -> Role:
-    return cast("Role", plain(role))
-
-
-def _to_content(content: str) -> str:
-    # The encoder takes no subclass of `str`; the elements of a numpy array are some.
-    is_plain = type(content) is str or not isinstance(content, str)
-    return content if is_plain else str.__str__(content)
 
 
 def _to_list(messages: Iterable[Message]) -> list[Message]:
+    if isinstance(messages, (str, Mapping)) or not isinstance(messages, Iterable):
+        kind = describe_type(messages)
+        problem = f"messages: expected a sequence of Message, found {kind}"
+        raise ConversationError(problem)
     return list(messages)
 
 
-def _length(content: str) -> str:
-    return f"<{len(content)} characters>"
+def _to_metadata(metadata: Mapping[str, object] | None) -> Mapping[str, object]:
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, Mapping):
+        kind = describe_type(metadata)
+        problem = f"metadata: expected a mapping or None, found {kind}"
+        raise ConversationError(problem)
+    return dict(metadata)
 
 
-@attrs.frozen
-class Message(Displayed):
-    """One turn of a conversation.
-
-    Attributes:
-        role: The speaker.
-        content: Text of the message. The repr shows only its length, because reprs
-            end up in logs, and prompts must not.
-
-    Raises:
-        ConversationError: If there is no such role, or the content is no text.
-    """
-
-    role: Role = attrs.field(converter=_to_role, validator=_check_role)
-    content: str = attrs.field(
-        converter=_to_content, validator=_check_content, repr=_length
-    )
-
-
-@attrs.define
+@attrs.define(repr=False)
 class Conversation(NotebookDisplayed):
-    """Messages in their order; new ones are appended.
+    """Messages in their order.
 
-    A conversation starts with system, developer or user. System and developer
-    are followed by user, user by assistant, assistant by user or tool, tool by
-    assistant or another tool.
+    They may have any order of roles: which one is accepted is for the server to decide.
+    Only `add_message` checks that its message can follow the last one.
 
     Attributes:
         messages: The messages so far. The list is a copy of the argument.
+        metadata: Anything that belongs to the conversation, such as an id of your own.
+            It is never sent; completions have it in their `conversation`, and
+            checkpoints keep it if JSON can hold it. A copy of the argument.
 
     Raises:
-        ConversationError: If a message comes after one that it cannot follow.
+        ConversationError: If a message is no `Message`.
     """
 
     messages: list[Message] = attrs.field(factory=list[Message], converter=_to_list)
+    metadata: Mapping[str, object] = attrs.field(
+        default=None, kw_only=True, converter=_to_metadata
+    )
 
     def __attrs_post_init__(self) -> None:
-        previous: Role | None = None
         for index, message in enumerate(self.messages):
-            _check_turn(index, previous, message)
-            previous = message.role
+            _check_type(index, message)
+
+    def __repr__(self) -> str:
+        """Return the messages' reprs, and the number of entries in the metadata."""
+        metadata = f", metadata=<{len(self.metadata)} entries>" if self.metadata else ""
+        return f"Conversation(messages={self.messages!r}{metadata})"
 
     @classmethod
     def from_prompts(
@@ -120,20 +86,48 @@ class Conversation(NotebookDisplayed):
             messages.insert(0, Message("system", system_prompt))
         return cls(messages)
 
-    def add_message(self, message: Message) -> None:
-        """Append *message*.
+    @classmethod
+    def from_openai(
+        cls,
+        messages: Iterable[Mapping[str, object]],
+        *,
+        metadata: Mapping[str, object] | None = None,
+    ) -> Conversation:
+        """Return the conversation in a list of *messages* as OpenAI's API has them.
+
+        Nothing is lost: `to_openai` gives the same list back, whatever fields it has.
 
         Raises:
-            ConversationError: If it cannot follow the last message.
+            ConversationError: If a message is no object, or its role is not known.
         """
-        previous = self.messages[-1].role if self.messages else None
-        _check_turn(len(self.messages), previous, message)
+        converted = [
+            message_from_openai(message, index)
+            for index, message in enumerate(_to_list(cast("Iterable[Message]", messages)))
+        ]
+        return cls(converted, metadata=metadata)
+
+    def to_openai(self) -> list[dict[str, object]]:
+        """Return the messages as OpenAI's API takes them: plain JSON values, a copy."""
+        return [message_to_openai(message) for message in self.messages]
+
+    def add_message(self, message: Message) -> None:
+        """Append *message*, if it can follow the last one.
+
+        A conversation starts with system, developer or user. System and developer are
+        followed by user, user by assistant, assistant by user or tool, tool by assistant
+        or another tool. If the assistant called tools, each of its calls is answered by
+        a message of a tool, with the id of the call, before the next turn.
+
+        Raises:
+            ConversationError: If it cannot follow.
+        """
+        _check_turn(self.messages, message)
         self.messages.append(message)
 
     def to_markdown(self) -> str:
         """Return the conversation as Markdown: each message under its role as heading."""
         return "\n".join(
-            f"## {message.role.capitalize()}\n\n{message.content}\n"
+            f"## {message.role.capitalize()}\n\n{message.text}\n"
             for message in self.messages
         )
 
@@ -175,18 +169,48 @@ def as_conversation(
     if not prompt.messages:
         problem = "expected at least one message, found none"
         raise ConversationError(problem)
-    return Conversation(prompt.messages)
+    return Conversation(prompt.messages, metadata=prompt.metadata)
 
 
-def _check_turn(index: int, previous: Role | None, message: object) -> None:
+def _check_type(index: int, message: object) -> None:
     if not isinstance(message, Message):
         problem = f"message {index}: expected a Message, found {describe_type(message)}"
         raise ConversationError(problem)
-    expected = _FOLLOWERS[previous]
+
+
+def _check_turn(messages: list[Message], message: Message) -> None:
+    index = len(messages)
+    _check_type(index, message)
+    previous = messages[-1].role if messages else None
+    expected, position = _FOLLOWERS[previous], f"after {previous}"
+    open_calls = _find_open_calls(messages)
+    if open_calls:
+        expected, position = ("tool",), "as the assistant called tools"
     if message.role not in expected:
-        position = "at the start" if previous is None else f"after {previous}"
-        problem = (
-            f"message {index}: expected {' or '.join(expected)} {position}, "
-            f"found {message.role}"
-        )
+        position = position if messages else "at the start"
+        expectation = f"expected {' or '.join(expected)} {position}"
+        problem = f"message {index}: {expectation}, found {message.role}"
         raise ConversationError(problem)
+    if message.role == "tool" and open_calls and message.tool_call_id not in open_calls:
+        found = "none" if message.tool_call_id is None else "another id"
+        expectation = "expected the tool_call_id of a call without a result"
+        problem = f"message {index}: {expectation}, found {found}"
+        raise ConversationError(problem)
+
+
+def _find_open_calls(messages: list[Message]) -> set[str]:
+    """Return the ids of the last calls that no message of a tool has answered yet."""
+    answered: set[str | None] = set()
+    for message in reversed(messages):
+        if message.role != "tool":
+            return {call_id for call_id in _call_ids(message) if call_id not in answered}
+        answered.add(message.tool_call_id)
+    return set()
+
+
+def _call_ids(message: Message) -> list[str]:
+    ids = [
+        call.id if isinstance(call, ToolCall) else call.get("id")
+        for call in message.tool_calls
+    ]
+    return [call_id for call_id in ids if isinstance(call_id, str)]

@@ -78,7 +78,7 @@ _CLIENT_SYNONYMS = {
 _OF_BATCHES = frozenset({"checkpoint", "fsync", "n_parallel", "on_error", "show_progress"})
 
 # Fields of the request's body that are close to the name of an option, and are none.
-_OF_BODY = frozenset({"n", "tools", "top_k", "top_a", "min_p", "user", "store", "suffix"})
+_OF_BODY = frozenset({"n", "top_k", "top_a", "min_p", "user", "store", "suffix"})
 
 # Hints for names that only some functions refuse.
 _EXPLANATIONS = {

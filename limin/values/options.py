@@ -1,6 +1,6 @@
 """The options of every function and method that asks, by name.
 
-`ModelConfiguration` is the home of the defaults. `StreamOptions` and the classes after
+`ModelConfiguration` is the home of the defaults. `AskOptions` and the classes after
 it repeat only the names, so that type checkers know every option of every function.
 """
 
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from limin.values.tools import ToolSource
+
 OnWarning: TypeAlias = Literal["ignore", "warn", "raise"]
+OnToolError: TypeAlias = Literal["tell", "tell-all", "raise"]
 
 
-class StreamOptions(TypedDict, total=False):
-    """The options of every function, by name.
+class AskOptions(TypedDict, total=False):
+    """The options of every function that asks, by name.
 
     An option wins over the same field of `model_configuration`, or over the client's
     argument of that name. All other options are fields of `ModelConfiguration`.
@@ -53,12 +56,27 @@ class StreamOptions(TypedDict, total=False):
     frequency_penalty: float | None
     log_probs: bool
     top_log_probs: int | None
+    max_completion_tokens: int | None
+    reasoning_effort: str | None
+    logit_bias: Mapping[int, float] | Mapping[str, float] | None
+    tool_choice: str | Mapping[str, object] | None
+    parallel_tool_calls: bool | None
     extra_body: Mapping[str, object] | None
     model_configuration: ModelConfiguration | None
     timeout: float | None
     idle_timeout: float | None
     max_retries: int
     on_warning: OnWarning
+
+
+class StreamOptions(AskOptions, total=False):
+    """The options of a stream; see `AskOptions`, too.
+
+    Attributes:
+        tools: Functions, or `Tool` objects, that the model may call.
+    """
+
+    tools: Sequence[ToolSource]
 
 
 class CompletionOptions(StreamOptions, total=False):
@@ -83,6 +101,41 @@ class BatchOptions(CompletionOptions, total=False):
             disk. False by default.
     """
 
+    checkpoint: str | os.PathLike[str] | None
+    fsync: bool
+
+
+class ToolRunOptions(AskOptions, total=False):
+    """The options of a run with tools; see `AskOptions`, too.
+
+    A `tool_choice` that forces a call holds for the first request only.
+
+    Attributes:
+        max_rounds: Requests at most; 8 by default.
+        max_calls: Calls of tools at most; None, the default, for no limit. Calls beyond
+            it are not run, and have no result.
+        max_seconds: Seconds for the whole run; None, the default, for no limit.
+        n_parallel: Tools under way at most; 8 by default.
+        tool_timeout: Seconds for one call of a tool; None, the default, for no limit. The
+            model is told that it was too long. A function that is not async goes on in
+            its thread.
+        on_tool_error: What happens if a tool raises: `tell`, the default, tells the model
+            the type of the exception, since messages hold secrets; `tell-all` tells the
+            message, too; `raise` ends the run with the exception.
+        stream: Whether to fetch the answers by streaming.
+        checkpoint: Path of a file that each answer is written to as one line. A run that
+            was killed goes on where it was, with tools that give the same results: they
+            are run again. None for no file.
+        fsync: Whether each line survives a power cut.
+    """
+
+    max_rounds: int
+    max_calls: int | None
+    max_seconds: float | None
+    n_parallel: int
+    tool_timeout: float | None
+    on_tool_error: OnToolError
+    stream: bool
     checkpoint: str | os.PathLike[str] | None
     fsync: bool
 

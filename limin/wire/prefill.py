@@ -39,7 +39,7 @@ def find_prefill(
         return None
     texts = [text for choice in body.choices if (text := choice.message.content)]
     # Templates strip white space at its end.
-    for prefill in (messages[-1].content, messages[-1].content.rstrip()):
+    for prefill in (messages[-1].text, messages[-1].text.rstrip()):
         if prefill and texts and all(text.startswith(prefill) for text in texts):
             return prefill if _is_repeated(prefill, body, context, data) else None
     return None

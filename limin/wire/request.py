@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import attrs
 import msgspec
 
 from limin.errors import ConfigurationError, ConversationError
+from limin.values.content import Audio, File, Image, part_to_openai
+from limin.values.openai_messages import joined_text, message_to_openai
+from limin.values.tools import Tool, to_tools, tool_choice_to_openai
 from limin.wire import schema
 from limin.wire.sampling import Sampling
 
 if TYPE_CHECKING:
     from limin.values.configuration import ModelConfiguration
     from limin.values.conversation import Conversation
+    from limin.values.messages import Content, Message
 
 # Our names, and the wire's where they differ.
 _WIRE_NAMES = {"log_probs": "logprobs", "top_log_probs": "top_logprobs"}
 _NOT_SENT = frozenset({"extra_body"})
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_FLAGS = ("logprobs", "stream")
 
 _encoder = msgspec.json.Encoder()
 
@@ -91,16 +93,13 @@ class RequestEncoder(msgspec.Struct, frozen=True):
 
         Raises:
             ConversationError: If a message holds half of a surrogate pair, which
-                UTF-8 cannot carry.
+                UTF-8 cannot carry, or a value that JSON cannot hold.
         """
-        messages = [
-            schema.RequestMessage(message.role, message.content)
-            for message in conversation.messages
-        ]
         try:
-            return b"%b%b}" % (self.head, _encoder.encode(messages))
-        except UnicodeEncodeError:
-            raise _surrogate_error(conversation) from None
+            messages = _encoder.encode(list(map(_as_sent, conversation.messages)))
+        except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
+            raise _find_error(conversation) from None
+        return b"%b%b}" % (self.head, messages)
 
 
 def _encode_head(fields: dict[str, object]) -> bytes:
@@ -119,23 +118,75 @@ def _encode_head(fields: dict[str, object]) -> bytes:
 
 
 def _fields(configuration: ModelConfiguration) -> dict[str, object]:
-    """Return the fields that are set, by the wire's names; False is a default too."""
+    """Return the fields that are set, by the wire's names."""
     fields: dict[str, object] = {
         _WIRE_NAMES.get(name, name): value
         for name, value in attrs.asdict(configuration, recurse=False).items()
-        if name not in _NOT_SENT and value is not None and value is not False
+        if name not in _NOT_SENT and value is not None and value != ()
     }
+    for name in _FLAGS:  # False is the default of servers, too.
+        if fields[name] is False:
+            del fields[name]
     if configuration.stream:
         # Servers count no tokens of a stream without it.
         fields["stream_options"] = {"include_usage": True}
+    if configuration.tools:
+        tools = to_tools(configuration.tools)
+        fields["tools"] = [
+            tool.to_openai() if isinstance(tool, Tool) else tool for tool in tools
+        ]
+    if configuration.tool_choice is not None:
+        fields["tool_choice"] = tool_choice_to_openai(configuration.tool_choice)
     return fields
 
 
-def _surrogate_error(conversation: Conversation) -> ConversationError:
-    contents = [message.content for message in conversation.messages]
-    matches = ((index, _SURROGATE.search(text)) for index, text in enumerate(contents))
-    index, match = next((index, match) for index, match in matches if match)
-    return ConversationError(
-        f"message {index}: expected Unicode text, found half of a surrogate pair "
-        f"(U+{ord(match[0]):04X}) at character {match.start()}"
-    )
+def _as_sent(message: Message) -> schema.RequestMessage | dict[str, object]:
+    """Return *message* as msgspec encodes it: with JSON in the place of other values.
+
+    Raises:
+        TypeError, ValueError, RecursionError: If JSON cannot hold a value.
+    """
+    if message.is_plain:
+        return schema.RequestMessage(message.role, cast("str", message.content))
+    fields = message_to_openai(attrs.evolve(message, content=None))
+    fields = {name: _as_json(value) for name, value in fields.items()}
+    if not message.omit_content:
+        fields["content"] = _content_as_sent(message.content)
+    return fields
+
+
+def _content_as_sent(content: Content) -> str | list[msgspec.Raw] | None:
+    text = joined_text(content)
+    if text is not None or content is None:
+        return text
+    return [
+        msgspec.Raw(part.to_json())
+        if isinstance(part, (Image, Audio, File))
+        else _as_json(part_to_openai(part))
+        for part in content
+    ]
+
+
+def _as_json(value: object) -> msgspec.Raw:
+    """Return *value* as JSON; unlike msgspec, it takes integers of any size, and no NaN."""
+    return msgspec.Raw(json.dumps(value, allow_nan=False, separators=(",", ":")).encode())
+
+
+def _find_error(conversation: Conversation) -> ConversationError:
+    """Return the error about the first message that cannot be sent."""
+    problems = map(_find_problem, conversation.messages)
+    index, problem = next((i, problem) for i, problem in enumerate(problems) if problem)
+    return ConversationError(f"message {index}: {problem}")
+
+
+def _find_problem(message: Message) -> str | None:
+    """Return why *message* cannot be sent; None if it can."""
+    try:
+        _encoder.encode(_as_sent(message))
+    except UnicodeEncodeError as error:
+        half = f"U+{ord(error.object[error.start]):04X}"
+        expectation = "expected Unicode text, found half of a surrogate pair"
+        return f"{expectation} ({half}) at character {error.start}"
+    except (TypeError, ValueError, RecursionError):
+        return "expected values that JSON can hold, found another one"
+    return None

@@ -13,8 +13,9 @@ from builders import TIMING
 from IPython.core.formatters import DisplayFormatter
 
 from limin.values.completion import Choice, TextCompletion, Usage
-from limin.values.conversation import Conversation, Message
+from limin.values.conversation import Conversation
 from limin.values.log_probs import Entry, LogProbs, Position
+from limin.values.messages import Message
 
 if TYPE_CHECKING:
     from pathlib import Path

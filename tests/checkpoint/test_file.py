@@ -22,7 +22,8 @@ from limin.checkpoint.file import Checkpoint, read_checkpoint
 from limin.checkpoint.line import MARK, digest
 from limin.errors import CheckpointError, ConfigurationError, LiminError
 from limin.values.configuration import ModelConfiguration
-from limin.values.conversation import Conversation, Message
+from limin.values.conversation import Conversation
+from limin.values.messages import Message
 from limin.values.timing import Attempt
 from limin.values.warnings import ResponseWarning, WarningCode
 from limin.wire.request import RequestEncoder

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from limin.errors import ConfigurationError
 from limin.rendering import html
 from limin.values.completion import Choice, TextCompletion, Usage
-from limin.values.conversation import Conversation, Message
+from limin.values.conversation import Conversation
 from limin.values.log_probs import Entry, LogProbs, Position
+from limin.values.messages import Message
 from limin.values.timing import Attempt
 from limin.values.warnings import ResponseWarning, WarningCode
 

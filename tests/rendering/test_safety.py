@@ -27,8 +27,9 @@ from limin.errors import (
 )
 from limin.rendering.progress import BatchProgress
 from limin.values.completion import Choice, TextCompletion
-from limin.values.conversation import Conversation, Message
+from limin.values.conversation import Conversation
 from limin.values.log_probs import Entry, LogProbs, Position
+from limin.values.messages import Message
 from limin.values.timing import Attempt
 from limin.values.warnings import ResponseWarning, WarningCode
 

@@ -8,8 +8,9 @@ from samples import position
 from limin.errors import ConfigurationError, ConnectError
 from limin.rendering import show
 from limin.values.completion import TextCompletion
-from limin.values.conversation import Conversation, Message
+from limin.values.conversation import Conversation
 from limin.values.log_probs import LogProbs
+from limin.values.messages import Message
 
 COMPLETION = read(body_of("hello"))
 LOG_PROBS = LogProbs(lambda: ((position("hello", 0.5),), ()))

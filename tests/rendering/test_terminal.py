@@ -5,8 +5,9 @@ import pytest
 from rich.cells import cell_len
 
 from limin.values.completion import Choice, TextCompletion
-from limin.values.conversation import Conversation, Message, Role
+from limin.values.conversation import Conversation
 from limin.values.log_probs import LogProbs, Position
+from limin.values.messages import Message, Role
 from limin.values.timing import Timing
 
 # The escape sequences of colours: a terminal may obey no others.

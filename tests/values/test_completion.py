@@ -10,8 +10,9 @@ from builders import TIMING, body_of, capture, captures, read, read_capture
 
 from limin.errors import ServerError
 from limin.values.completion import Choice, TextCompletion, Usage
-from limin.values.conversation import Conversation, Message
+from limin.values.conversation import Conversation
 from limin.values.log_probs import LogProbs, Position, TokenLogProb, TokenPosition
+from limin.values.messages import Message
 from limin.values.timing import Attempt, Latency, Timing
 from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from limin.errors import ConversationError
-from limin.values.conversation import Conversation, Message, Role, as_conversation
+from limin.values.conversation import Conversation, as_conversation
+from limin.values.messages import Message, Role
 
 PLAN = "my secret plan for tonight"
 

@@ -3,9 +3,10 @@ from builders import body_of, read
 
 from limin.errors import LiminError, NotSentError
 from limin.rendering import show
-from limin.values.conversation import Conversation, Message
+from limin.values.conversation import Conversation
 from limin.values.display import Displayed, NotebookDisplayed, rendering
 from limin.values.log_probs import LogProbs
+from limin.values.messages import Message
 
 
 def test_door_leads_to_the_rendering() -> None:

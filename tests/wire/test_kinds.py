@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from limin.errors import LiminError, ResponseError
 from limin.values.completion import Usage
-from limin.values.conversation import Conversation, Message
+from limin.values.conversation import Conversation
+from limin.values.messages import Message
 from limin.values.tokens import TokenLogProb
 from limin.wire.finish_reasons import is_failure, normalize_finish_reason
 from limin.wire.http import HttpResponse

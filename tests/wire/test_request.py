@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from limin.errors import ConfigurationError, ConversationError
 from limin.values.configuration import ModelConfiguration
-from limin.values.conversation import Conversation, Message, Role
+from limin.values.conversation import Conversation
+from limin.values.messages import Message, Role
 from limin.wire.request import RequestEncoder
 
 HELLO = Conversation.from_prompts("hello")

@@ -1,0 +1,1 @@
+"""What is built on a function that asks alone: without a client, without a transport."""

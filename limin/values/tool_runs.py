@@ -1,0 +1,80 @@
+"""What a run with tools came to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import attrs
+
+from limin.values.completion import Usage
+from limin.values.display import NotebookDisplayed
+
+if TYPE_CHECKING:
+    from limin.values.completion import TextCompletion
+    from limin.values.conversation import Conversation
+    from limin.values.messages import Message
+    from limin.values.tools import ToolCall
+
+EndedBy: TypeAlias = Literal[
+    "answer", "max-rounds", "max-calls", "repeats", "length", "deadline", "error"
+]
+
+
+@attrs.frozen(kw_only=True)
+class ToolResult:
+    """One call of a tool, and its result.
+
+    Attributes:
+        call: The model's call.
+        message: The message that the model is told it by.
+        result: What the function returned; None if it raised.
+        error: The exception of the function, or the reason why it was not called; None
+            if it returned.
+        duration: Seconds that the function took; 0 if it was not called.
+    """
+
+    call: ToolCall
+    message: Message
+    result: object = attrs.field(default=None, repr=False)
+    error: Exception | None = attrs.field(default=None, repr=False, eq=False)
+    duration: float = 0.0
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class ToolRun(NotebookDisplayed):
+    """A conversation in which a model called tools.
+
+    Attributes:
+        conversation: The conversation as it was asked about, with every answer and every
+            result of a tool behind it.
+        completions: The answers of the model, in their order; at least one.
+        calls: The calls of tools with their results, in their order.
+        ended_by: Why the run ended: `answer`, the model called no tool; `length`, an
+            answer was cut off; `max-rounds` and `max-calls`, the limits of the run;
+            `repeats`, the third equal call in a row had an equal result; `deadline`,
+            `max_seconds` were over; `error`, only in the `tool_run` of an exception.
+    """
+
+    conversation: Conversation
+    completions: tuple[TextCompletion, ...]
+    calls: tuple[ToolResult, ...] = ()
+    ended_by: EndedBy
+
+    @property
+    def completion(self) -> TextCompletion:
+        """The last answer."""
+        return self.completions[-1]
+
+    @property
+    def usage(self) -> Usage | None:
+        """Token counts of all requests; a count that one of them lacks is None."""
+        return Usage.sum(completion.usage for completion in self.completions)
+
+    def __str__(self) -> str:
+        """Return the last answer, as the model wrote it."""
+        return self.completion.message
+
+    def __repr__(self) -> str:
+        """Return the numbers of requests and calls, and why the run ended."""
+        facts = f"{len(self.completions)} requests, {len(self.calls)} calls"
+        return f"<limin.ToolRun: {facts}, ended by {self.ended_by}>"

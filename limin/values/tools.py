@@ -1,0 +1,243 @@
+"""Tools that a model may call, and its calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+import attrs
+import msgspec
+
+from limin.errors import ConfigurationError, ConversationError
+from limin.values.checks import as_list, describe_type, plain_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# OpenAI's rule for the names of functions.
+# Source: https://platform.openai.com/docs/api-reference/chat/create
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+_BODY = "function"
+
+
+def _to_mapping(value: Mapping[str, object] | None) -> Mapping[str, object] | None:
+    """Return *value* as a copy that nobody else can change."""
+    is_mapping = isinstance(value, Mapping)
+    return cast("dict[str, object]", plain_json(value)) if is_mapping else value
+
+
+def _show_length(text: str) -> str:
+    return f"<{len(text)} characters>"
+
+
+@attrs.frozen
+class ToolCall:
+    """A model's call of a tool.
+
+    Source: `choices[].message.tool_calls[]`.
+
+    Attributes:
+        id: Id of the call, which the message with its result repeats. If the server
+            sent none, it is made from the call's place in the conversation.
+        name: Name of the tool.
+        arguments: The arguments as the model wrote them, by contract the text of a JSON
+            object. The repr shows only its length.
+        extra: Fields that limin does not know, which are sent back as they came. Those
+            inside the call's `function` are under that name. None if there are none.
+
+    Raises:
+        ConversationError: If id, name or arguments are no text.
+    """
+
+    id: str
+    name: str
+    arguments: str = attrs.field(repr=_show_length)
+    extra: Mapping[str, object] | None = attrs.field(
+        default=None, kw_only=True, repr=False, converter=_to_mapping
+    )
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("id", "name", "arguments"):
+            value: object = getattr(self, name)
+            if not isinstance(value, str):
+                problem = f"{name} of a tool call: expected a str"
+                problem += f", found {describe_type(value)}"
+                raise ConversationError(problem)
+        if self.extra is not None and not isinstance(self.extra, Mapping):
+            kind = describe_type(self.extra)
+            problem = f"extra of a tool call: expected a mapping or None, found {kind}"
+            raise ConversationError(problem)
+
+    def to_openai(self) -> dict[str, object]:
+        """Return the call as OpenAI's API has it."""
+        extra = cast("dict[str, object]", plain_json(self.extra or {}))
+        inner = extra.pop(_BODY, {})
+        body: dict[str, object] = {"name": self.name, "arguments": self.arguments}
+        body |= cast("dict[str, object]", inner) if isinstance(inner, dict) else {}
+        return {"id": self.id, "type": "function", _BODY: body} | extra
+
+    @classmethod
+    def from_openai(cls, fields: Mapping[str, object]) -> ToolCall | Mapping[str, object]:
+        """Return the call in *fields*; a copy of them if a `ToolCall` cannot hold it."""
+        copied = cast("dict[str, object]", plain_json(fields))
+        body = copied.get(_BODY)
+        if not isinstance(body, dict):
+            return copied
+        inner = cast("dict[str, object]", body)
+        extra = {k: v for k, v in copied.items() if k not in {"id", "type", _BODY}}
+        others = {k: v for k, v in inner.items() if k not in {"name", "arguments"}}
+        if others:
+            extra[_BODY] = others
+        texts = (copied.get("id"), inner.get("name"), inner.get("arguments"))
+        if not all(isinstance(text, str) for text in texts):
+            return copied
+        call_id, name, arguments = cast("tuple[str, str, str]", texts)
+        call = cls(call_id, name, arguments, extra=extra or None)
+        return call if call.to_openai() == copied else copied
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
+    """The part of one tool call that one event of a stream adds.
+
+    Source: `choices[].delta.tool_calls[]` of a chunk.
+
+    Attributes:
+        index: Index of the call among those of the answer, from 0; None if not sent.
+            Some servers send 0 for each.
+        id: Id of the call; None if it is not in this event.
+        name: Name of the tool, or its next part; None if it is not in this event.
+        arguments: Next part of the arguments; often empty.
+        extra: Fields that limin does not know; None if there are none.
+    """
+
+    index: int | None = None
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+    extra: Mapping[str, object] | None = None
+
+
+@attrs.frozen
+class Tool:
+    """A tool that a model may call.
+
+    Attributes:
+        name: Its name: 1 to 64 letters, digits, `_` and `-`.
+        description: What it does, in words for the model.
+        parameters: JSON schema of its arguments, an object.
+        function: The function that `run_tools` calls, sync or async; None if nothing is
+            called for it.
+        strict: Whether the server forces the arguments into the schema; see OpenAI's
+            rules for strict schemas.
+
+    Raises:
+        ConfigurationError: If the name breaks the rule, or a field has another type.
+
+    Source: https://platform.openai.com/docs/guides/function-calling
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, object] = attrs.field(converter=_to_mapping)
+    function: Callable[..., object] | None = None
+    strict: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            expected = "1 to 64 letters, digits, `_` and `-`"
+            found = (
+                "another str" if isinstance(self.name, str) else describe_type(self.name)
+            )
+            self._refuse("name", expected, found)
+        if not isinstance(self.description, str):
+            self._refuse("description", "a str", describe_type(self.description))
+        if not isinstance(self.parameters, Mapping):
+            self._refuse("parameters", "a JSON schema", describe_type(self.parameters))
+        if self.function is not None and not callable(self.function):
+            self._refuse("function", "a function or None", describe_type(self.function))
+        if not isinstance(self.strict, bool):
+            self._refuse("strict", "True or False", describe_type(self.strict))
+
+    def to_openai(self) -> dict[str, object]:
+        """Return the tool as OpenAI's API takes it."""
+        body: dict[str, object] = {"name": self.name, "description": self.description}
+        body["parameters"] = plain_json(self.parameters)
+        if self.strict:
+            body["strict"] = True
+        return {"type": "function", "function": body}
+
+    def _refuse(self, field: str, expected: str, found: str) -> None:
+        problem = f"{field} of a tool: expected {expected}, found {found}"
+        raise ConfigurationError(problem)
+
+
+ToolSource: TypeAlias = "Tool | Callable[..., object] | Mapping[str, object]"
+
+# The choices that are no name of a tool.
+CHOICES = ("auto", "none", "required")
+
+
+def to_tools(sources: Sequence[ToolSource]) -> tuple[Tool | Mapping[str, object], ...]:
+    """Return each of *sources* as a tool; a mapping as a copy that nobody else can change.
+
+    Raises:
+        ConfigurationError: If one is neither a function nor a tool, or two tools have
+            the same name.
+    """
+    entries = as_list(sources)
+    if entries is None:
+        problem = f"tools: expected a sequence of tools, found {describe_type(sources)}"
+        raise ConfigurationError(problem)
+    tools = tuple(_to_tool(entry, index) for index, entry in enumerate(entries))
+    names = [tool.name for tool in tools if isinstance(tool, Tool)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        problem = f"tools: expected a name for each, found {twice!r} twice"
+        raise ConfigurationError(problem)
+    return tools
+
+
+def tool_name(tool: Tool | Mapping[str, object]) -> str | None:
+    """Return the name of *tool*; None if it has none, as tools of a server need not."""
+    if isinstance(tool, Tool):
+        return tool.name
+    body = tool.get(_BODY)
+    name = cast("dict[str, object]", body).get("name") if isinstance(body, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def check_tool_choice(choice: object, tools: Sequence[ToolSource]) -> None:
+    """Refuse a *choice* that none of *tools* can follow.
+
+    Raises:
+        ConfigurationError: If there are no tools, or none has the name.
+    """
+    named = [tool_name(tool) for tool in to_tools(tools)]
+    if not named:
+        problem = "tool_choice: expected tools= beside it, found it alone"
+        raise ConfigurationError(problem)
+    if isinstance(choice, str) and choice not in (*CHOICES, *named):
+        expected = f"{', '.join(CHOICES)} or the name of a tool"
+        problem = f"tool_choice: expected {expected}, found another str"
+        raise ConfigurationError(problem)
+
+
+def tool_choice_to_openai(choice: str | Mapping[str, object]) -> object:
+    """Return *choice* as OpenAI's API takes it."""
+    if isinstance(choice, str) and choice not in CHOICES:
+        return {"type": "function", "function": {"name": choice}}
+    return choice
+
+
+def _to_tool(source: object, index: int) -> Tool | Mapping[str, object]:
+    if isinstance(source, Tool):
+        return source
+    if isinstance(source, Mapping):
+        return cast("dict[str, object]", plain_json(source))
+    if callable(source):
+        return Tool.from_function(cast("Callable[..., object]", source))
+    expectation = f"tools[{index}]: expected a function, a Tool or a mapping"
+    problem = f"{expectation}, found {describe_type(source)}"
+    raise ConfigurationError(problem)
