@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeAlias, cast
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, overload
 
 import attrs
 import msgspec
 
-from limin.errors import ConfigurationError, ConversationError
+from limin.errors import ConfigurationError, ConversationError, ToolCallError
+from limin.schemas.json_schema import JsonSchema
+from limin.schemas.misfits import MisfitError
+from limin.schemas.signatures import SignatureSchema, signature_schema
 from limin.values.checks import as_list, describe_type, plain_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from typing_extensions import TypeForm
 
 # OpenAI's rule for the names of functions.
 # Source: https://platform.openai.com/docs/api-reference/chat/create
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 _BODY = "function"
+
+T = TypeVar("T")
 
 
 def _to_mapping(value: Mapping[str, object] | None) -> Mapping[str, object] | None:
@@ -69,6 +77,28 @@ class ToolCall:
             kind = describe_type(self.extra)
             problem = f"extra of a tool call: expected a mapping or None, found {kind}"
             raise ConversationError(problem)
+
+    @overload
+    def parse(self) -> dict[str, object]: ...
+
+    @overload
+    def parse(self, arguments_type: TypeForm[T]) -> T: ...
+
+    def parse(self, arguments_type: object = dict) -> object:
+        """Return the arguments as an instance of *arguments_type*.
+
+        Blank arguments, which some servers send for a call without any, are an empty
+        object.
+
+        Raises:
+            ToolCallError: If they are no JSON, or do not fit.
+        """
+        is_plain = arguments_type is dict
+        schema = JsonSchema(dict[str, Any] if is_plain else cast("Any", arguments_type))
+        try:
+            return schema.decode_or_unwrap(self.arguments.strip() or "{}")
+        except MisfitError as misfit:
+            raise _misfit_error(misfit) from misfit.__cause__
 
     def to_openai(self) -> dict[str, object]:
         """Return the call as OpenAI's API has it."""
@@ -143,6 +173,9 @@ class Tool:
     parameters: Mapping[str, object] = attrs.field(converter=_to_mapping)
     function: Callable[..., object] | None = None
     strict: bool = False
+    _signature: SignatureSchema | None = attrs.field(
+        default=None, init=False, eq=False, repr=False
+    )
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -160,6 +193,56 @@ class Tool:
         if not isinstance(self.strict, bool):
             self._refuse("strict", "True or False", describe_type(self.strict))
 
+    @classmethod
+    def from_function(
+        cls, function: Callable[..., object], *, strict: bool = False
+    ) -> Tool:
+        """Return *function* as a tool.
+
+        The name is the function's, the schema that of its annotations. The descriptions
+        are the docstring's summary and its `Args:` in Google's style. A parameter with a
+        default is optional.
+
+        Args:
+            function: A function, sync or async, with an annotation for each parameter.
+            strict: Whether the server forces the arguments into the schema. Some servers
+                let a model write any JSON without. Strict mode knows no optional
+                parameter, so one with a default may be null there, which leaves it out.
+
+        Raises:
+            ConfigurationError: If a parameter has no annotation or cannot be given by
+                name, if its type has no schema, or if strict mode cannot say it.
+        """
+        signature = signature_schema(function, strict=strict)
+        if strict and not signature.is_strict:
+            problem = f"{signature.name}: strict mode cannot say the parameters' types"
+            raise ConfigurationError(problem)
+        name, description = signature.name, signature.description
+        tool = cls(name, description, signature.schema, function, strict)
+        object.__setattr__(tool, "_signature", signature)
+        return tool
+
+    def read_arguments(self, arguments: str) -> dict[str, object]:
+        """Return the *arguments* of a call as keyword arguments of the function.
+
+        They are of the types in its annotations. Without annotations they are plain JSON
+        values.
+
+        Raises:
+            ToolCallError: If they are no JSON object, or do not fit.
+        """
+        signature = self._signature
+        if signature is None and self.function is not None:
+            with suppress(ConfigurationError):  # It has no annotations.
+                signature = signature_schema(self.function, strict=False)
+            object.__setattr__(self, "_signature", signature)
+        if signature is None:
+            return ToolCall("", self.name, arguments).parse()
+        try:
+            return signature.decode_arguments(arguments)
+        except MisfitError as misfit:
+            raise _misfit_error(misfit) from misfit.__cause__
+
     def to_openai(self) -> dict[str, object]:
         """Return the tool as OpenAI's API takes it."""
         body: dict[str, object] = {"name": self.name, "description": self.description}
@@ -171,6 +254,13 @@ class Tool:
     def _refuse(self, field: str, expected: str, found: str) -> None:
         problem = f"{field} of a tool: expected {expected}, found {found}"
         raise ConfigurationError(problem)
+
+
+def _misfit_error(misfit: MisfitError) -> ToolCallError:
+    problem = misfit.problem
+    if misfit.reason == "not-json":
+        problem = f"expected a JSON object as arguments, found no JSON ({problem})"
+    return ToolCallError(f"the arguments do not fit: {problem}", misfit.path)
 
 
 ToolSource: TypeAlias = "Tool | Callable[..., object] | Mapping[str, object]"
