@@ -28,7 +28,7 @@ _QUOTATION_OF_KEY, _QUOTATION_OF_TEXT = 12, 18
 
 _MOST_SEARCHED = 4096
 
-# One character each, or any other character. JSON inside JSON doubles the backslashes, and
+# One character each. JSON inside JSON doubles the backslashes, and
 # HTML and URLs do alike; the numbers are bounded, because a run that is tried from each of
 # its places takes for ever.
 _ESCAPE = re.compile(
@@ -40,15 +40,14 @@ _ESCAPE = re.compile(
     r"|(?P<letter>[nrtbf\"'/]))",
     re.IGNORECASE,
 )
-_PIECE = re.compile(f"{_ESCAPE.pattern}|.", re.IGNORECASE | re.DOTALL)
 
 # Left of a blank in a URL, and of doubled backslashes: they belong to what is beside them.
-_LEFTOVERS = "+\\"
+_LEFTOVERS = re.compile(r"[+\\]+")
 # Categories of Unicode that show nothing: white space, controls, format characters,
 # marks on other letters, halves of surrogate pairs.
 _UNSEEN = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Mn", "Mc", "Me", "Cs"})
 # Fillers show nothing, though they are letters by category: DerivedCoreProperties.txt.
-_LEFT_OUT = _LEFTOVERS + "\u115f\u1160\u3164\uffa0"
+_LEFT_OUT = "+\\\u115f\u1160\u3164\uffa0"
 
 _MASKED, _LEFTOVER = 1, 2
 _RUN = re.compile(b"[\x01\x02]+")
@@ -174,18 +173,18 @@ def _fold(text: str) -> str:
 
 def _prepare(text: str) -> _Text:
     """Fold *text*, and keep the place of each letter."""
-    letters: list[str] = []
-    starts: list[int] = []
-    stops: list[int] = []
-    for match in _PIECE.finditer(text):
-        is_escape = match.lastgroup is not None
-        folded = _fold(match[0]) if is_escape else _FOLDED[ord(match[0])] or ""
-        letters.append(folded)
-        for _ in folded:
-            starts.append(match.start())
-            stops.append(match.end())
-    marks = bytearray(_LEFTOVER * (letter in _LEFTOVERS) for letter in text)
-    return _Text(text, "".join(letters), starts, stops, marks)
+    folded = [_FOLDED[ord(character)] for character in text]
+    ends: dict[int, int] = {}
+    for match in _ESCAPE.finditer(text):  # It has the place of one character.
+        start, stop = match.span()
+        folded[start:stop] = [_fold(match[0]), *[None] * (stop - start - 1)]
+        ends[start] = stop
+    starts = [place for place, letters in enumerate(folded) for _ in letters or ""]
+    stops = [ends.get(place, place + 1) for place in starts]
+    marks = bytearray(len(text))
+    for match in _LEFTOVERS.finditer(text):
+        _mark(marks, *match.span(), _LEFTOVER)
+    return _Text(text, "".join(filter(None, folded)), starts, stops, marks)
 
 
 def _decode(match: re.Match[str]) -> str:
@@ -222,8 +221,8 @@ def _mark_spellings(searched: Iterable[_Text], secret: str) -> None:
                 start = each.text.find(spelling, stop)
 
 
-def _mark(marks: bytearray, start: int, stop: int) -> None:
-    marks[start:stop] = bytes([_MASKED]) * (stop - start)
+def _mark(marks: bytearray, start: int, stop: int, mark: int = _MASKED) -> None:
+    marks[start:stop] = bytes([mark]) * (stop - start)
 
 
 def _masked(searched: _Text) -> str:

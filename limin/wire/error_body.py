@@ -74,6 +74,8 @@ STATUS_FIELDS = (
 _CODE_FIELDS = ("code", "errorcode", "errcode", "errno", "statuscode")
 _TYPE_FIELDS = ("type", "errortype", "kind")
 _DURATION = {"seconds", "nanos"}  # google.protobuf.Duration, as an object
+# Ends of names of codes in words.
+_CODE_ENDS = ("code", "type", "kind", "status", "reason")
 # Ends of other names of a status.
 STATUS_ENDS = ("status", "code")
 
@@ -146,9 +148,15 @@ class ErrorBody(msgspec.Struct, frozen=True, gc=False):
     leaves: tuple[Leaf, ...] = ()
     is_page: bool = False
 
-    def texts(self) -> Iterator[str]:
-        """Yield the words and codes of the server, without what it quotes."""
-        yield self.message
+    def codes(self) -> Iterator[object]:
+        """Yield the codes, types and the like of the server, those of the message first."""
+        yield from filter(None, (self.code, self.kind))
+        for name, value in self.leaves:
+            if value and isinstance(value, str) and name.endswith(_CODE_ENDS):
+                yield value
+
+    def other_texts(self) -> Iterator[str]:
+        """Yield the words beside the message, without what the server quotes."""
         for _, value in self.leaves:
             if isinstance(value, str) and value != self.message:
                 yield value

@@ -121,6 +121,13 @@ def test_secret_of_accents_is_masked_with_others() -> None:
         assert mask_secrets(f"no: {text}!", ["Größte Überraschung"]) == "no: ***!"
 
 
+def test_secret_of_more_letters_than_are_remembered() -> None:
+    """Every letter of Chinese and Korean counts."""
+    secret = "".join(map(chr, (*range(0x4E00, 0x9FFF), *range(0xAC00, 0xD7A3))))
+    for start in (0, 20_500, 30_000):
+        assert mask_secrets(f"no: {secret[start : start + 12]}", [secret]) == "no: ***"
+
+
 def test_several_texts_at_once() -> None:
     """Each is masked as it is alone."""
     texts = [f"a {KEY[:20]}", "", f"b {PROMPT[10:40]}", KEY.upper(), "other"]
