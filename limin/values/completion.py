@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from limin.values.tokens import TokenLogProb
     from limin.values.warnings import ResponseWarning
 
-# Characters of a model's name or a finish reason in a repr; servers send any text.
+# Characters of a model's name in a repr; servers send any text.
 _LONGEST_WORD = 40
+# A finish reason that looks like a word: a server could send the key, or the prompt.
+_REASON = re.compile(r"[A-Za-z]{1,20}(?:_[A-Za-z]{1,20}){0,3}")
 
 ReasoningSource: TypeAlias = Literal[
     "reasoning", "reasoning_content", "reasoning_details", "content"
@@ -194,7 +197,8 @@ class TextCompletion(NotebookDisplayed):
         if len(self.choices) > 1:
             facts.insert(0, _count(len(self.choices), "choice"))
         if self.finish_reason is not None:
-            facts.append(excerpt(self.finish_reason)[:_LONGEST_WORD])
+            is_word = _REASON.fullmatch(self.finish_reason)
+            facts.append(self.finish_reason if is_word else "an odd finish reason")
         if self.usage is not None and self.usage.completion_tokens is not None:
             facts.append(_count(self.usage.completion_tokens, "token"))
         model = excerpt(self.model)[:_LONGEST_WORD]

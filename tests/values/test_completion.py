@@ -117,7 +117,15 @@ def test_str_is_the_message(message: str) -> None:
         (completion_of(Choice(), usage=Usage()), "asked-model: 0 characters, 2.25 s"),
         (
             completion_of(Choice(finish_reason="a\n\x1b[31m" + "b" * 100)),
-            f"asked-model: 0 characters, a ␛[31m{'b' * 33}, 2.25 s",
+            "asked-model: 0 characters, an odd finish reason, 2.25 s",
+        ),
+        (
+            completion_of(Choice(finish_reason="sk-live-0123456789abcdefghij")),
+            "asked-model: 0 characters, an odd finish reason, 2.25 s",
+        ),
+        (
+            completion_of(Choice(finish_reason="MALFORMED_FUNCTION_CALL")),
+            "asked-model: 0 characters, MALFORMED_FUNCTION_CALL, 2.25 s",
         ),
     ],
 )
