@@ -50,7 +50,9 @@ from limin.parallel import run_parallel
 from limin.values.completion import Choice, Delta, TextCompletion, Usage
 from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import Conversation, Message, Role
+from limin.values.decisions import Decision
 from limin.values.endpoint import Limits
+from limin.values.label_probs import label_probs
 from limin.values.log_probs import LogProbs, PromptLogProbs
 from limin.values.options import BatchOptions, CompletionOptions, StreamOptions
 from limin.values.timing import Attempt, Latency, Timing
@@ -82,6 +84,7 @@ __all__ = [
     "ContextLengthError",
     "Conversation",
     "ConversationError",
+    "Decision",
     "Delta",
     "FunctionBatchOptions",
     "FunctionOptions",
@@ -124,6 +127,7 @@ __all__ = [
     "generate_text_completions",
     "generate_text_completions_for_conversations",
     "iter_text_completions",
+    "label_probs",
     "read_checkpoint",
     "run_parallel",
     "stream_text_completion",
