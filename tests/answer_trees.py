@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
+import re
 from codecs import utf_8_decode
 from collections import defaultdict
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 END = b""  # The token that ends the answer.
 MARKS = ' "*('  # The marks that a vocabulary of these tests has.
+_UNIT = re.compile(r'[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-f]{4})')  # A character of JSON.
 STYLES = ("openai", "vllm", "llama.cpp")
 
 
@@ -96,6 +99,20 @@ def decoded(data: bytes) -> tuple[str, bytes]:
 def so_far(tokens: Iterable[bytes]) -> str:
     """The text of *tokens*, without a character that has not ended."""
     return decoded(b"".join(tokens))[0]
+
+
+def value_of(answer: list[bytes], values: Sequence[str]) -> str | None:
+    """The value that *answer*, the inside of a JSON text, is; escapes are decoded."""
+    text = b"".join(answer).decode()
+    ends = {sum(map(len, answer[:count])) for count in range(1, len(answer) + 1)}
+    found = "" if text.startswith('"') and "" in values else None
+    spelled, index = "", 0
+    while unit := _UNIT.match(text, index):
+        index = unit.end()
+        spelled += str(json.loads(f'"{unit[0]}"'))
+        if spelled in values and (index in ends or text.startswith('"', index)):
+            found = spelled
+    return found
 
 
 def listing(model: Model, style: str, k: int) -> list[TokenPosition]:

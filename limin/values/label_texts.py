@@ -191,9 +191,10 @@ class LabelTexts:
             return _NO_LABEL
         text = before.text + piece
         after = self._compared(before, text, pending)
-        if self.is_json and not after.longer:
-            escape = text.find("\\", len(before.text))
-            if escape >= self._length(after.ended):
+        if self.is_json:
+            # An escape has several spellings, so only a whole label can have one.
+            escape = text.find("\\", self._length(after.ended))
+            if escape >= 0:
                 return self._compared(before, text[:escape], _ESCAPE)
         return after
 
@@ -210,10 +211,14 @@ class LabelTexts:
 
     def _skip(self, opening: str, piece: str) -> tuple[str, str]:
         """Return what is still to come of the opening, and the text behind the marks."""
-        piece = piece.lstrip(self.skipped)
-        while opening and piece.startswith(opening[0]):
-            opening, piece = opening[1:], piece[1:].lstrip(self.skipped)
-        return opening, piece
+        start = found = 0
+        while start < len(piece) and found < len(opening):
+            if piece[start] == opening[found]:
+                found += 1
+            elif piece[start] not in self.skipped:
+                break
+            start += 1
+        return opening[found:], piece[start:].lstrip(self.skipped)
 
     def _not_begun(self, opening: str, pending: bytes) -> Progress:
         """Return the progress where only marks have come, and perhaps a part of one."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
-from answer_trees import END, STYLES, Model, listing, so_far
+from answer_trees import END, STYLES, Model, listing, so_far, value_of
+from builders import capture, read
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -111,6 +112,48 @@ def test_expected_bounds_hold(model: Model, numbers: set[int], style: str, k: in
         assert decision.expected_high is not None
         assert decision.expected_low - 1e-9 <= decision.expected
         assert decision.expected <= decision.expected_high + 1e-9
+
+
+JSON_PIECES = [
+    b"a",
+    b"b",
+    b"ab",
+    b'"',
+    b'a"',
+    b"\\",
+    b'\\"',
+    b"u0061",
+    b"\\u00",
+    b"62",
+    b",",
+]
+JSON_PIECES += [b"\\n"]
+JSON_TEXTS = ["", "a", "ab", "b", "aa", 'a"', "\\", "ab,"]
+
+json_models = st.builds(
+    Model,
+    st.lists(st.sampled_from(JSON_PIECES), min_size=2, max_size=6, unique=True).map(tuple),
+    st.integers(0, 2**32),
+    st.integers(1, 4),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    model=json_models,
+    values=st.lists(st.sampled_from(JSON_TEXTS), min_size=1, unique=True),
+    k=st.integers(0, 8),
+)
+def test_bounds_of_fields_hold(model: Model, values: list[str], k: int) -> None:
+    """Whatever a server cuts off, the truth of a field of JSON is between the bounds."""
+    decision = field_probs(listing(model, "openai", k), values, first=0, is_quoted=True)
+    truth = dict.fromkeys([*values, None], 0.0)
+    for answer, prob in model.answers():
+        truth[value_of(answer, values)] += prob
+    for value in values:
+        assert decision.low[value] <= truth[value] + 1e-9
+        assert truth[value] <= decision.high[value] + 1e-9
+    assert decision.other <= truth[None] + 1e-9
 
 
 def token(
@@ -512,6 +555,37 @@ def test_text_held_back_at_llama_cpp() -> None:
     assert decision.agrees
     lost = label_probs([moved], ["1", "2"])
     assert parts(lost) == [0, 0, 0, 1, 0]
+
+
+# What one position of a real answer says: the capture, the position, the labels, the lows.
+CAPTURES = {
+    "an emoji at vLLM": (
+        "vllm-0.32.0-logprobs_emoji",
+        0,
+        {"🦊": math.exp(-1.866 - 0.081 - 0.106), "I": math.exp(-2.866)},
+    ),
+    "an emoji at llama.cpp": ("llama.cpp-b11549-logprobs_emoji", 0, {"🦊": 0.0, "I": 0.0}),
+    "a word at llama.cpp": (
+        "llama.cpp-b11549-logprobs_top5_greedy",
+        0,
+        {"the": math.exp(-1.531), "two": math.exp(-2.503), "those": 0.0},
+    ),
+    "a word behind a blank": (
+        "llama.cpp-b11549-logprobs_top5_greedy",
+        1,
+        {"answer": math.exp(-0.605), "concept": math.exp(-3.03), "an": 0.0},
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "start", "low"), CAPTURES.values(), ids=CAPTURES)
+def test_capture(name: str, start: int, low: dict[str, float]) -> None:
+    """Real servers list what the conventions say."""
+    completion = read(capture(name)["body"], asks_log_probs=True, top_log_probs=5)
+    assert completion.log_probs is not None
+    decision = label_probs(completion.log_probs, list(low), start=start)
+    assert decision.low == pytest.approx(low, abs=2e-4)
+    assert all(decision.low[label] <= decision.high[label] for label in low)
 
 
 ARGMAX = {
