@@ -52,7 +52,6 @@ from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import Conversation, Message, Role
 from limin.values.decisions import Decision
 from limin.values.endpoint import Limits
-from limin.values.label_probs import label_probs
 from limin.values.log_probs import LogProbs, PromptLogProbs
 from limin.values.options import BatchOptions, CompletionOptions, StreamOptions
 from limin.values.timing import Attempt, Latency, Timing
@@ -61,6 +60,7 @@ from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
 
 if TYPE_CHECKING:
     from limin.transport.async_http import AsyncHTTPTransport
+    from limin.values.label_probs import label_probs
 
     __version__: str
 
@@ -136,11 +136,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Return the transport or the version: loading them takes time."""
+    """Return what takes time to load, and few programs need."""
     if name == "AsyncHTTPTransport":
         from limin.transport.async_http import AsyncHTTPTransport  # noqa: PLC0415 (loads httpx)
 
         return AsyncHTTPTransport
+    if name == "label_probs":
+        from limin.values.label_probs import label_probs  # noqa: PLC0415 (few decide)
+
+        return label_probs
     if name == "__version__":
         from importlib import metadata  # noqa: PLC0415 (loads email and zipfile)
 

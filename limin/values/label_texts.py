@@ -13,7 +13,6 @@ A control token ends the text, as does the end of it.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from codecs import utf_8_decode
@@ -58,9 +57,16 @@ _ESCAPE = b"\\"
 
 # Scripts that write words without blanks between them, or that add endings to words of
 # other scripts: Thai to Tibetan, Myanmar, Hangul, Khmer, and Chinese, Japanese, Korean.
-_UNSPACED = re.compile(
-    "[\u0e00-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff"
-    "\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff]"
+_UNSPACED = (
+    ("\u0e00", "\u109f"),
+    ("\u1100", "\u11ff"),
+    ("\u1780", "\u17ff"),
+    ("\u2e80", "\u9fff"),
+    ("\ua960", "\ua97f"),
+    ("\uac00", "\ud7ff"),
+    ("\uf900", "\ufaff"),
+    ("\uff66", "\uffdc"),
+    ("\U00020000", "\U0003ffff"),
 )
 
 
@@ -295,7 +301,12 @@ def goes_on(last: str, following: str) -> bool:
     if following == _JOINER or unicodedata.category(following).startswith("M"):
         return True
     is_word = last.isalnum() and following.isalnum()
-    return is_word and not _UNSPACED.match(last) and not _UNSPACED.match(following)
+    return is_word and not is_unspaced(last) and not is_unspaced(following)
+
+
+def is_unspaced(character: str) -> bool:
+    """Return whether *character* is of a script that writes words without blanks."""
+    return any(first <= character <= last for first, last in _UNSPACED)
 
 
 @lru_cache(maxsize=64)
