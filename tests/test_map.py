@@ -51,6 +51,7 @@ DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 # importlib.metadata loads email and zipfile, and few programs ask for the version. The
 # tables of errors, and difflib, are slow to load and needed where something is wrong.
 # Schemas are for programs that ask for a type.
+# Labels are read by few programs.
 LATE_IMPORTS = {
     DOOR,
     ("limin.checkpoint.line", "digest", "hashlib"),
@@ -59,6 +60,7 @@ LATE_IMPORTS = {
     ("limin.local_server", "kill_at_end_of_input", "fcntl"),
     ("limin", "__getattr__", "importlib"),
     ("limin", "__getattr__", "limin.schemas.json_schema"),
+    ("limin", "__getattr__", "limin.values.label_probs"),
     ("limin.wire.error_response", "status_error", "limin.wire.error_classes"),
     ("limin.wire.error_response", "status_error", "limin.wire.retry_after"),
     ("limin.values.option_names", "_hint", "difflib"),

@@ -1,6 +1,6 @@
 """The types that mypy and pyright must infer for the public names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import assert_type
 
 from rich.table import Table
@@ -122,3 +122,15 @@ async def wrong() -> None:
     await limin.generate_text_completion("hello", max_tokens="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await limin.generate_text_completion("hello", on_warning="error")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     limin.Message("bot", "hello")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def decisions(log_probs: limin.LogProbs) -> None:
+    decision = limin.label_probs(log_probs, ["yes", "no"])
+    assert_type(decision, limin.Decision[str])
+    assert_type(decision.label, str | None)
+    assert_type(decision.low, Mapping[str, float])
+    assert_type(decision.agrees, bool | None)
+    score = limin.label_probs(log_probs, range(1, 6), fold=False, start=2)
+    assert_type(score, limin.Decision[int])
+    assert_type(score.expected, float | None)
+    assert_type(score.probs, Mapping[int, float])
