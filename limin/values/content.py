@@ -6,6 +6,7 @@ Bytes are encoded once for each object, however many requests carry it.
 from __future__ import annotations
 
 import base64
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,20 +17,27 @@ import attrs
 import msgspec
 
 from limin.errors import ConversationError
-from limin.values.checks import describe_type, plain, plain_json
+from limin.values.checks import describe_type, plain, plain_json, plain_mapping
 from limin.values.media_types import find_media_type, find_size
 
 if TYPE_CHECKING:
-    import os
+    from collections.abc import Iterator
 
 # A scheme of one letter is a drive of Windows.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
-_MEDIA_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9!#$&^_.+-]+")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:\S+")
+# Source: RFC 6838, 4.2.
+_MEDIA_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9!#$&^_.+-]{1,127}")
 
 # OpenAI's formats of sound, by the second half of the media type where they differ.
 _FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav"}
 
 _LONGEST_KIND = 40  # Characters of a part's kind in a repr.
+_LONGEST_PATH = 255  # A longer one is hardly a path, but the content itself.
+_QUOTED_BYTES = 3072  # A server quotes no more of them in its error.
+
+# A shorter text of an unknown field may be a word of the protocol (`input_audio`), which
+# is no secret, and which a server's error needs.
+_SHORTEST_TEXT = 24
 
 _UNITS = ("bytes", "kB", "MB", "GB")
 
@@ -51,10 +59,12 @@ class _Media(ABC):
         if isinstance(source, (bytes, bytearray, memoryview)):
             object.__setattr__(self, "source", bytes(source))
             object.__setattr__(self, "media_type", self._find_media_type(bytes(source)))
-        elif isinstance(source, str):
-            object.__setattr__(self, "source", self._check_url(source))
-        else:
+            return
+        if not isinstance(source, str):
             self._refuse(self._takes, describe_type(source))
+        object.__setattr__(self, "source", self._check_url(source))
+        if self.media_type is not None:
+            self._refuse("a media_type of bytes only", "one of a URL")
 
     @classmethod
     def from_path(
@@ -66,7 +76,20 @@ class _Media(ABC):
             ConversationError: If the file cannot be read or is empty, or if its format
                 is not known and no *media_type* is given.
         """
-        return cls(_read_file(path), media_type=media_type)
+        return cls(cls._read_file(path), media_type=media_type)
+
+    @classmethod
+    def _read_file(cls, path: str | os.PathLike[str]) -> bytes:
+        expectation = f"{cls._kind}: expected the path of a file that can be read"
+        try:
+            return Path(path).read_bytes()
+        except TypeError:
+            problem = f"{expectation}, found {describe_type(path)}"
+            raise ConversationError(problem) from None
+        except (OSError, ValueError) as error:  # A path with a NUL is a ValueError.
+            reason = (error.strerror if isinstance(error, OSError) else None) or "no path"
+            problem = f"{expectation}, found {_describe_path(path)}: {reason.lower()}"
+            raise ConversationError(problem) from None
 
     @property
     def data(self) -> bytes | None:
@@ -94,9 +117,16 @@ class _Media(ABC):
             object.__setattr__(self, "_encoded", msgspec.json.encode(self.to_openai()))
         return cast("bytes", self._encoded)
 
+    def texts(self) -> Iterator[str]:
+        """Yield what a server could quote of the part in an error."""
+        if isinstance(self.source, bytes):
+            yield base64.b64encode(self.source[:_QUOTED_BYTES]).decode()
+        elif self.source is not None:
+            yield self.source
+
     def _as_url(self) -> str:
         if not isinstance(self.source, bytes):
-            return self.source or ""
+            return cast("str", self.source)
         return f"data:{self.media_type};base64,{base64.b64encode(self.source).decode()}"
 
     def _find_media_type(self, data: bytes) -> str:
@@ -115,7 +145,7 @@ class _Media(ABC):
         return media_type
 
     def _check_url(self, url: str) -> str:
-        if not _URL.match(url):
+        if not _URL.fullmatch(url):
             name = f"{type(self).__name__}.from_path"
             self._refuse(self._takes, f"another str ({name} reads a file)")
         return str.__str__(url)
@@ -202,7 +232,7 @@ class Audio(_Media):
         return {"type": "input_audio", "input_audio": fields}
 
     def _check_url(self, url: str) -> NoReturn:
-        self._refuse(self._takes, "a URL" if _URL.match(url) else "a str")
+        self._refuse(self._takes, "a URL" if _URL.fullmatch(url) else "a str")
 
 
 @attrs.frozen(repr=False)
@@ -238,6 +268,8 @@ class File(_Media):
             super().__attrs_post_init__()
         elif self.source is not None:
             self._refuse("bytes or a URL or `file_id=`", "two of them")
+        elif self.media_type is not None:
+            self._refuse("a media_type of bytes only", "one of a file_id")
 
     @classmethod
     def from_path(
@@ -249,7 +281,8 @@ class File(_Media):
             ConversationError: If the file cannot be read or is empty, or if its format
                 is not known and no *media_type* is given.
         """
-        return cls(_read_file(path), media_type=media_type, filename=Path(path).name)
+        data = cls._read_file(path)
+        return cls(data, media_type=media_type, filename=Path(path).name)
 
     def __repr__(self) -> str:
         """Return media type and size, or that it is an id or a URL."""
@@ -269,15 +302,23 @@ class File(_Media):
 Part: TypeAlias = "str | Image | Audio | File | Mapping[str, object]"
 
 
-def to_part(value: object) -> Part | None:
-    """Return *value* as a part that nobody else can change; None if it is no part."""
+def to_part(value: Part) -> Part:
+    """Return *value* as a part that nobody else can change; anything else as it is.
+
+    Raises:
+        ConversationError: If a mapping is nested too deeply.
+    """
     if isinstance(value, str):
+        # The encoder takes no subclass of `str`; the elements of a numpy array are some.
         return str.__str__(value)
-    if isinstance(value, _Media):
-        return cast("Image | Audio | File", value)
     if isinstance(value, Mapping):
-        return cast("Mapping[str, object]", plain_json(value))
-    return None
+        return plain_mapping("part of a message", value, ConversationError)
+    return value
+
+
+def is_part(value: object) -> bool:
+    """Return whether *value* is text, an `Image`, `Audio` or `File`, or a mapping."""
+    return isinstance(value, (str, _Media, Mapping))
 
 
 def part_to_openai(part: Part) -> dict[str, object]:
@@ -297,18 +338,41 @@ def text_of_part(part: Part) -> str | None:
     return part if isinstance(part, str) else None
 
 
+def texts_of_part(part: Part) -> Iterator[str]:
+    """Yield every text in *part* that no error may repeat, also as a server quotes it."""
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, _Media):
+        yield from part.texts()
+    else:
+        yield from texts_of_json(part)
+
+
+def texts_of_json(value: object) -> Iterator[str]:
+    """Yield the texts in *value*, except for its names and for short ones."""
+    values = [value]
+    while values:
+        entry = values.pop()
+        if isinstance(entry, str):
+            if len(entry) >= _SHORTEST_TEXT:
+                yield entry
+        elif isinstance(entry, Mapping):
+            values.extend(cast("Mapping[object, object]", entry).values())
+        elif isinstance(entry, list):
+            values.extend(cast("list[object]", entry))
+
+
 def describe_part(part: Part) -> str:
     """Return kind and size of *part*, and nothing of its content."""
     text = text_of_part(part)
     if text is not None:
         return f"<{len(text)} characters>"
-    if isinstance(part, Mapping):
-        kind = part.get("type")
-        is_name = isinstance(kind, str) and kind.isidentifier() and kind.isascii()
-        return (
-            f"<{kind[:_LONGEST_KIND]}>" if is_name and isinstance(kind, str) else "<part>"
-        )
-    return repr(part)
+    if not isinstance(part, Mapping):
+        return repr(part)
+    kind = part.get("type")
+    if isinstance(kind, str) and kind.isidentifier() and kind.isascii():
+        return f"<{kind[:_LONGEST_KIND]}>"
+    return "<part>"
 
 
 def format_size(n_bytes: int) -> str:
@@ -327,9 +391,9 @@ def _check_text_or_none(name: str, value: object) -> None:
         raise ConversationError(problem)
 
 
-def _read_file(path: str | os.PathLike[str]) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        problem = f"expected a file that can be read, found: {error.strerror}"
-        raise ConversationError(problem) from error
+def _describe_path(path: str | os.PathLike[str]) -> str:
+    """Return *path* for a message; a URL, or what is too long for a path, is not shown."""
+    text = os.fspath(path)
+    if _URL.fullmatch(text):
+        return "a URL"
+    return repr(text) if len(text) <= _LONGEST_PATH else "a longer text"

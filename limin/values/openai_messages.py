@@ -37,7 +37,7 @@ def message_from_openai(fields: object, index: int) -> Message:
         problem = f"message {index}: expected an object, found {describe_type(fields)}"
         raise ConversationError(problem)
     try:
-        extra = cast("dict[str, object]", plain_json(fields))
+        extra = cast("dict[str, object]", plain_json(cast("object", fields)))
         role = cast("Role", extra.pop("role", None))
         content, omit_content = _take_content(extra)
         texts = {name: _take_text(extra, name) for name in _TEXT_FIELDS}
@@ -54,7 +54,8 @@ def message_from_openai(fields: object, index: int) -> Message:
         problem = f"message {index}: {error.problem}"
         raise ConversationError(problem) from None
     except RecursionError:
-        problem = f"message {index}: nested too deeply"
+        problem = f"message {index}: expected values that JSON can hold"
+        problem += ", found too deep a nesting"
         raise ConversationError(problem) from None
 
 
@@ -63,6 +64,12 @@ def message_to_openai(message: Message) -> dict[str, object]:
     fields: dict[str, object] = {"role": message.role}
     if not message.omit_content:
         fields["content"] = _content_to_openai(message.content)
+    return fields | other_fields(message)
+
+
+def other_fields(message: Message) -> dict[str, object]:
+    """Return the fields of *message* beside role and content, as a copy."""
+    fields: dict[str, object] = {}
     if message.name is not None:
         fields["name"] = message.name
     if message.tool_calls:
