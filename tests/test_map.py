@@ -46,7 +46,8 @@ DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 # tables of errors, and difflib, are slow to load and needed where something is wrong.
 LATE_IMPORTS = {
     DOOR,
-    ("limin.checkpoint.line", "digest", "hashlib"),
+    ("limin.checkpoint.request", "ShortBody.digest", "hashlib"),
+    ("limin.values.content", "sha256_of", "hashlib"),
     ("limin.client", "Client.__init__", "limin.transport.http"),
     ("limin", "__getattr__", "limin.transport.async_http"),
     ("limin.local_server", "kill_at_end_of_input", "fcntl"),

@@ -53,6 +53,7 @@ class _Media(ABC):
     source: bytes | str | None
     media_type: str | None = attrs.field(default=None, kw_only=True)
     _encoded: bytes | None = attrs.field(default=None, init=False, eq=False)
+    _sha256: str | None = attrs.field(default=None, init=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         source = self.source
@@ -107,9 +108,27 @@ class _Media(ABC):
             return f"<{self._kind} by URL>"
         return f"<{self.media_type}, {format_size(len(self.data))}>"
 
-    @abstractmethod
     def to_openai(self) -> dict[str, object]:
         """Return the part as OpenAI's API takes it."""
+        return self._shape(self._encode())
+
+    def to_reference(self) -> dict[str, object]:
+        """Return `to_openai` with `sha256`, `media_type` and `size` in place of bytes."""
+        if not isinstance(self.source, bytes):
+            return self.to_openai()
+        if self._sha256 is None:
+            object.__setattr__(self, "_sha256", sha256_of(self.source))
+        return self._shape(
+            {
+                "sha256": self._sha256,
+                "media_type": self.media_type,
+                "size": len(self.source),
+            }
+        )
+
+    @abstractmethod
+    def _shape(self, content: object) -> dict[str, object]:
+        """Return the part as OpenAI's API takes it, with *content* as its content."""
 
     def to_json(self) -> bytes:
         """Return `to_openai` as JSON; the part is encoded the first time only."""
@@ -124,7 +143,8 @@ class _Media(ABC):
         elif self.source is not None:
             yield self.source
 
-    def _as_url(self) -> str:
+    def _encode(self) -> str:
+        """Return the bytes as a data URL, or else the URL."""
         if not isinstance(self.source, bytes):
             return cast("str", self.source)
         return f"data:{self.media_type};base64,{base64.b64encode(self.source).decode()}"
@@ -192,9 +212,8 @@ class Image(_Media):
         width, height = pixels
         return f"<{self.media_type} {width}x{height}, {format_size(len(self.data))}>"
 
-    def to_openai(self) -> dict[str, object]:
-        """Return the part as OpenAI's API takes it: `image_url`."""
-        fields: dict[str, object] = {"url": self._as_url()}
+    def _shape(self, content: object) -> dict[str, object]:
+        fields = {"url": content}
         if self.detail is not None:
             fields["detail"] = self.detail
         return {"type": "image_url", "image_url": fields}
@@ -224,12 +243,13 @@ class Audio(_Media):
 
     source: bytes
 
-    def to_openai(self) -> dict[str, object]:
-        """Return the part as OpenAI's API takes it: `input_audio`."""
-        subtype = (self.media_type or "").partition("/")[2]
-        data = base64.b64encode(self.data or b"").decode()
-        fields = {"data": data, "format": _FORMATS.get(subtype, subtype)}
+    def _shape(self, content: object) -> dict[str, object]:
+        subtype = cast("str", self.media_type).partition("/")[2]
+        fields = {"data": content, "format": _FORMATS.get(subtype, subtype)}
         return {"type": "input_audio", "input_audio": fields}
+
+    def _encode(self) -> str:
+        return base64.b64encode(self.source).decode()
 
     def _check_url(self, url: str) -> NoReturn:
         self._refuse(self._takes, "a URL" if _URL.fullmatch(url) else "a str")
@@ -288,15 +308,20 @@ class File(_Media):
         """Return media type and size, or that it is an id or a URL."""
         return super().__repr__() if self.file_id is None else "<file by id>"
 
-    def to_openai(self) -> dict[str, object]:
-        """Return the part as OpenAI's API takes it: `file`."""
+    def _shape(self, content: object) -> dict[str, object]:
+        fields = {"file_data": content} if self.file_id is None else {}
         if self.file_id is not None:
-            fields = {"file_id": self.file_id}
-        else:
-            fields = {"file_data": self._as_url()}
+            fields["file_id"] = self.file_id
         if self.filename is not None:
             fields["filename"] = self.filename
         return {"type": "file", "file": fields}
+
+
+def sha256_of(data: bytes) -> str:
+    """Return the SHA-256 of *data* in hex digits."""
+    from hashlib import sha256  # noqa: PLC0415 (loads OpenSSL, which only checkpoints need)
+
+    return sha256(data).hexdigest()
 
 
 Part: TypeAlias = "str | Image | Audio | File | Mapping[str, object]"

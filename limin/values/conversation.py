@@ -56,7 +56,8 @@ class Conversation(NotebookDisplayed):
         messages: The messages so far. The list is a copy of the argument.
         metadata: Anything that belongs to the conversation, such as an id of your own.
             It is never sent; completions have it in their `conversation`, and
-            checkpoints keep it if JSON can hold it. A copy of the argument.
+            checkpoints keep it, which JSON must be able to hold then. A copy of the
+            argument.
 
     Raises:
         ConversationError: If a message is no `Message`.
