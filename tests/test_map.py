@@ -47,7 +47,7 @@ DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 LATE_IMPORTS = {
     DOOR,
     ("limin.checkpoint.request", "ShortBody.digest", "hashlib"),
-    ("limin.values.content", "sha256_of", "hashlib"),
+    ("limin.values.media_files", "sha256_of", "hashlib"),
     ("limin.client", "Client.__init__", "limin.transport.http"),
     ("limin", "__getattr__", "limin.transport.async_http"),
     ("limin.local_server", "kill_at_end_of_input", "fcntl"),

@@ -11,8 +11,9 @@ import msgspec
 
 from limin.errors import ConversationError
 from limin.values.checks import plain_json
-from limin.values.content import Audio, File, Image, part_to_openai, sha256_of
+from limin.values.content import Audio, File, Image, part_to_openai
 from limin.values.conversation import Conversation
+from limin.values.media_files import sha256_of
 from limin.values.messages import Message
 from limin.values.openai_messages import joined_text, other_fields
 
@@ -192,7 +193,8 @@ def _read_fields(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         return msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except _UNREADABLE:
-        text = json.dumps(json.loads(body), ensure_ascii=False)
+        fields = json.loads(body)
+        text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
         return _read_fields(text.encode(errors="replace"))
 
 

@@ -6,7 +6,6 @@ Bytes are encoded once for each object, however many requests carry it.
 from __future__ import annotations
 
 import base64
-import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,13 +17,13 @@ import msgspec
 
 from limin.errors import ConversationError
 from limin.values.checks import describe_type, plain, plain_json, plain_mapping
+from limin.values.media_files import is_url, read_file, sha256_of
 from limin.values.media_types import find_media_type, find_size
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
-# A scheme of one letter is a drive of Windows.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:\S+")
 # Source: RFC 6838, 4.2.
 _MEDIA_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9!#$&^_.+-]{1,127}")
 
@@ -32,7 +31,6 @@ _MEDIA_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9!#$&^_.+-]{1,127}")
 _FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav"}
 
 _LONGEST_KIND = 40  # Characters of a part's kind in a repr.
-_LONGEST_PATH = 255  # A longer one is hardly a path, but the content itself.
 _QUOTED_BYTES = 3072  # A server quotes no more of them in its error.
 
 # A shorter text of an unknown field may be a word of the protocol (`input_audio`), which
@@ -77,20 +75,7 @@ class _Media(ABC):
             ConversationError: If the file cannot be read or is empty, or if its format
                 is not known and no *media_type* is given.
         """
-        return cls(cls._read_file(path), media_type=media_type)
-
-    @classmethod
-    def _read_file(cls, path: str | os.PathLike[str]) -> bytes:
-        expectation = f"{cls._kind}: expected the path of a file that can be read"
-        try:
-            return Path(path).read_bytes()
-        except TypeError:
-            problem = f"{expectation}, found {describe_type(path)}"
-            raise ConversationError(problem) from None
-        except (OSError, ValueError) as error:  # A path with a NUL is a ValueError.
-            reason = (error.strerror if isinstance(error, OSError) else None) or "no path"
-            problem = f"{expectation}, found {_describe_path(path)}: {reason.lower()}"
-            raise ConversationError(problem) from None
+        return cls(read_file(cls._kind, path), media_type=media_type)
 
     @property
     def data(self) -> bytes | None:
@@ -165,7 +150,7 @@ class _Media(ABC):
         return media_type
 
     def _check_url(self, url: str) -> str:
-        if not _URL.fullmatch(url):
+        if not is_url(url):
             name = f"{type(self).__name__}.from_path"
             self._refuse(self._takes, f"another str ({name} reads a file)")
         return str.__str__(url)
@@ -252,7 +237,7 @@ class Audio(_Media):
         return base64.b64encode(self.source).decode()
 
     def _check_url(self, url: str) -> NoReturn:
-        self._refuse(self._takes, "a URL" if _URL.fullmatch(url) else "a str")
+        self._refuse(self._takes, "a URL" if is_url(url) else "a str")
 
 
 @attrs.frozen(repr=False)
@@ -301,7 +286,7 @@ class File(_Media):
             ConversationError: If the file cannot be read or is empty, or if its format
                 is not known and no *media_type* is given.
         """
-        data = cls._read_file(path)
+        data = read_file(cls._kind, path)
         return cls(data, media_type=media_type, filename=Path(path).name)
 
     def __repr__(self) -> str:
@@ -315,13 +300,6 @@ class File(_Media):
         if self.filename is not None:
             fields["filename"] = self.filename
         return {"type": "file", "file": fields}
-
-
-def sha256_of(data: bytes) -> str:
-    """Return the SHA-256 of *data* in hex digits."""
-    from hashlib import sha256  # noqa: PLC0415 (loads OpenSSL, which only checkpoints need)
-
-    return sha256(data).hexdigest()
 
 
 Part: TypeAlias = "str | Image | Audio | File | Mapping[str, object]"
@@ -414,11 +392,3 @@ def _check_text_or_none(name: str, value: object) -> None:
     if value is not None and not isinstance(value, str):
         problem = f"{name}: expected a str or None, found {describe_type(value)}"
         raise ConversationError(problem)
-
-
-def _describe_path(path: str | os.PathLike[str]) -> str:
-    """Return *path* for a message; a URL, or what is too long for a path, is not shown."""
-    text = os.fspath(path)
-    if _URL.fullmatch(text):
-        return "a URL"
-    return repr(text) if len(text) <= _LONGEST_PATH else "a longer text"
