@@ -54,7 +54,8 @@ DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 # Labels are read by few programs.
 LATE_IMPORTS = {
     DOOR,
-    ("limin.checkpoint.line", "digest", "hashlib"),
+    ("limin.checkpoint.request", "ShortBody.digest", "hashlib"),
+    ("limin.values.media_files", "sha256_of", "hashlib"),
     ("limin.client", "Client.__init__", "limin.transport.http"),
     ("limin", "__getattr__", "limin.transport.async_http"),
     ("limin.local_server", "kill_at_end_of_input", "fcntl"),
@@ -64,6 +65,9 @@ LATE_IMPORTS = {
     ("limin.wire.error_response", "status_error", "limin.wire.error_classes"),
     ("limin.wire.error_response", "status_error", "limin.wire.retry_after"),
     ("limin.values.option_names", "_hint", "difflib"),
+    ("limin.values.tools", "Tool.from_function", "limin.values.tool_arguments"),
+    ("limin.values.tools", "Tool.read_arguments", "limin.values.tool_arguments"),
+    ("limin.values.tools", "ToolCall.parse", "limin.values.tool_arguments"),
     ("limin.values.safe_text", "excerpt", "limin.values.masking"),
 }
 
@@ -71,6 +75,7 @@ LATE_IMPORTS = {
 TYPES_FROM_ABOVE = {
     ("limin.errors", "limin.values.completion"),
     ("limin.errors", "limin.values.timing"),
+    ("limin.errors", "limin.values.tool_runs"),
     ("limin.errors", "limin.values.warnings"),
     ("limin.values.display", "limin.values.log_probs"),
     ("limin.values.display", "limin.values.progress"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from builders import capture, response
-from error_bodies import ROWS, WRONG_MODEL, of
+from error_bodies import ROWS, WRONG_MODEL, Row, of
 from hypothesis import given
 from hypothesis import strategies as st
 
