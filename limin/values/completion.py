@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from limin.values.log_probs import LogProbs, PromptLogProbs
     from limin.values.timing import Timing
     from limin.values.tokens import TokenLogProb
+    from limin.values.tools import ToolCall
     from limin.values.warnings import ResponseWarning
 
 # Characters of a model's name in a repr; servers send any text.
@@ -93,6 +94,8 @@ class Choice:
             they are those of the refusal, or of the reasoning.
         reasoning_log_probs: Log probabilities of the reasoning, if the server sent
             them apart (DeepSeek); else None.
+        tool_calls: The calls of functions, whether they were sent as `tool_calls` or as
+            the older `function_call`. Calls of other tools are in `to_message()` alone.
     """
 
     message: str = ""
@@ -104,6 +107,7 @@ class Choice:
     reasoning_source: ReasoningSource | None = None
     log_probs: LogProbs | None = None
     reasoning_log_probs: LogProbs | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
@@ -241,6 +245,11 @@ class TextCompletion(NotebookDisplayed):
         return self.choices[0].reasoning
 
     @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls of functions; empty if there are none."""
+        return self.choices[0].tool_calls
+
+    @property
     def log_probs(self) -> LogProbs | None:
         """Log probabilities of the tokens, not decoded yet; None if not sent."""
         return self.choices[0].log_probs
@@ -308,7 +317,11 @@ class TextCompletion(NotebookDisplayed):
             "served_model": self.served_model,
             "id": self.id,
             "request_id": self.request_id,
-            "choices": [_fields_of(choice) for choice in self.choices],
+            "choices": [
+                _fields_of(choice)
+                | {"tool_calls": [call.to_openai() for call in choice.tool_calls]}
+                for choice in self.choices
+            ],
             "usage": None if self.usage is None else attrs.asdict(self.usage),
             "timing": _timing_to_dict(self.timing),
             "warnings": [
@@ -358,7 +371,7 @@ class TextCompletion(NotebookDisplayed):
             show_probabilities, color=color, palette=palette, width=width
         )
 
-    def to_html(self, *, palette: Palette = "red-green") -> str:
+    def to_html(self, *, palette: Palette = "red-green", images: bool = False) -> str:
         """Return the completion as an HTML page without scripts or external resources.
 
         Each token is tinted by its probability; on hover and on focus it shows the
@@ -367,11 +380,13 @@ class TextCompletion(NotebookDisplayed):
         Args:
             palette: Tints from improbable to certain. Those of `viridis` are also
                 distinct for readers who cannot tell red from green.
+            images: Whether the page holds the pictures of the question; see
+                `Conversation.to_html`.
 
         Raises:
-            ConfigurationError: If there is no such palette.
+            ConfigurationError: If there is no such palette, or *images* is no bool.
         """
-        return rendering().html_page(self, palette=palette)
+        return rendering().html_page(self, palette=palette, images=images)
 
 
 def _count(number: int, noun: str) -> str:

@@ -128,11 +128,13 @@ class Conversation(NotebookDisplayed):
         self.messages.append(message)
 
     def to_markdown(self) -> str:
-        """Return the conversation as Markdown: each message under its role as heading."""
-        return "\n".join(
-            f"## {message.role.capitalize()}\n\n{message.text}\n"
-            for message in self.messages
-        )
+        """Return the conversation as Markdown: each message under its role as heading.
+
+        Texts stay Markdown, links and pictures too. HTML in them is shown and has no
+        effect. A text that has headings of the first two levels, or code that does not
+        end, is quoted as a whole.
+        """
+        return rendering().markdown_text(self)
 
     def to_pretty_string(self, *, width: int = 80, color: bool | None = True) -> str:
         """Return the conversation for a terminal: each message under its colored role.
@@ -149,9 +151,17 @@ class Conversation(NotebookDisplayed):
         """
         return rendering().to_string(self, width=width, color=color)
 
-    def to_html(self) -> str:
-        """Return the conversation as an HTML page without scripts or external resources."""
-        return rendering().html_page(self)
+    def to_html(self, *, images: bool = False) -> str:
+        """Return the conversation as an HTML page without scripts or external resources.
+
+        Args:
+            images: Whether the page holds the pictures whose bytes the messages have
+                (png, jpeg, gif, webp), and not only their descriptions.
+
+        Raises:
+            ConfigurationError: If *images* is neither True nor False.
+        """
+        return rendering().html_page(self, images=images)
 
 
 def as_conversation(

@@ -182,6 +182,7 @@ def test_dictionary_for_a_log() -> None:
                     "refusal": None,
                     "reasoning": None,
                     "reasoning_source": None,
+                    "tool_calls": [],
                 }
             ],
             "usage": {
