@@ -102,6 +102,11 @@ class WarningCode(enum.StrEnum):
     TOKENS_LOST = "tokens-lost"
     """Text was held back while it might become a `stop` text, and its tokens are lost."""
 
+    TOOL_CHOICE_IGNORED = "tool-choice-ignored"
+    """A call of a tool was required by `tool_choice`, and none or another one came.
+
+    It is no warning if the answer was refused, filtered or cut off by its length."""
+
 
 @attrs.frozen
 class ResponseWarning:
