@@ -195,7 +195,7 @@ def _decode(
         pass
     try:
         return lenient.mend_completion(data)
-    except lenient.Unmendable as error:
+    except lenient.NoAnswerError as error:
         if is_error(response.body):
             return schema.Completion([], error=msgspec.Raw(b"true")), ()
         raise response_error(error.problem, error.path, context, response) from None
