@@ -29,6 +29,7 @@ from limin.wire.response import (
     read_completion,
     response_error,
 )
+from limin.wire.signs_of_life import is_end, is_sign_of_life
 from limin.wire.sse import BareLines, ErrorEvent
 from limin.wire.surrogates import mend_text
 
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 _NULL = len(b"null")
 _ABSENT = msgspec.Raw()
-_DONE = b"[DONE]"
 
 # What chunks repeat: the first value counts.
 _NAMES = ("id", "model", "created")
@@ -133,22 +133,18 @@ class Assembly:
             Its deltas, and its error: a `StatusError` if the server reports one, and a
             `ResponseError` if the event is no JSON object with a list of choices.
         """
-        if isinstance(data, (ErrorEvent, BareLines)) and data.strip() != _DONE:
+        if isinstance(data, (ErrorEvent, BareLines)) and not is_end(data):
             failed = isinstance(data, ErrorEvent) or is_error(data)
             return Update([], self._status_error(data) if failed else None, failed)
         try:
             chunk = schema.chunk_decoder.decode(data)
         except UNDECODABLE:
-            text = data.strip()
-            if not text or text == _DONE:
-                self.is_done |= bool(text)
-                return Update([], has_data=bool(text))
-            try:
-                chunk = lenient.mend_chunk(data, self._notes)
-            except lenient.Unmendable as error:
-                return Update([], self._response_error(error.problem, error.path, data))
-            except RecursionError:
-                return Update([], self._response_error("nested too deeply", "$", data))
+            odd = self._read_odd(data)
+            if isinstance(odd, Update):
+                return odd
+            chunk = odd
+        if not chunk.choices and is_sign_of_life(data):
+            return Update([], has_data=False)
         if not self._has_names:
             self._add_names(chunk)
         if len(chunk.usage) > _NULL and has_value(chunk.usage):
@@ -156,6 +152,20 @@ class Assembly:
             # vLLM sends it in this chunk only.
             self._fields["system_fingerprint"] = chunk.system_fingerprint
         return self._add_choices(chunk, data)
+
+    def _read_odd(self, data: bytes) -> schema.Chunk | Update:
+        """Return the chunk in *data* of another shape; an update if it is no chunk."""
+        if is_end(data):
+            self.is_done = True
+            return Update([])
+        if is_sign_of_life(data):
+            return Update([], has_data=False)
+        try:
+            return lenient.mend_chunk(data, self._notes)
+        except lenient.NoAnswerError as error:
+            return Update([], self._response_error(error.problem, error.path, data))
+        except RecursionError:
+            return Update([], self._response_error("nested too deeply", "$", data))
 
     def completion(self, timing: Timing) -> TextCompletion:
         """Return the completion so far; it has one empty choice if none came.
