@@ -176,16 +176,8 @@ class Assembly:
         Raises:
             ResponseError: If the arguments of tool calls are nested too deeply.
         """
-        body: dict[str, object] = {k: v for k, v in self._fields.items() if len(v)}
-        body["object"] = "chat.completion"
-        body |= self._extras
-        body |= _unknown_fields(_decode_fields(self._last))
         parts = sorted(self._choices.items()) or [(0, ChoiceParts())]
-        body["choices"] = [choice.body(index) for index, choice in parts]
-        usages = [choice.usage for _, choice in parts if len(choice.usage)]
-        if usages:
-            body.setdefault("usage", usages[0])
-        response = HttpResponse(200, self._head.headers, msgspec.json.encode(body))
+        response = HttpResponse(200, self._head.headers, self._body(parts))
         n_halves = sum(choice.n_halves for _, choice in parts)
         completion = read_completion(
             self._context, timing, response, is_stream=True, n_halves=n_halves
@@ -198,6 +190,18 @@ class Assembly:
             if (warning.path.replace(".delta", ".message"), warning.problem) not in reported
         ]
         return attrs.evolve(completion, body_warnings=(*warnings, *added))
+
+    def _body(self, parts: Sequence[tuple[int, ChoiceParts]]) -> bytes:
+        """Return the body of the answer if it had not been streamed."""
+        body: dict[str, object] = {k: v for k, v in self._fields.items() if len(v)}
+        body["object"] = "chat.completion"
+        body |= self._extras
+        body |= _unknown_fields(_decode_fields(self._last))
+        body["choices"] = [choice.body(index) for index, choice in parts]
+        usages = [choice.usage for _, choice in parts if len(choice.usage)]
+        if usages:
+            body.setdefault("usage", usages[0])
+        return msgspec.json.encode(body)
 
     def _check_ends(
         self, parts: Sequence[tuple[int, ChoiceParts]]
