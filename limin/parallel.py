@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 from limin.batch.results import Results, check_batch, run_batch
-from limin.batch.workers import Work, WorkerPool, as_it_is, count_items
+from limin.batch.workers import Work, WorkerPool, as_it_is, count_items, unwrap_single
 from limin.calls.observer import InFlight
 from limin.calls.served_model import ServedModelCheck
 from limin.checkpoint.recorder import RecordedCall
@@ -21,7 +21,7 @@ from limin.values.checks import check_argument, check_flag
 from limin.values.conversation import as_conversation
 from limin.values.display import rendering
 from limin.values.messages import Message
-from limin.values.progress import BatchState, Effort
+from limin.values.progress import BatchState, Effort, kept_note
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -141,7 +141,7 @@ def iter_completions(
 ) -> Results[TextCompletion]:
     """Return the results of *source* as they finish; see `Client.iter_text_completions`."""
     workers, recorded = _workers(caller, source, n_parallel, options, system_prompt)
-    return Results(workers, recorded or nullcontext())
+    return Results(workers, nullcontext() if recorded is None else _kept_by(recorded))
 
 
 def _workers(
@@ -192,9 +192,28 @@ async def _within(
     progress: AbstractContextManager[BatchListener | None],
 ) -> AsyncGenerator[BatchListener | None]:
     """Open the checkpoint, if any, and show *progress* inside."""
-    async with recorded or nullcontext():
+    async with nullcontext() if recorded is None else _kept_by(recorded):
         with progress as listener:
             yield listener
+
+
+@asynccontextmanager
+async def _kept_by(recorded: RecordedCall) -> AsyncGenerator[None]:
+    """Open the checkpoint, and say in a note to an exception what it keeps.
+
+    A traceback shows the note: that of Ctrl-C, with and without a progress bar.
+    """
+    async with recorded:
+        try:
+            yield
+        except BaseException as error:
+            note = f"limin: {kept_note(recorded.kept, recorded.path)}"
+            # The results take their only exception out of the group of their tasks.
+            if isinstance(error, BaseExceptionGroup):
+                unwrap_single(error).add_note(note)
+            else:
+                error.add_note(note)
+            raise
 
 
 def _measure(completion: TextCompletion) -> Work:

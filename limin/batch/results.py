@@ -127,10 +127,17 @@ async def run_batch(
         BaseException: See `ask_all`; also an exception of *within*.
     """
     results: list[R | E] | None = None
+    broken_by: BaseException | None = None
     try:
         async with within as listener:
-            results, stopped_by = await ask_all(workers, listener, noun=noun)
+            try:
+                results, stopped_by = await ask_all(workers, listener, noun=noun)
+            except BaseException as error:
+                broken_by = error  # From the results.
+                raise
     except Exception as error:
+        if broken_by is not None:  # Whatever leaving the context raised besides.
+            raise broken_by  # noqa: B904 (its cause has the results)
         if results is None:
             raise
         raise_with_results(error, results, noun)
@@ -167,14 +174,24 @@ async def ask_all(
         if listener is not None:
             listener.finished(index, result)
 
-    await workers.run(keep)
-    size = max(workers.taken, workers.size or 0)
-    # Workers keep either every exception or every LiminError.
-    not_sent = cast("E", NotSentError("the batch stopped early"))
-    in_order = [results.get(index, not_sent) for index in range(size)]
+    try:
+        await workers.run(keep)
+    except anyio.get_cancelled_exc_class():
+        raise
+    except BaseException as error:  # noqa: BLE001 (raised as it is)
+        raise_with_results(error, _in_order(results, workers), noun)
+    in_order = _in_order(results, workers)
     if workers.broken is not None:
         raise_with_results(workers.broken, in_order, noun)
     return in_order, workers.stopped_by
+
+
+def _in_order(results: Mapping[int, R], workers: WorkerPool[Any, Any, Any]) -> list[R]:
+    """Return the results in the order of the source; an error stands for the others."""
+    size = max(workers.taken, workers.size or 0)
+    # Workers keep either every exception or every LiminError.
+    not_sent = cast("R", NotSentError("the batch stopped early"))
+    return [results.get(index, not_sent) for index in range(size)]
 
 
 def raise_with_results(
@@ -298,8 +315,10 @@ class Results(Generic[V]):
         workers = self._workers
         if workers.broken is not None and not self._is_broken:
             self._is_broken = True
-            raise_with_results(workers.broken, ())
-        raise workers.broken or workers.stopped_by or StopAsyncIteration
+            raise_with_results(_no_end(workers.broken), ())
+        if workers.broken is not None:
+            raise _no_end(workers.broken)
+        raise workers.stopped_by or StopAsyncIteration
 
     async def _run(self) -> None:
         async with self._send:
@@ -307,3 +326,16 @@ class Results(Generic[V]):
 
     async def _hand_over(self, index: int, result: V | LiminError) -> None:
         await self._send.send((index, result))
+
+
+def _no_end(error: BaseException) -> BaseException:
+    """Return *error*, or another one in the place of what would end a loop in silence.
+
+    So does Python itself for generators (PEP 479).
+    """
+    if not isinstance(error, StopAsyncIteration):
+        return error
+    problem = "the iterator of the batch raised StopAsyncIteration"
+    other = RuntimeError(problem)
+    other.__cause__ = error
+    return other

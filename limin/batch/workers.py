@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterable, Iterable, Sized
+from enum import Enum
 from typing import (
     TYPE_CHECKING,
     Generic,
@@ -32,7 +33,11 @@ E = TypeVar("E", bound=Exception)  # An exception that stands in a result's plac
 Source: TypeAlias = Iterable[Item] | AsyncIterable[Item]
 Parallel: TypeAlias = int | Literal["auto"]
 
-_END = object()
+
+class _End(Enum):
+    """The end of a source: none of its items, and no exception that it may raise."""
+
+    END = "end"
 
 
 class Work(NamedTuple):
@@ -135,12 +140,14 @@ class WorkerPool(Generic[Item, R, E]):
     async def _work(self) -> None:
         """Ask while there is work for this worker.
 
-        An exception that is no result, of the user's own iterator for example,
-        ends the batch in good order: items under way are finished first.
+        An exception that is no result ends the batch in good order: items under way
+        are finished first.
         """
         try:
             while not self._ended() and self._workers <= self._parallelism.limit:
-                item = await self._next_item()
+                item = await self._take_item()
+                if item is _End.END:
+                    break
                 index, self.taken = self.taken, self.taken + 1
                 # Asking for the time takes a while, and nobody else needs it.
                 started = 0.0 if self._adaptive is None else anyio.current_time()
@@ -149,8 +156,6 @@ class WorkerPool(Generic[Item, R, E]):
                     self._learn(result, started)
                 finally:  # Whatever is wrong with learning, the result came.
                     await self._deliver(index, result)
-        except StopAsyncIteration:
-            self.size = self.taken
         except anyio.get_cancelled_exc_class() as cancelled:
             if anyio.current_effective_deadline() == -math.inf:
                 raise
@@ -160,6 +165,23 @@ class WorkerPool(Generic[Item, R, E]):
         except Exception as error:  # noqa: BLE001 (raised again when all is finished)
             self.broken = error
         self._workers -= 1
+
+    async def _take_item(self) -> Item | Literal[_End.END]:
+        """Return the next item; the end if there is none, or if the source raises.
+
+        Whatever the user's own iterator raises costs no answer. But what ends a program
+        does so at once.
+        """
+        try:
+            item = await self._next_item()
+        except (KeyboardInterrupt, SystemExit, anyio.get_cancelled_exc_class()):
+            raise
+        except BaseException as error:  # noqa: BLE001 (raised again when all is finished)
+            self.broken = error
+            return _End.END
+        if item is _End.END:
+            self.size = self.taken
+        return item
 
     def _ended(self) -> bool:
         return self.stopped_by is not None or self.broken is not None
@@ -212,22 +234,24 @@ def unwrap_single(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return unwrap_single(cast("BaseExceptionGroup[BaseException]", inner))
 
 
-def _item_reader(source: Source[Item]) -> Callable[[], Awaitable[Item]]:
+def _item_reader(
+    source: Source[Item],
+) -> Callable[[], Awaitable[Item | Literal[_End.END]]]:
     """Return a function that reads the next item of *source*, for one worker at a time."""
     if isinstance(source, AsyncIterable):
         async_items, turn = aiter(source), anyio.Lock()
 
-        async def read_when_it_comes() -> Item:
+        async def read_when_it_comes() -> Item | Literal[_End.END]:
             async with turn:
-                return await anext(async_items)
+                try:
+                    return await anext(async_items)
+                except StopAsyncIteration:
+                    return _End.END
 
         return read_when_it_comes
     items = iter(source)
 
-    async def read() -> Item:
-        item = next(items, _END)
-        if item is _END:
-            raise StopAsyncIteration
-        return cast("Item", item)
+    async def read() -> Item | Literal[_End.END]:
+        return next(items, _End.END)
 
     return read

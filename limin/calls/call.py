@@ -302,7 +302,7 @@ class Call:
         return completion
 
     async def _fetch_by_stream(self) -> TextCompletion:
-        answer, _ = await self._begin_stream()
+        answer = (await self._begin_stream())[0]
         try:
             while await answer.next_deltas():
                 pass

@@ -1,4 +1,4 @@
-"""The model that answers a run: the same one each time, or a warning."""
+"""A check that one model gives all the answers of a run."""
 
 from __future__ import annotations
 
@@ -45,10 +45,11 @@ class ServedModelCheck:
             LiminError: If there is none, or it has warnings that are to be raised.
         """
         completion = await self._caller.send(body, context)
-        checked = self._check(completion, context)
-        if checked is not completion:  # Its other warnings have been reported.
-            self._report(checked, checked.body_warnings[-1:])
-        return checked
+        warning = self._find_change(completion, context)
+        if warning is not None:
+            completion = _add_warning(completion, warning)
+            self._report(completion, (warning,))  # The others have been reported.
+        return completion
 
     def take(self, completion: TextCompletion, context: ReadingContext) -> TextCompletion:
         """Return a *completion* that was recorded, and report its warnings.
@@ -56,25 +57,32 @@ class ServedModelCheck:
         Raises:
             AnswerWarningError: If it has warnings that are to be raised.
         """
-        checked = self._check(completion, context)
-        self._report(checked)
-        return checked
+        warning = self._find_change(completion, context)
+        if warning is not None:
+            completion = _add_warning(completion, warning)
+        self._report(completion)
+        return completion
 
-    def _check(self, completion: TextCompletion, context: ReadingContext) -> TextCompletion:
-        """Return *completion*, with one more warning if another model answered."""
+    def _find_change(
+        self, completion: TextCompletion, context: ReadingContext
+    ) -> ResponseWarning | None:
+        """Return a warning if another model answered than before; else None."""
         served_model = completion.served_model
         if self._served_model is None:
             self._served_model = served_model
         if served_model is None or served_model == self._served_model:
-            return completion
+            return None
         name = excerpt(served_model, context.secrets)
         problem = f"expected the model that answered before, found {name!r}"
-        warning = ResponseWarning(WarningCode.SERVED_MODEL_CHANGED, "$.model", problem)
-        body_warnings = (*completion.body_warnings, warning)
-        return attrs.evolve(completion, body_warnings=body_warnings)
+        return ResponseWarning(WarningCode.SERVED_MODEL_CHANGED, "$.model", problem)
 
     def _report(
         self, completion: TextCompletion, only: tuple[ResponseWarning, ...] | None = None
     ) -> None:
         caller = self._caller
         report_warnings(completion, caller.on_warning, caller.asked_at, only)
+
+
+def _add_warning(completion: TextCompletion, warning: ResponseWarning) -> TextCompletion:
+    body_warnings = (*completion.body_warnings, warning)
+    return attrs.evolve(completion, body_warnings=body_warnings)

@@ -77,13 +77,8 @@ class StreamedAnswer:
         while not (self._deltas or self._error or self._is_ended):
             if self._is_closed:
                 raise RuntimeError(_OUTSIDE)
-            try:
-                data = await self._receive(since)
-            except LiminError as error:
-                self._fail(error)
-            else:
-                if self._read(data) and not self._deltas:
-                    since = anyio.current_time()
+            if await self._read_more(since) and not self._deltas:
+                since = anyio.current_time()
         if self._deltas:
             deltas, self._deltas = self._deltas, []
             return deltas
@@ -112,6 +107,18 @@ class StreamedAnswer:
         self._is_closed = True
         self._call.abandon()
         await self._response.aclose()
+
+    async def _read_more(self, since: float) -> bool:
+        """Wait for the next bytes, and read them. Return whether events came in them.
+
+        What goes wrong is raised elsewhere, where no bytes are local variables.
+        """
+        try:
+            data = await self._receive(since)
+        except LiminError as error:
+            self._fail(error)
+            return False
+        return self._read(data)
 
     async def _receive(self, since: float) -> bytes:
         """Wait for the next bytes, none at the end; the last data came at *since*."""
@@ -299,7 +306,7 @@ class CompletionStream:
             StreamError: If the stream breaks off before the answer is whole.
             AnswerWarningError: See `__anext__`.
         """
-        async for _ in self:
+        while await anext(self, None) is not None:
             pass
         return self.completion
 

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from limin.values.warnings import ResponseWarning
 
 # Packages whose frames stand between a program and limin's tasks.
-_INSIDE = frozenset({"limin", "anyio", "asyncio", "trio", "outcome", "contextlib"})
+_INSIDE = frozenset(
+    {"limin", "anyio", "asyncio", "trio", "outcome", "contextlib", "sniffio"}
+    | {"uvloop", "winloop", "nest_asyncio", "IPython", "ipykernel", "tornado"}
+)
 
 
 class SourceLine(msgspec.Struct, frozen=True):
@@ -64,7 +67,8 @@ def report_warnings(
     Args:
         completion: The completion.
         on_warning: Whether they are ignored, issued or raised.
-        caller: The line that asked for the completion; None if it is under way.
+        caller: The line that asked for the completion; None to take the nearest line
+            above this call that is neither limin's nor an event loop's.
         only: The warnings to report; by default all.
 
     Raises:

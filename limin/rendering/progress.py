@@ -22,8 +22,8 @@ from rich.progress import (
 from rich.text import Text
 
 from limin.values.completion import TextCompletion
-from limin.values.progress import Effort
-from limin.values.safe_text import escape_controls, excerpt
+from limin.values.progress import Effort, kept_note
+from limin.values.safe_text import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -198,7 +198,7 @@ class BatchProgress:
         self._write(_summary(self._tally, self._seconds()))
         now = self._now()
         if kind is not None and now is not None and now.checkpoint is not None:
-            self._write(_kept(now.kept, now.checkpoint))
+            self._write(kept_note(now.kept, now.checkpoint))
 
     def finished(self, index: int, result: object) -> None:  # noqa: ARG002 (a listener's)
         """Count the *result* of one item: a value, or the exception in its place."""
@@ -323,12 +323,6 @@ def _warnings(tally: _Tally) -> Iterable[str]:
     """Yield how many answers have a warning, for each of its codes."""
     for code, n in tally.warnings.most_common():
         yield f"{n} {code}"
-
-
-def _kept(number: int, path: str) -> str:
-    completions = "1 completion is" if number == 1 else f"{number} completions are"
-    name = escape_controls(path).replace("\n", " ")
-    return f"{completions} kept in {name}; the same call goes on from there"
 
 
 def _wait(now: BatchState | None) -> Iterable[str]:

@@ -1,17 +1,14 @@
 """The one way out: posts JSON through an `httpx.AsyncClient`, and opens the response.
 
-The client is limin's own, or the user's, of httpx or of httpx2. Bodies are bounded and
-decoded here, and the client's exceptions become `TransportError`s.
+The client is limin's own, or the user's, of httpx or of httpx2. Its exceptions become
+`TransportError`s here.
 """
 
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-import anyio
-import anyio.lowlevel
 import httpx
 
 from limin.errors import (
@@ -23,14 +20,15 @@ from limin.errors import (
 )
 from limin.transport import query_filter
 from limin.transport.async_http import AsyncHTTPTransport, ProxiedTransport
-from limin.transport.content import ACCEPTED, STEP_BYTES, BodyDecoder
+from limin.transport.content import ACCEPTED
+from limin.transport.frames import chain_of, forget_frames
 from limin.transport.own_client import OwnClient
 from limin.transport.proxies import find_proxy
+from limin.transport.readable import ReadableResponse
 from limin.values.safe_text import excerpt
-from limin.wire.http import HttpResponse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
     from types import ModuleType
 
     from limin.values.endpoint import Endpoint, Limits
@@ -52,11 +50,6 @@ _REFUSALS = (
     "multiple Transfer-Encoding",
     "Only Transfer-Encoding",
 )
-
-_NOTHING = httpx.ByteStream(b"")
-
-# Pieces that one read from a socket can hold: chunks of a few bytes each.
-_MOST_HELD = 20_000
 
 
 class HttpClient(Protocol):
@@ -139,28 +132,36 @@ class HttpTransport:
             problem = "the client is closed"
             raise RuntimeError(problem)
         client = self._given or self._own or self._make_client()
-        self.in_flight += 1
+        # The response is no local variable: its repr holds words of the server.
+        opened = ReadableResponse(await self._send(client, body, headers), self)
         try:
-            request = self._requests.build(client, body, headers)
-            response = await client.send(request, stream=True, follow_redirects=False)
-        except self._package.HTTPStatusError as error:
-            # An event hook has called `raise_for_status`.
-            response = error.response
-        except self._errors as error:
-            self.in_flight -= 1
-            failure = self.translate(error)
-            raise failure from failure.__cause__
-        except BaseException:
-            self.in_flight -= 1
-            raise
-        opened = _OpenResponse(response, self)
-        try:
-            self._check_proxy(response.status_code)
+            self._check_proxy(opened.head.status)
             opened.start_decoding()
-        except TransportError:
+        except TransportError as error:
+            forget_frames(error)
             await opened.aclose()
             raise
         return opened
+
+    async def _send(
+        self, client: HttpClient, body: bytes, headers: Mapping[str, str] | None
+    ) -> Any:  # noqa: ANN401 (of either family)
+        """Send *body*, and return the client's response, whose body still comes."""
+        self.in_flight += 1
+        try:
+            request = self._requests.build(client, body, headers)
+            return await client.send(request, stream=True, follow_redirects=False)
+        except self._package.HTTPStatusError as error:
+            # An event hook has called `raise_for_status`.
+            return error.response
+        except self._errors as error:
+            failure = self.translate(error)
+        except BaseException:
+            self.in_flight -= 1
+            raise
+        # Raised here, it has no context, whose message may quote the server's bytes.
+        self.in_flight -= 1
+        raise failure
 
     async def aclose(self) -> None:
         """Close the connections, unless they are the user's."""
@@ -191,10 +192,13 @@ class HttpTransport:
         return self._own
 
     def translate(self, error: BaseException) -> TransportError:
-        """Return limin's error for *error* of the client's, with its cause.
+        """Return limin's error for *error* of the client's, which is its cause.
 
-        If limin's own pool is under the client, its error comes out as it was.
+        If limin's own pool is under the client, its error comes out as it was. No
+        traceback is left, since its frames hold the server's bytes; and no cause if its
+        message quotes a key, as h11's do.
         """
+        forget_frames(error)
         cause = error.__cause__
         while cause is not None:
             if isinstance(cause, TransportError):
@@ -224,8 +228,14 @@ class HttpTransport:
             failure.is_permanent = message.startswith(_REFUSALS)
         else:
             failure = TransportError(f"the connection failed: {message}")
-        failure.__cause__ = error
+        failure.__cause__ = None if self._quotes_key(error) else error
         return failure
+
+    def _quotes_key(self, error: BaseException) -> bool:
+        """Return whether the message of *error*, or of what it came from, has a key."""
+        texts = [str(each) for each in chain_of(error)]
+        secrets = self._endpoint.secrets()
+        return any(excerpt(text, secrets) != excerpt(text) for text in texts)
 
 
 class _RequestMaker:
@@ -247,139 +257,6 @@ class _RequestMaker:
         if self._make is None:
             self._make = client.prepare("POST", self._url, self._headers)
         return self._make(body)
-
-
-class _OpenResponse:
-    """A client's response whose body is read piece by piece; see `OpenResponse`.
-
-    httpx iterates over bodies by generators. A wait that is cancelled ends a generator:
-    over limin's own pool another one goes on where it was, elsewhere the body is lost.
-    Left in the middle, they would be closed by the garbage collector; a cancellation
-    unwinds them from within, once they have handed over the pieces that they hold.
-    """
-
-    def __init__(self, response: Any, transport: HttpTransport) -> None:  # noqa: ANN401 (of either family)
-        headers = _read_headers(response.headers.raw)
-        self.head = HttpResponse(response.status_code, headers, b"")
-        self._response, self._transport = response, transport
-        self._resumes = "resumes" in response.extensions
-        self._pieces: AsyncIterator[bytes] | None = None
-        self._is_ended = self._is_cut = self._is_closed = False
-        # A response for tests, or one that an event hook has read, is decoded already.
-        self._is_read = response.is_stream_consumed
-        # An event hook that raised an error has closed it.
-        self._is_ended = response.is_closed and not self._is_read
-
-    def start_decoding(self) -> None:
-        """Prepare to decode the body.
-
-        Raises:
-            ProtocolError: If it is in a coding that was not asked for.
-        """
-        coding = "" if self._is_read else self.head.headers.get("content-encoding", "")
-        self._decoder = BodyDecoder(coding, limit=self._transport.body_limit)
-
-    async def receive(self) -> bytes:
-        while not self._is_ended:
-            if data := await self._decode_next():
-                return data
-        return b""
-
-    async def read(self) -> HttpResponse:
-        body: bytes | bytearray = b""
-        try:
-            while not self._is_ended:
-                data = await self._decode_next()
-                if not body:
-                    body = data
-                elif data:
-                    body = body if isinstance(body, bytearray) else bytearray(body)
-                    body += data
-        finally:
-            await self.aclose()
-        body = bytes(body)
-        if len(body) > STEP_BYTES:  # To join it is one step, to parse it will be another.
-            await anyio.lowlevel.checkpoint()
-        return HttpResponse(self.head.status, self.head.headers, body)
-
-    async def aclose(self) -> None:
-        if self._is_ended or self._is_cut or self._pieces is None:
-            await self._close()
-            return
-        try:
-            with anyio.CancelScope() as scope, suppress(Exception):
-                scope.cancel()
-                for _ in range(_MOST_HELD):
-                    await anext(self._pieces)
-        finally:
-            await self._close()
-
-    async def _close(self) -> None:
-        """Close the response; what fails in that changes nothing about it."""
-        self._is_cut = True
-        if self._is_closed:
-            return
-        self._is_closed = True
-        self._transport.in_flight -= 1
-        is_own, response = self._transport.is_own, self._response
-        # limin's pool needs no word at the end of a body, and nobody else looks.
-        if not (is_own and self._is_ended and self._resumes):
-            with suppress(self._transport.http_error):
-                await response.aclose()
-        if is_own:
-            # httpx lets a response and its stream refer to each other. Separated, they
-            # are freed at once; the garbage collector took a tenth of the time.
-            response.stream = _NOTHING
-
-    async def _decode_next(self) -> bytes:
-        """Return the output of the next step of decoding; may be empty."""
-        if self._decoder.has_more:
-            await anyio.lowlevel.checkpoint()
-            return self._decoder.decode()
-        return self._decoder.decode(await self._next())
-
-    async def _next(self) -> bytes:
-        """Return the next piece of the body; empty at its end."""
-        if self._is_cut:
-            reason = "the HTTP client has ended the answer, since a wait was cancelled"
-            raise TransportError(reason)
-        if self._is_read:
-            self._is_ended = True
-            try:
-                content: bytes = self._response.content
-            except RuntimeError as error:  # ResponseNotRead
-                reason = (
-                    "an event hook of the HTTP client has read the answer, and not kept it"
-                )
-                raise TransportError(reason) from error
-            return content
-        if self._pieces is None:
-            self._pieces = aiter(self._response.stream)
-        if not self._resumes:
-            # A transport for tests may never let another task have its turn.
-            await anyio.lowlevel.checkpoint()
-        try:
-            return await anext(self._pieces)
-        except StopAsyncIteration:
-            self._is_ended = True
-            self._decoder.finish()
-            return b""
-        except self._transport.http_error as error:
-            self._is_cut = True
-            failure = self._transport.translate(error)
-            raise failure from failure.__cause__
-        except BaseException:
-            self._pieces, self._is_cut = None, not self._resumes
-            raise
-
-
-def _read_headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the headers by their names in lower case; of one name, joined by commas."""
-    headers: dict[str, str] = {}
-    for name, value in raw:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    return headers
 
 
 def _find_package(client: HttpClient) -> ModuleType:

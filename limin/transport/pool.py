@@ -19,6 +19,7 @@ import msgspec
 
 from limin.errors import RequestTimeoutError, TransportError
 from limin.transport.connection import connect
+from limin.transport.frames import forget_frames
 from limin.transport.reader import ResponseReader
 
 if TYPE_CHECKING:
@@ -351,7 +352,7 @@ class PooledResponse:
         try:
             self._is_sent = await step
         except TransportError as error:
-            self._failure = error
+            self._keep_failure(error)
         except OSError as error:
             self._send_failure = error
         if reader.has_started:
@@ -370,7 +371,7 @@ class PooledResponse:
         except anyio.ClosedResourceError:
             self._failure = TransportError("the connection was closed by another task")
         except TransportError as error:
-            self._failure = error
+            self._keep_failure(error)
         except OSError as error:
             cause = self._send_failure or error
             self._failure = TransportError(
@@ -378,6 +379,10 @@ class PooledResponse:
             )
             self._failure.__cause__ = cause
         self._take_data()
+
+    def _keep_failure(self, error: TransportError) -> None:
+        forget_frames(error)  # It is raised where no bytes are local variables.
+        self._failure = error
 
     def _take_data(self) -> None:
         """Take what the reader has of the body, and leave the connection at its end."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 import msgspec
 
+from limin.json_text.lenient import parse_leniently
 from limin.values.display import NotebookDisplayed, rendering
 from limin.values.messages import Message
 from limin.values.safe_text import excerpt
@@ -321,9 +321,14 @@ class TextCompletion(NotebookDisplayed):
     def raw(self) -> object:
         """The body of the response as Python objects, parsed again at each access.
 
-        Python's own parser accepts NaN, which servers send and JSON forbids.
+        What servers send and JSON forbids is accepted: NaN, control characters in text,
+        bytes that are no UTF-8 (U+FFFD in their place). An integer of more than 300
+        digits is a float.
+
+        Raises:
+            ValueError: If there is no body, or it is nested too deeply.
         """
-        return cast("object", json.loads(self.raw_bytes.decode("utf-8-sig", "replace")))
+        return parse_leniently(self.raw_bytes)
 
     def to_dict(self, *, conversation: bool = False) -> dict[str, object]:
         """Return the completion as plain JSON values, for a log or a table.

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 # Some servers send code points instead of bytes; larger numbers are refused.
 Byte: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=255)]
 
+# Of an id or a rank: 18 digits. No vocabulary is larger, and tables hold 64 bits.
+LARGEST_NUMBER = 10**18 - 1
+_Number: TypeAlias = Annotated[int, msgspec.Meta(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
+
 
 class Entry(msgspec.Struct, gc=False):
     """One token, under the names that the wire has.
@@ -34,7 +38,7 @@ class Entry(msgspec.Struct, gc=False):
     token: str
     logprob: float | None = None
     bytes: list[Byte] | None = None
-    id: int | None = None
+    id: _Number | None = None
 
 
 class Position(Entry, gc=False):
@@ -44,7 +48,7 @@ class Position(Entry, gc=False):
     """
 
     top_logprobs: list[Entry] | None = None
-    rank: int | None = None
+    rank: _Number | None = None
 
 
 # The positions of an answer, and the warnings about their shape on the wire.

@@ -8,6 +8,7 @@ import msgspec
 
 from limin.errors import AnswerWarningError, LiminError
 from limin.values.completion import TextCompletion
+from limin.values.safe_text import escape_controls
 
 if TYPE_CHECKING:
     from limin.values.timing import Attempt
@@ -28,6 +29,13 @@ class BatchState(msgspec.Struct, frozen=True, kw_only=True):
     resting: float = 0.0
     kept: int = 0
     checkpoint: str | None = None
+
+
+def kept_note(number: int, path: str) -> str:
+    """Say that the checkpoint at *path* keeps so many completions."""
+    completions = "1 completion is" if number == 1 else f"{number} completions are"
+    name = escape_controls(path).replace("\n", " ")
+    return f"{completions} kept in {name}; the same call goes on from there"
 
 
 class BatchListener(Protocol):

@@ -33,6 +33,7 @@ from limin.wire.response import (
     read_completion,
     response_error,
 )
+from limin.wire.signs_of_life import is_end, is_sign_of_life
 from limin.wire.sse import ErrorEvent
 from limin.wire.unknown_fields import MergedFields, select_unknown
 
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
 _NULL = len(b"null")
 _ABSENT = msgspec.Raw()
-_DONE = b"[DONE]"
 
 # What chunks repeat: the first value counts.
 _NAMES = ("id", "model", "created")
@@ -130,7 +130,7 @@ class Assembly:
             Its deltas, and its error: a `StatusError` if the server reports one, and a
             `ResponseError` if the event is no JSON object with a list of choices.
         """
-        if type(data) is not bytes and data.strip() != _DONE:
+        if type(data) is not bytes and not is_end(data):
             failed = isinstance(data, ErrorEvent) or is_error(data)
             return Update([], self._status_error(data) if failed else None, failed)
         try:
@@ -144,22 +144,18 @@ class Assembly:
         try:
             chunk = schema.chunk_decoder.decode(data)
         except UNDECODABLE:
-            text = data.strip()
-            if not text or text == _DONE:
-                self.is_done |= bool(text)
-                return Update([], has_data=bool(text))
-            try:
-                chunk = lenient.mend_chunk(data, self._notes)
-            except lenient.Unmendable as error:
-                return Update([], self._response_error(error.problem, error.path, data))
-            except RecursionError:
-                return Update([], self._response_error("nested too deeply", "$", data))
+            odd = self._read_odd(data)
+            if isinstance(odd, Update):
+                return odd
+            chunk = odd
         update = self._add_chunk(chunk, data)
         if update.error is None:
             self._keep_unknown(chunk, data)
         return update
 
     def _add_chunk(self, chunk: schema.Chunk, data: bytes) -> Update:
+        if not chunk.choices and is_sign_of_life(data):
+            return Update([], has_data=False)
         if not self._has_names:
             self._add_names(chunk)
         if len(chunk.usage) > _NULL and has_value(chunk.usage):
@@ -177,21 +173,28 @@ class Assembly:
             self._fields["provider"] = provider
         return self._add_choices(chunk, data)
 
+    def _read_odd(self, data: bytes) -> schema.Chunk | Update:
+        """Return the chunk in *data* of another shape; an update if it is no chunk."""
+        if is_end(data):
+            self.is_done = True
+            return Update([])
+        if is_sign_of_life(data):
+            return Update([], has_data=False)
+        try:
+            return lenient.mend_chunk(data, self._notes)
+        except lenient.NoAnswerError as error:
+            return Update([], self._response_error(error.problem, error.path, data))
+        except RecursionError:
+            return Update([], self._response_error("nested too deeply", "$", data))
+
     def completion(self, timing: Timing) -> TextCompletion:
         """Return the completion so far; it has one empty choice if none came.
 
         Args:
             timing: The timing of the completion.
         """
-        body: dict[str, object] = {k: v for k, v in self._fields.items() if len(v)}
-        body["object"] = "chat.completion"
-        body |= self._unknown.encoded()
         parts = sorted(self._choices.items()) or [(0, ChoiceParts())]
-        body["choices"] = [choice.body(index) for index, choice in parts]
-        usages = [choice.usage for _, choice in parts if len(choice.usage)]
-        if usages:
-            body.setdefault("usage", usages[0])
-        response = HttpResponse(200, self._head.headers, msgspec.json.encode(body))
+        response = HttpResponse(200, self._head.headers, self._body(parts))
         n_halves = sum(choice.n_halves for _, choice in parts)
         completion = read_completion(
             self._context, timing, response, is_stream=True, n_halves=n_halves
@@ -204,6 +207,17 @@ class Assembly:
             if (warning.path.replace(".delta", ".message"), warning.problem) not in reported
         ]
         return attrs.evolve(completion, body_warnings=(*warnings, *added))
+
+    def _body(self, parts: Sequence[tuple[int, ChoiceParts]]) -> bytes:
+        """Return the body of the answer if it had not been streamed."""
+        body: dict[str, object] = {k: v for k, v in self._fields.items() if len(v)}
+        body["object"] = "chat.completion"
+        body |= self._unknown.encoded()
+        body["choices"] = [choice.body(index) for index, choice in parts]
+        usages = [choice.usage for _, choice in parts if len(choice.usage)]
+        if usages:
+            body.setdefault("usage", usages[0])
+        return msgspec.json.encode(body)
 
     def _check_ends(
         self, parts: Sequence[tuple[int, ChoiceParts]]

@@ -7,6 +7,7 @@ are left out; none is made up.
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TypeGuard, cast
 
 import msgspec
 
@@ -16,8 +17,8 @@ from limin.wire.notes import Notes
 from limin.wire.raw_json import decode_elements, decode_fields, has_value
 
 
-class Unmendable(Exception):  # noqa: N818 (never leaves `wire/`)
-    """A body in which there is no answer to read.
+class NoAnswerError(Exception):
+    """A body in which there is no answer to read; never leaves `wire/`.
 
     Attributes:
         problem: What was expected, and what is there instead.
@@ -56,7 +57,7 @@ def mend_completion(
     """Return *body* in the standard shape, and a warning for each change.
 
     Raises:
-        Unmendable: If the body is no JSON object, or holds no list of choices.
+        NoAnswerError: If the body is no JSON object, or holds no list of choices.
     """
     completion, warnings = _mend_object(_parse_object(body))
     _keep_calls(completion, body, "message")
@@ -89,7 +90,7 @@ def mend_chunk(data: bytes, notes: Notes) -> schema.Chunk:
         notes: Where each change is noted.
 
     Raises:
-        Unmendable: If it is no JSON object, or its choices are no list.
+        NoAnswerError: If it is no JSON object, or its choices are no list.
     """
     fields = _parse_object(data)
     choices = fields.get("choices")
@@ -105,11 +106,11 @@ def mend_chunk(data: bytes, notes: Notes) -> schema.Chunk:
         notes.add(warning.code, path, warning.problem)
     mended = [
         schema.ChunkChoice(
-            _mended_delta(choice),
-            choice.index,
-            choice.finish_reason,
-            choice.logprobs,
-            choice.error,
+            delta=_mended_delta(choice),
+            index=choice.index,
+            finish_reason=choice.finish_reason,
+            logprobs=choice.logprobs,
+            error=choice.error,
             usage=choice.usage,
             token_ids=choice.token_ids,
         )
@@ -125,11 +126,11 @@ def _parse_object(body: bytes) -> dict[str, object]:
         parsed = untyped.parse(body)
     except ValueError:
         problem = "expected a JSON object, found no JSON"
-        raise Unmendable(problem) from None
+        raise NoAnswerError(problem) from None
     fields = untyped.as_object(parsed)
     if fields is None:
         problem = f"expected a JSON object, found {untyped.kind(parsed)}"
-        raise Unmendable(problem)
+        raise NoAnswerError(problem)
     return fields
 
 
@@ -141,7 +142,7 @@ def _mend_object(
     choices = untyped.as_list(fields.get("choices"))
     if choices is None:
         problem = f"expected a list of choices, found {untyped.kind(fields.get('choices'))}"
-        raise Unmendable(problem, "$.choices")
+        raise NoAnswerError(problem, "$.choices")
     mending = _Mending()
     completion = schema.Completion(
         choices=[
@@ -249,14 +250,19 @@ class _Mending:
         return untyped.as_text(value)
 
     def count(self, fields: dict[str, object], name: str, path: str) -> int | None:
-        """Return a whole number of at least 0, even if it came as text or as 3.0."""
+        """Return a whole number from 0 to 2**53, even if it came as text or as 3.0."""
         value = fields.get(name)
-        if value is None or (type(value) is int and value >= 0):
-            return value if type(value) is int else None
+        if value is None or _is_count(value):
+            return value
         self.note(f"{path}.{name}", "a count", value)
-        number = untyped.as_number(value)
-        is_count = number is not None and number.is_integer() and number >= 0
-        return int(number) if number is not None and is_count else None
+        number = None if isinstance(value, int) else untyped.as_number(value)
+        if number is None or not number.is_integer():
+            return None
+        return count if _is_count(count := int(number)) else None
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= schema.LARGEST_COUNT
 
 
 def mend_usage(
@@ -282,12 +288,16 @@ def join_reasoning(details: msgspec.Raw) -> str | None:
 def _join_texts(parts: list[object], name: str) -> str:
     """Join the values under *name* of content parts; a value may be a list of parts."""
     texts: list[str] = []
-    for part in parts:
-        value = (untyped.as_object(part) or {}).get(name)
-        values = [value]
-        values += [
-            (untyped.as_object(inner) or {}).get("text")
-            for inner in untyped.as_list(value) or ()
-        ]
-        texts += [untyped.as_text(value) or "" for value in values]
+    for value in _values(parts, name):
+        if isinstance(value, str):
+            texts.append(value)
+        elif value is not None:
+            inner = _values(untyped.as_list(value) or [], "text")
+            texts += [text for text in inner if isinstance(text, str)]
     return "".join(texts)
+
+
+def _values(parts: list[object], name: str) -> list[object]:
+    """Return what each object of *parts* has under *name*."""
+    objects = (cast("dict[str, object]", part) for part in parts if isinstance(part, dict))
+    return [part.get(name) for part in objects]

@@ -10,11 +10,11 @@ import math
 import re
 from contextlib import suppress
 from itertools import zip_longest
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeGuard, cast
 
 import msgspec
 
-from limin.values.log_probs import Entry, Position
+from limin.values.log_probs import LARGEST_NUMBER, Entry, Position
 from limin.values.warnings import WarningCode
 from limin.wire import schema, untyped
 from limin.wire.notes import Notes
@@ -39,8 +39,7 @@ _TOKEN_ID = re.compile(r"token_id:(\d{1,18})")
 _ID_NAMES = ("id", "token_id")
 _OTHER_ID_NAMES = tuple(f'"{name}"'.encode() for name in _ID_NAMES[1:])
 
-# No vocabulary is larger; Python refuses to read numbers of thousands of digits.
-_LONGEST_ID = 18
+_LONGEST_ID = len(str(LARGEST_NUMBER))
 
 _REPLACEMENT = "\ufffd"
 
@@ -219,7 +218,7 @@ def _mend_alternatives(
 def _mend_entry(fields: dict[str, object], path: str, notes: Notes) -> Entry:
     token, values = fields.get("token"), fields.get("bytes")
     named_ids = (fields.get(name) for name in _ID_NAMES)
-    token_id = next((value for value in named_ids if type(value) is int), None)
+    token_id = next(filter(_is_number, named_ids), None)
     own_id = _as_id(token)
     if own_id is not None:
         notes.add(WarningCode.TOKEN_IDS_AS_TEXT, path, _IDS_ONLY)
@@ -241,12 +240,16 @@ def _mend_entry(fields: dict[str, object], path: str, notes: Notes) -> Entry:
 
 def _as_id(token: object) -> int | None:
     """Return the id that stands in the place of a token's text; None if it is no id."""
-    is_id = type(token) is int and 0 <= token < 10**_LONGEST_ID
-    return token if type(token) is int and is_id else None
+    return token if _is_number(token) and token >= 0 else None
 
 
 def _as_rank(value: object) -> int | None:
-    return value if type(value) is int and value > 0 else None
+    return value if _is_number(value) and value > 0 else None
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    """Return whether *value* is an integer of the size of an id or a rank."""
+    return type(value) is int and abs(value) <= LARGEST_NUMBER
 
 
 def _add_ids(positions: Sequence[Position], ids: msgspec.Raw) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from limin.errors import ResponseError
+from limin.errors import LiminError, ResponseError, StatusError
 from limin.values.completion import Choice, TextCompletion
 from limin.values.log_probs import LogProbs, PromptLogProbs
 from limin.values.safe_text import excerpt
@@ -100,17 +100,36 @@ def read_completion(
         StatusError: If the response is an error, whatever its status.
         ResponseError: If it is no JSON object, or has no choice.
     """
+    # A traceback shows the local variables of this function, and so no bytes: a server
+    # may echo the key.
+    answer = _read(context, timing, response, is_stream=is_stream, n_halves=n_halves)
+    if isinstance(answer, LiminError):
+        raise answer
+    return answer
+
+
+def _read(
+    context: ReadingContext,
+    timing: Timing,
+    response: HttpResponse,
+    *,
+    is_stream: bool,
+    n_halves: int,
+) -> TextCompletion | StatusError | ResponseError:
     if not response.is_success:
-        raise error_response.status_error(response, context.secrets, timing.end_time)
+        return error_response.status_error(response, context.secrets, timing.end_time)
     data, n_more = mend_json(response.body)
-    body, warnings = _decode(context, response, data)
+    decoded = _decode(context, response, data)
+    if isinstance(decoded, ResponseError):
+        return decoded
+    body, warnings = decoded
     if _is_error(body, response):
-        raise error_response.status_error(response, context.secrets, timing.end_time)
+        return error_response.status_error(response, context.secrets, timing.end_time)
     if not body.choices:
         problem = "expected at least one choice, found none"
-        raise response_error(problem, "$.choices", context, response)
+        return response_error(problem, "$.choices", context, response)
     if len(body.choices) > MOST_CHOICES:
-        raise response_error(TOO_MANY_CHOICES, "$.choices", context, response)
+        return response_error(TOO_MANY_CHOICES, "$.choices", context, response)
     if n_halves := n_halves + n_more:
         warning = ResponseWarning(WarningCode.HALF_SURROGATE, "$", _HALVES, n_halves)
         warnings = (*warnings, warning)
@@ -224,17 +243,17 @@ def _decode_usage(
 
 def _decode(
     context: ReadingContext, response: HttpResponse, data: bytes
-) -> tuple[schema.Completion, tuple[ResponseWarning, ...]]:
+) -> tuple[schema.Completion, tuple[ResponseWarning, ...]] | ResponseError:
     try:
         return schema.completion_decoder.decode(data), ()
     except UNDECODABLE:
         pass
     try:
         return lenient.mend_completion(data)
-    except lenient.Unmendable as error:
+    except lenient.NoAnswerError as error:
         if is_error(response.body):
             return schema.Completion([], error=msgspec.Raw(b"true")), ()
-        raise response_error(error.problem, error.path, context, response) from None
+        return response_error(error.problem, error.path, context, response)
 
 
 def _is_error(body: schema.Completion, response: HttpResponse) -> bool:

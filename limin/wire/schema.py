@@ -20,7 +20,10 @@ class RequestMessage(msgspec.Struct, gc=False):
     content: str
 
 
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+# Larger integers are not exact everywhere (RFC 8259, 6), nobody counts so far, and above
+# 2**1024 they are no float any more.
+LARGEST_COUNT = 2**53
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_COUNT)]
 
 
 class _Counts(msgspec.Struct, gc=False):

@@ -7,6 +7,7 @@ Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 from __future__ import annotations
 
 from limin.errors import ResponseTooLargeError
+from limin.wire.signs_of_life import is_name_of_life
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _FIELD = b"data: "
@@ -86,6 +87,7 @@ class EventDecoder:
         self._values: list[bytes] = []  # Values of the event that is not complete yet.
         self._size = 0  # Size of its lines, in bytes.
         self._is_error = False
+        self._is_sign_of_life = False  # Whether its name says so.
         self._is_bare = False  # Whether its values are lines without a field.
         self._is_open = False  # Whether its first value only opens JSON.
         self._is_start = True
@@ -119,7 +121,8 @@ class EventDecoder:
 
     def _read_whole(self, data: bytes) -> list[bytes] | None:
         """Return the events in *data* if each is whole and has one line, else None."""
-        if self._values or self._is_error or self._is_too_large:
+        has_begun = self._values or self._is_error or self._is_sign_of_life
+        if has_begun or self._is_too_large:
             return None
         if len(data) > self._limit or _COMMENT_DATA in data:
             return None
@@ -182,8 +185,9 @@ class EventDecoder:
         if name not in _NAMES:
             return self._read_bare_line(line)
         ended = self._end_event() if self._is_bare and line else []
-        if name == b"event" and value.strip().lower().endswith(_ERROR_NAMES):
-            self._is_error = True
+        if name == b"event":
+            self._is_error |= value.strip().lower().endswith(_ERROR_NAMES)
+            self._is_sign_of_life = is_name_of_life(value)
         elif name in {b"data", b"error"}:
             self._is_error |= name == b"error"
             value = value.removeprefix(b" ")
@@ -218,9 +222,15 @@ class EventDecoder:
         elif self._is_error:
             data = ErrorEvent(data)
         self._values, self._size = [], 0
-        self._is_error = self._is_bare = self._is_open = False
-        return [data] if data else []
+        is_empty = not data or (self._is_sign_of_life and not _says_more(data))
+        self._is_error = self._is_bare = self._is_open = self._is_sign_of_life = False
+        return [] if is_empty else [data]
 
     def _too_large(self) -> ResponseTooLargeError:
         reason = f"an event of the stream is larger than {self._limit} bytes"
         return ResponseTooLargeError(reason, self._limit)
+
+
+def _says_more(data: bytes) -> bool:
+    """Return whether *data* are a chunk or an error, whatever the name of their event."""
+    return isinstance(data, ErrorEvent) or b'"choices"' in data or b'"error"' in data

@@ -8,24 +8,9 @@ from typing import cast
 
 import msgspec
 
-_LONGEST_INTEGER = 300
+from limin.json_text.lenient import parse_leniently
 
-
-def parse(body: bytes) -> object:
-    """Parse *body* as leniently as Python's own parser can.
-
-    Bytes that are no UTF-8 become U+FFFD; a byte order mark is skipped; NaN and
-    Infinity are numbers, and control characters may stand in text.
-
-    Raises:
-        ValueError: If it is no JSON.
-    """
-    try:
-        text = body.decode("utf-8-sig", "replace")
-        return cast("object", json.loads(text, strict=False, parse_int=_integer))
-    except RecursionError as error:
-        problem = "nested too deeply"
-        raise ValueError(problem) from error
+parse = parse_leniently  # As `TextCompletion.raw` parses the same bodies.
 
 
 def encode(value: object) -> msgspec.Raw:
@@ -37,11 +22,6 @@ def encode(value: object) -> msgspec.Raw:
     # The standard library's writer keeps NaN, which msgspec would make null, and
     # halves of surrogate pairs, which msgspec refuses.
     return msgspec.Raw() if value is None else msgspec.Raw(json.dumps(value).encode())
-
-
-def _integer(digits: str) -> int | float:
-    # Python refuses to convert more than some thousand digits.
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
 
 
 def as_object(value: object) -> dict[str, object] | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
 import pytest
-from loopback import serve
+from loopback import Request, completion, http, serve
+from streaming import DONE, FINISH, event_of, text_of
 
 import limin
 from limin import Client, run_parallel
@@ -224,3 +226,217 @@ async def test_bug_in_the_progress_loses_no_answer(
     messages = [getattr(result, "message", None) for result in batch_error.results]
     answered = 1 if method == "finished" else 12
     assert messages == PROMPTS[:answered] + [None] * (12 - answered)
+
+
+class Stop(BaseException):
+    """An exception of the user's that is no `Exception`."""
+
+
+class Iterator5:
+    """An iterator that is no generator: Python changes no exception of it."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error, self.taken = error, 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self  # type: ignore[return-value]  # it has `__next__`
+
+    def __next__(self) -> str:
+        self.taken += 1
+        if self.taken > len(PROMPTS[:5]):
+            raise self.error
+        return PROMPTS[self.taken - 1]
+
+
+class AsyncIterator5(Iterator5):
+    """The same, asynchronously."""
+
+    __iter__ = None  # type: ignore[assignment]  # it is no sync one
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self  # type: ignore[return-value]  # it has `__anext__`
+
+    async def __anext__(self) -> str:
+        await anyio.lowlevel.checkpoint()
+        return self.__next__()
+
+
+ODD_ERRORS = [Stop(), GeneratorExit(), asyncio.CancelledError(), KeyError("mine")]
+ODD_SOURCES: list[tuple[type[Iterator5], BaseException]] = [
+    *((kind, error) for kind in (Iterator5, AsyncIterator5) for error in ODD_ERRORS),
+    (Iterator5, StopAsyncIteration()),  # Of an asynchronous one it is the end.
+]
+
+
+@pytest.mark.parametrize(("source", "error"), ODD_SOURCES)
+@pytest.mark.parametrize("n_parallel", [2, "auto"])
+@pytest.mark.parametrize("show_progress", [False, True])
+async def test_no_exception_of_an_iterator_loses_an_answer(
+    source: type[Iterator5], error: BaseException, n_parallel: Any, *, show_progress: bool
+) -> None:
+    """Of whatever class, it is raised as it is, from an error with the answers."""
+    error.__cause__ = None
+    async with serve() as server, Client(server.base_url) as client:
+        with pytest.raises(type(error)) as caught:
+            await client.generate_text_completions(
+                source(error),  # type: ignore[arg-type]  # it has the methods
+                n_parallel,
+                show_progress=show_progress,
+                on_error="return",
+            )
+    assert caught.value is error
+    batch_error = error.__cause__
+    assert isinstance(batch_error, limin.BatchError)
+    assert [getattr(each, "message", None) for each in batch_error.results] == PROMPTS[:5]
+
+
+@pytest.mark.parametrize(("source", "error"), ODD_SOURCES)
+async def test_no_exception_of_an_iterator_ends_the_results_in_silence(
+    source: type[Iterator5], error: BaseException
+) -> None:
+    """All results come first; what would end the loop is another exception's cause."""
+    error.__cause__ = None
+    ends = isinstance(error, StopAsyncIteration)
+    indexes: list[int] = []
+
+    async def read(base_url: str) -> None:
+        prompts: Any = source(error)
+        async with limin.iter_text_completions(prompts, 2, base_url=base_url) as results:
+            async for index, _ in results:
+                indexes.append(index)
+
+    async with serve() as server:
+        with pytest.raises(RuntimeError if ends else type(error)) as caught:
+            await read(server.base_url)
+    assert sorted(indexes) == list(range(5))
+    if ends:
+        assert isinstance(caught.value.__cause__, limin.BatchError)
+        assert caught.value.__cause__.__cause__ is error
+    else:
+        assert caught.value is error
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])  # asyncio lets it out of its loop.
+async def test_iterator_that_ends_the_program_does_so_at_once() -> None:
+    """With the answers so far as its cause."""
+    after = 2
+
+    def prompts() -> Iterator[str]:
+        yield from PROMPTS[:after]
+        yield "wait"
+        raise SystemExit
+
+    async def work(prompt: str) -> str:
+        if prompt == "wait":
+            await anyio.sleep_forever()
+        return prompt
+
+    with anyio.fail_after(30), pytest.raises(SystemExit) as caught:
+        await run_parallel(prompts(), work, 2, show_progress=False)
+    batch_error = caught.value.__cause__
+    assert isinstance(batch_error, limin.BatchError)
+    assert batch_error.results[:after] == PROMPTS[:after]
+
+
+async def test_function_that_ends_everything_loses_no_result() -> None:
+    """What is no `Exception` ends everything at once, from an error with the results."""
+
+    async def work(prompt: str) -> str:
+        if prompt == "2":
+            raise Stop
+        if prompt == "3":
+            await anyio.sleep_forever()
+        await anyio.lowlevel.checkpoint()
+        return prompt
+
+    with anyio.fail_after(30), pytest.raises(Stop) as caught:
+        await run_parallel(["0", "1", "3", "2"], work, 2, show_progress=False)
+    batch_error = caught.value.__cause__
+    assert isinstance(batch_error, limin.BatchError)
+    assert batch_error.results[:2] == ["0", "1"]
+
+
+@pytest.mark.parametrize("n_parallel", [1, "auto"])
+async def test_bugs_all_over_the_progress_lose_no_answer(
+    monkeypatch: pytest.MonkeyPatch, n_parallel: Any
+) -> None:
+    """The first of them is raised, from an error with the answers."""
+    first = LookupError("first")
+
+    def fail_first(*_: object) -> None:
+        raise first
+
+    def fail(*_: object) -> None:
+        problem = "second"
+        raise LookupError(problem)
+
+    monkeypatch.setattr(BatchProgress, "finished", fail_first)
+    monkeypatch.setattr(BatchProgress, "__exit__", fail)
+    async with serve() as server, Client(server.base_url) as client:
+        with pytest.raises(LookupError) as caught:
+            await client.generate_text_completions(PROMPTS, n_parallel)
+    assert caught.value is first
+    batch_error = first.__cause__
+    assert isinstance(batch_error, limin.BatchError)
+    messages = {getattr(result, "message", None) for result in batch_error.results}
+    assert "0" in messages
+
+
+async def test_bug_before_the_batch_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to lose yet."""
+
+    def fail(_progress: object) -> None:
+        raise LookupError
+
+    monkeypatch.setattr(BatchProgress, "__enter__", fail)
+    async with serve() as server, Client(server.base_url) as client:
+        with pytest.raises(LookupError):
+            await client.generate_text_completions(PROMPTS)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("n_parallel", [4, "auto"])
+@pytest.mark.parametrize("options", [{}, {"stream": True}])
+async def test_huge_count_costs_nothing(n_parallel: Any, options: Any) -> None:
+    """No rate, no progress and no number of workers is computed from it."""
+    usage = {"prompt_tokens": 1, "completion_tokens": 10**320}
+
+    async def answer(request: Request) -> bytes:
+        if options:
+            return http(
+                text_of(request.prompt) + FINISH + event_of({"usage": usage}) + DONE
+            )
+        return http(completion(request.prompt, usage=usage))
+
+    async with (
+        serve(answer) as server,
+        Client(server.base_url, tokens_per_minute=10**9) as client,
+    ):
+        results = await client.generate_text_completions(PROMPTS, n_parallel, **options)
+    assert [result.message for result in results] == PROMPTS
+    assert {result.warnings[0].code for result in results} == {"body-mended"}
+
+
+@pytest.mark.parametrize("iterated", [False, True])
+async def test_exception_says_what_the_checkpoint_keeps(
+    tmp_path: Path, *, iterated: bool
+) -> None:
+    """A note of the traceback does, without a progress bar, too."""
+    path = tmp_path / "run.jsonl"
+
+    async def run(client: Client) -> None:
+        prompts = broken_iterator(ValueError("mine"))
+        if not iterated:
+            await client.generate_text_completions(
+                prompts, 1, show_progress=False, checkpoint=path
+            )
+        async with client.iter_text_completions(prompts, 1, checkpoint=path) as results:
+            async for _ in results:
+                pass
+
+    async with serve() as server, Client(server.base_url) as client:
+        with pytest.raises(ValueError, match="mine") as caught:
+            await run(client)
+    assert caught.value.__notes__ == [
+        f"limin: 7 completions are kept in {path}; the same call goes on from there"
+    ]

@@ -119,3 +119,18 @@ def test_line_is_found_where_no_program_is_on_the_stack() -> None:
     names: dict[str, Any] = {"find": find_caller, "__name__": "limin.inside"}
     contextvars.Context().run(exec, program, names)  # S102: our own program
     assert names["line"].file == __file__
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("limin.functions", "anyio.from_thread", "asyncio.runners", "trio._core._run"),
+        *("uvloop", "nest_asyncio", "IPython.core.async_helpers", "sniffio._impl"),
+    ],
+)
+def test_event_loops_are_no_callers(module: str) -> None:
+    """Whatever runs a program's tasks, the line is the program's own."""
+    namespace: dict[str, Any] = {"__name__": module, "find_caller": find_caller}
+    exec("def run():\n    return find_caller()", namespace)  # noqa: S102 (our own source)
+    line = namespace["run"]()
+    assert (line.file, line.module) == (__file__, __name__)

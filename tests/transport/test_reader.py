@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from limin import Limits, ProtocolError, ResponseTooLargeError
 from limin.transport.content import BodyDecoder
-from limin.transport.http import _read_headers
+from limin.transport.readable import read_headers
 from limin.transport.reader import ResponseReader
 from limin.wire.http import HttpResponse
 
@@ -307,12 +307,12 @@ def response(
         reader.finish()
     if decoder is not None and reader.is_complete:
         decoder.finish()
-    return HttpResponse(reader.status, _read_headers(reader.headers), body)
+    return HttpResponse(reader.status, read_headers(reader.headers), body)
 
 
 def decoder_of(reader: ResponseReader, limits: Limits) -> BodyDecoder:
     """Return the decoder for the body of the response that *reader* reads."""
-    coding = _read_headers(reader.headers).get("content-encoding", "")
+    coding = read_headers(reader.headers).get("content-encoding", "")
     return BodyDecoder(coding, limit=limits.body_bytes)
 
 
@@ -327,7 +327,7 @@ def steps(decoder: BodyDecoder, data: bytes) -> list[bytes]:
 def decoded(reader: ResponseReader) -> HttpResponse:
     """Return the response that *reader* has read, its body decoded."""
     body = decoder_of(reader, DEFAULT).decode(reader.take())
-    return HttpResponse(reader.status, _read_headers(reader.headers), body)
+    return HttpResponse(reader.status, read_headers(reader.headers), body)
 
 
 @pytest.mark.parametrize("name", ANSWERS)

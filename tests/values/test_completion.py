@@ -7,8 +7,10 @@ from typing import Any
 import attrs
 import pytest
 from builders import TIMING, body_of, capture, captures, read, read_capture
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from limin.errors import ServerError
+from limin.errors import LiminError, ServerError
 from limin.values.completion import Choice, TextCompletion, Usage
 from limin.values.conversation import Conversation
 from limin.values.log_probs import LogProbs, Position, TokenLogProb, TokenPosition
@@ -274,6 +276,41 @@ def test_completion_cannot_change() -> None:
 def test_raw(raw_bytes: bytes, raw: object) -> None:
     """The parsed body holds everything that the server sent, NaN included."""
     assert completion_of(Choice(), raw_bytes=raw_bytes).raw == raw
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('"a\tb"', "a\tb"),
+        ('"a\x00\nb"', "a\x00\nb"),
+        ("9" * 4400, math.inf),
+        ("-" + "9" * 4400, -math.inf),
+        ("9" * 301, 1e301),
+        ("NaN", None),
+        ('"\\ud800"', "\ud800"),
+        ("[" * 200 + "]" * 200, None),
+    ],
+)
+@pytest.mark.parametrize("start", ["", "\ufeff", "\n"])
+def test_raw_of_what_was_accepted(text: str, value: object, start: str) -> None:
+    """An answer that was read has a parsed body, whatever JSON forbids in it."""
+    body = start + json.dumps(body_of("4", created="HERE")).replace('"HERE"', text)
+    raw: Any = read(body.encode()).raw
+    assert raw["choices"][0]["created"] == value or value is None
+
+
+@given(st.binary(max_size=24), st.sampled_from(['"%b"', "%b", '{"a": %b}', "[%b]"]))
+@example(b"\xff\x01", '"%b"')
+@example(b"-Infinity", "%b")
+def test_raw_of_any_accepted_body(data: bytes, form: str) -> None:
+    """Whatever bytes stand in a field that limin does not know."""
+    body = json.dumps(body_of("4", created="HERE")).encode()
+    body = body.replace(b'"HERE"', form.encode() % data)
+    try:
+        completion = read(body)
+    except LiminError:
+        return
+    assert isinstance(completion.raw, dict)
 
 
 def test_raw_is_parsed_anew() -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from builders import body_of, look_at_everything, read
 
+from limin.values.completion import Usage
 from limin.wire.log_probs import read_prompt_positions
 
 DIGITS = "1" * 5000
@@ -56,10 +57,10 @@ def test_choices_without_an_index_are_counted(odd: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("odd", [{}, {"id": 5}])
 def test_large_count_keeps_its_digits(odd: dict[str, Any]) -> None:
-    """A whole number is no float."""
-    usage = read({**body_of("4"), "usage": {"prompt_tokens": 2**53 + 1}, **odd}).usage
-    assert usage is not None
-    assert usage.prompt_tokens == 2**53 + 1
+    """A whole number is no float; one that a float cannot hold is no count."""
+    counts = {"prompt_tokens": 2**53 - 1, "completion_tokens": 2**53 + 1}
+    usage = read({**body_of("4"), "usage": counts, **odd}).usage
+    assert usage == Usage(prompt_tokens=2**53 - 1)
 
 
 @pytest.mark.parametrize("odd", [{}, {"id": 5}])

@@ -673,7 +673,7 @@ def test_error_of_nothing_is_none(nothing: object) -> None:
     [
         (b'{"choices":[{"delta":{"con', "found no JSON"),
         (b"[" * 100_000, "found no JSON"),
-        (b"null", "found nothing"),
+        (b"5", "found a number"),
         (b"[]", "found a list"),
         (b'{"choices":"x"}', "found text"),
     ],

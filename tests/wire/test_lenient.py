@@ -4,13 +4,19 @@ from typing import Any
 
 import msgspec
 import pytest
-from builders import body_of, read
+from builders import TIMING, body_of, read
 
 from limin.errors import LiminError
 from limin.values.completion import Usage
+from limin.values.conversation import Conversation
 from limin.values.tokens import TokenLogProb
 from limin.values.warnings import WarningCode
-from limin.wire.lenient import Unmendable, join_reasoning, mend_completion
+from limin.wire.http import HttpResponse
+from limin.wire.lenient import NoAnswerError, join_reasoning, mend_completion
+from limin.wire.response import ReadingContext
+from limin.wire.stream import AnswerReader
+
+CONTEXT = ReadingContext(conversation=Conversation.from_prompts("hi"), model="m")
 
 
 def mended(body: Any) -> tuple[Any, dict[str, str]]:
@@ -90,7 +96,7 @@ def test_standard_body_needs_no_mending() -> None:
 )
 def test_nothing_to_mend(body: bytes, problem: str, path: str) -> None:
     """A body without a list of choices cannot be mended."""
-    with pytest.raises(Unmendable) as caught:
+    with pytest.raises(NoAnswerError) as caught:
         mend_completion(body)
     assert (caught.value.problem, caught.value.path) == (problem, path)
 
@@ -217,6 +223,12 @@ def test_reasoning_details(details: str, reasoning: str | None) -> None:
         (math.nan, None),
         (math.inf, None),
         ("1" * 400, None),
+        (-1, None),
+        (2**53 + 1, None),
+        (float(2**60), None),
+        (10**320, None),
+        (10**4200, None),
+        (str(2**60), None),
     ],
 )
 def test_odd_count(value: object, count: int | None) -> None:
@@ -226,6 +238,43 @@ def test_odd_count(value: object, count: int | None) -> None:
     (warning,) = completion.warnings
     assert warning.path == "$.usage.total_tokens"
     assert warning.problem.startswith("expected a count, found ")
+
+
+def test_largest_count() -> None:
+    """It is taken as it is."""
+    completion = read({**body_of("4"), "usage": {"total_tokens": 2**53}})
+    assert (completion.usage, completion.warnings) == (Usage(total_tokens=2**53), ())
+
+
+@pytest.mark.parametrize("digits", [17, 309, 320, 4300, 4301, 5000])
+@pytest.mark.parametrize("place", ["usage", "choice", "index", "stream"])
+def test_count_beyond_all_bounds(digits: int, place: str) -> None:
+    """It is none, whatever its place; whatever computes with counts has none of them."""
+    huge = "9" * digits
+    usage = f'{{"prompt_tokens": 1, "completion_tokens": {huge}, "total_tokens": {huge}}}'
+    body = json.dumps({**body_of("4", finish_reason="stop"), "created": "HUGE"})
+    body = body.replace('"HUGE"', huge)
+    if place == "index":
+        body = body.replace('"index": 0', f'"index": {huge}')
+    elif place == "choice":
+        body = body.replace('"finish_reason"', f'"usage": {usage}, "finish_reason"')
+    else:
+        body = body[:-1] + f', "usage": {usage}}}'
+    if place == "stream":
+        reader = AnswerReader(CONTEXT, HttpResponse(200, {}, b""))
+        event = b"data: " + body.replace('"message"', '"delta"').encode() + b"\n\n"
+        assert reader.feed(event + b"data: [DONE]\n\n").error is None
+        completion = reader.completion(TIMING)
+    else:
+        completion = read(body)
+    assert (completion.message, completion.choices[0].index) == ("4", 0)
+    assert completion.usage == (None if place == "index" else Usage(prompt_tokens=1))
+    assert {str(each.code) for each in completion.warnings} == {"body-mended"}
+    assert isinstance(completion.raw, dict)
+    assert "4" in completion.to_pretty_string()
+    assert "4" in completion.to_html()
+    assert repr(completion)
+    json.dumps(completion.to_dict())
 
 
 @pytest.mark.parametrize("name", ["prompt_tokens_details", "completion_tokens_details"])

@@ -788,6 +788,17 @@ def test_absent_legacy_arrays() -> None:
     ]
 
 
+@pytest.mark.parametrize("size", [18, 20, 320, 4300, 5000])
+@pytest.mark.parametrize("name", ["id", "rank", "token_id"])
+def test_number_that_no_vocabulary_has(name: str, size: int) -> None:
+    """It is none, so that every number fits where tables hold 64 bits."""
+    tokens = f'[{{"token": "a", "logprob": -1, "{name}": {"9" * size}}}]'
+    (position,), _ = read_positions(tokens.encode(), "$")
+    number = position.rank if name == "rank" else position.id
+    assert number == (10**18 - 1 if size == 18 else None)
+    assert (position.token, position.logprob) == ("a", -1.0)
+
+
 def test_prompt_log_probs() -> None:
     """B18: the first position is None, and the prompt's own token is the first entry."""
     prompt = (

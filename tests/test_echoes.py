@@ -1,0 +1,151 @@
+"""A server that echoes the key: no traceback shows it, in no local variable of limin's.
+
+Tools that report errors send the local variables of each frame.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
+from loopback import completion, http, serve_streams
+from streaming import CHUNKED, DONE, LAST, chunk_of, chunked, event_of, text_of
+
+import limin
+from limin import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    import anyio.abc
+
+KEY = "sk-live-0123456789abcdefghij"
+ECHO = {"headers": {"authorization": f"Bearer {KEY}"}}
+PACKED = gzip.compress(json.dumps(ECHO).encode() * 50)
+
+# Whole HTTP responses, after each of which the connection is closed.
+ECHOES: dict[str, bytes] = {
+    "body without choices": http(json.dumps(ECHO).encode()),
+    "body with no choice": http(json.dumps({"choices": [], **ECHO}).encode()),
+    "body with choices of another type": http(json.dumps({"choices": 5, **ECHO}).encode()),
+    "body with too many choices": http(
+        json.dumps({"choices": [{"message": {"content": KEY}}] * 1100}).encode()
+    ),
+    "body with an error": http(json.dumps({"error": ECHO}).encode()),
+    "body that is no JSON": http(f"POST / HTTP/1.1\nauthorization: {KEY}".encode()),
+    "body of a status": http(json.dumps(ECHO).encode(), "400 Bad Request"),
+    "body of names": http(json.dumps({"id": KEY, "model": KEY, "choices": []}).encode()),
+    "body that breaks off": http(json.dumps(ECHO).encode())[:-1],
+    "body in chunks that breaks off": CHUNKED + chunked(b'{"a": "', KEY.encode()),
+    "body in no compression": http(
+        f"x{KEY}".encode() * 9, headers="Content-Encoding: gzip\r\n"
+    ),
+    "body in a broken compression": http(
+        PACKED[:-9] + b"xxxxxxxxx", headers="Content-Encoding: gzip\r\n"
+    ),
+    "stream that breaks off": CHUNKED + chunked(text_of("a"), text_of(KEY)),
+    "stream that ends early": CHUNKED + chunked(text_of("a"), text_of(KEY)) + LAST,
+    "stream with an error": CHUNKED
+    + chunked(text_of(KEY), event_of({"error": ECHO}))
+    + LAST,
+    "stream with no chunk": CHUNKED + chunked(text_of("a"), event_of([KEY])) + LAST,
+    "stream with a call that is nested too deeply": CHUNKED
+    + chunked(
+        text_of(KEY),
+        event_of(
+            chunk_of(
+                {"tool_calls": [{"index": 0, "function": {"arguments": "[" * 9000}}]},
+                finish_reason="stop",
+            )
+        ),
+        event_of('{"choices": [], "usage": ' + "[" * 9000 + "]" * 9000 + "}"),
+        DONE,
+    )
+    + LAST,
+    "status line": f"HTTP/1.1 2x0 {KEY}\r\n\r\n".encode(),
+    "reason": http(b"{}", f"400 {KEY}"),
+    "reason before a compression": http(b"{}", f"200 {KEY}", "Content-Encoding: br\r\n"),
+    "header name": http(b"{}", headers=f"{KEY} x: y\r\n"),
+    "header value": http(b"{}", "500 Error", f"x-request-id: {KEY}\r\n"),
+    "illegal header": http(b"{}", headers=f"x: {KEY}\x00\r\n"),
+    "content length": f"HTTP/1.1 200 OK\r\nContent-Length: {KEY}\r\n\r\n".encode(),
+    "transfer coding": f"HTTP/1.1 200 OK\r\nTransfer-Encoding: {KEY}\r\n\r\n".encode(),
+    "content coding": http(b"{}", headers=f"Content-Encoding: br, {KEY}\r\n"),
+    "redirect": http(b"", "302 Found", f"Location: http://{KEY}.example/{KEY}\r\n"),
+    "chunk size": CHUNKED + f"{KEY}\r\n".encode(),
+    "chunk size behind a chunk": CHUNKED + chunked(b"{") + f"{KEY}\r\n".encode(),
+    "greeting": f"SSH-2.0-{KEY}\r\n".encode(),
+    "garbage": f"{KEY}\r\n\r\n".encode(),
+    "large head": b"HTTP/1.1 200 OK\r\n" + f"x: {KEY * 100}\r\n".encode() * 500 + b"\r\n",
+    "many headers": b"HTTP/1.1 200 OK\r\n" + f"x: {KEY}\r\n".encode() * 5000 + b"\r\n",
+    "second answer": http(completion("a"))[:-1] + b"}" + f"HTTP/1.1 {KEY}".encode(),
+}
+
+
+def frames_of(error: BaseException) -> Iterator[FrameType]:
+    """Yield the frames of the tracebacks of *error*, and of all that it came from."""
+    chain: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while chain:
+        each = chain.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        chain += [each.__cause__, each.__context__]
+        chain += [attempt.error for attempt in getattr(each, "attempts", ())]
+        traceback = each.__traceback__
+        while traceback is not None:
+            yield traceback.tb_frame
+            traceback = traceback.tb_next
+        assert KEY not in f"{each} {each!r}"
+
+
+def check_locals(error: BaseException) -> None:
+    """Check that no local variable shows the key, in limin's and all libraries' frames."""
+    for frame in frames_of(error):
+        if frame.f_code.co_filename != __file__:
+            for name, value in frame.f_locals.items():
+                where = f"{frame.f_code.co_filename}: {frame.f_code.co_name}: {name}"
+                assert KEY not in repr(value), where
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("road", ["own", "httpx"])
+@pytest.mark.parametrize("echo", ECHOES)
+async def test_no_local_variable_shows_the_key(
+    echo: str, road: str, *, stream: bool
+) -> None:
+    """Whatever the server sends, and whatever way the request takes."""
+
+    async def answer(connection: anyio.abc.SocketStream) -> None:
+        buffered = BufferedByteReceiveStream(connection)
+        head = (await buffered.receive_until(b"\r\n\r\n", 65536)).lower()
+        await buffered.receive_exactly(
+            int(head.partition(b"content-length:")[2].split()[0])
+        )
+        await connection.send(ECHOES[echo])
+
+    options: dict[str, Any] = {"max_retries": 0, "stream": stream}
+    async with serve_streams(answer) as port, httpx.AsyncClient() as mine:
+        given = mine if road == "httpx" else None
+        url = f"http://127.0.0.1:{port}/v1"
+        async with Client(url, KEY, http_client=given) as client:
+            try:
+                await client.generate_text_completion("hello", **options)
+            except limin.LiminError as error:
+                check_locals(error)
+            (result,) = await client.generate_text_completions(
+                ["hello"], on_error="return", show_progress=False, **options
+            )
+            if isinstance(result, limin.LiminError):
+                check_locals(result)
+            try:
+                async with client.stream_text_completion("hello") as answers:
+                    await answers.until_done()
+            except limin.LiminError as error:
+                check_locals(error)
