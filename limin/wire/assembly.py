@@ -149,7 +149,7 @@ class Assembly:
                 return odd
             chunk = odd
         update = self._add_chunk(chunk, data)
-        if update.error is None:
+        if update.error is None and update.has_data:
             self._keep_unknown(chunk, data)
         return update
 

@@ -338,6 +338,21 @@ async def test_iterator_that_ends_the_program_does_so_at_once() -> None:
     assert batch_error.results[:after] == PROMPTS[:after]
 
 
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_iterator_that_ends_the_program_ends_the_results() -> None:
+    """It comes out alone, without the tasks that it passed."""
+
+    async def read(base_url: str) -> None:
+        prompts: Any = Iterator5(SystemExit())
+        async with limin.iter_text_completions(prompts, 2, base_url=base_url) as results:
+            async for _ in results:
+                pass
+
+    async with serve() as server:
+        with pytest.raises(SystemExit):
+            await read(server.base_url)
+
+
 async def test_function_that_ends_everything_loses_no_result() -> None:
     """What is no `Exception` ends everything at once, from an error with the results."""
 
