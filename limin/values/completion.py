@@ -10,6 +10,7 @@ import attrs
 import msgspec
 
 from limin.json_text.lenient import parse_leniently
+from limin.values.completion_dict import completion_to_dict
 from limin.values.display import NotebookDisplayed, rendering
 from limin.values.messages import Message
 from limin.values.safe_text import excerpt
@@ -18,7 +19,6 @@ from limin.values.tools import ToolCall, ToolCallDelta  # noqa: TC001 (the annot
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from limin.errors import LiminError
     from limin.values.content import Part
     from limin.values.conversation import Conversation
     from limin.values.display import Palette
@@ -343,28 +343,7 @@ class TextCompletion(NotebookDisplayed):
             conversation: Whether a key `conversation` holds the messages that were sent.
                 By default no prompt is in the dictionary.
         """
-        fields: dict[str, object] = {
-            "message": self.message,
-            "finish_reason": self.finish_reason,
-            "model": self.model,
-            "served_model": self.served_model,
-            "id": self.id,
-            "request_id": self.request_id,
-            "choices": [
-                _fields_of(choice)
-                | {"tool_calls": [call.to_openai() for call in choice.tool_calls]}
-                for choice in self.choices
-            ],
-            "usage": None if self.usage is None else attrs.asdict(self.usage),
-            "timing": _timing_to_dict(self.timing),
-            "warnings": [
-                {**_fields_of(warning), "code": warning.code.value}
-                for warning in self.warnings
-            ],
-        }
-        if conversation:
-            fields["conversation"] = self.conversation.to_openai()
-        return fields
+        return completion_to_dict(self, conversation=conversation)
 
     def to_message(self) -> Message:
         """Return the first choice as a message, to continue the conversation with.
@@ -443,30 +422,3 @@ def _sum(counts: Iterable[int | None]) -> int | None:
             return None
         total += count
     return total
-
-
-def _fields_of(value: attrs.AttrsInstance) -> dict[str, object]:
-    """Return the public fields of *value*, as they are, except log probabilities."""
-    names = (field.name for field in attrs.fields(type(value)))
-    return {
-        name: getattr(value, name)
-        for name in names
-        if not name.startswith("_") and not name.endswith("log_probs")
-    }
-
-
-def _timing_to_dict(timing: Timing) -> dict[str, object]:
-    latency = timing.inter_token_latency
-    attempts = [
-        {**_fields_of(attempt), "error": _describe(attempt.error)}
-        for attempt in timing.attempts
-    ]
-    return {
-        **_fields_of(timing),
-        "attempts": attempts,
-        "inter_token_latency": None if latency is None else _fields_of(latency),
-    }
-
-
-def _describe(error: LiminError | None) -> str | None:
-    return None if error is None else f"{type(error).__name__}: {error}"

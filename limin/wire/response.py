@@ -29,7 +29,12 @@ from limin.wire.raw_json import UNDECODABLE, decode_fields, has_value
 from limin.wire.sampling import Sampling
 from limin.wire.surrogates import mend_json
 from limin.wire.token_texts import AnswerText
-from limin.wire.tool_calls import read_message, read_tool_calls
+from limin.wire.tool_calls import (
+    calls_tools,
+    check_tool_choice,
+    read_message,
+    read_tool_calls,
+)
 from limin.wire.usage import read_usage
 
 if TYPE_CHECKING:
@@ -151,7 +156,7 @@ def _read(
         body_warnings=warnings
         + notes
         + _check_choices(body, context)
-        + _check_tool_choice(choices, body, context, is_stream=is_stream),
+        + check_tool_choice(choices, body, context.sampling, is_stream=is_stream),
         raw_bytes=response.body,
         prompt_log_probs=_read_prompt(body.prompt_logprobs),
         prefill=prefill,
@@ -170,7 +175,7 @@ def _check_choices(
     warnings: list[ResponseWarning] = []
     for position, choice in enumerate(body.choices):
         # OpenAI sends none for the text of calls.
-        is_text = bool(choice.message.content) or not _calls_tools(choice.message)
+        is_text = bool(choice.message.content) or not calls_tools(choice.message)
         if context.asks_log_probs and is_text and not has_lists(choice.logprobs):
             path = f"$.choices[{position}].logprobs"
             code = WarningCode.LOG_PROBS_MISSING
@@ -182,36 +187,6 @@ def _check_choices(
     if len(body.choices) < context.n_choices:
         problem = f"expected {context.n_choices} choices, found {len(body.choices)}"
         warnings.append(ResponseWarning(WarningCode.FEWER_CHOICES, "$.choices", problem))
-    return tuple(warnings)
-
-
-# The ends of answers that may not have come to the call.
-_CUT_OFF = frozenset({"length", "content_filter"})
-
-
-def _check_tool_choice(
-    choices: tuple[Choice, ...],
-    body: schema.Completion,
-    context: ReadingContext,
-    *,
-    is_stream: bool,
-) -> tuple[ResponseWarning, ...]:
-    """Return a warning for each choice without the call that was required."""
-    if not context.sampling.must_call:
-        return ()
-    tool = context.sampling.named_tool
-    warnings: list[ResponseWarning] = []
-    for position, (choice, raw) in enumerate(zip(choices, body.choices, strict=True)):
-        names = {call.name for call in choice.tool_calls}
-        is_followed = _calls_tools(raw.message) if tool is None else tool in names
-        is_broken_off = is_stream and choice.finish_reason is None
-        is_cut_off = choice.finish_reason in _CUT_OFF or is_failure(raw.finish_reason)
-        if is_followed or is_broken_off or is_cut_off or choice.refusal:
-            continue
-        found = "another" if choice.tool_calls else "none"
-        problem = f"expected the call of a tool that was required, found {found}"
-        path = f"$.choices[{position}].message.tool_calls"
-        warnings.append(ResponseWarning(WarningCode.TOOL_CHOICE_IGNORED, path, problem))
     return tuple(warnings)
 
 
@@ -292,7 +267,7 @@ def _read_choice(
     log_probs = reasoning_log_probs = None
     if choice.logprobs is not None:
         path = f"$.choices[{position}].logprobs"
-        answer = AnswerText(text, reasoning or "", _calls_tools(message))
+        answer = AnswerText(text, reasoning or "", calls_tools(message))
         log_probs, reasoning_log_probs = _read_log_probs(
             choice, choice.logprobs, path, context, answer
         )
@@ -307,14 +282,10 @@ def _read_choice(
         log_probs=log_probs,
         reasoning_log_probs=reasoning_log_probs,
         tool_calls=read_tool_calls(message, context.conversation)
-        if _calls_tools(message)
+        if calls_tools(message)
         else (),
         read_message=partial(read_message, body, position),
     )
-
-
-def _calls_tools(message: schema.Message) -> bool:
-    return has_value(message.tool_calls) or has_value(message.function_call)
 
 
 def _read_reasoning(message: schema.Message) -> tuple[str | None, ReasoningSource | None]:

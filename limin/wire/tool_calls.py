@@ -9,6 +9,8 @@ import msgspec
 from limin.values.messages import Message
 from limin.values.openai_messages import message_from_openai
 from limin.values.tools import ToolCall
+from limin.values.warnings import ResponseWarning, WarningCode
+from limin.wire.finish_reasons import is_failure
 from limin.wire.fragments import (
     FUNCTION,
     TEXTS,
@@ -18,6 +20,7 @@ from limin.wire.fragments import (
 )
 from limin.wire.raw_json import (
     UNDECODABLE,
+    has_value,
     is_null,
     kind_of,
     split_elements,
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from limin.values.messages import Call, Content
     from limin.wire import schema
     from limin.wire.fragments import Fragment
+    from limin.wire.sampling import Sampling
 
 # What only answers have, and what the fields of a `Message` hold.
 _NOT_SENT_BACK = frozenset(
@@ -43,6 +47,41 @@ _FUNCTION_CALL = "function_call"
 # A field that DeepSeek and Kimi want in each message of theirs, even without a text.
 # Source: https://github.com/MoonshotAI/kimi-cli/issues/2141
 _SENT_BACK_EMPTY = "reasoning_content"
+
+
+def calls_tools(message: schema.Message) -> bool:
+    """Return whether any tool is called in *message*, be it a function or not."""
+    return has_value(message.tool_calls) or has_value(message.function_call)
+
+
+# The ends of answers that may not have come to the call.
+_CUT_OFF = frozenset({"length", "content_filter"})
+
+
+def check_tool_choice(
+    choices: tuple[Choice, ...],
+    body: schema.Completion,
+    sampling: Sampling,
+    *,
+    is_stream: bool,
+) -> tuple[ResponseWarning, ...]:
+    """Return a warning for each choice without the call that was required."""
+    if not sampling.must_call:
+        return ()
+    tool = sampling.named_tool
+    warnings: list[ResponseWarning] = []
+    for position, (choice, raw) in enumerate(zip(choices, body.choices, strict=True)):
+        names = {call.name for call in choice.tool_calls}
+        is_followed = calls_tools(raw.message) if tool is None else tool in names
+        is_broken_off = is_stream and choice.finish_reason is None
+        is_cut_off = choice.finish_reason in _CUT_OFF or is_failure(raw.finish_reason)
+        if is_followed or is_broken_off or is_cut_off or choice.refusal:
+            continue
+        found = "another" if choice.tool_calls else "none"
+        problem = f"expected the call of a tool that was required, found {found}"
+        path = f"$.choices[{position}].message.tool_calls"
+        warnings.append(ResponseWarning(WarningCode.TOOL_CHOICE_IGNORED, path, problem))
+    return tuple(warnings)
 
 
 def read_tool_calls(

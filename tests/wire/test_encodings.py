@@ -26,7 +26,7 @@ TOKENS = st.builds(
     TEXTS,
     LOG_PROBS,
     st.none() | st.binary(max_size=4) | st.just("\ufffd".encode()),
-    st.none() | st.integers(0, 2**63),
+    st.none() | st.integers(0, 2**53),
 )
 
 
