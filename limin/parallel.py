@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Literal, TypeVar, cast, overload
 
 from limin.batch.results import Results, check_batch, run_batch
 from limin.batch.workers import Work, WorkerPool, as_it_is, count_items, unwrap_single
@@ -210,7 +210,8 @@ async def _kept_by(recorded: RecordedCall) -> AsyncGenerator[None]:
             note = f"limin: {kept_note(recorded.kept, recorded.path)}"
             # The results take their only exception out of the group of their tasks.
             if isinstance(error, BaseExceptionGroup):
-                unwrap_single(error).add_note(note)
+                group = cast("BaseExceptionGroup[BaseException]", error)
+                unwrap_single(group).add_note(note)
             else:
                 error.add_note(note)
             raise
