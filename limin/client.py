@@ -24,6 +24,7 @@ from limin.values.options import (
     StreamOptions,
     ToolRunOptions,
     check_on_warning,
+    options_after_call,
     resolve_configuration,
 )
 from limin.values.tools import to_tools
@@ -419,11 +420,9 @@ class Client:
         check_option_names(Client.run_tools, options, _TOOL_RUN_NAMES)
         conversation = as_conversation(conversation_or_prompt, system_prompt)
         call = {name: value for name, value in options.items() if name in _CALL_NAMES}
-        first = self._caller(cast("CompletionOptions", call | {"tools": tools}))
-        later = first
-        if options.get("tool_choice") not in {None, "auto", "none"}:
-            call["tool_choice"] = None
-            later = self._caller(cast("CompletionOptions", call | {"tools": tools}))
+        asking = cast("CompletionOptions", call | {"tools": tools})
+        relaxed, first = options_after_call(asking), self._caller(asking)
+        later = first if relaxed is asking else self._caller(relaxed)
         return await run_with_tools(conversation, to_tools(tools), first, later, options)
 
     def _batch_caller(self, options: BatchOptions) -> Caller:

@@ -33,6 +33,8 @@ from limin.errors import (
     ServerError,
     StatusError,
     StreamError,
+    ToolCallError,
+    ToolRunError,
     TransportError,
     UnexpectedError,
 )
@@ -67,6 +69,8 @@ PARENTS: dict[type[LiminError], tuple[type[Exception], ...]] = {
     StreamError: (LiminError,),
     BatchError: (LiminError,),
     CheckpointError: (LiminError,),
+    ToolCallError: (LiminError,),
+    ToolRunError: (LiminError,),
     UnexpectedError: (LiminError,),
 }
 
