@@ -404,11 +404,13 @@ class Client:
 
         The calls of one answer run side by side, sync functions in threads. Their
         results are told to the model in the order of the calls. It is also told if there
-        is no such tool, and where arguments do not fit.
+        is no such tool, and where arguments do not fit. Calls at the end of the
+        conversation that have no result are run first.
 
         Args:
             conversation_or_prompt: The messages so far, or the user's message.
-            tools: Functions, or `Tool` objects with a function.
+            tools: Functions, or `Tool` objects with a function; a mapping is a tool that
+                the server runs itself.
             system_prompt: The system's message before a prompt; None for none.
             **options: See `ToolRunOptions`.
 

@@ -32,7 +32,7 @@ def content_of(result: object) -> str | list[Part]:
         entries = cast("Sequence[object]", result)
         if any(isinstance(entry, _MEDIA) for entry in entries):
             return list(map(_part_of, entries))
-    return _text_of(result)
+    return _text_of(cast("object", result))
 
 
 def text_of_error(error: Exception) -> str:
@@ -50,7 +50,7 @@ def _part_of(entry: object) -> Part:
         fields = cast("Mapping[str, object]", entry)
         if isinstance(fields.get("type"), str):
             return fields
-    return _text_of(entry)
+    return _text_of(cast("object", entry))
 
 
 def _text_of(result: object) -> str:

@@ -114,7 +114,8 @@ class ToolRunOptions(AskOptions, total=False):
     Attributes:
         max_rounds: Requests at most; 8 by default.
         max_calls: Calls of tools at most; None, the default, for no limit. Calls beyond
-            it are not run, and have no result.
+            it are not run, and have no result; a run from that conversation begins with
+            them.
         max_seconds: Seconds for the whole run; None, the default, for no limit.
         n_parallel: Tools under way at most; 8 by default.
         tool_timeout: Seconds for one call of a tool; None, the default, for no limit. The

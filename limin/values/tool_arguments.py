@@ -50,7 +50,8 @@ def read_arguments(
         signature = _find_signature(function)
     if signature is None:
         given = cast("dict[str, object]", parse_arguments(arguments, dict))
-        _check_names(given, function)
+        if function is not None:
+            _check_names(given, function)
         return given
     try:
         return signature.decode_arguments(arguments)
@@ -58,21 +59,18 @@ def read_arguments(
         raise _error(misfit) from misfit.__cause__
 
 
-def _check_names(
-    arguments: dict[str, object], function: Callable[..., object] | None
-) -> None:
+def _check_names(arguments: dict[str, object], function: Callable[..., object]) -> None:
     """Refuse *arguments* that *function* cannot be called with.
 
     Raises:
         ToolCallError: If one is missing, or is no parameter.
     """
     try:
-        parameters = inspect.signature(function) if function else None
+        signature = inspect.signature(function)
     except (TypeError, ValueError):
         return  # Python does not know its parameters.
     try:
-        if parameters is not None:
-            parameters.bind(**arguments)
+        signature.bind(**arguments)
     except TypeError as error:
         problem = f"the arguments do not fit: {excerpt(str(error))}"
         raise ToolCallError(problem, "$") from None
