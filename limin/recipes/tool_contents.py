@@ -26,13 +26,14 @@ def content_of(result: object) -> str | list[Part]:
     is a part of its own. The rest becomes JSON, or the text of an object that JSON cannot
     hold. Halves of surrogate pairs, which no request can hold, become U+FFFD.
     """
+    whole = result
     if isinstance(result, _MEDIA):
         return [result]
     if isinstance(result, (list, tuple)):
         entries = cast("Sequence[object]", result)
         if any(isinstance(entry, _MEDIA) for entry in entries):
             return list(map(_part_of, entries))
-    return _text_of(cast("object", result))
+    return _text_of(whole)
 
 
 def text_of_error(error: Exception) -> str:
@@ -44,13 +45,14 @@ def text_of_error(error: Exception) -> str:
 
 
 def _part_of(entry: object) -> Part:
+    whole = entry
     if isinstance(entry, _MEDIA):
         return entry
     if isinstance(entry, Mapping):
         fields = cast("Mapping[str, object]", entry)
         if isinstance(fields.get("type"), str):
             return fields
-    return _text_of(cast("object", entry))
+    return _text_of(whole)
 
 
 def _text_of(result: object) -> str:
