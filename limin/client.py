@@ -24,6 +24,7 @@ from limin.values.options import (
     StreamOptions,
     ToolRunOptions,
     check_on_warning,
+    options_after_call,
     resolve_configuration,
 )
 from limin.values.tools import to_tools
@@ -403,11 +404,13 @@ class Client:
 
         The calls of one answer run side by side, sync functions in threads. Their
         results are told to the model in the order of the calls. It is also told if there
-        is no such tool, and where arguments do not fit.
+        is no such tool, and where arguments do not fit. Calls at the end of the
+        conversation that have no result are run first.
 
         Args:
             conversation_or_prompt: The messages so far, or the user's message.
-            tools: Functions, or `Tool` objects with a function.
+            tools: Functions, or `Tool` objects with a function; a mapping is a tool that
+                the server runs itself.
             system_prompt: The system's message before a prompt; None for none.
             **options: See `ToolRunOptions`.
 
@@ -419,11 +422,9 @@ class Client:
         check_option_names(Client.run_tools, options, _TOOL_RUN_NAMES)
         conversation = as_conversation(conversation_or_prompt, system_prompt)
         call = {name: value for name, value in options.items() if name in _CALL_NAMES}
-        first = self._caller(cast("CompletionOptions", call | {"tools": tools}))
-        later = first
-        if options.get("tool_choice") not in {None, "auto", "none"}:
-            call["tool_choice"] = None
-            later = self._caller(cast("CompletionOptions", call | {"tools": tools}))
+        asking = cast("CompletionOptions", call | {"tools": tools})
+        relaxed, first = options_after_call(asking), self._caller(asking)
+        later = first if relaxed is asking else self._caller(relaxed)
         return await run_with_tools(conversation, to_tools(tools), first, later, options)
 
     def _batch_caller(self, options: BatchOptions) -> Caller:

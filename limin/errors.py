@@ -33,7 +33,7 @@ The tree::
         NotSentError                    a prompt of a batch that stopped early
         CheckpointError                 a checkpoint that cannot be used
         ToolCallError                   a model's call that no tool can take
-        ToolRunError                    a run that an exception of a tool ended
+        ToolRunError                    a run that another exception ended
         UnexpectedError                 any other exception, which is a bug
         BatchError                      some prompts of a batch failed
 """
@@ -388,9 +388,9 @@ class ToolCallError(LiminError):
 
 @attrs.define(slots=False)
 class ToolRunError(LiminError):
-    """A run with tools that ended by an exception of a tool, whose `__cause__` it is.
+    """The `__cause__` of an exception that ended a run with tools, such as a tool's.
 
-    The run so far is its `tool_run`.
+    It is never raised by itself. Its `tool_run` is the run so far.
 
     Attributes:
         kind: Name of the exception's class.
@@ -399,7 +399,7 @@ class ToolRunError(LiminError):
     kind: str
 
     def __str__(self) -> str:
-        return escape_controls(f"a tool raised {self.kind}")
+        return escape_controls(f"a run with tools was ended by {self.kind}")
 
 
 @attrs.define(slots=False)

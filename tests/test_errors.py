@@ -33,6 +33,8 @@ from limin.errors import (
     ServerError,
     StatusError,
     StreamError,
+    ToolCallError,
+    ToolRunError,
     TransportError,
     UnexpectedError,
 )
@@ -67,6 +69,8 @@ PARENTS: dict[type[LiminError], tuple[type[Exception], ...]] = {
     StreamError: (LiminError,),
     BatchError: (LiminError,),
     CheckpointError: (LiminError,),
+    ToolCallError: (LiminError,),
+    ToolRunError: (LiminError,),
     UnexpectedError: (LiminError,),
 }
 
@@ -99,6 +103,8 @@ EXAMPLES: list[LiminError] = [
     StreamError("the server hung up", read(body_of("4")), ProtocolError("bang")),
     NotSentError("the key is wrong"),
     CheckpointError("no space left on device", "run.jsonl"),
+    ToolCallError("expected this, found that", "$.city"),
+    ToolRunError("KeyError"),
     UnexpectedError("KeyError"),
     BatchError([NotSentError("a"), ConnectError("b")], AuthenticationError(401, "c")),
 ]
@@ -198,6 +204,9 @@ def test_copied_error_keeps_its_fields(error: LiminError, way: str) -> None:
             "0 of 1 items failed; the batch broke off",
         ),
         (JSONTextError("expected \x1b", 3), "expected ␛ at character 3"),
+        (ToolCallError("odd", "$.city"), "odd at `$.city`"),
+        (ToolCallError("odd \x1b"), "odd ␛"),
+        (ToolRunError("KeyError"), "a run with tools was ended by KeyError"),
         (UnexpectedError("KeyError"), "unexpected KeyError while this prompt was asked"),
         (TransportError("the network is down"), "the network is down"),
         (RequestTimeoutError("too slow", 3.0), "too slow"),

@@ -26,8 +26,8 @@ FLOORS = (
     ("limin.json_text",),  # A text, its errors, and nothing of what it is the text of.
     ("limin.schemas",),
     ("limin.values",),
-    ("limin.wire", "limin.policy", "limin.recipes"),
-    ("limin.transport",),
+    ("limin.wire", "limin.policy"),
+    ("limin.transport", "limin.recipes"),
     ("limin.calls",),
     ("limin.batch", "limin.checkpoint"),
     ("limin.asking",),

@@ -18,7 +18,6 @@ from typing import (
 
 import anyio
 
-from limin.batch.workers import E, Item, R, WorkerPool, unwrap_single
 from limin.errors import (
     BatchError,
     CheckpointError,
@@ -26,6 +25,7 @@ from limin.errors import (
     LiminError,
     NotSentError,
 )
+from limin.policy.failures import unwrap_single
 from limin.values.checks import check_choice, describe_type, is_integer, plain, refuse
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
-    from limin.batch.workers import Parallel
+    from limin.batch.workers import E, Item, Parallel, R, WorkerPool
     from limin.values.completion import TextCompletion
     from limin.values.progress import BatchListener
 

@@ -21,7 +21,7 @@ from typing import (
 import anyio
 
 from limin.errors import LiminError
-from limin.policy.failures import StopBatch, had_overload, is_fatal
+from limin.policy.failures import StopBatch, had_overload, is_fatal, unwrap_single
 from limin.policy.parallelism import AdaptiveParallelism, FixedParallelism
 
 if TYPE_CHECKING:
@@ -219,19 +219,6 @@ class WorkerPool(Generic[Item, R, E]):
         if isinstance(result, Exception):
             return count_one(result)
         return self._measure(result)
-
-
-def unwrap_single(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the one exception in *group*, or *group* itself if there are more.
-
-    Callers should not see which tasks there are inside.
-    """
-    inner, *others = group.exceptions
-    if others:
-        return group
-    if not isinstance(inner, BaseExceptionGroup):
-        return inner
-    return unwrap_single(cast("BaseExceptionGroup[BaseException]", inner))
 
 
 def _item_reader(

@@ -5,6 +5,8 @@ Decisions only: a batch stops or slows down, and the rate limiter pauses.
 
 from __future__ import annotations
 
+from typing import cast
+
 from limin.errors import (
     AuthenticationError,
     LiminError,
@@ -25,7 +27,7 @@ OVERLOADED = frozenset({429, 498, 503})
 _FATAL = (AuthenticationError, PermissionDeniedError, NotFoundError, QuotaError)
 
 
-class StopBatch(Exception):  # noqa: N818 (never leaves the batch)
+class StopBatch(Exception):  # noqa: N818 (never leaves a batch or a run)
     """Raised by a function that asks: keep its result, and ask nothing more.
 
     Attributes:
@@ -74,3 +76,16 @@ def had_overload(error: LiminError) -> bool:
     return is_overload(error) or any(
         is_overload(attempt.error) for attempt in error.attempts
     )
+
+
+def unwrap_single(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the one exception in *group*, or *group* itself if there are more.
+
+    Callers should not see which tasks there are inside.
+    """
+    inner, *others = group.exceptions
+    if others:
+        return group
+    if not isinstance(inner, BaseExceptionGroup):
+        return inner
+    return unwrap_single(cast("BaseExceptionGroup[BaseException]", inner))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import math
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
-import msgspec
 
 from limin.errors import ConfigurationError, ToolCallError
-from limin.values.checks import plain_json
-from limin.values.content import Audio, File, Image
+from limin.policy.failures import unwrap_single
+from limin.recipes.tool_contents import content_of, text_of_error
 from limin.values.messages import Message
 from limin.values.safe_text import excerpt
 from limin.values.tool_runs import ToolResult
@@ -21,8 +22,10 @@ from limin.values.tools import Tool, ToolCall, tool_name
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from limin.values.content import Part
     from limin.values.options import OnToolError
+
+# The type of the calls that a `Tool` can answer.
+_FUNCTION = "function"
 
 
 class ToolRunner:
@@ -39,21 +42,22 @@ class ToolRunner:
         """Run functions of *tools*.
 
         Args:
-            tools: Those that are not mappings have functions.
+            tools: The tools that the model is offered. A mapping is one that the server
+                runs itself.
             n_parallel: Functions under way at most.
             timeout: Seconds for one function; None for no limit.
             on_error: Whether the model is told the type of an exception or its message
                 as well, or it is raised.
 
         Raises:
-            ConfigurationError: If a tool has no function.
+            ConfigurationError: If a function may be called that is not there.
         """
         self._tools = {tool.name: tool for tool in tools if isinstance(tool, Tool)}
-        for name, tool in self._tools.items():
-            if tool.function is None:
-                problem = f"tools: expected a function for each, found none for {name!r}"
+        for tool in tools:
+            if _lacks_function(tool):
+                found = f"none for {tool_name(tool)!r}"
+                problem = f"tools: expected a function for each, found {found}"
                 raise ConfigurationError(problem)
-        self._names = [name for name in map(tool_name, tools) if name is not None]
         self._n_parallel, self._timeout, self._on_error = n_parallel, timeout, on_error
 
     async def run(self, calls: Sequence[ToolCall], results: dict[int, ToolResult]) -> None:
@@ -65,46 +69,58 @@ class ToolRunner:
                 finished, even if the rest is cancelled.
 
         Raises:
-            Exception: The first exception of a function, if these are to be raised.
+            Exception: The first exception of a function, if these are to be raised. The
+                results hold it, too.
         """
         waiting = iter(enumerate(calls))
-        threads = anyio.CapacityLimiter(self._n_parallel)
-        failures: list[Exception] = []
+        failures: list[BaseException] = []
 
         async def work() -> None:
             for index, call in waiting:
                 try:
-                    results[index] = await self._run_one(call, threads)
-                except Exception as error:  # noqa: BLE001 (raised below, outside of the group)
+                    await anyio.lowlevel.checkpoint_if_cancelled()
+                    result = results[index] = await self._run_one(call)
+                except (anyio.get_cancelled_exc_class(), GeneratorExit):
+                    raise
+                except BaseException as error:  # noqa: BLE001 (raised below, in no group)
                     failures.append(error)
+                else:
+                    failures.extend(self._find_failure(result))
+                if failures:
                     group.cancel_scope.cancel()
+                    return
 
-        async with anyio.create_task_group() as group:
-            for _ in range(min(self._n_parallel, len(calls))):
-                group.start_soon(work)
+        try:
+            async with anyio.create_task_group() as group:
+                for _ in range(min(self._n_parallel, len(calls))):
+                    group.start_soon(work)
+        except BaseExceptionGroup as exceptions:
+            raise unwrap_single(exceptions) from None
         if failures:
             raise failures[0]
 
-    async def _run_one(self, call: ToolCall, threads: anyio.CapacityLimiter) -> ToolResult:
-        before = anyio.current_time()
+    def _find_failure(self, result: ToolResult) -> list[Exception]:
+        """Return the exception of a function, if it is to be raised."""
+        error = result.error
+        is_told = self._on_error != "raise" or isinstance(error, ToolCallError)
+        return [] if error is None or is_told else [error]
+
+    async def _run_one(self, call: ToolCall) -> ToolResult:
         result: object = None
         error: Exception | None = None
+        started = math.nan
         try:
             tool = self._find(call)
             arguments = tool.read_arguments(call.arguments)
-            with anyio.fail_after(self._timeout):
-                result = await _call_function(tool, arguments, threads)
-            content = content_of(result)
-        except ToolCallError as problem:
-            error, content = problem, f"error: {problem}"
-        except Exception as exception:
-            if self._on_error == "raise":
-                raise
-            error, content = exception, self._describe(exception)
-        seconds = anyio.current_time() - before
-        message = Message("tool", content, tool_call_id=call.id)
+            started = anyio.current_time()
+            result = await self._call(tool, arguments)
+            message = Message("tool", content_of(result), tool_call_id=call.id)
+        except Exception as exception:  # noqa: BLE001 (the model is told, or it is raised)
+            error = exception
+            message = Message("tool", self._describe(error), tool_call_id=call.id)
+        duration = 0.0 if math.isnan(started) else anyio.current_time() - started
         return ToolResult(
-            call=call, message=message, result=result, error=error, duration=seconds
+            call=call, message=message, result=result, error=error, duration=duration
         )
 
     def _find(self, call: ToolCall) -> Tool:
@@ -113,55 +129,62 @@ class ToolRunner:
         Raises:
             ToolCallError: If there is none.
         """
-        if call.name in self._tools:
+        kind = (call.extra or {}).get("type", _FUNCTION)
+        if kind == _FUNCTION and call.name in self._tools:
             return self._tools[call.name]
-        names, found = ", ".join(self._names), excerpt(call.name)
-        problem = f"expected one of the tools {names}, found {found!r}"
+        expected, found = ", ".join(self._tools) or "none", repr(excerpt(call.name))
+        if kind != _FUNCTION:
+            found = f"one of the type {excerpt(str(kind))!r}"
+        problem = f"expected a call of one of the functions {expected}, found {found}"
         raise ToolCallError(problem)
+
+    async def _call(self, tool: Tool, arguments: Mapping[str, object]) -> object:
+        """Return the result of a function.
+
+        Raises:
+            TimeoutError: If it takes too long.
+            RuntimeError: If it ended by a cancellation that nobody but itself asked for.
+        """
+        try:
+            with anyio.move_on_after(self._timeout):
+                return await _call_function(tool, arguments)
+        except anyio.get_cancelled_exc_class() as cancelled:
+            if anyio.current_effective_deadline() == -math.inf:
+                raise
+            # A task that the function awaits was cancelled, and not the run; asyncio's
+            # task groups would end this worker without a word.
+            problem = "the tool awaited something that was cancelled"
+            raise RuntimeError(problem) from cancelled
+        problem = f"no result within {self._timeout:g} seconds"
+        raise TimeoutError(problem)
 
     def _describe(self, error: Exception) -> str:
         """Return what the model is told; messages may hold secrets."""
+        if isinstance(error, ToolCallError):
+            return f"error: {text_of_error(error)}"
         kind = f"error: {type(error).__name__}"
-        return f"{kind}: {error}" if self._on_error == "tell-all" else kind
+        text = text_of_error(error) if self._on_error == "tell-all" else ""
+        return f"{kind}: {text}" if text else kind
 
 
-async def _call_function(
-    tool: Tool, arguments: Mapping[str, object], threads: anyio.CapacityLimiter
-) -> object:
+def _lacks_function(tool: Tool | Mapping[str, object]) -> bool:
+    """Return whether *tool* is one that limin would have to run, and cannot."""
+    if isinstance(tool, Tool):
+        return tool.function is None
+    return tool.get("type", _FUNCTION) == _FUNCTION
+
+
+async def _call_function(tool: Tool, arguments: Mapping[str, object]) -> object:
     """Return the result of a function; one that is not async runs in a thread."""
     function = partial(cast("Callable[..., object]", tool.function), **arguments)
     if inspect.iscoroutinefunction(function):
         result: object = function()
     else:
-        result = await anyio.to_thread.run_sync(
-            function, abandon_on_cancel=True, limiter=threads
+        # A limiter of its own, since a thread that is abandoned may keep its place. The
+        # list hides a coroutine, which trio refuses as the result of a thread.
+        (result,) = await anyio.to_thread.run_sync(
+            lambda: [function()], abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
         )
     return (
         await cast("Awaitable[object]", result) if inspect.isawaitable(result) else result
     )
-
-
-def content_of(result: object) -> str | list[Part]:
-    """Return the *result* of a function as the content of a message.
-
-    Text stays text, pictures and other parts stay parts; the rest becomes JSON, or the
-    text of an object that JSON cannot hold.
-    """
-    if isinstance(result, str):
-        return result.encode(errors="replace").decode()
-    if isinstance(result, (Image, Audio, File)):
-        return [result]
-    if isinstance(result, (list, tuple)):
-        entries = cast("Sequence[object]", result)
-        if any(isinstance(entry, (Image, Audio, File)) for entry in entries):
-            return cast("list[Part]", list(entries))
-    return msgspec.json.encode(result, enc_hook=_encode_other).decode()
-
-
-def _encode_other(value: object) -> object:
-    """Return *value* as something that JSON can hold."""
-    dump: object = getattr(value, "model_dump", None)  # pydantic's.
-    if callable(dump) and not isinstance(value, type):
-        return dump()
-    plain_value = plain_json(value)
-    return str(value) if plain_value is value else plain_value

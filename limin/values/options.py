@@ -13,6 +13,7 @@ import attrs
 from limin.errors import ConfigurationError
 from limin.values.checks import check_choice, describe_type
 from limin.values.configuration import ModelConfiguration
+from limin.values.tools import relax_tool_choice
 
 if TYPE_CHECKING:
     import os
@@ -113,7 +114,8 @@ class ToolRunOptions(AskOptions, total=False):
     Attributes:
         max_rounds: Requests at most; 8 by default.
         max_calls: Calls of tools at most; None, the default, for no limit. Calls beyond
-            it are not run, and have no result.
+            it are not run, and have no result; a run from that conversation begins with
+            them.
         max_seconds: Seconds for the whole run; None, the default, for no limit.
         n_parallel: Tools under way at most; 8 by default.
         tool_timeout: Seconds for one call of a tool; None, the default, for no limit. The
@@ -147,6 +149,20 @@ def check_on_warning(on_warning: OnWarning) -> OnWarning:
         ConfigurationError: If it is none of those of `OnWarning`.
     """
     return cast("OnWarning", check_choice("on_warning", on_warning, get_args(OnWarning)))
+
+
+def options_after_call(options: CompletionOptions) -> CompletionOptions:
+    """Return *options* for the requests behind the first; they force no call of a tool.
+
+    The same object if *options* force none.
+    """
+    configuration = options.get("model_configuration")
+    choice = None
+    if isinstance(configuration, ModelConfiguration):
+        choice = configuration.tool_choice
+    choice = options.get("tool_choice", choice)
+    relaxed = relax_tool_choice(choice)
+    return options if relaxed is choice else {**options, "tool_choice": relaxed}
 
 
 _FIELDS = frozenset(attrs.fields_dict(ModelConfiguration))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import TYPE_CHECKING, Any, cast
 
 from limin.errors import ConfigurationError, ToolCallError
 from limin.schemas.json_schema import JsonSchema
 from limin.schemas.misfits import MisfitError
 from limin.schemas.signatures import SignatureSchema, signature_schema
+from limin.values.safe_text import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,11 +49,31 @@ def read_arguments(
     if signature is None and function is not None:
         signature = _find_signature(function)
     if signature is None:
-        return cast("dict[str, object]", parse_arguments(arguments, dict))
+        given = cast("dict[str, object]", parse_arguments(arguments, dict))
+        if function is not None:
+            _check_names(given, function)
+        return given
     try:
         return signature.decode_arguments(arguments)
     except MisfitError as misfit:
         raise _error(misfit) from misfit.__cause__
+
+
+def _check_names(arguments: dict[str, object], function: Callable[..., object]) -> None:
+    """Refuse *arguments* that *function* cannot be called with.
+
+    Raises:
+        ToolCallError: If one is missing, or is no parameter.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # Python does not know its parameters.
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        problem = f"the arguments do not fit: {excerpt(str(error))}"
+        raise ToolCallError(problem, "$") from None
 
 
 def parse_arguments(arguments: str, arguments_type: object) -> object:
@@ -68,9 +90,16 @@ def parse_arguments(arguments: str, arguments_type: object) -> object:
         raise _error(misfit) from misfit.__cause__
 
 
-@functools.lru_cache(_SIGNATURES_KEPT)
 def _find_signature(function: Callable[..., object]) -> SignatureSchema | None:
     """Return the parameters of *function*; None if its annotations do not tell them."""
+    try:
+        return _find_kept_signature(function)
+    except TypeError:  # Instances of many classes with `__call__` have no hash.
+        return _find_kept_signature.__wrapped__(function)
+
+
+@functools.lru_cache(_SIGNATURES_KEPT)
+def _find_kept_signature(function: Callable[..., object]) -> SignatureSchema | None:
     try:
         return signature_schema(function, strict=False)
     except ConfigurationError:

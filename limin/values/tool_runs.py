@@ -28,8 +28,8 @@ class ToolResult:
         call: The model's call.
         message: The message that the model is told it by.
         result: What the function returned; None if it raised.
-        error: The exception of the function, or the reason why it was not called; None
-            if it returned.
+        error: The exception of the function; or a `ToolCallError`, the reason why it was
+            not called; or why the model could not be told the result; else None.
         duration: Seconds that the function took; 0 if it was not called.
     """
 
@@ -47,12 +47,15 @@ class ToolRun(NotebookDisplayed):
     Attributes:
         conversation: The conversation as it was asked about, with every answer and every
             result of a tool behind it.
-        completions: The answers of the model, in their order; at least one.
+        completions: The answers of the model, in their order; at least one. Only the
+            `tool_run` of an exception may have none, if the conversation began with
+            calls.
         calls: The calls of tools with their results, in their order.
         ended_by: Why the run ended: `answer`, the model called no tool; `length`, an
             answer was cut off; `max-rounds` and `max-calls`, the limits of the run;
-            `repeats`, the third equal call in a row had an equal result; `deadline`,
-            `max_seconds` were over; `error`, only in the `tool_run` of an exception.
+            `repeats`, the model made the same calls three times in a row, with the same
+            results; `deadline`, `max_seconds` were over; `error`, only in the `tool_run`
+            of an exception.
     """
 
     conversation: Conversation
@@ -62,17 +65,22 @@ class ToolRun(NotebookDisplayed):
 
     @property
     def completion(self) -> TextCompletion:
-        """The last answer."""
+        """The last answer.
+
+        Raises:
+            IndexError: If there is none, in the `tool_run` of an exception.
+        """
         return self.completions[-1]
 
     @property
     def usage(self) -> Usage | None:
         """Token counts of all requests; a count that one of them lacks is None."""
-        return Usage.sum(completion.usage for completion in self.completions)
+        usages = [completion.usage for completion in self.completions]
+        return Usage.sum(usages) if usages else None
 
     def __str__(self) -> str:
         """Return the last answer, as the model wrote it."""
-        return self.completion.message
+        return self.completion.message if self.completions else ""
 
     def __repr__(self) -> str:
         """Return the numbers of requests and calls, and why the run ended."""

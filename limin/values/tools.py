@@ -336,6 +336,26 @@ def tool_choice_to_openai(choice: str | Mapping[str, object]) -> object:
     return choice
 
 
+def relax_tool_choice(
+    choice: str | Mapping[str, object] | None,
+) -> str | Mapping[str, object] | None:
+    """Return *choice* as one that forces no call; the same object if it forces none.
+
+    A choice among some of the tools stays one among these.
+
+    Source: https://platform.openai.com/docs/api-reference/chat/create, `allowed_tools`.
+    """
+    if choice is None or choice in ("auto", "none"):
+        return choice
+    allowed = choice.get("allowed_tools") if isinstance(choice, Mapping) else None
+    if not isinstance(choice, Mapping) or not isinstance(allowed, Mapping):
+        return None
+    among = cast("Mapping[str, object]", allowed)
+    if among.get("mode") == "auto":
+        return choice
+    return {**choice, "allowed_tools": {**among, "mode": "auto"}}
+
+
 def _to_tool(source: object, index: int) -> Tool | Mapping[str, object]:
     if isinstance(source, Tool):
         return source

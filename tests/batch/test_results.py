@@ -18,7 +18,7 @@ from streaming import ROLE, event_of, text_of
 
 import limin
 from limin import Client, Conversation
-from limin.batch.workers import unwrap_single
+from limin.policy.failures import unwrap_single
 from limin.rendering.progress import BatchProgress
 
 if TYPE_CHECKING:

@@ -165,6 +165,43 @@ async def tools(client: limin.Client) -> None:
     await limin.generate_text_completion("hello", logit_bias=[5])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
+async def tool_runs(client: limin.Client, checkpoint: Path) -> None:
+    run = await limin.run_tools(
+        "hello",
+        [length, limin.Tool.from_function(length, strict=True)],
+        max_rounds=5,
+        max_calls=None,
+        max_seconds=60,
+        tool_timeout=2.5,
+        on_tool_error="tell-all",
+        checkpoint=checkpoint,
+        fsync=True,
+        stream=True,
+        base_url="http://model.test/v1",
+    )
+    assert_type(run, limin.ToolRun)
+    assert_type(run.completion, limin.TextCompletion)
+    assert_type(run.completions, tuple[limin.TextCompletion, ...])
+    assert_type(run.usage, limin.Usage | None)
+    assert_type(run.conversation, limin.Conversation)
+    assert_type(run.calls, tuple[limin.ToolResult, ...])
+    result = run.calls[0]
+    assert_type(result.result, object)
+    assert_type(result.error, Exception | None)
+    assert_type(result.duration, float)
+    assert_type(result.call.parse(), dict[str, object])
+    assert_type(result.call.parse(list[int]), list[int])
+    again = await client.run_tools(run.conversation, [length], n_parallel=2)
+    assert_type(again, limin.ToolRun)
+    try:
+        await client.run_tools("hello", [length], on_tool_error="raise")
+    except limin.LiminError as error:
+        assert_type(error.tool_run, limin.ToolRun | None)
+    await client.run_tools("hello", [length], on_tool_error="hide")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.run_tools("hello", [length], show_progress=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await client.run_tools("hello", [5])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+
+
 async def wrong() -> None:
     await limin.generate_text_completion("hello", temprature=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await limin.generate_text_completion("hello", max_tokens="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -1,13 +1,15 @@
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
 
+import limin
 from limin.errors import ConfigurationError
 from limin.values.configuration import ModelConfiguration
 from limin.values.options import (
     CompletionOptions,
     check_on_warning,
+    options_after_call,
     resolve_configuration,
 )
 
@@ -118,3 +120,44 @@ def test_model_configuration_of_the_wrong_type() -> None:
     """A model's name is no configuration, and the error says which argument is wrong."""
     with pytest.raises(ConfigurationError, match="found a str"):
         resolve_configuration({"model_configuration": "gpt-4o"})
+
+
+ALLOWED: dict[str, Any] = {
+    "type": "allowed_tools",
+    "allowed_tools": {"mode": "required", "tools": [{"type": "function"}]},
+}
+AMONG = {
+    "type": "allowed_tools",
+    "allowed_tools": {"mode": "auto", "tools": [{"type": "function"}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("choice", "relaxed"),
+    [
+        ("required", None),
+        ("weather", None),
+        ({"type": "function", "function": {"name": "weather"}}, None),
+        (ALLOWED, AMONG),
+    ],
+)
+@pytest.mark.parametrize("in_configuration", [False, True])
+def test_call_is_forced_once(
+    choice: Any, relaxed: object, *, in_configuration: bool
+) -> None:
+    """Wherever the choice stands, the requests behind the first leave it to the model."""
+    tool = limin.Tool("weather", "Tell the weather.", {"type": "object"})
+    options: CompletionOptions = {"tools": [tool], "tool_choice": choice}
+    if in_configuration:
+        configuration = ModelConfiguration(tools=[tool], tool_choice=choice)
+        options = {"model_configuration": configuration}
+    later = resolve_configuration(options_after_call(options))
+    assert later.tool_choice == relaxed
+    assert resolve_configuration(options).tool_choice == choice
+
+
+@pytest.mark.parametrize("choice", [None, "auto", "none", AMONG])
+def test_choice_that_forces_nothing_stays(choice: Any) -> None:
+    """The options are the same object, so that one caller is enough."""
+    for options in ({"tool_choice": choice}, {}, {"model_configuration": 5}):
+        assert options_after_call(cast("CompletionOptions", options)) is options
