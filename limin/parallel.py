@@ -11,12 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar, cast, overload
 
 from limin.batch.results import Results, check_batch, run_batch
-from limin.batch.workers import Work, WorkerPool, as_it_is, count_items, unwrap_single
+from limin.batch.workers import Work, WorkerPool, as_it_is, count_items
 from limin.calls.observer import InFlight
 from limin.calls.served_model import ServedModelCheck
 from limin.checkpoint.recorder import RecordedCall
 from limin.errors import LiminError, UnexpectedError
-from limin.policy.failures import is_overload
+from limin.policy.failures import is_overload, unwrap_single
 from limin.values.checks import check_argument, check_flag
 from limin.values.conversation import as_conversation
 from limin.values.display import rendering
