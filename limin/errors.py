@@ -299,7 +299,7 @@ class AnswerWarningError(LiminError):
     """
 
     warnings: tuple[ResponseWarning, ...]
-    completion: TextCompletion = attrs.field(repr=False)
+    completion: TextCompletion[object] = attrs.field(repr=False)
 
     def __str__(self) -> str:
         first, *more = self.warnings
@@ -336,7 +336,7 @@ class StreamError(LiminError):
     """
 
     reason: str
-    partial: TextCompletion = attrs.field(repr=False)
+    partial: TextCompletion[object] = attrs.field(repr=False)
     cause: LiminError | None = attrs.field(default=None, repr=False)
 
     def __str__(self) -> str:
@@ -440,7 +440,7 @@ class BatchError(LiminError):
         noun: The word for an item: `prompt`, or `item` after `run_parallel`.
     """
 
-    results: Sequence[TextCompletion | LiminError] = attrs.field(repr=False)
+    results: Sequence[TextCompletion[object] | LiminError] = attrs.field(repr=False)
     stopped_by: LiminError | None = None
     noun: str = attrs.field(default="prompt", repr=False)
 

@@ -197,7 +197,7 @@ async def _within(
             yield listener
 
 
-def _measure(completion: TextCompletion) -> Work:
+def _measure(completion: TextCompletion[object]) -> Work:
     effort = Effort.of(completion)
     return Work(
         1.0 if effort.tokens is None else float(effort.tokens),

@@ -162,7 +162,7 @@ class Call:
         self._is_handed_over = True
         return answer
 
-    def finish(self, completion: TextCompletion) -> None:
+    def finish(self, completion: TextCompletion[object]) -> None:
         """Update the rate limiter, and report warnings as `on_warning` says.
 
         Raises:
@@ -320,7 +320,7 @@ class Call:
             await answer.aclose()
             raise
 
-    def _notify_finished(self, result: TextCompletion | BaseException | None) -> None:
+    def _notify_finished(self, result: TextCompletion[object] | BaseException | None) -> None:
         if not self._is_finished:
             self._is_finished = True
             for observer in self._caller.observers:

@@ -196,7 +196,7 @@ class Checkpoint:
                     step_end += _STEP
                     yield
 
-    def add(self, request: bytes, completion: TextCompletion) -> None:
+    def add(self, request: bytes, completion: TextCompletion[object]) -> None:
         """Write *completion*, the answer to *request*, as a line.
 
         Args:

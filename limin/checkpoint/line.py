@@ -142,7 +142,7 @@ class RecordedAnswer(msgspec.Struct, frozen=True):
         return attrs.evolve(completion, body_warnings=self.warnings)
 
 
-def encode_line(request: bytes, completion: TextCompletion) -> bytes:
+def encode_line(request: bytes, completion: TextCompletion[object]) -> bytes:
     """Write *completion*, the answer to *request*, as a line without its newline."""
     # The version is the first field, and the checksum stands for all behind it.
     _version, _, fields = _encoder.encode(_make_line(request, completion)).partition(b",")
@@ -224,7 +224,7 @@ def _read_parameters(request: bytes) -> dict[str, msgspec.Raw]:
         return _read_parameters(text.encode(errors="replace"))
 
 
-def _make_line(request: bytes, completion: TextCompletion) -> Line:
+def _make_line(request: bytes, completion: TextCompletion[object]) -> Line:
     parameters = _read_parameters(request)
     messages = msgspec.json.decode(
         parameters.pop("messages"), type=list[schema.RequestMessage]
@@ -258,7 +258,7 @@ def _make_line(request: bytes, completion: TextCompletion) -> Line:
     )
 
 
-def _times_of_stream(completion: TextCompletion) -> _Streamed | None:
+def _times_of_stream(completion: TextCompletion[object]) -> _Streamed | None:
     if completion.timing.time_to_first_byte is None:
         return None
     times = {name: getattr(completion.timing, name) for name in _TIMES}

@@ -78,7 +78,7 @@ def log_probs(tokens: LogProbs) -> str:
     )
 
 
-def completion(completion: TextCompletion) -> str:
+def completion(completion: TextCompletion[object]) -> str:
     """Return the question, the answers, the warnings and the facts of *completion*."""
     several = len(completion.choices) > 1
     choices = "".join(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, cast
 
 import attrs
 import msgspec
@@ -16,6 +16,8 @@ from limin.values.safe_text import excerpt
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from typing_extensions import TypeVar
+
     from limin.errors import LiminError
     from limin.values.conversation import Conversation
     from limin.values.display import Palette
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
     from limin.values.timing import Timing
     from limin.values.tokens import TokenLogProb
     from limin.values.warnings import ResponseWarning
+
+    # The type of `value`: that of `response_type`, or None without one.
+    V = TypeVar("V", covariant=True, default=None)
+else:
+    from typing import TypeVar
+
+    V = TypeVar("V", covariant=True)
 
 # Characters of a model's name or a finish reason in a repr; servers send any text.
 _LONGEST_WORD = 40
@@ -139,7 +148,7 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class TextCompletion(NotebookDisplayed):
+class TextCompletion(NotebookDisplayed, Generic[V]):
     """The answer of a model, with everything that is known about it.
 
     `str` is the message, so that `print` shows it. The repr is one short line without
@@ -169,6 +178,10 @@ class TextCompletion(NotebookDisplayed):
         prefill: The message of the assistant at the end of the conversation, if the
             server continued it and repeated it before the answer, as llama.cpp does; it
             is no part of `message`. None if nothing was repeated.
+        value: The answer as an instance of `response_type`; None without one, and if
+            the model called a tool instead. Checkpoints keep the text only.
+        earlier: The answers before this one, which did not fit `response_type` and were
+            asked for again.
     """
 
     conversation: Conversation
@@ -183,6 +196,8 @@ class TextCompletion(NotebookDisplayed):
     raw_bytes: bytes = attrs.field(default=b"", eq=False)
     prompt_log_probs: PromptLogProbs | None = None
     prefill: str | None = None
+    value: V = cast("V", None)
+    earlier: tuple[TextCompletion[object], ...] = ()
 
     def __str__(self) -> str:
         """Return the message, as the model wrote it."""

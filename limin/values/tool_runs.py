@@ -56,7 +56,7 @@ class ToolRun(NotebookDisplayed):
     """
 
     conversation: Conversation
-    completions: tuple[TextCompletion, ...]
+    completions: tuple[TextCompletion[object], ...]
     calls: tuple[ToolResult, ...] = ()
     ended_by: EndedBy
 

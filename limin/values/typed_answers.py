@@ -1,0 +1,80 @@
+"""An answer as an instance of a type, or the reason why it is none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from limin.errors import StructuredOutputError
+from limin.json_text.answer import is_closed, strip_answer
+from limin.schemas.misfits import MisfitError
+
+if TYPE_CHECKING:
+    from limin.schemas.json_schema import JsonSchema
+    from limin.values.completion import TextCompletion
+
+T = TypeVar("T")
+
+_REASONS = {"length": "truncated", "content_filter": "filtered"}
+_IGNORED = "the server may not apply response_format"
+
+
+def read_value(
+    completion: TextCompletion[object], schema: JsonSchema[T], *, takes_calls: bool = False
+) -> T | None:
+    """Return the answer in *completion* as an instance of the type of *schema*.
+
+    Outer white space and one code fence are tolerated; nothing else is guessed.
+
+    Args:
+        completion: Its first choice is read.
+        schema: The type.
+        takes_calls: Whether the model may call tools instead; then the value is None.
+
+    Raises:
+        StructuredOutputError: If there is no such answer.
+    """
+    text = completion.message
+    if completion.finish_reason == "length" and not is_closed(text):
+        raise _error(completion, "truncated", "the answer was cut off at its length limit")
+    if completion.refusal:
+        raise _error(completion, "refused", "the model refused to answer")
+    if completion.finish_reason == "content_filter":
+        raise _error(completion, "filtered", "a filter of the server removed the answer")
+    if takes_calls and completion.tool_calls and not text.strip():
+        return None
+    answer = strip_answer(text).text
+    try:
+        return schema.decode(answer)
+    except MisfitError as misfit:
+        if takes_calls and completion.tool_calls:  # It is a word beside the call.
+            return None
+        raise _misfit_error(completion, misfit) from misfit.__cause__
+
+
+def has_fence(completion: TextCompletion[object]) -> bool:
+    """Return whether a code fence is around the answer."""
+    return strip_answer(completion.message).had_fence
+
+
+def _misfit_error(
+    completion: TextCompletion[object], misfit: MisfitError
+) -> StructuredOutputError:
+    if misfit.reason == "invalid":
+        return _error(completion, "invalid", misfit.problem, misfit.path)
+    if completion.message.strip():
+        problem = f"expected JSON, found other text ({misfit.problem}); {_IGNORED}"
+    elif _looks_like_json(completion.reasoning):
+        problem = "expected JSON in the message, found it in the reasoning"
+    else:
+        problem = f"expected JSON, found nothing; {_IGNORED}"
+    return _error(completion, "not-json", problem)
+
+
+def _looks_like_json(text: str | None) -> bool:
+    return bool(text) and is_closed(f"{text} ")
+
+
+def _error(
+    completion: TextCompletion[object], reason: Reason, problem: str, path: str = "$"
+) -> StructuredOutputError:
+    return StructuredOutputError(completion, reason, path, problem)
