@@ -29,6 +29,7 @@ The tree::
         ResponseError                   a success that is no usable completion
         AnswerWarningError              an odd answer, with on_warning="raise"
         JSONTextError                   a text that should be JSON; also a ValueError
+        StructuredOutputError           an answer that is no JSON of its type
         StreamError                     a stream that broke off
         NotSentError                    a prompt of a batch that stopped early
         CheckpointError                 a checkpoint that cannot be used
@@ -41,7 +42,7 @@ The tree::
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 
@@ -55,6 +56,10 @@ if TYPE_CHECKING:
     from limin.values.timing import Attempt
     from limin.values.tool_runs import ToolRun
     from limin.values.warnings import ResponseWarning
+
+
+# Why an answer is no instance of its type.
+MisfitReason: TypeAlias = Literal["truncated", "refused", "filtered", "not-json", "invalid"]
 
 
 class LiminError(Exception, Displayed):
@@ -72,7 +77,7 @@ class LiminError(Exception, Displayed):
 
     attempts: tuple[Attempt, ...] = ()
     asked: str | None = None
-    tool_run: ToolRun | None = None
+    tool_run: ToolRun[object] | None = None
 
     def __str__(self) -> str:
         return escape_controls(super().__str__())
@@ -320,6 +325,38 @@ class JSONTextError(LiminError, ValueError):
 
     def __str__(self) -> str:
         return escape_controls(f"{self.problem} at character {self.offset}")
+
+
+@attrs.define(slots=False)
+class StructuredOutputError(LiminError):
+    """An answer came, and is no JSON of the `response_type`.
+
+    The `__cause__` is the exception of a validator, if one refused the value. Its text
+    may quote the answer.
+
+    Attributes:
+        completion: The completion, without a value. Its `earlier` are the answers before
+            it, if it was asked for again.
+        reason: `truncated`, the length limit cut it off; `refused`, the model refused;
+            `filtered`, a filter of the server removed it; `not-json`; or `invalid`, it
+            is JSON that does not fit.
+        path: JSON path of what does not fit; `$` for the whole answer.
+        problem: Expectation and finding, in one sentence.
+    """
+
+    completion: TextCompletion[object] = attrs.field(repr=False)
+    reason: MisfitReason
+    path: str = "$"
+    problem: str = ""
+
+    @property
+    def earlier(self) -> tuple[TextCompletion[object], ...]:
+        """The answers before the last one, which did not fit either."""
+        return self.completion.earlier
+
+    def __str__(self) -> str:
+        place = f" at `{self.path}`" if self.reason == "invalid" else ""
+        return escape_controls(f"{self.reason}: {self.problem}{place}")
 
 
 @attrs.define(slots=False)

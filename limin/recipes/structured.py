@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import attrs
+import msgspec
 
 from limin.errors import StructuredOutputError
+from limin.json_text.partial import PartialReader
 from limin.values.conversation import Conversation
 from limin.values.messages import Message
 from limin.values.typed_answers import has_fence, read_value
@@ -39,7 +41,7 @@ class TypedAsk(Generic[T]):
         schema: JsonSchema[T],
         *,
         reask: int,
-        takes_calls: bool,
+        offers_tools: bool,
         report: Callable[[TextCompletion[object], ResponseWarning], None],
     ) -> None:
         """Ask as *ask* does.
@@ -48,13 +50,20 @@ class TypedAsk(Generic[T]):
             ask: Asks for JSON of *schema*.
             schema: The type.
             reask: How often at most to ask again about an answer that does not fit.
-            takes_calls: Whether the model may call tools instead.
+            offers_tools: Whether the model may call tools instead.
             report: Reports a warning about an answer, as its `on_warning` says.
         """
         self._ask, self._schema, self._reask = ask, schema, reask
-        self._takes_calls, self._report = takes_calls, report
+        self._offers_tools, self._report = offers_tools, report
 
-    async def __call__(self, conversation: Conversation) -> TextCompletion[T]:
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether the value stands in an object, because it is none itself."""
+        return self._schema.is_wrapped
+
+    async def __call__(
+        self, conversation: Conversation, *, spent: float = 0.0
+    ) -> TextCompletion[T]:
         """Return the completion of *conversation* with its value.
 
         An answer that does not fit is sent back with the reason, up to `reask` times.
@@ -64,10 +73,11 @@ class TypedAsk(Generic[T]):
             StructuredOutputError: If no answer fits.
             LiminError: If a request failed.
         """
-        asked, earlier = conversation, ()
+        asked = conversation
+        earlier: tuple[TextCompletion[object], ...] = ()
         while True:
-            spent = sum(answer.duration for answer in earlier)
             answer = await self._ask(asked, spent=spent)
+            spent += answer.duration
             completion = attrs.evolve(answer, earlier=earlier)
             try:
                 return self.read(completion)
@@ -83,14 +93,43 @@ class TypedAsk(Generic[T]):
         Raises:
             StructuredOutputError: If it does not fit.
         """
-        value = read_value(completion, self._schema, takes_calls=self._takes_calls)
+        value = read_value(completion, self._schema, offers_tools=self._offers_tools)
         warnings = completion.body_warnings
         if value is not None and has_fence(completion):
             warnings = (*warnings, _FENCE)
         typed = attrs.evolve(completion, value=value, body_warnings=warnings)
         if warnings is not completion.body_warnings:
             self._report(typed, _FENCE)
-        return typed
+        return cast("TextCompletion[T]", typed)
+
+
+class TypedStream(Generic[T]):
+    """Reads one typed answer while it comes."""
+
+    def __init__(self, asking: TypedAsk[T]) -> None:
+        """Read the answer as *asking* does."""
+        self._asking, self._partial = asking, PartialReader()
+
+    @property
+    def partial(self) -> object:
+        """The value so far, as plain JSON values; None at first."""
+        value = self._partial.value
+        if self._asking.is_wrapped and isinstance(value, dict):
+            value = cast("dict[str, object]", value).get("value", msgspec.UNSET)
+        return None if value is msgspec.UNSET else value
+
+    def feed(self, text: str) -> None:
+        """Add the next piece of the answer."""
+        self._partial.feed(text)
+
+    def read(self, completion: TextCompletion[object]) -> TextCompletion[T]:
+        """Return the finished *completion* with its value.
+
+        Raises:
+            StructuredOutputError: If it does not fit.
+        """
+        self._partial.finish()
+        return self._asking.read(completion)
 
 
 def _with_reason(

@@ -7,8 +7,7 @@ such as keeping each answer in a checkpoint.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import anyio
 import attrs
@@ -20,13 +19,12 @@ from limin.values.tool_runs import ToolRun
 from limin.values.tools import ToolCall
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from limin.recipes.ask import Ask
     from limin.recipes.tool_calls import ToolRunner
     from limin.values.completion import TextCompletion
     from limin.values.tool_runs import EndedBy, ToolResult
-
-Ask: TypeAlias = Callable[[Conversation], Awaitable["TextCompletion"]]
 
 # A model that has repeated a call twice, in spite of its result, goes on so.
 _MOST_EQUAL = 3
@@ -56,10 +54,10 @@ class ToolLoop:
         """Start with a copy of *conversation*."""
         self._conversation = _copy(conversation)
         self._runner, self._limits = runner, limits
-        self._completions: list[TextCompletion] = []
+        self._completions: list[TextCompletion[object]] = []
         self._results: list[ToolResult] = []
 
-    async def run(self, first: Ask, later: Ask) -> ToolRun:
+    async def run(self, first: Ask, later: Ask) -> ToolRun[object]:
         """Ask until the run ends.
 
         Args:
@@ -134,7 +132,7 @@ class ToolLoop:
         ]
         return len(last) == _MOST_EQUAL and all(entry == last[0] for entry in last)
 
-    def _so_far(self, ended_by: EndedBy) -> ToolRun:
+    def _so_far(self, ended_by: EndedBy) -> ToolRun[object]:
         return ToolRun(
             conversation=_copy(self._conversation),
             completions=tuple(self._completions),
@@ -147,7 +145,7 @@ def _copy(conversation: Conversation) -> Conversation:
     return Conversation(conversation.messages, metadata=conversation.metadata)
 
 
-def _find_calls(message: Message, completion: TextCompletion) -> Sequence[ToolCall]:
+def _find_calls(message: Message, completion: TextCompletion[object]) -> Sequence[ToolCall]:
     """Return every call of an answer, those of an unknown kind too.
 
     They are refused, but each has to be answered before the model can go on.

@@ -29,7 +29,9 @@ def completion(completion: TextCompletion[object], palette: Palette = "red-green
     return Group(*_parts(completion, palette))
 
 
-def _parts(completion: TextCompletion[object], palette: Palette) -> Iterator[RenderableType]:
+def _parts(
+    completion: TextCompletion[object], palette: Palette
+) -> Iterator[RenderableType]:
     several = len(completion.choices) > 1
     for choice in completion.choices:
         if several:

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from limin.values.warnings import ResponseWarning
 
     # The type of `value`: that of `response_type`, or None without one.
-    V = TypeVar("V", covariant=True, default=None)
+    V_co = TypeVar("V_co", covariant=True, default=None)
 else:
     from typing import TypeVar
 
-    V = TypeVar("V", covariant=True)
+    V_co = TypeVar("V_co", covariant=True)
 
 # Characters of a model's name or a finish reason in a repr; servers send any text.
 _LONGEST_WORD = 40
@@ -148,7 +148,7 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class TextCompletion(NotebookDisplayed, Generic[V]):
+class TextCompletion(NotebookDisplayed, Generic[V_co]):
     """The answer of a model, with everything that is known about it.
 
     `str` is the message, so that `print` shows it. The repr is one short line without
@@ -196,7 +196,7 @@ class TextCompletion(NotebookDisplayed, Generic[V]):
     raw_bytes: bytes = attrs.field(default=b"", eq=False)
     prompt_log_probs: PromptLogProbs | None = None
     prefill: str | None = None
-    value: V = cast("V", None)
+    value: V_co = attrs.field(default=cast("V_co", None))
     earlier: tuple[TextCompletion[object], ...] = ()
 
     def __str__(self) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, cast
 
 import attrs
 
-from limin.values.completion import Usage
+from limin.values.completion import Usage, V_co
 from limin.values.display import NotebookDisplayed
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class ToolResult:
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class ToolRun(NotebookDisplayed):
+class ToolRun(NotebookDisplayed, Generic[V_co]):
     """A conversation in which a model called tools.
 
     Attributes:
@@ -61,9 +61,9 @@ class ToolRun(NotebookDisplayed):
     ended_by: EndedBy
 
     @property
-    def completion(self) -> TextCompletion:
+    def completion(self) -> TextCompletion[V_co]:
         """The last answer."""
-        return self.completions[-1]
+        return cast("TextCompletion[V_co]", self.completions[-1])
 
     @property
     def usage(self) -> Usage | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from limin.errors import StructuredOutputError
+from limin.errors import MisfitReason, StructuredOutputError
 from limin.json_text.answer import is_closed, strip_answer
 from limin.schemas.misfits import MisfitError
 
@@ -14,12 +14,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_REASONS = {"length": "truncated", "content_filter": "filtered"}
 _IGNORED = "the server may not apply response_format"
 
 
 def read_value(
-    completion: TextCompletion[object], schema: JsonSchema[T], *, takes_calls: bool = False
+    completion: TextCompletion[object], schema: JsonSchema[T], *, offers_tools: bool = False
 ) -> T | None:
     """Return the answer in *completion* as an instance of the type of *schema*.
 
@@ -28,7 +27,7 @@ def read_value(
     Args:
         completion: Its first choice is read.
         schema: The type.
-        takes_calls: Whether the model may call tools instead; then the value is None.
+        offers_tools: Whether the model may call tools instead; then the value is None.
 
     Raises:
         StructuredOutputError: If there is no such answer.
@@ -40,13 +39,10 @@ def read_value(
         raise _error(completion, "refused", "the model refused to answer")
     if completion.finish_reason == "content_filter":
         raise _error(completion, "filtered", "a filter of the server removed the answer")
-    if takes_calls and completion.tool_calls and not text.strip():
-        return None
-    answer = strip_answer(text).text
     try:
-        return schema.decode(answer)
+        return schema.decode(strip_answer(text).text)
     except MisfitError as misfit:
-        if takes_calls and completion.tool_calls:  # It is a word beside the call.
+        if offers_tools and completion.tool_calls:  # Any text is a word beside the call.
             return None
         raise _misfit_error(completion, misfit) from misfit.__cause__
 
@@ -75,6 +71,9 @@ def _looks_like_json(text: str | None) -> bool:
 
 
 def _error(
-    completion: TextCompletion[object], reason: Reason, problem: str, path: str = "$"
+    completion: TextCompletion[object],
+    reason: MisfitReason,
+    problem: str,
+    path: str = "$",
 ) -> StructuredOutputError:
     return StructuredOutputError(completion, reason, path, problem)

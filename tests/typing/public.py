@@ -52,7 +52,7 @@ async def odd() -> None:
     try:
         await limin.generate_text_completion("hello", on_warning="raise")
     except limin.AnswerWarningError as error:
-        assert_type(error.completion, limin.TextCompletion)
+        assert_type(error.completion, limin.TextCompletion[object])
         assert_type(error.warnings[0].code, limin.WarningCode)
 
 
@@ -113,12 +113,14 @@ async def parallel(client: limin.Client) -> None:
         await limin.run_parallel([1], length)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         await limin.run_parallel(["hello"], len)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     except limin.BatchError as error:
-        assert_type(error.results, Sequence[limin.TextCompletion | limin.LiminError])
+        assert_type(
+            error.results, Sequence[limin.TextCompletion[object] | limin.LiminError]
+        )
         assert_type(error.errors, dict[int, limin.LiminError])
 
 
 async def wrong() -> None:
-    await limin.generate_text_completion("hello", temprature=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    await limin.generate_text_completion("hello", max_tokens="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    await limin.generate_text_completion("hello", on_warning="error")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await limin.generate_text_completion("hello", temprature=1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await limin.generate_text_completion("hello", max_tokens="5")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await limin.generate_text_completion("hello", on_warning="error")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     limin.Message("bot", "hello")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
