@@ -15,7 +15,6 @@ from limin.errors import ConfigurationError
 from limin.recipes.structured import TypedAsk
 from limin.recipes.tool_calls import ToolRunner
 from limin.recipes.tool_loop import ToolLimits, ToolLoop
-from limin.schemas.json_schema import JsonSchema
 from limin.values.checks import (
     check_argument,
     check_choice,
@@ -25,6 +24,7 @@ from limin.values.checks import (
     check_seconds,
 )
 from limin.values.options import OnToolError
+from limin.values.typed_answers import as_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from limin.calls.call import Caller
     from limin.recipes.ask import Ask
+    from limin.schemas.json_schema import JsonSchema
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
     from limin.values.options import BatchOptions, ToolRunOptions
@@ -87,9 +88,7 @@ class AnswerType:
                 problem = f"reask: expected response_type beside it, found reask={reask}"
                 raise ConfigurationError(problem)
             return None
-        if not isinstance(response_type, JsonSchema):
-            response_type = JsonSchema(cast("type[object]", response_type))
-        return cls(cast("JsonSchema[object]", response_type), reask)
+        return cls(as_schema(response_type), reask)
 
     def asking(self, ask: Ask, caller: Caller) -> TypedAsk[object]:
         """Return a function that asks as *ask* does, and reads the answers.

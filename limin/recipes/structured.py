@@ -97,7 +97,9 @@ class TypedAsk(Generic[T]):
         warnings = completion.body_warnings
         if value is not None and has_fence(completion):
             warnings = (*warnings, _FENCE)
-        typed = attrs.evolve(completion, value=value, body_warnings=warnings)
+        typed = attrs.evolve(
+            completion, value=value, body_warnings=warnings, schema=self._schema
+        )
         if warnings is not completion.body_warnings:
             self._report(typed, _FENCE)
         return cast("TextCompletion[T]", typed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import chain
-from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, cast, overload
 
 import attrs
 import msgspec
@@ -12,15 +12,18 @@ import msgspec
 from limin.values.display import NotebookDisplayed, rendering
 from limin.values.messages import Message
 from limin.values.safe_text import excerpt
+from limin.values.typed_answers import as_schema, read_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from typing_extensions import TypeVar
+    from typing_extensions import TypeForm, TypeVar
 
     from limin.errors import LiminError
+    from limin.schemas.json_schema import JsonSchema
     from limin.values.conversation import Conversation
     from limin.values.display import Palette
+    from limin.values.fields import FieldLogProbs
     from limin.values.log_probs import LogProbs, PromptLogProbs
     from limin.values.timing import Timing
     from limin.values.tokens import TokenLogProb
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
     # The type of `value`: that of `response_type`, or None without one.
     V_co = TypeVar("V_co", covariant=True, default=None)
+    T = TypeVar("T")
 else:
     from typing import TypeVar
 
@@ -198,6 +202,9 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
     prefill: str | None = None
     value: V_co = attrs.field(default=cast("V_co", None))
     earlier: tuple[TextCompletion[object], ...] = ()
+    _schema: JsonSchema[object] | None = attrs.field(
+        default=None, alias="schema", eq=False, repr=False
+    )
 
     def __str__(self) -> str:
         """Return the message, as the model wrote it."""
@@ -330,6 +337,55 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
         if conversation:
             fields["conversation"] = self.conversation.to_openai()
         return fields
+
+    @property
+    def total_usage(self) -> Usage | None:
+        """Token counts of this answer and of the `earlier` ones together.
+
+        A count that one of them lacks is None. None if none is known.
+        """
+        answers = (*self.earlier, self)
+        return Usage.sum(answer.usage for answer in answers)
+
+    @property
+    def fields(self) -> Mapping[str, FieldLogProbs] | None:
+        """The log probabilities of each scalar in a JSON answer, by its path.
+
+        Paths are those of `value`: `$.name`, `$["other name"]`, `$[0]`, and `$` for a
+        value that is a scalar itself. They are in the order of the answer. None if no log
+        probabilities were sent, or their tokens do not spell the answer.
+
+        Raises:
+            JSONTextError: If the answer is no JSON.
+        """
+        from limin.values.field_reader import read_fields  # noqa: PLC0415 (few read them)
+
+        log_probs = self.log_probs
+        return (
+            None
+            if log_probs is None
+            else read_fields(self.message, log_probs, self._schema)
+        )
+
+    @overload
+    def parse(self, response_type: JsonSchema[T]) -> T: ...
+
+    @overload
+    def parse(self, response_type: TypeForm[T]) -> T: ...
+
+    def parse(self, response_type: object) -> object:
+        """Return the answer as an instance of *response_type*, whatever was asked for.
+
+        So a new type needs no new answer, and neither does one out of a checkpoint.
+
+        Args:
+            response_type: A type, or a `JsonSchema`.
+
+        Raises:
+            StructuredOutputError: If the answer does not fit.
+            ConfigurationError: If the type has no JSON schema.
+        """
+        return read_value(self, as_schema(response_type), unwrap=True)
 
     def to_message(self) -> Message:
         """Return the answer as a message, to continue the conversation with."""

@@ -10,6 +10,7 @@ import attrs
 
 from limin.errors import JSONTextError
 from limin.json_text.answer import SPACE
+from limin.json_text.paths import ROOT, path_of
 from limin.json_text.scanner import Event, JSONScanner
 from limin.json_text.tree import TreeBuilder, walk_scalars
 from limin.values.fields import FieldLogProbs
@@ -18,6 +19,7 @@ from limin.values.log_probs import joint_log_prob, positions_of, utf8_bytes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from limin.schemas.json_schema import JsonSchema
     from limin.values.log_probs import LogProbs, Position
 
 # One long key above many short scalars makes paths of quadratic length. All paths
@@ -25,10 +27,15 @@ if TYPE_CHECKING:
 _MOST_PATH_CHARACTERS: Final = 1_000_000
 _MOST_PER_CHARACTER: Final = 100
 
+# The path of a value that is no object, in the object that is asked for.
+_WRAPPER: Final = path_of(["value"])
+
 _SPACE_BYTES: Final = SPACE.encode()
 
 
-def read_fields(text: str, log_probs: LogProbs) -> Mapping[str, FieldLogProbs] | None:
+def read_fields(
+    text: str, log_probs: LogProbs, schema: JsonSchema[object] | None = None
+) -> Mapping[str, FieldLogProbs] | None:
     """Return the tokens of each scalar in a JSON answer, by path, in the order of *text*.
 
     White space and one code fence may stand around the JSON. Of an answer that was cut
@@ -41,6 +48,8 @@ def read_fields(text: str, log_probs: LogProbs) -> Mapping[str, FieldLogProbs] |
     Args:
         text: The answer, `choice.message`.
         log_probs: The log probabilities of its tokens.
+        schema: The type that was asked for; None if any text was. If the value is no
+            object, the object around it is left out of the paths.
 
     Returns:
         None if the tokens do not spell the text, so nothing is known of them; the
@@ -60,10 +69,12 @@ def read_fields(text: str, log_probs: LogProbs) -> Mapping[str, FieldLogProbs] |
     # Offsets in `text` are characters, those in the tokens are UTF-8 bytes.
     before = len(text) - len(text.lstrip(SPACE))
     offsets = _ByteOffsets(text, before, start)
+    is_wrapped = schema is not None and schema.is_wrapped
     fields: dict[str, FieldLogProbs] = {}
     for path, scalar in scalars:
         begin, end = offsets.of(scalar.start), offsets.of(scalar.end)
-        fields[path] = spelling.field(path, scalar.text, begin, end)
+        shown = ROOT + path.removeprefix(_WRAPPER) if is_wrapped else path
+        fields[shown] = spelling.field(shown, scalar.text, begin, end)
     return fields
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from limin.errors import MisfitReason, StructuredOutputError
 from limin.json_text.answer import is_closed, strip_answer
+from limin.schemas.json_schema import JsonSchema
 from limin.schemas.misfits import MisfitError
 
 if TYPE_CHECKING:
-    from limin.schemas.json_schema import JsonSchema
     from limin.values.completion import TextCompletion
 
 T = TypeVar("T")
@@ -18,7 +18,11 @@ _IGNORED = "the server may not apply response_format"
 
 
 def read_value(
-    completion: TextCompletion[object], schema: JsonSchema[T], *, offers_tools: bool = False
+    completion: TextCompletion[object],
+    schema: JsonSchema[T],
+    *,
+    offers_tools: bool = False,
+    unwrap: bool = False,
 ) -> T | None:
     """Return the answer in *completion* as an instance of the type of *schema*.
 
@@ -28,6 +32,8 @@ def read_value(
         completion: Its first choice is read.
         schema: The type.
         offers_tools: Whether the model may call tools instead; then the value is None.
+        unwrap: Whether a value that is no object may stand alone as well as in the object
+            that is asked for.
 
     Raises:
         StructuredOutputError: If there is no such answer.
@@ -39,12 +45,24 @@ def read_value(
         raise _error(completion, "refused", "the model refused to answer")
     if completion.finish_reason == "content_filter":
         raise _error(completion, "filtered", "a filter of the server removed the answer")
+    decode = schema.decode_or_unwrap if unwrap else schema.decode
     try:
-        return schema.decode(strip_answer(text).text)
+        return decode(strip_answer(text).text)
     except MisfitError as misfit:
         if offers_tools and completion.tool_calls:  # Any text is a word beside the call.
             return None
         raise _misfit_error(completion, misfit) from misfit.__cause__
+
+
+def as_schema(response_type: object) -> JsonSchema[object]:
+    """Return the schema of *response_type*, which may be one already.
+
+    Raises:
+        ConfigurationError: If it has none.
+    """
+    if isinstance(response_type, JsonSchema):
+        return cast("JsonSchema[object]", response_type)
+    return JsonSchema(cast("type[object]", response_type))
 
 
 def has_fence(completion: TextCompletion[object]) -> bool:

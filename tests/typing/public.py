@@ -71,7 +71,7 @@ async def streamed(client: limin.Client) -> None:
     assert_type(completion.timing.delta_times, tuple[float, ...])
     fetched = await limin.generate_text_completion("hello", stream=True)
     assert_type(fetched, limin.TextCompletion)
-    limin.stream_text_completion("hello", stream=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    limin.stream_text_completion("hello", stream=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 
 
 async def batches() -> None:
