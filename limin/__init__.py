@@ -62,6 +62,7 @@ from limin.values.completion import Choice, Delta, TextCompletion, Usage
 from limin.values.configuration import ModelConfiguration
 from limin.values.content import Audio, File, Image
 from limin.values.conversation import Conversation
+from limin.values.decisions import Decision
 from limin.values.endpoint import Limits
 from limin.values.fields import FieldLogProbs
 from limin.values.log_probs import LogProbs, PromptLogProbs
@@ -82,6 +83,7 @@ from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
 if TYPE_CHECKING:
     from limin.schemas.json_schema import JsonSchema
     from limin.transport.async_http import AsyncHTTPTransport
+    from limin.values.label_probs import label_probs
 
     __version__: str
 
@@ -108,6 +110,7 @@ __all__ = [
     "ContextLengthError",
     "Conversation",
     "ConversationError",
+    "Decision",
     "Delta",
     "FieldLogProbs",
     "File",
@@ -165,6 +168,7 @@ __all__ = [
     "generate_text_completions",
     "generate_text_completions_for_conversations",
     "iter_text_completions",
+    "label_probs",
     "read_checkpoint",
     "run_parallel",
     "run_tools",
@@ -183,6 +187,10 @@ def __getattr__(name: str) -> object:
         from limin.schemas.json_schema import JsonSchema  # noqa: PLC0415 (ten modules)
 
         return JsonSchema
+    if name == "label_probs":
+        from limin.values.label_probs import label_probs  # noqa: PLC0415 (few decide)
+
+        return label_probs
     if name == "__version__":
         from importlib import metadata  # noqa: PLC0415 (loads email and zipfile)
 

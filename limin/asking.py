@@ -12,7 +12,6 @@ from limin.calls.served_model import ServedModelCheck
 from limin.calls.warning_report import report_warnings
 from limin.checkpoint.recorder import RecordedCall
 from limin.errors import ConfigurationError
-from limin.recipes.structured import TypedAsk
 from limin.recipes.tool_calls import ToolRunner
 from limin.recipes.tool_loop import ToolLimits, ToolLoop
 from limin.values.checks import (
@@ -24,7 +23,6 @@ from limin.values.checks import (
     check_seconds,
 )
 from limin.values.options import OnToolError
-from limin.values.typed_answers import as_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
 
     from limin.calls.call import Caller
     from limin.recipes.ask import Ask
+    from limin.recipes.structured import TypedAsk, TypedStream
     from limin.schemas.json_schema import JsonSchema
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
@@ -88,6 +87,8 @@ class AnswerType:
                 problem = f"reask: expected response_type beside it, found reask={reask}"
                 raise ConfigurationError(problem)
             return None
+        from limin.values.typed_answers import as_schema  # noqa: PLC0415 (loads schemas)
+
         return cls(as_schema(response_type), reask)
 
     def asking(self, ask: Ask, caller: Caller) -> TypedAsk[object]:
@@ -101,6 +102,8 @@ class AnswerType:
         def report(completion: TextCompletion[object], warning: ResponseWarning) -> None:
             report_warnings(completion, caller.on_warning, caller.asked_at, (warning,))
 
+        from limin.recipes.structured import TypedAsk  # noqa: PLC0415 (loads schemas)
+
         return TypedAsk(
             ask,
             self.schema,
@@ -108,6 +111,12 @@ class AnswerType:
             offers_tools=caller.encoder.offers_tools,
             report=report,
         )
+
+    def streaming(self, caller: Caller) -> TypedStream[object]:
+        """Return what reads one answer while it comes, for a stream of *caller*."""
+        from limin.recipes.structured import TypedStream  # noqa: PLC0415 (loads schemas)
+
+        return TypedStream(self.asking(caller.ask, caller))
 
 
 async def run_with_tools(

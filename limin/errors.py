@@ -41,6 +41,7 @@ The tree::
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -131,10 +132,9 @@ class TransportError(LiminError):
             server does not speak HTTP. Such a request is not retried.
     """
 
-    died_idle = False
-    is_permanent = False
-
     reason: str
+    died_idle: bool = attrs.field(default=False, init=False, repr=False)
+    is_permanent: bool = attrs.field(default=False, init=False, repr=False)
 
     def __str__(self) -> str:
         return self._sentence(self.reason)
@@ -216,16 +216,12 @@ class StatusError(LiminError):
     @property
     def effective_status(self) -> int:
         """The status in the error body if HTTP reported a success, else HTTP's own."""
-        if self.status < 300 and self.body_status is not None:  # noqa: PLR2004 (the end of 2xx)
+        if self.status >= 300:  # noqa: PLR2004 (the end of 2xx)
+            return self.status
+        if self.body_status is not None:
             return self.body_status
-        return effective_status(self.status, self.code)
-
-
-def effective_status(status: int, code: str | None) -> int:
-    """Return *status*; if it is a success, the status that the body's *code* is."""
-    code = code or ""
-    is_status = len(code) == 3 and code.isdecimal() and code[0] in "45"  # noqa: PLR2004 (the length of a status)
-    return int(code) if is_status and status < 300 else status  # noqa: PLR2004 (the end of 2xx)
+        is_status = re.fullmatch("[45][0-9]{2}", self.code or "")
+        return int(is_status[0]) if is_status else self.status
 
 
 class BadRequestError(StatusError):

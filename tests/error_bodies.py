@@ -94,6 +94,10 @@ RATE_LIMITS: list[Row] = [
     (429, of("Service tier capacity exceeded for this model.", type="service_tier_capacity_exceeded")),
     (429, of("Rate limit reached on tokens per day (TPD): Limit 100000. Please try again in 7m. Need more tokens? Upgrade to Dev Tier today at https://console.groq.com/settings/billing")),
     (500, of("Resource exhausted", status="RESOURCE_EXHAUSTED")),
+    (403, {"statusCode": 403, "message": "Out of call volume quota. Quota will be replenished in 09:18:34."}),
+    (429, {"message": "Out of call volume quota.", "retry_after_s": 30}),
+    (200, of("no", code="1302")),
+    (400, of("no", code="1002", type="rate_limit_error")),
 ]
 USED_UP: list[Row] = [
     (429, of(GEMINI_QUOTA, type="insufficient_quota", code="insufficient_quota")),
@@ -123,6 +127,15 @@ USED_UP: list[Row] = [
     (200, {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}),
     (500, of("user quota is not enough", code="insufficient_user_quota")),
     (401, of("Insufficient balance. Please top up your account.")),
+    (412, of("Account x is suspended, possibly due to reaching the monthly spending limit or failure to pay past invoices.", object="error")),
+    (403, {"code": "The caller does not have permission to execute the specified operation", "error": "Your newly created team doesn't have any credits or licenses yet. You can purchase those on https://console.x.ai/team/x."}),
+    (403, {"message": "Out of call volume quota."}),
+    (400, of("no credits")),
+    (400, of("You have no credits left. Add some.")),
+    (429, of("no", code="1113")),
+    (429, of("upstream said 'Insufficient balance of the account'")),
+    (400, "Error code: 402 - {'error': {'message': 'Insufficient Balance', 'type': 'unknown_error'}}"),
+    (400, of("prompt 'insufficient balance' refused", code="insufficient_balance")),
 ]
 REFUSALS: list[Row] = [
     (403, {"code": "The caller does not have permission to execute the specified operation", "error": "Content violates usage guidelines. Team: t, API key ID: k, Model: grok-4-0709, Failed check: SAFETY_CHECK_TYPE_BIO"}),
@@ -149,6 +162,10 @@ REFUSALS: list[Row] = [
     (200, {"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}}),
     (200, {"header": {"code": 10013, "message": "输入内容审核不通过，涉嫌违规，请重新调整输入内容"}}),
     (200, of("Prompt blocked due to PROHIBITED_CONTENT")),
+    (403, of('openai/gpt-4o requires moderation on OpenAI. Your input was flagged for "harassment". No credits were charged.', code=403, metadata={"reasons": ["harassment"]})),
+    (403, of("Your input was flagged. No credits have been deducted, and no funds were used.")),
+    (401, of("Guardrail raised: input contains PII")),
+    (400, of("no", code="1301")),
 ]
 TOO_LONG: list[Row] = [
     (400, {"error_code": "BAD_REQUEST", "message": json.dumps({"error_code": "BAD_REQUEST", "message": "Input is too long for requested model."})}),
@@ -204,6 +221,10 @@ BAD_KEYS: list[Row] = [
     (500, of("Authentication Error, No api key passed in.", type="auth_error")),
     (400, of("no", code=401)),
     (400, {"code": "InvalidApiKey", "message": "Invalid API-key provided."}),
+    (400, of("Multiple authentication credentials received. Please pass only one.", status="INVALID_ARGUMENT")),
+    (400, of("no", code="1002")),
+    (401, of("no", code="1002")),
+    (403, of('the gateway says "Incorrect API key provided"')),
 ]
 KEY_MAY_NOT: list[Row] = [
     (403, of("Project `proj_x` does not have access to model `gpt-4o`", code="model_not_found")),
@@ -217,6 +238,9 @@ KEY_MAY_NOT: list[Row] = [
     (403, of("您的账号已被封禁")),
     (403, of("当前账户无权访问该模型")),
     (400, of("Organization has been restricted. Please reach out to support.", code="organization_restricted")),
+    (403, {"error": "This authentication method does not have sufficient permissions to call Inference Providers on behalf of user x"}),
+    (403, of("Missing permissions: model.request")),
+    (403, of("The `x` model is blocked at the organization level")),
 ]
 UNCLEAR: list[Row] = [
     (403, ""),
@@ -231,6 +255,13 @@ UNCLEAR: list[Row] = [
     (403, "error code: 1020"),
     (403, {"message": "Request forbidden"}),
     (403, of("Access to this resource on the server is denied")),
+    (403, of("The location described in the prompt is not permitted")),
+    (403, of("Forbidden: prompt mentions a restricted region")),
+    (403, of("You are not allowed to sample from this model with this prompt")),
+    (403, of("Request denied by policy: account number detected")),
+    (403, of("Blocked by DLP: credit card or account number found in message")),
+    (403, of("Your request was blocked by our team's firewall rule for /etc/passwd")),
+    (403, of("not permitted: 'the account of my team is suspended'")),
 ]
 NO_MODEL: list[Row] = [
     (404, of("The model `nope` does not exist", code="model_not_found")),
@@ -261,6 +292,11 @@ WRONG: list[Row] = [
     (500, {"detail": "no-such is not a local folder and is not a valid model identifier listed on 'https://huggingface.co/models'"}),
     (500, of("invalid value", type="invalid_request_error")),
     (500, of("Missing required parameter: 'messages'")),
+    (400, of("Invalid 'stop': array too long. Expected an array with maximum length 4, but got an array with length 5 instead.", type="invalid_request_error", code="array_above_max_length")),
+    (400, of("Requested token count exceeds the model's maximum output tokens")),
+    (400, of("Requested tokens are above the maximum number of completion tokens of this model")),
+    (400, of("The location described in the prompt is not permitted")),
+    (400, of("Header names are case sensitive")),
 ]
 FAILURES: list[Row] = [
     (500, ""),
@@ -276,6 +312,13 @@ FAILURES: list[Row] = [
     (200, {"success": False, "errors": [{"code": 7009, "message": "Upstream service unavailable"}]}),
     (200, of("Overloaded", type="overloaded_error")),
     (200, {"base_resp": {"status_code": 1033, "status_msg": "system error"}}),
+    (200, {"base_resp": {"status_code": 1033, "status_msg": "no"}}),
+    (498, of("Flex tier capacity exceeded", code="capacity_exceeded")),
+    (500, {"object": "error", "message": "Service unavailable.", "type": "internal_server_error", "param": None, "code": "1000"}),
+    (503, of("no", code="1113")),
+    (500, {"error_code": 110, "error_msg": "no"}),
+    (500, of("The model wrote: your account has insufficient balance")),
+    (500, of("The model wrote: the api key is expired")),
 ]
 # fmt: on
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from builders import TIMING, body_of, response
 
+from limin.checkpoint.request import RecordedRequest
 from limin.errors import RateLimitError
 from limin.values.configuration import ModelConfiguration
-from limin.values.conversation import Conversation
+from limin.values.conversation import Conversation, as_conversation
 from limin.values.timing import Attempt, Latency, Timing
 from limin.wire.request import RequestEncoder
 from limin.wire.response import ReadingContext, read_completion
@@ -37,10 +38,11 @@ STREAMED = attrs.evolve(
 )
 
 
-def request(prompt: str = "hi", **parameters: Any) -> bytes:
-    """Return the body that asks *prompt*."""
+def request(prompt: str | Conversation = "hi", **parameters: Any) -> RecordedRequest:
+    """Return the request that asks *prompt*."""
     encoder = RequestEncoder.of(ModelConfiguration(**{"model": "m", **parameters}))
-    return encoder.encode(Conversation.from_prompts(prompt))
+    conversation = as_conversation(prompt)
+    return RecordedRequest.of(encoder.encode(conversation), conversation)
 
 
 def completed(

@@ -361,3 +361,16 @@ def test_warning_does_not_act() -> None:
     """No warning prints a control character from outside."""
     warning = ResponseWarning(WarningCode.BODY_MENDED, "$.\x1b", "found \x1b[2J\u202e")
     assert str(warning) == "found ␛[2J⟨U+202E⟩ (at `$.␛`; body-mended)"
+
+
+def test_facts_about_a_connection_survive_copies() -> None:
+    """What the transport says of an error is no part of its place in the arguments."""
+    error = RequestTimeoutError("too late", 3.0)
+    assert (error.died_idle, error.is_permanent) == (False, False)
+    error.died_idle = error.is_permanent = True
+    restored = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own pickle)
+    for copied in (copy.copy(error), restored):
+        assert (copied.reason, copied.timeout) == ("too late", 3.0)
+        assert copied.died_idle
+        assert copied.is_permanent
+    assert not RequestTimeoutError("too late").died_idle

@@ -51,17 +51,28 @@ DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 # importlib.metadata loads email and zipfile, and few programs ask for the version. The
 # tables of errors, and difflib, are slow to load and needed where something is wrong.
 # Schemas are for programs that ask for a type.
+# Labels are read by few programs.
 LATE_IMPORTS = {
     DOOR,
-    ("limin.checkpoint.line", "digest", "hashlib"),
+    ("limin.checkpoint.request", "ShortBody.digest", "hashlib"),
+    ("limin.values.media_files", "sha256_of", "hashlib"),
     ("limin.client", "Client.__init__", "limin.transport.http"),
     ("limin", "__getattr__", "limin.transport.async_http"),
     ("limin.local_server", "kill_at_end_of_input", "fcntl"),
     ("limin", "__getattr__", "importlib"),
     ("limin", "__getattr__", "limin.schemas.json_schema"),
+    ("limin", "__getattr__", "limin.values.label_probs"),
     ("limin.wire.error_response", "status_error", "limin.wire.error_classes"),
     ("limin.wire.error_response", "status_error", "limin.wire.retry_after"),
     ("limin.values.option_names", "_hint", "difflib"),
+    ("limin.asking", "AnswerType.of", "limin.values.typed_answers"),
+    ("limin.asking", "AnswerType.asking", "limin.recipes.structured"),
+    ("limin.asking", "AnswerType.streaming", "limin.recipes.structured"),
+    ("limin.values.completion", "TextCompletion.fields", "limin.values.field_reader"),
+    ("limin.values.completion", "TextCompletion.parse", "limin.values.typed_answers"),
+    ("limin.values.tools", "Tool.from_function", "limin.values.tool_arguments"),
+    ("limin.values.tools", "Tool.read_arguments", "limin.values.tool_arguments"),
+    ("limin.values.tools", "ToolCall.parse", "limin.values.tool_arguments"),
     ("limin.values.safe_text", "excerpt", "limin.values.masking"),
 }
 
@@ -69,6 +80,7 @@ LATE_IMPORTS = {
 TYPES_FROM_ABOVE = {
     ("limin.errors", "limin.values.completion"),
     ("limin.errors", "limin.values.timing"),
+    ("limin.errors", "limin.values.tool_runs"),
     ("limin.errors", "limin.values.warnings"),
     ("limin.values.display", "limin.values.log_probs"),
     ("limin.values.display", "limin.values.progress"),

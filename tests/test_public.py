@@ -40,3 +40,16 @@ def test_name_that_does_not_exist() -> None:
     """A misspelt name is an AttributeError, as in every module."""
     with pytest.raises(AttributeError, match="module 'limin' has no attribute 'Klient'"):
         _ = limin.Klient  # type: ignore[attr-defined]  # the mistake itself
+
+
+def test_what_is_loaded_when_asked_for() -> None:
+    """Labels are read by few programs, so only these load what reads them."""
+    code = (
+        "import sys, limin; print('limin.values.label_probs' in sys.modules); "
+        "limin.label_probs; print('limin.values.label_probs' in sys.modules)"
+    )
+    loaded = subprocess.run(  # noqa: S603 (our own interpreter)
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout == "False\nTrue\n"
+    assert limin.label_probs([], ["yes"]).unlisted == 1.0

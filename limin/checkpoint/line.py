@@ -16,22 +16,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import attrs
 import msgspec
 
+from limin.checkpoint.request import NO_METADATA, ShortBody, read_messages
 from limin.errors import LiminError
-from limin.values.conversation import Conversation
-from limin.values.messages import Message
 from limin.values.safe_text import escape_controls
 from limin.values.timing import Attempt, Latency, Timing
 from limin.values.warnings import ResponseWarning, WarningCode
-from limin.wire import schema
 from limin.wire.http import HttpResponse
 from limin.wire.response import ReadingContext, read_completion
 from limin.wire.sampling import Sampling
 
 if TYPE_CHECKING:
+    from limin.checkpoint.request import RecordedRequest
     from limin.values.completion import TextCompletion
-
-# msgspec's own error is a ValueError only in its later versions.
-_UNREADABLE = (ValueError, msgspec.DecodeError)
 
 # The first bytes of a line that limin wrote, of version 1 and of version 2.
 MARK_WITHOUT_CHECKSUM = b'{"limin_checkpoint":1,'
@@ -41,9 +37,6 @@ MARK = b'{"limin_checkpoint":2,"crc32":"'
 # the checksum of: first `"request":"`, and the digest in 64 hex digits.
 _FIELDS = len(MARK) + 8 + 2
 _REQUEST = slice(_FIELDS + 11, _FIELDS + 11 + 64)
-
-# The way of fetching an answer does not make it the answer to another question.
-_FETCHING = ("stream", "stream_options")
 
 
 class _Attempt(msgspec.Struct, gc=False):
@@ -84,18 +77,21 @@ class Line(msgspec.Struct, gc=False, omit_defaults=True):
         request: SHA-256 of the request's JSON with sorted keys, in hex digits,
             without how the answer was fetched. The endpoint's URL is no part of
             it, since local servers change their ports.
-        messages: The messages of the request.
+        messages: The messages of the request, as they were sent, but without the bytes of
+            parts: at the place of their base64 is an object with `sha256`, `media_type`
+            and `size`.
         parameters: The other fields of the request, as they were sent.
         start_time, end_time, duration, attempts: Fields of `Timing`.
         request_id: Id of the exchange, as the server assigned it; null without one.
         body: The answer's body as it came; null if it is no UTF-8.
         body_base64: The body if it is no UTF-8.
         streamed: The other fields of `Timing`; null for an answer that came whole.
+        metadata: Metadata of the conversation; null without any.
     """
 
     limin_checkpoint: Literal[1, 2]
     request: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-    messages: list[schema.RequestMessage]
+    messages: msgspec.Raw
     parameters: dict[str, msgspec.Raw]
     start_time: float
     end_time: float
@@ -105,6 +101,7 @@ class Line(msgspec.Struct, gc=False, omit_defaults=True):
     body: str | None
     body_base64: bytes | None = None
     streamed: _Streamed | None = None
+    metadata: msgspec.Raw = NO_METADATA
     crc32: str | None = None
 
 
@@ -142,7 +139,7 @@ class RecordedAnswer(msgspec.Struct, frozen=True):
         return attrs.evolve(completion, body_warnings=self.warnings)
 
 
-def encode_line(request: bytes, completion: TextCompletion[object]) -> bytes:
+def encode_line(request: RecordedRequest, completion: TextCompletion[object]) -> bytes:
     """Write *completion*, the answer to *request*, as a line without its newline."""
     # The version is the first field, and the checksum stands for all behind it.
     _version, _, fields = _encoder.encode(_make_line(request, completion)).partition(b",")
@@ -173,9 +170,8 @@ def _fits_digest(line: Line) -> bool:
     """
     if any(b"?" in bytes(value) for value in line.parameters.values()):
         return True  # It may stand for half a surrogate pair, which the digest is of.
-    messages = msgspec.Raw(_encoder.encode(line.messages))
-    request = _encoder.encode({**line.parameters, "messages": messages})
-    return digest(request).hex() == line.request
+    request = _encoder.encode({**line.parameters, "messages": line.messages})
+    return ShortBody(request).digest().hex() == line.request
 
 
 def read_request(data: bytes) -> bytes | None:
@@ -198,37 +194,8 @@ def identify(data: bytes) -> bytes:
     return data[len(MARK) : _REQUEST.start + 32]
 
 
-def digest(request: bytes) -> bytes:
-    """Return the SHA-256 of the canonical JSON of *request*."""
-    from hashlib import sha256  # noqa: PLC0415 (loads OpenSSL, which only checkpoints need)
-
-    try:
-        fields = _without_fetching(msgspec.json.decode(request, type=dict[str, object]))
-        canonical = msgspec.json.encode(fields, order="sorted")
-    except _UNREADABLE:  # Half a surrogate pair in `extra_body`, for example.
-        fields = _without_fetching(json.loads(request))
-        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
-    return sha256(canonical).digest()
-
-
-def _without_fetching(fields: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in fields.items() if name not in _FETCHING}
-
-
-def _read_parameters(request: bytes) -> dict[str, msgspec.Raw]:
-    """Return the fields of *request* as they were sent, except for half surrogates."""
-    try:
-        return msgspec.json.decode(request, type=dict[str, msgspec.Raw])
-    except _UNREADABLE:
-        text = json.dumps(json.loads(request), ensure_ascii=False)
-        return _read_parameters(text.encode(errors="replace"))
-
-
-def _make_line(request: bytes, completion: TextCompletion[object]) -> Line:
-    parameters = _read_parameters(request)
-    messages = msgspec.json.decode(
-        parameters.pop("messages"), type=list[schema.RequestMessage]
-    )
+def _make_line(request: RecordedRequest, completion: TextCompletion[object]) -> Line:
+    messages, parameters = request.split()
     timing, raw = completion.timing, completion.raw_bytes
     try:
         body, body_base64 = raw.decode(), None
@@ -236,7 +203,7 @@ def _make_line(request: bytes, completion: TextCompletion[object]) -> Line:
         body, body_base64 = None, raw
     return Line(
         limin_checkpoint=2,
-        request=digest(request).hex(),
+        request=request.digest.hex(),
         messages=messages,
         parameters=parameters,
         start_time=timing.start_time,
@@ -255,6 +222,7 @@ def _make_line(request: bytes, completion: TextCompletion[object]) -> Line:
         body=body,
         body_base64=body_base64,
         streamed=_times_of_stream(completion),
+        metadata=request.metadata,
     )
 
 
@@ -310,15 +278,15 @@ def restore_completion(line: Line) -> TextCompletion:
     """
     fields = {name: json.loads(bytes(raw)) for name, raw in line.parameters.items()}
     top_log_probs, n_choices = fields.get("top_logprobs"), fields.get("n")
-    messages = [Message(message.role, message.content) for message in line.messages]  # type: ignore[arg-type] # Message checks its role
+    conversation = read_messages(line.messages, line.metadata)
     context = ReadingContext(
-        conversation=Conversation(messages),
+        conversation=conversation,
         model=str(fields.get("model")),
         asks_log_probs=bool(fields.get("logprobs")),
         top_log_probs=top_log_probs if type(top_log_probs) is int else None,
         n_choices=n_choices if type(n_choices) is int else 1,
         sampling=Sampling.of(fields),
-        secrets=[text for message in messages for text in message.texts()],
+        secrets=[text for m in conversation.messages for text in m.texts()],
     )
     return read_line(line).completion(context)
 

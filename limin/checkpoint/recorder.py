@@ -9,6 +9,7 @@ import anyio.lowlevel
 
 from limin.calls.served_model import ServedModelCheck
 from limin.checkpoint.file import Checkpoint, no_completion
+from limin.checkpoint.request import RecordedRequest
 from limin.errors import CheckpointError, LiminError
 from limin.policy.failures import StopBatch
 
@@ -77,14 +78,15 @@ class RecordedCall:
         """
         caller, checkpoint = self._caller, self._checkpoint
         body, context = caller.encoder.encode(conversation), caller.context(conversation)
-        recorded = checkpoint.take(body)
+        request = RecordedRequest.of(body, conversation)
+        recorded = checkpoint.take(request)
         if recorded is not None:
             # Thousands of lines must not keep other tasks and Ctrl-C waiting.
             await anyio.lowlevel.checkpoint()
             return self._asking.take(self._read(recorded, context), context)
         completion = await self._asking.send(body, context, spent)
         try:
-            checkpoint.add(body, completion)
+            checkpoint.add(request, completion)
         except CheckpointError as error:
             raise StopBatch(completion, error) from error
         except Exception as error:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Unpack, cast, overload
 from limin.asking import AnswerType, run_with_tools
 from limin.calls.stream import CompletionStream
 from limin.client.connected import ConnectedClient
-from limin.recipes.structured import TypedStream
 from limin.values.conversation import as_conversation
 from limin.values.option_names import check_option_names
 from limin.values.options import CompletionOptions, StreamOptions, ToolRunOptions
@@ -315,4 +314,4 @@ class ConversationVerbs(ConnectedClient):
         begin = partial(caller.stream, conversation)
         if answer_type is None:
             return CompletionStream(begin)
-        return CompletionStream(begin, TypedStream(answer_type.asking(caller.ask, caller)))
+        return CompletionStream(begin, answer_type.streaming(caller))

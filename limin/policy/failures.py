@@ -18,7 +18,7 @@ from limin.errors import (
 )
 
 # Statuses of a server that has too much to do.
-OVERLOADED = frozenset({429, 503})
+OVERLOADED = frozenset({429, 498, 503})
 
 # Each of these fails every prompt of a batch in the same way, unless its words say that
 # it may mean one prompt only.

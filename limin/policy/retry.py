@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _TRANSIENT = frozenset(
     {
         *(408, 409, 429, 500, 502, 503, 504, 529),
+        498,  # Groq: no capacity for flexible requests
         # Cloudflare: the server behind it is down, late, or cannot be reached.
         # https://developers.cloudflare.com/support/troubleshooting/http-status-codes/
         *(520, 521, 522, 523, 524, 525, 526, 527, 530),

@@ -1,4 +1,4 @@
-"""Completions for a terminal: reasoning, answer, refusal, warnings and facts."""
+"""Completions for a terminal: reasoning, answer, refusal, calls, warnings and facts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from rich.console import Group
 from rich.rule import Rule
 from rich.text import Text
 
+from limin.rendering.calls import show_call
+from limin.rendering.conversations import show_refusal
+from limin.rendering.margins import MARGIN, Prose, draw_call
 from limin.rendering.speed import format_speed
 from limin.rendering.tokens import colored_answer
 from limin.values.safe_text import escape_controls, excerpt
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from limin.values.display import Palette
 
 _LINES_OF_REASONING = 2
-_MARGIN = "│ "
 
 
 def completion(completion: TextCompletion[object], palette: Palette = "red-green") -> Group:
@@ -48,11 +50,18 @@ def _choice_parts(choice: Choice, palette: Palette) -> Iterator[RenderableType]:
         yield _Reasoning(choice.reasoning.strip())
         yield Text()
     if choice.message:
-        log_probs = choice.log_probs
-        answer = log_probs and colored_answer(choice.message, log_probs, palette)
-        yield answer or Text(escape_controls(choice.message))
+        yield Prose(_color_answer(choice, palette))
     if choice.refusal:
-        yield Text.assemble(("refused: ", "bold red"), escape_controls(choice.refusal))
+        yield show_refusal(choice.refusal)
+    yield from map(draw_call, map(show_call, choice.tool_calls))
+
+
+def _color_answer(choice: Choice, palette: Palette) -> Text:
+    """Return the answer in the colours of its tokens, if they spell it."""
+    colored = None
+    if choice.log_probs is not None:
+        colored = colored_answer(choice.message, choice.log_probs, palette)
+    return colored or Text(escape_controls(choice.message))
 
 
 def _footer(completion: TextCompletion[object]) -> str:
@@ -82,11 +91,11 @@ class _Reasoning:
         self._text = text
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width = max(options.max_width - len(_MARGIN), 1)
+        width = max(options.max_width - len(MARGIN), 1)
         lines = Text(escape_controls(self._text)).wrap(console, width)
         hidden = len(lines) - _LINES_OF_REASONING
         for line in lines[:_LINES_OF_REASONING]:
-            yield Text.assemble(_MARGIN, line, style="dim")
+            yield Text.assemble(MARGIN, line, style="dim")
         if hidden > 0:
             note = f"… {hidden} more line{'' if hidden == 1 else 's'}"
-            yield Text(_MARGIN + note, style="dim italic")
+            yield Text(MARGIN + note, style="dim italic")

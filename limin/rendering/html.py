@@ -1,6 +1,7 @@
 """Conversations, completions and log probabilities as HTML pages and fragments.
 
-Pages are static and complete: they hold no script, no style attribute and no address.
+Pages are static and complete: they hold no script, no style attribute and no address
+but those of pictures in the page itself.
 Text of a model or a server is escaped wherever it stands.
 """
 
@@ -17,10 +18,13 @@ from limin.rendering.html_completion import (
     render_footer,
     render_question,
     render_warnings,
+    token_counts,
 )
-from limin.rendering.html_elements import escape_text, render_messages
+from limin.rendering.html_elements import escape_text, render_facts
+from limin.rendering.html_messages import render_messages
 from limin.rendering.html_tints import tint_rules
 from limin.rendering.html_tokens import render_summary, render_tokens
+from limin.rendering.tool_runs import count_failures, seconds_asking, seconds_in_tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from limin.values.display import Palette
     from limin.values.log_probs import LogProbs
     from limin.values.messages import Message
+    from limin.values.tool_runs import ToolRun
 
 
 def fragment(body: str, *, palette: Palette = "red-green") -> str:
@@ -40,8 +45,12 @@ def fragment(body: str, *, palette: Palette = "red-green") -> str:
     return f"<style>{_stylesheet(palette)}</style>{body}"
 
 
-def page(body: str, *, title: str, palette: Palette = "red-green") -> str:
+def page(
+    body: str, *, title: str, palette: Palette = "red-green", images: bool = False
+) -> str:
     """Return *body* as a complete page, whose policy allows its stylesheet only.
+
+    With *images* it allows pictures that the page itself holds, too.
 
     Raises:
         ConfigurationError: If there is no such palette.
@@ -50,6 +59,7 @@ def page(body: str, *, title: str, palette: Palette = "red-green") -> str:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}';"
+        f"{' img-src data:;' if images else ''}"
         " base-uri 'none'; form-action 'none'"
     )
     return (
@@ -62,11 +72,21 @@ def page(body: str, *, title: str, palette: Palette = "red-green") -> str:
     )
 
 
-def conversation(messages: Iterable[Message]) -> str:
+def conversation(messages: Iterable[Message], *, images: bool = False) -> str:
     """Return each message under the name of its role."""
     return (
         '<article class="limin" aria-label="Conversation">'
-        f"{render_messages(messages)}</article>"
+        f"{render_messages(messages, images=images)}</article>"
+    )
+
+
+def tool_run(run: ToolRun, *, images: bool = False) -> str:
+    """Return the conversation of *run*, failures marked, and the facts about it."""
+    messages = run.conversation.messages
+    return (
+        '<article class="limin" aria-label="Run with tools">'
+        f"{render_messages(messages, images=images, results=run.calls)}"
+        f"{_render_run_facts(run)}</article>"
     )
 
 
@@ -78,7 +98,7 @@ def log_probs(tokens: LogProbs) -> str:
     )
 
 
-def completion(completion: TextCompletion[object]) -> str:
+def completion(completion: TextCompletion[object], *, images: bool = False) -> str:
     """Return the question, the answers, the warnings and the facts of *completion*."""
     several = len(completion.choices) > 1
     choices = "".join(
@@ -87,9 +107,22 @@ def completion(completion: TextCompletion[object]) -> str:
     )
     return (
         '<article class="limin" aria-label="Completion">'
-        f"{render_question(completion.conversation.messages)}{choices}"
+        f"{render_question(completion.conversation.messages, images=images)}{choices}"
         f"{render_warnings(completion)}{render_footer(completion)}</article>"
     )
+
+
+def _render_run_facts(run: ToolRun) -> str:
+    n_failed, usage = count_failures(run), run.usage
+    facts = [("Requests", f"{len(run.completions):,}"), ("Calls", f"{len(run.calls):,}")]
+    if n_failed:
+        facts.append(("Failed calls", f"{n_failed:,}"))
+    facts += [] if usage is None else token_counts(usage)
+    facts.append(("Asking", f"{seconds_asking(run):.2f} s"))
+    if run.calls:
+        facts.append(("In tools", f"{seconds_in_tools(run):.2f} s"))
+    facts.append(("Ended by", run.ended_by))
+    return f"<footer>{render_facts(facts)}</footer>"
 
 
 @functools.cache

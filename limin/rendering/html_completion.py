@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from limin.rendering.calls import show_call
 from limin.rendering.html_elements import (
     escape_text,
     render_facts,
     render_label,
-    render_messages,
     render_prose,
+)
+from limin.rendering.html_messages import (
+    render_calls,
+    render_messages,
+    render_refusal,
+    render_start,
 )
 from limin.rendering.html_tokens import render_summary, render_tokens
 from limin.rendering.speed import format_speed
 from limin.rendering.spelling import find_span
-from limin.values.safe_text import excerpt
 from limin.values.tokens import TextPiece
 
 if TYPE_CHECKING:
@@ -23,17 +28,18 @@ if TYPE_CHECKING:
     from limin.values.messages import Message
 
 
-def render_question(messages: list[Message]) -> str:
+def render_question(messages: list[Message], *, images: bool = False) -> str:
     """Return *messages*, folded; the start of the last one is the title."""
     if not messages:
         return ""
-    start = escape_text(excerpt(messages[-1].text))
+    start = render_start(messages[-1])
     summary = f'<summary><b>Question</b><span dir="auto">{start}</span></summary>'
-    return f"<details>{summary}<div>{render_messages(messages)}</div></details>"
+    shown = render_messages(messages, images=images)
+    return f"<details>{summary}<div>{shown}</div></details>"
 
 
 def render_choice(choice: Choice, title: str, *, several: bool) -> str:
-    """Return the reasoning, the answer and the refusal of *choice*.
+    """Return the reasoning, the answer, the refusal and the calls of *choice*.
 
     Args:
         choice: One choice of a completion.
@@ -47,8 +53,8 @@ def render_choice(choice: Choice, title: str, *, several: bool) -> str:
         parts.append(f"<details>{summary}{render_prose(choice.reasoning)}</details>")
     parts.append(_render_answer(choice))
     if choice.refusal:
-        refusal = render_label("Refusal", level=3) + render_prose(choice.refusal)
-        parts.append(f'<div class="limin-refusal">{refusal}</div>')
+        parts.append(render_refusal(choice.refusal))
+    parts.append(render_calls(map(show_call, choice.tool_calls)))
     if several and choice.finish_reason is not None:
         parts.append(render_facts([("Finish reason", _format_finish_reason(choice))]))
     return f'<section aria-label="{title}">{"".join(parts)}</section>'
@@ -75,7 +81,7 @@ def render_footer(completion: TextCompletion[object]) -> str:
     if len(completion.choices) == 1 and completion.finish_reason is not None:
         facts.append(("Finish reason", _format_finish_reason(completion.choices[0])))
     if completion.usage is not None:
-        facts += _token_counts(completion.usage)
+        facts += token_counts(completion.usage)
     facts.append(("Time", f"{completion.duration:.2f} s"))
     timing, speed = completion.timing, format_speed(completion)
     if timing.time_to_first_token is not None:
@@ -93,7 +99,8 @@ def _render_answer(choice: Choice) -> str:
     if tokens is None or not len(tokens):
         if choice.message:
             return render_prose(choice.message)
-        return "" if choice.refusal else '<p class="limin-quiet">No text.</p>'
+        is_empty = not (choice.refusal or choice.tool_calls)
+        return '<p class="limin-quiet">No text.</p>' if is_empty else ""
     pieces = tokens.pieces()
     span = find_span(choice.message, pieces)
     if span is None:
@@ -118,7 +125,8 @@ def _render_outside(tokens: LogProbs, pieces: list[TextPiece]) -> str:
     return f"<details>{summary}{render_tokens(tokens, pieces)}</details>"
 
 
-def _token_counts(usage: Usage) -> list[tuple[str, str]]:
+def token_counts(usage: Usage) -> list[tuple[str, str]]:
+    """Return the counts that are known, with their names."""
     counts = (
         ("Prompt tokens", usage.prompt_tokens),
         ("Cached", usage.cached_tokens),

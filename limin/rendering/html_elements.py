@@ -1,4 +1,4 @@
-"""Elements that all pages share: messages, lists of facts, headings and text."""
+"""Elements that all pages share: lists of facts, headings and text."""
 
 from __future__ import annotations
 
@@ -9,19 +9,6 @@ from limin.values.safe_text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from limin.values.messages import Message
-
-
-def render_messages(messages: Iterable[Message]) -> str:
-    """Return a section for each message, under the name of its role."""
-    return "".join(
-        f'<section class="limin-message limin-{message.role}"'
-        f' aria-label="{message.role} message">'
-        f"{render_label(message.role.capitalize())}{render_prose(message.text)}"
-        "</section>"
-        for message in messages
-    )
 
 
 def render_facts(facts: Iterable[tuple[str, str]]) -> str:

@@ -13,16 +13,19 @@ from limin.rendering import (
     conversations,
     failures,
     html,
+    markdown,
     progress,
     tables,
     terminal,
     tokens,
+    tool_runs,
 )
-from limin.values.checks import describe_type
+from limin.values.checks import check_flag, describe_type
 from limin.values.completion import TextCompletion
 from limin.values.conversation import Conversation
 from limin.values.log_probs import LogProbs
 from limin.values.messages import Message
+from limin.values.tool_runs import ToolRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +44,8 @@ def renderable(
     """Return *value* as rich renders it.
 
     Args:
-        value: A message, a conversation, a completion, log probabilities, or an error.
+        value: A message, a conversation, a completion, a run with tools, log
+            probabilities, or an error.
         palette: Colors of tokens.
         show_probabilities: Put `[0.97]` behind each token of log probabilities.
 
@@ -57,6 +61,8 @@ def renderable(
             return conversations.conversation(value.messages)
         case TextCompletion():
             return completions.completion(value, palette)
+        case ToolRun():
+            return tool_runs.tool_run(value)
         case LogProbs():
             return tokens.colored(value, palette, show_probabilities=show_probabilities)
         case _:
@@ -81,9 +87,29 @@ def table(log_probs: LogProbs, *, lowest: int | None, palette: Palette) -> Table
     return tables.table(log_probs, lowest=lowest, palette=palette)
 
 
-def html_page(value: object, *, palette: Palette = "red-green") -> str:
-    """Return *value* as an HTML page that needs nothing else."""
-    return html.page(_html(value), title=_title(value), palette=palette)
+def markdown_text(value: object) -> str:
+    """Return *value*, a conversation, as Markdown."""
+    if not isinstance(value, Conversation):
+        raise _unknown(value)
+    return markdown.conversation(value.messages)
+
+
+def html_page(
+    value: object, *, palette: Palette = "red-green", images: bool = False
+) -> str:
+    """Return *value* as an HTML page that needs nothing else.
+
+    Args:
+        value: See `renderable`; but no message, and no error.
+        palette: Colors of tokens.
+        images: Whether the page holds the pictures, and not only their descriptions.
+
+    Raises:
+        ConfigurationError: If there is no such palette, or *images* is no bool.
+    """
+    images = check_flag("images", images)
+    body = _html(value, images=images)
+    return html.page(body, title=_title(value), palette=palette, images=images)
 
 
 def html_fragment(value: object) -> str:
@@ -103,12 +129,14 @@ def batch_progress(
     return progress.BatchProgress(total, state=state)
 
 
-def _html(value: object) -> str:
+def _html(value: object, *, images: bool = False) -> str:
     match value:
         case Conversation():
-            return html.conversation(value.messages)
+            return html.conversation(value.messages, images=images)
         case TextCompletion():
-            return html.completion(value)
+            return html.completion(value, images=images)
+        case ToolRun():
+            return html.tool_run(value, images=images)
         case LogProbs():
             return html.log_probs(value)
         case _:
@@ -119,6 +147,8 @@ def _title(value: object) -> str:
     """Return the title of a page."""
     if isinstance(value, TextCompletion):
         return f"Completion by {value.model}"
+    if isinstance(value, ToolRun):
+        return "Run with tools"
     return "Conversation" if isinstance(value, Conversation) else "Log probabilities"
 
 

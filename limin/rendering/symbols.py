@@ -30,6 +30,7 @@ _DOTTED_CIRCLE = "◌"
 
 # A tab still moves to the next tab stop, so that columns stay columns.
 _MARKED = str.maketrans({"\n": f"{NEWLINE}\n", "\t": f"{_TAB}\t"})
+_WITHOUT_BREAKS = str.maketrans({"\n": NEWLINE, "\t": _TAB})
 _ON_ONE_LINE = str.maketrans(
     {"\n": NEWLINE, "\t": _TAB, " ": _SPACE, "\N{NO-BREAK SPACE}": _NO_BREAK_SPACE}
 )
@@ -38,6 +39,11 @@ _ON_ONE_LINE = str.maketrans(
 def mark_lines_and_tabs(text: str) -> str:
     """Return *text* with a symbol before each line break and each tab."""
     return text.translate(_MARKED)
+
+
+def mark_breaks(text: str) -> str:
+    """Return *text* on one line, with a symbol for each line break and each tab."""
+    return text.translate(_WITHOUT_BREAKS)
 
 
 def show_on_one_line(text: str) -> str:

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, cast
 from limin.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from limin.errors import LiminError
 
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -91,6 +93,22 @@ def plain_json(value: object) -> object:
         return {plain(key): plain_json(entry) for key, entry in items}
     entries = as_list(value)
     return plain(value) if entries is None else [plain_json(entry) for entry in entries]
+
+
+def plain_mapping(
+    name: str, value: Mapping[str, object], error: Callable[[str], LiminError]
+) -> dict[str, object]:
+    """Return the argument *name* as a copy in plain JSON, which nobody else can change.
+
+    Raises:
+        LiminError: The one that *error* makes of a problem, if *value* is nested too
+            deeply; a mapping that holds itself is.
+    """
+    try:
+        return cast("dict[str, object]", plain_json(value))
+    except RecursionError:
+        problem = f"{name}: expected values that JSON can hold, found too deep a nesting"
+        raise error(problem) from None
 
 
 def as_list(value: object) -> list[object] | None:

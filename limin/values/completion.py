@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import chain
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, cast, overload
 
@@ -12,7 +13,6 @@ import msgspec
 from limin.values.display import NotebookDisplayed, rendering
 from limin.values.messages import Message
 from limin.values.safe_text import excerpt
-from limin.values.typed_answers import as_schema, read_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from limin.values.log_probs import LogProbs, PromptLogProbs
     from limin.values.timing import Timing
     from limin.values.tokens import TokenLogProb
+    from limin.values.tools import ToolCall
     from limin.values.warnings import ResponseWarning
 
     # The type of `value`: that of `response_type`, or None without one.
@@ -37,8 +38,10 @@ else:
 
     V_co = TypeVar("V_co", covariant=True)
 
-# Characters of a model's name or a finish reason in a repr; servers send any text.
+# Characters of a model's name in a repr; servers send any text.
 _LONGEST_WORD = 40
+# A finish reason that looks like a word: a server could send the key, or the prompt.
+_REASON = re.compile(r"[A-Za-z]{1,20}(?:_[A-Za-z]{1,20}){0,3}")
 
 ReasoningSource: TypeAlias = Literal[
     "reasoning", "reasoning_content", "reasoning_details", "content"
@@ -103,6 +106,8 @@ class Choice:
             they are those of the refusal, or of the reasoning.
         reasoning_log_probs: Log probabilities of the reasoning, if the server sent
             them apart (DeepSeek); else None.
+        tool_calls: The calls of functions, whether they were sent as `tool_calls` or as
+            the older `function_call`. Calls of other tools are in `to_message()` alone.
     """
 
     message: str = ""
@@ -114,6 +119,7 @@ class Choice:
     reasoning_source: ReasoningSource | None = None
     log_probs: LogProbs | None = None
     reasoning_log_probs: LogProbs | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
@@ -216,7 +222,8 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
         if len(self.choices) > 1:
             facts.insert(0, _count(len(self.choices), "choice"))
         if self.finish_reason is not None:
-            facts.append(excerpt(self.finish_reason)[:_LONGEST_WORD])
+            is_word = _REASON.fullmatch(self.finish_reason)
+            facts.append(self.finish_reason if is_word else "an odd finish reason")
         if self.usage is not None and self.usage.completion_tokens is not None:
             facts.append(_count(self.usage.completion_tokens, "token"))
         model = excerpt(self.model)[:_LONGEST_WORD]
@@ -257,6 +264,11 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
     def reasoning(self) -> str | None:
         """The model's reasoning before its answer; None if not sent."""
         return self.choices[0].reasoning
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls of functions; empty if there are none."""
+        return self.choices[0].tool_calls
 
     @property
     def log_probs(self) -> LogProbs | None:
@@ -326,7 +338,11 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
             "served_model": self.served_model,
             "id": self.id,
             "request_id": self.request_id,
-            "choices": [_fields_of(choice) for choice in self.choices],
+            "choices": [
+                _fields_of(choice)
+                | {"tool_calls": [call.to_openai() for call in choice.tool_calls]}
+                for choice in self.choices
+            ],
             "usage": None if self.usage is None else attrs.asdict(self.usage),
             "timing": _timing_to_dict(self.timing),
             "warnings": [
@@ -385,6 +401,8 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
             StructuredOutputError: If the answer does not fit.
             ConfigurationError: If the type has no JSON schema.
         """
+        from limin.values.typed_answers import as_schema, read_value  # noqa: PLC0415 (loads schemas)
+
         return read_value(self, as_schema(response_type), unwrap=True)
 
     def to_message(self) -> Message:
@@ -425,7 +443,7 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
             show_probabilities, color=color, palette=palette, width=width
         )
 
-    def to_html(self, *, palette: Palette = "red-green") -> str:
+    def to_html(self, *, palette: Palette = "red-green", images: bool = False) -> str:
         """Return the completion as an HTML page without scripts or external resources.
 
         Each token is tinted by its probability; on hover and on focus it shows the
@@ -434,11 +452,13 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
         Args:
             palette: Tints from improbable to certain. Those of `viridis` are also
                 distinct for readers who cannot tell red from green.
+            images: Whether the page holds the pictures of the question; see
+                `Conversation.to_html`.
 
         Raises:
-            ConfigurationError: If there is no such palette.
+            ConfigurationError: If there is no such palette, or *images* is no bool.
         """
-        return rendering().html_page(self, palette=palette)
+        return rendering().html_page(self, palette=palette, images=images)
 
 
 def _count(number: int, noun: str) -> str:

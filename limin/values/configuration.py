@@ -16,13 +16,12 @@ from limin.values.checks import (
     is_number,
     plain,
     plain_json,
+    plain_mapping,
 )
-from limin.values.tools import check_tool_choice, to_tools
+from limin.values.tools import Tool, check_tool_choice, to_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from limin.values.tools import ToolSource
 
     Validator = Callable[[object, attrs.Attribute[Any], Any], None]
 
@@ -131,27 +130,45 @@ def _to_biases(
     if not isinstance(biases, Mapping):
         return biases
     items = cast("Mapping[object, object]", biases).items()
-    named = {plain(token): plain(bias) for token, bias in items}
-    is_integer_key = {key: isinstance(key, int) for key in named}
-    return cast(
-        "dict[str, float]",
-        {str(key) if is_integer_key[key] else key: bias for key, bias in named.items()},
-    )
+    named = {_to_json_key(token): plain(bias) for token, bias in items}
+    return cast("dict[str, float]", named)
+
+
+def _to_json_key(token: object) -> object:
+    key = plain(token)
+    return str(key) if type(key) is int else key
 
 
 def _to_choice(
     choice: str | Mapping[str, object] | None,
 ) -> str | Mapping[str, object] | None:
-    is_mapping = isinstance(choice, Mapping)
-    value = plain_json(choice) if is_mapping else plain(choice)
-    return cast("str | dict[str, object] | None", value)
+    if isinstance(choice, Mapping):
+        return plain_mapping("tool_choice", choice, ConfigurationError)
+    return cast("str | None", plain(choice))
 
 
 def _are_biases(value: object) -> bool:
     if not isinstance(value, dict):
         return value is None
     items = cast("dict[object, object]", value).items()
-    return all(isinstance(key, str) and is_number(bias) for key, bias in items)
+    return all(
+        isinstance(key, str) and is_number(bias) and abs(bias) < math.inf
+        for key, bias in items
+    )
+
+
+def _show_biases(biases: Mapping[str, float] | None) -> str:
+    return "None" if biases is None else f"<{len(biases)} tokens>"
+
+
+def _show_tools(tools: tuple[Tool | Mapping[str, object], ...]) -> str:
+    """Return the names of *tools* alone: there may be many, with long schemas."""
+    names = [tool.name if isinstance(tool, Tool) else "<mapping>" for tool in tools]
+    return f"[{', '.join(names)}]"
+
+
+def _show_choice(choice: str | Mapping[str, object] | None) -> str:
+    return "<mapping>" if isinstance(choice, Mapping) else repr(choice)
 
 
 _flag = _check("True or False", lambda value: isinstance(value, bool))
@@ -163,7 +180,7 @@ _flag_or_none = _check(
 _text_or_none = _check(
     "a str or None", lambda value: value is None or isinstance(value, str)
 )
-_biases = _check("a mapping from the ids of tokens to numbers, or None", _are_biases)
+_biases = _check("a mapping from the ids of tokens to finite numbers, or None", _are_biases)
 _choice = _check(
     "a str, a mapping, or None",
     lambda value: value is None or isinstance(value, (str, dict)),
@@ -250,11 +267,13 @@ class ModelConfiguration:
         default=None, converter=_to_text_or_none, validator=_text_or_none
     )
     logit_bias: Mapping[int, float] | Mapping[str, float] | None = attrs.field(
-        default=None, converter=_to_biases, validator=_biases
+        default=None, converter=_to_biases, validator=_biases, repr=_show_biases
     )
-    tools: Sequence[ToolSource] = attrs.field(default=(), converter=to_tools)
+    tools: tuple[Tool | Mapping[str, object], ...] = attrs.field(
+        default=(), converter=to_tools, repr=_show_tools
+    )
     tool_choice: str | Mapping[str, object] | None = attrs.field(
-        default=None, converter=_to_choice, validator=_choice
+        default=None, converter=_to_choice, validator=_choice, repr=_show_choice
     )
     parallel_tool_calls: bool | None = attrs.field(
         default=None, converter=_to_flag_or_none, validator=_flag_or_none
@@ -271,5 +290,6 @@ class ModelConfiguration:
                 f"found top_log_probs={self.top_log_probs} alone"
             )
             raise ConfigurationError(problem)
-        if self.tool_choice is not None:
+        # Whoever puts his tools into the body himself knows what the choice means.
+        if self.tool_choice is not None and "tools" not in (self.extra_body or {}):
             check_tool_choice(self.tool_choice, self.tools)

@@ -16,20 +16,26 @@ import attrs
 import msgspec
 
 from limin.errors import ConversationError
-from limin.values.checks import describe_type, plain, plain_json
+from limin.values.checks import describe_type, plain, plain_json, plain_mapping
+from limin.values.media_files import is_url, read_file, sha256_of
 from limin.values.media_types import find_media_type, find_size
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
-# A scheme of one letter is a drive of Windows.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
-_MEDIA_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9!#$&^_.+-]+")
+# Source: RFC 6838, 4.2.
+_MEDIA_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9!#$&^_.+-]{1,127}")
 
 # OpenAI's formats of sound, by the second half of the media type where they differ.
 _FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav"}
 
 _LONGEST_KIND = 40  # Characters of a part's kind in a repr.
+_QUOTED_BYTES = 3072  # A server quotes no more of them in its error.
+
+# A shorter text of an unknown field may be a word of the protocol (`input_audio`), which
+# is no secret, and which a server's error needs.
+_SHORTEST_TEXT = 24
 
 _UNITS = ("bytes", "kB", "MB", "GB")
 
@@ -45,16 +51,19 @@ class _Media(ABC):
     source: bytes | str | None
     media_type: str | None = attrs.field(default=None, kw_only=True)
     _encoded: bytes | None = attrs.field(default=None, init=False, eq=False)
+    _sha256: str | None = attrs.field(default=None, init=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         source = self.source
         if isinstance(source, (bytes, bytearray, memoryview)):
             object.__setattr__(self, "source", bytes(source))
             object.__setattr__(self, "media_type", self._find_media_type(bytes(source)))
-        elif isinstance(source, str):
-            object.__setattr__(self, "source", self._check_url(source))
-        else:
+            return
+        if not isinstance(source, str):
             self._refuse(self._takes, describe_type(source))
+        object.__setattr__(self, "source", self._check_url(source))
+        if self.media_type is not None:
+            self._refuse("a media_type of bytes only", "one of a URL")
 
     @classmethod
     def from_path(
@@ -66,7 +75,7 @@ class _Media(ABC):
             ConversationError: If the file cannot be read or is empty, or if its format
                 is not known and no *media_type* is given.
         """
-        return cls(_read_file(path), media_type=media_type)
+        return cls(read_file(cls._kind, path), media_type=media_type)
 
     @property
     def data(self) -> bytes | None:
@@ -84,9 +93,27 @@ class _Media(ABC):
             return f"<{self._kind} by URL>"
         return f"<{self.media_type}, {format_size(len(self.data))}>"
 
-    @abstractmethod
     def to_openai(self) -> dict[str, object]:
         """Return the part as OpenAI's API takes it."""
+        return self._shape(self._encode())
+
+    def to_reference(self) -> dict[str, object]:
+        """Return `to_openai` with `sha256`, `media_type` and `size` in place of bytes."""
+        if not isinstance(self.source, bytes):
+            return self.to_openai()
+        if self._sha256 is None:
+            object.__setattr__(self, "_sha256", sha256_of(self.source))
+        return self._shape(
+            {
+                "sha256": self._sha256,
+                "media_type": self.media_type,
+                "size": len(self.source),
+            }
+        )
+
+    @abstractmethod
+    def _shape(self, content: object) -> dict[str, object]:
+        """Return the part as OpenAI's API takes it, with *content* as its content."""
 
     def to_json(self) -> bytes:
         """Return `to_openai` as JSON; the part is encoded the first time only."""
@@ -94,9 +121,17 @@ class _Media(ABC):
             object.__setattr__(self, "_encoded", msgspec.json.encode(self.to_openai()))
         return cast("bytes", self._encoded)
 
-    def _as_url(self) -> str:
+    def texts(self) -> Iterator[str]:
+        """Yield what a server could quote of the part in an error."""
+        if isinstance(self.source, bytes):
+            yield base64.b64encode(self.source[:_QUOTED_BYTES]).decode()
+        elif self.source is not None:
+            yield self.source
+
+    def _encode(self) -> str:
+        """Return the bytes as a data URL, or else the URL."""
         if not isinstance(self.source, bytes):
-            return self.source or ""
+            return cast("str", self.source)
         return f"data:{self.media_type};base64,{base64.b64encode(self.source).decode()}"
 
     def _find_media_type(self, data: bytes) -> str:
@@ -115,7 +150,7 @@ class _Media(ABC):
         return media_type
 
     def _check_url(self, url: str) -> str:
-        if not _URL.match(url):
+        if not is_url(url):
             name = f"{type(self).__name__}.from_path"
             self._refuse(self._takes, f"another str ({name} reads a file)")
         return str.__str__(url)
@@ -162,9 +197,8 @@ class Image(_Media):
         width, height = pixels
         return f"<{self.media_type} {width}x{height}, {format_size(len(self.data))}>"
 
-    def to_openai(self) -> dict[str, object]:
-        """Return the part as OpenAI's API takes it: `image_url`."""
-        fields: dict[str, object] = {"url": self._as_url()}
+    def _shape(self, content: object) -> dict[str, object]:
+        fields = {"url": content}
         if self.detail is not None:
             fields["detail"] = self.detail
         return {"type": "image_url", "image_url": fields}
@@ -194,15 +228,16 @@ class Audio(_Media):
 
     source: bytes
 
-    def to_openai(self) -> dict[str, object]:
-        """Return the part as OpenAI's API takes it: `input_audio`."""
-        subtype = (self.media_type or "").partition("/")[2]
-        data = base64.b64encode(self.data or b"").decode()
-        fields = {"data": data, "format": _FORMATS.get(subtype, subtype)}
+    def _shape(self, content: object) -> dict[str, object]:
+        subtype = cast("str", self.media_type).partition("/")[2]
+        fields = {"data": content, "format": _FORMATS.get(subtype, subtype)}
         return {"type": "input_audio", "input_audio": fields}
 
+    def _encode(self) -> str:
+        return base64.b64encode(self.source).decode()
+
     def _check_url(self, url: str) -> NoReturn:
-        self._refuse(self._takes, "a URL" if _URL.match(url) else "a str")
+        self._refuse(self._takes, "a URL" if is_url(url) else "a str")
 
 
 @attrs.frozen(repr=False)
@@ -238,6 +273,8 @@ class File(_Media):
             super().__attrs_post_init__()
         elif self.source is not None:
             self._refuse("bytes or a URL or `file_id=`", "two of them")
+        elif self.media_type is not None:
+            self._refuse("a media_type of bytes only", "one of a file_id")
 
     @classmethod
     def from_path(
@@ -249,18 +286,17 @@ class File(_Media):
             ConversationError: If the file cannot be read or is empty, or if its format
                 is not known and no *media_type* is given.
         """
-        return cls(_read_file(path), media_type=media_type, filename=Path(path).name)
+        data = read_file(cls._kind, path)
+        return cls(data, media_type=media_type, filename=Path(path).name)
 
     def __repr__(self) -> str:
         """Return media type and size, or that it is an id or a URL."""
         return super().__repr__() if self.file_id is None else "<file by id>"
 
-    def to_openai(self) -> dict[str, object]:
-        """Return the part as OpenAI's API takes it: `file`."""
+    def _shape(self, content: object) -> dict[str, object]:
+        fields = {"file_data": content} if self.file_id is None else {}
         if self.file_id is not None:
-            fields = {"file_id": self.file_id}
-        else:
-            fields = {"file_data": self._as_url()}
+            fields["file_id"] = self.file_id
         if self.filename is not None:
             fields["filename"] = self.filename
         return {"type": "file", "file": fields}
@@ -269,15 +305,23 @@ class File(_Media):
 Part: TypeAlias = "str | Image | Audio | File | Mapping[str, object]"
 
 
-def to_part(value: object) -> Part | None:
-    """Return *value* as a part that nobody else can change; None if it is no part."""
+def to_part(value: Part) -> Part:
+    """Return *value* as a part that nobody else can change; anything else as it is.
+
+    Raises:
+        ConversationError: If a mapping is nested too deeply.
+    """
     if isinstance(value, str):
+        # The encoder takes no subclass of `str`; the elements of a numpy array are some.
         return str.__str__(value)
-    if isinstance(value, _Media):
-        return cast("Image | Audio | File", value)
     if isinstance(value, Mapping):
-        return cast("Mapping[str, object]", plain_json(value))
-    return None
+        return plain_mapping("part of a message", value, ConversationError)
+    return value
+
+
+def is_part(value: object) -> bool:
+    """Return whether *value* is text, an `Image`, `Audio` or `File`, or a mapping."""
+    return isinstance(value, (str, _Media, Mapping))
 
 
 def part_to_openai(part: Part) -> dict[str, object]:
@@ -297,18 +341,41 @@ def text_of_part(part: Part) -> str | None:
     return part if isinstance(part, str) else None
 
 
+def texts_of_part(part: Part) -> Iterator[str]:
+    """Yield every text in *part* that no error may repeat, also as a server quotes it."""
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, _Media):
+        yield from part.texts()
+    else:
+        yield from texts_of_json(part)
+
+
+def texts_of_json(value: object) -> Iterator[str]:
+    """Yield the texts in *value*, except for its names and for short ones."""
+    values = [value]
+    while values:
+        entry = values.pop()
+        if isinstance(entry, str):
+            if len(entry) >= _SHORTEST_TEXT:
+                yield entry
+        elif isinstance(entry, Mapping):
+            values.extend(cast("Mapping[object, object]", entry).values())
+        elif isinstance(entry, list):
+            values.extend(cast("list[object]", entry))
+
+
 def describe_part(part: Part) -> str:
     """Return kind and size of *part*, and nothing of its content."""
     text = text_of_part(part)
     if text is not None:
         return f"<{len(text)} characters>"
-    if isinstance(part, Mapping):
-        kind = part.get("type")
-        is_name = isinstance(kind, str) and kind.isidentifier() and kind.isascii()
-        return (
-            f"<{kind[:_LONGEST_KIND]}>" if is_name and isinstance(kind, str) else "<part>"
-        )
-    return repr(part)
+    if not isinstance(part, Mapping):
+        return repr(part)
+    kind = part.get("type")
+    if isinstance(kind, str) and kind.isidentifier() and kind.isascii():
+        return f"<{kind[:_LONGEST_KIND]}>"
+    return "<part>"
 
 
 def format_size(n_bytes: int) -> str:
@@ -325,11 +392,3 @@ def _check_text_or_none(name: str, value: object) -> None:
     if value is not None and not isinstance(value, str):
         problem = f"{name}: expected a str or None, found {describe_type(value)}"
         raise ConversationError(problem)
-
-
-def _read_file(path: str | os.PathLike[str]) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        problem = f"expected a file that can be read, found: {error.strerror}"
-        raise ConversationError(problem) from error

@@ -29,7 +29,7 @@ _FOLLOWERS: dict[Role | None, tuple[Role, ...]] = {
 
 def _to_list(messages: Iterable[Message]) -> list[Message]:
     if isinstance(messages, (str, Mapping)) or not isinstance(messages, Iterable):
-        kind = describe_type(messages)
+        kind = describe_type(cast("object", messages))
         problem = f"messages: expected a sequence of Message, found {kind}"
         raise ConversationError(problem)
     return list(messages)
@@ -56,7 +56,8 @@ class Conversation(NotebookDisplayed):
         messages: The messages so far. The list is a copy of the argument.
         metadata: Anything that belongs to the conversation, such as an id of your own.
             It is never sent; completions have it in their `conversation`, and
-            checkpoints keep it if JSON can hold it. A copy of the argument.
+            checkpoints keep it, which JSON must be able to hold then. A copy of the
+            argument.
 
     Raises:
         ConversationError: If a message is no `Message`.
@@ -73,7 +74,9 @@ class Conversation(NotebookDisplayed):
 
     def __repr__(self) -> str:
         """Return the messages' reprs, and the number of entries in the metadata."""
-        metadata = f", metadata=<{len(self.metadata)} entries>" if self.metadata else ""
+        n_entries = len(self.metadata)
+        count = "1 entry" if n_entries == 1 else f"{n_entries} entries"
+        metadata = f", metadata=<{count}>" if self.metadata else ""
         return f"Conversation(messages={self.messages!r}{metadata})"
 
     @classmethod
@@ -125,11 +128,13 @@ class Conversation(NotebookDisplayed):
         self.messages.append(message)
 
     def to_markdown(self) -> str:
-        """Return the conversation as Markdown: each message under its role as heading."""
-        return "\n".join(
-            f"## {message.role.capitalize()}\n\n{message.text}\n"
-            for message in self.messages
-        )
+        """Return the conversation as Markdown: each message under its role as heading.
+
+        Texts stay Markdown, links and pictures too. HTML in them is shown and has no
+        effect. A text that has headings of the first two levels, or code that does not
+        end, is quoted as a whole.
+        """
+        return rendering().markdown_text(self)
 
     def to_pretty_string(self, *, width: int = 80, color: bool | None = True) -> str:
         """Return the conversation for a terminal: each message under its colored role.
@@ -146,9 +151,17 @@ class Conversation(NotebookDisplayed):
         """
         return rendering().to_string(self, width=width, color=color)
 
-    def to_html(self) -> str:
-        """Return the conversation as an HTML page without scripts or external resources."""
-        return rendering().html_page(self)
+    def to_html(self, *, images: bool = False) -> str:
+        """Return the conversation as an HTML page without scripts or external resources.
+
+        Args:
+            images: Whether the page holds the pictures whose bytes the messages have
+                (png, jpeg, gif, webp), and not only their descriptions.
+
+        Raises:
+            ConfigurationError: If *images* is neither True nor False.
+        """
+        return rendering().html_page(self, images=images)
 
 
 def as_conversation(
@@ -185,7 +198,7 @@ def _check_turn(messages: list[Message], message: Message) -> None:
     expected, position = _FOLLOWERS[previous], f"after {previous}"
     open_calls = _find_open_calls(messages)
     if open_calls:
-        expected, position = ("tool",), "as the assistant called tools"
+        expected, position = ("tool",), "with the result of a call"
     if message.role not in expected:
         position = position if messages else "at the start"
         expectation = f"expected {' or '.join(expected)} {position}"
@@ -193,7 +206,7 @@ def _check_turn(messages: list[Message], message: Message) -> None:
         raise ConversationError(problem)
     if message.role == "tool" and open_calls and message.tool_call_id not in open_calls:
         found = "none" if message.tool_call_id is None else "another id"
-        expectation = "expected the tool_call_id of a call without a result"
+        expectation = "expected the tool_call_id of a call that has no result yet"
         problem = f"message {index}: {expectation}, found {found}"
         raise ConversationError(problem)
 

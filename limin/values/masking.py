@@ -1,7 +1,8 @@
 """Secrets that a server quotes, masked in whatever way it writes them.
 
-Texts are compared in a folded form: escapes of HTML, URLs, JSON and Python are decoded,
-letter case does not count, and white space is left out, as a server may change all that.
+Texts are compared in a folded form. Escapes of HTML, URLs, JSON and Python are decoded.
+Letter case, accents and the width of letters do not count, and white space and invisible
+characters are left out: a server may change all that, and a person still reads the secret.
 """
 
 from __future__ import annotations
@@ -10,51 +11,123 @@ import html
 import json
 import re
 import sys
-from itertools import groupby
+import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 MASK = "***"
 
 # A shorter secret stays, because it occurs inside other words.
 _SHORTEST_SECRET = 8
 
-# So many characters in a row are a quotation. Text has more in common with other text.
+# So many letters in a row are a quotation. Text has more in common with other text.
 _QUOTATION_OF_KEY, _QUOTATION_OF_TEXT = 12, 18
 
 _MOST_SEARCHED = 4096
 
-# One character each. JSON inside JSON doubles the backslashes, and HTML does alike; the
-# number is bounded, because a run that is tried from each of its places takes for ever.
+# One character each. JSON inside JSON doubles the backslashes, and
+# HTML and URLs do alike; the numbers are bounded, because a run that is tried from each of
+# its places takes for ever.
 _ESCAPE = re.compile(
     r"&(?:amp;){0,4}(?P<html>#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});"
-    r"|(?P<url>(?:%[0-9a-f]{2})+)"
-    r"|\\{1,8}(?:u(?P<high>d[89ab][0-9a-f]{2})\\{1,8}u(?P<low>d[c-f][0-9a-f]{2})"
+    r"|(?P<url>(?:%(?:25){0,4}[0-9a-f]{2})+)"
+    r"|\\{1,8}+(?:u(?P<high>d[89ab][0-9a-f]{2})\\{1,8}u(?P<low>d[c-f][0-9a-f]{2})"
+    r"|u\{(?P<brace>[0-9a-f]{1,6})\}"
     r"|(?:u(?P<u>[0-9a-f]{4})|x(?P<x>[0-9a-f]{2})|U(?P<python>[0-9a-f]{8}))"
     r"|(?P<letter>[nrtbf\"'/]))",
     re.IGNORECASE,
 )
 
-# White space, in URLs also a plus sign, and what is left of doubled backslashes.
-_LEFT_OUT = re.compile(r"[\s+\\]+")
+# Left of a blank in a URL, and of doubled backslashes: they belong to what is beside them.
+_LEFTOVERS = re.compile(r"[+\\]+")
+# Categories of Unicode that show nothing: white space, controls, format characters,
+# marks on other letters, halves of surrogate pairs.
+_UNSEEN = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Mn", "Mc", "Me", "Cs"})
+# Fillers show nothing, though they are letters by category: DerivedCoreProperties.txt.
+_LEFT_OUT = "+\\\u115f\u1160\u3164\uffa0"
+
+_MASKED, _LEFTOVER = 1, 2
+_RUN = re.compile(b"[\x01\x02]+")
 
 
-class _Unit(NamedTuple):
-    """A character, or an escape, of a text.
+class _FoldedLetters(dict[int, str | None]):
+    """The folded form of each character, by its code; None if it is left out."""
+
+    _MOST = 20_000  # Enough for Chinese; a server can send a million others.
+
+    def __missing__(self, code: int) -> str | None:
+        folded = None
+        for letter in unicodedata.normalize("NFKD", chr(code)).casefold():
+            if unicodedata.category(letter) not in _UNSEEN and letter not in _LEFT_OUT:
+                folded = (folded or "") + letter
+        if len(self) < self._MOST:
+            self[code] = folded
+        return folded
+
+
+_FOLDED = _FoldedLetters()
+
+
+class _Text(NamedTuple):
+    """A text that may quote secrets.
 
     Attributes:
-        start, stop: Its place in the text.
-        folded: Its characters in the form in which texts are compared; may be empty.
-        is_escaping: Whether it is a backslash, a plus sign, or an escaped blank.
+        text: The text.
+        letters: Its folded form.
+        starts, stops: The place in the text of each letter of the folded form.
+        marks: For each character of the text, whether it is masked, or a leftover.
     """
 
-    start: int
-    stop: int
-    folded: str
-    is_escaping: bool = False
+    text: str
+    letters: str
+    starts: list[int]
+    stops: list[int]
+    marks: bytearray
+
+
+class _Parts:
+    """All parts of one size of the texts, and those among them that a secret has, too."""
+
+    def __init__(self, searched: Iterable[_Text], size: int) -> None:
+        self._size = size
+        self._all = {part for each in searched for _, part in self._of(each)}
+        # Each part of a secret holds one of the secret's samples, which are far fewer.
+        self._sample = size // 2
+        self._step = size - self._sample + 1
+        self._samples = {
+            part[n : n + self._sample] for part in self._all for n in range(self._step)
+        }
+        self._quoted: set[str] = set()
+
+    def look_in(self, folded: str) -> None:
+        """Find the parts in a *folded* secret; only around samples, each place once."""
+        size, sample = self._size, self._sample
+        around = {
+            folded[max(start + sample - size, 0) : start + size]
+            for start in range(0, len(folded) - sample + 1, self._step)
+            if folded[start : start + sample] in self._samples
+        }
+        self._quoted |= self._all & {
+            near[start : start + size]
+            for near in around
+            for start in range(len(near) - size + 1)
+        }
+
+    def mark(self, searched: Iterable[_Text]) -> None:
+        """Mark the parts that a secret has, wherever they are in the texts."""
+        for each in searched if self._quoted else ():
+            for start, part in self._of(each):
+                if part in self._quoted:
+                    stop = start + self._size
+                    _mark(each.marks, each.starts[start], each.stops[stop - 1])
+
+    def _of(self, searched: _Text) -> Iterator[tuple[int, str]]:
+        letters, size = searched.letters, self._size
+        for start in range(len(letters) - size + 1):
+            yield start, letters[start : start + size]
 
 
 def mask_secrets(text: str, secrets: Iterable[str]) -> str:
@@ -63,117 +136,100 @@ def mask_secrets(text: str, secrets: Iterable[str]) -> str:
     A part of a key is long from 12 characters on, one of a prompt from 18, without white
     space. Only the first 4096 characters of *text* are returned.
     """
-    text = text[:_MOST_SEARCHED]
-    units = list(_units(text))
-    letters = "".join(unit.folded for unit in units)
-    owners = [number for number, unit in enumerate(units) for _ in unit.folded]
-    is_masked = bytearray(len(text))
-    for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
-            folded = _fold(secret)
-            forms = {secret} if len(folded) >= _SHORTEST_SECRET else _quoted_forms(secret)
-            for form in forms:
-                for start in _find_all(text, form):
-                    _mark(is_masked, start, start + len(form))
-            for start, stop in _quotations(letters, folded, _quotation_size(secret)):
-                first, last = _widen(units, owners[start], owners[stop - 1])
-                _mark(is_masked, units[first].start, units[last].stop)
-    if not any(is_masked):
-        return text
-    runs = groupby(zip(text, is_masked, strict=True), key=lambda pair: pair[1])
-    return "".join(
-        MASK if masked else "".join(character for character, _ in run)
-        for masked, run in runs
-    )
+    return mask_all([text], secrets)[0]
 
 
-def _quoted_forms(secret: str) -> set[str]:
-    """Return *secret* unchanged, as JSON, and as Python: for one of little but blanks."""
-    forms = (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1])
-    return {*forms, json.dumps(secret, ensure_ascii=False)[1:-1]}
+def mask_all(texts: Sequence[str], secrets: Iterable[str]) -> list[str]:
+    """Mask several texts as `mask_secrets` does, with one walk over each of the secrets."""
+    searched = [_prepare(text[:_MOST_SEARCHED]) for text in texts]
+    by_size: dict[int, _Parts] = {}
+    for secret in filter(_is_long, secrets):
+        _mark_spellings(searched, secret)
+        folded = _fold(secret)
+        size = min(_quotation_size(secret), len(folded))
+        if size >= _SHORTEST_SECRET:
+            if size not in by_size:
+                by_size[size] = _Parts(searched, size)
+            by_size[size].look_in(folded)
+    for parts in by_size.values():
+        parts.mark(searched)
+    return [_masked(each) for each in searched]
+
+
+def _is_long(secret: str) -> bool:
+    return len(secret) >= _SHORTEST_SECRET
 
 
 def _quotation_size(secret: str) -> int:
     return _QUOTATION_OF_TEXT if re.search(r"\s", secret) else _QUOTATION_OF_KEY
 
 
-def _quotations(letters: str, folded: str, size: int) -> Iterator[tuple[int, int]]:
-    """Yield start and end of parts of a *folded* secret in *letters*; they may overlap.
-
-    A part has *size* characters, or all of the secret if that is shorter.
-    """
-    size = min(size, len(folded))
-    if size < _SHORTEST_SECRET:
-        return
-    # Each quotation holds one of these samples, which are few.
-    length = size // 2
-    step, tested = size - length + 1, 0
-    for sample in range(0, len(letters) - length + 1, step):
-        if letters[sample : sample + length] in folded:
-            first, last = sample + length - size, min(sample, len(letters) - size)
-            for start in range(max(first, tested, 0), last + 1):
-                if letters[start : start + size] in folded:
-                    yield start, start + size
-            tested = max(tested, last + 1)
-
-
 def _fold(text: str) -> str:
     """Return *text* in the form in which texts are compared."""
-    decoded = _ESCAPE.sub(lambda match: _decode(match) or "", text)
-    return _LEFT_OUT.sub("", decoded.casefold())
+    if "&" in text or "%" in text or "\\" in text:
+        text = _ESCAPE.sub(_decode, text)
+    return text.translate(_FOLDED)
 
 
-def _units(text: str) -> Iterator[_Unit]:
-    """Yield the characters and escapes of *text*."""
-    position = 0
-    for match in _ESCAPE.finditer(text):
-        yield from _plain_units(text, position, match.start())
-        folded = _fold_plain(_decode(match))
-        yield _Unit(match.start(), match.end(), folded, not folded)
-        position = match.end()
-    yield from _plain_units(text, position, len(text))
-
-
-def _plain_units(text: str, start: int, stop: int) -> Iterator[_Unit]:
-    for position in range(start, stop):
-        letter = text[position]
-        yield _Unit(position, position + 1, _fold_plain(letter), letter in "\\+")
-
-
-def _fold_plain(text: str) -> str:
-    return _LEFT_OUT.sub("", text.casefold())
+def _prepare(text: str) -> _Text:
+    """Fold *text*, and keep the place of each letter."""
+    folded = [_FOLDED[ord(character)] for character in text]
+    ends: dict[int, int] = {}
+    for match in _ESCAPE.finditer(text):  # It has the place of one character.
+        start, stop = match.span()
+        folded[start:stop] = [_fold(match[0]), *[None] * (stop - start - 1)]
+        ends[start] = stop
+    starts = [place for place, letters in enumerate(folded) for _ in letters or ""]
+    stops = [ends.get(place, place + 1) for place in starts]
+    marks = bytearray(len(text))
+    for match in _LEFTOVERS.finditer(text):
+        _mark(marks, *match.span(), _LEFTOVER)
+    return _Text(text, "".join(filter(None, folded)), starts, stops, marks)
 
 
 def _decode(match: re.Match[str]) -> str:
     """Return the characters that an escape stands for."""
     if name := match["html"]:
         return html.unescape(f"&{name};")
-    if match["url"]:
-        return unquote(match["url"])
+    if url := match["url"]:
+        return unquote(re.sub("%(?:25)+(?=[0-9a-fA-F]{2})", "%", url))
     if match["letter"]:
         return match["letter"] if match["letter"] in "\"'/" else " "
     if match["high"]:
         pair = bytes.fromhex(match["high"] + match["low"])
         return pair.decode("utf-16-be", "replace")
-    code = int(match["u"] or match["x"] or match["python"], 16)
+    code = int(match["u"] or match["x"] or match["python"] or match["brace"], 16)
     return chr(code) if code <= sys.maxunicode else ""
 
 
-def _widen(units: list[_Unit], first: int, last: int) -> tuple[int, int]:
-    """Include what is left of escapes around a quotation: it belongs to it."""
-    while first > 0 and units[first - 1].is_escaping:
-        first -= 1
-    while last + 1 < len(units) and units[last + 1].is_escaping:
-        last += 1
-    return first, last
+def _mark_spellings(searched: Iterable[_Text], secret: str) -> None:
+    """Mark *secret* as it is, as JSON and as Python, if it is short enough for a text.
+
+    One of little but blanks and signs has no folded form that could be found.
+    """
+    texts = [each for each in searched if len(each.text) >= len(secret)]
+    if not texts:
+        return
+    spellings = {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+    spellings.add(json.dumps(secret, ensure_ascii=False)[1:-1])
+    for each in texts:
+        for spelling in spellings:
+            start = each.text.find(spelling)
+            while start >= 0:
+                stop = start + len(spelling)
+                _mark(each.marks, start, stop)
+                start = each.text.find(spelling, stop)
 
 
-def _mark(is_masked: bytearray, start: int, stop: int) -> None:
-    is_masked[start:stop] = b"\x01" * (stop - start)
+def _mark(marks: bytearray, start: int, stop: int, mark: int = _MASKED) -> None:
+    marks[start:stop] = bytes([mark]) * (stop - start)
 
 
-def _find_all(text: str, secret: str) -> Iterator[int]:
-    start = text.find(secret)
-    while start >= 0:
-        yield start
-        start = text.find(secret, start + len(secret))
+def _masked(searched: _Text) -> str:
+    pieces: list[str] = []
+    position = 0
+    for run in _RUN.finditer(searched.marks):
+        if _MASKED in run[0]:
+            pieces += (searched.text[position : run.start()], MASK)
+            position = run.end()
+    return "".join((*pieces, searched.text[position:]))

@@ -44,12 +44,15 @@ def find_size(data: bytes) -> tuple[int, int] | None:
 def _is_mp3_frame(data: bytes) -> bool:
     """Return whether *data* begins with a frame of MPEG audio, layer III.
 
-    Source: ISO/IEC 11172-3, 2.4.1.3: eleven bits set, the version, the layer.
+    Source: ISO/IEC 11172-3, 2.4.1.3: eleven bits set, the version, the layer, a bit,
+    the bit rate, the sampling rate. The highest number of a rate stands for none.
     """
-    if len(data) < 2 or data[0] != 0xFF or data[1] & 0xE0 != 0xE0:  # noqa: PLR2004 (see above)
+    header = int.from_bytes(data[:3], "big")
+    if len(data) < 3 or header >> 13 != 0x7FF:  # noqa: PLR2004 (see above)
         return False
-    version, layer = data[1] >> 3 & 3, data[1] >> 1 & 3
-    return version != 1 and layer == 1
+    version, layer = header >> 11 & 3, header >> 9 & 3
+    bit_rate, sampling_rate = header >> 4 & 15, header >> 2 & 3
+    return version != 1 and layer == 1 and bit_rate != 15 and sampling_rate != 3  # noqa: PLR2004 (see above)
 
 
 def _png_size(data: bytes) -> tuple[int, int]:

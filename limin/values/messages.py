@@ -8,18 +8,29 @@ from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, cast, get_args
 import attrs
 
 from limin.errors import ConversationError
-from limin.values.checks import describe_type, plain, plain_json, with_article
-from limin.values.content import Part, describe_part, text_of_part, to_part
+from limin.values.checks import describe_type, plain, plain_mapping, with_article
+from limin.values.content import (
+    Part,
+    describe_part,
+    is_part,
+    text_of_part,
+    texts_of_json,
+    texts_of_part,
+    to_part,
+)
 from limin.values.display import Displayed
 from limin.values.tools import ToolCall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Sequence, Sized
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
 _ROLES: tuple[Role, ...] = get_args(Role)
 _LONGEST_NAME = 20
+
+# They can be iterated, but are no parts in an order.
+_NO_PARTS = (Mapping, bytes, bytearray, set, frozenset)
 
 Content: TypeAlias = "str | tuple[Part, ...] | None"
 Call: TypeAlias = "ToolCall | Mapping[str, object]"
@@ -48,10 +59,9 @@ def _to_content(content: str | Sequence[Part] | None) -> Content:
     if isinstance(content, str):
         # The encoder takes no subclass of `str`; the elements of a numpy array are some.
         return str.__str__(content)
-    if isinstance(content, (Mapping, bytes)) or not isinstance(content, Iterable):
+    if isinstance(content, _NO_PARTS) or not isinstance(content, Iterable):
         return cast("Content", content)
-    parts = [(part, to_part(part)) for part in content]
-    return tuple(part if plain_part is None else plain_part for part, plain_part in parts)
+    return tuple(map(to_part, content))
 
 
 def _check_content(message: Message, _attribute: object, content: Content) -> None:
@@ -59,7 +69,7 @@ def _check_content(message: Message, _attribute: object, content: Content) -> No
         return
     wrong: object = content
     if isinstance(content, tuple):
-        index = next((i for i, part in enumerate(content) if to_part(part) is None), None)
+        index = next((i for i, part in enumerate(content) if not is_part(part)), None)
         if index is None:
             return
         wrong = content[index]
@@ -71,19 +81,19 @@ def _check_content(message: Message, _attribute: object, content: Content) -> No
 
 def _to_calls(calls: Sequence[Call]) -> Sequence[Call]:
     """Return *calls* as a tuple in which nobody else can change a mapping."""
-    is_list = isinstance(calls, Iterable) and not isinstance(calls, (str, Mapping))
+    is_list = isinstance(calls, Iterable) and not isinstance(calls, (str, *_NO_PARTS))
     return tuple(map(_to_call, calls)) if is_list else calls
 
 
 def _to_call(call: Call) -> Call:
     if isinstance(call, Mapping):
-        return cast("Mapping[str, object]", plain_json(call))
+        return plain_mapping("tool call", call, ConversationError)
     return call
 
 
 def _to_extra(extra: Mapping[str, object] | None) -> Mapping[str, object] | None:
     if isinstance(extra, Mapping):
-        return cast("dict[str, object]", plain_json(extra)) or None
+        return plain_mapping("extra of a message", extra, ConversationError) or None
     return extra
 
 
@@ -121,7 +131,9 @@ class Message(Displayed):
 
     def __attrs_post_init__(self) -> None:
         if not self.is_plain:  # The usual message pays for no more than its text.
+            object.__setattr__(self, "name", plain(self.name))
             object.__setattr__(self, "tool_calls", _to_calls(self.tool_calls))
+            object.__setattr__(self, "tool_call_id", plain(self.tool_call_id))
             object.__setattr__(self, "extra", _to_extra(self.extra))
             _check_fields(self)
 
@@ -145,7 +157,8 @@ class Message(Displayed):
         """
         if isinstance(self.content, str):
             return self.content
-        return "\n".join(filter(None, map(text_of_part, self.content or ())))
+        texts = map(text_of_part, self.content or ())
+        return "\n".join(text for text in texts if text is not None)
 
     def __repr__(self) -> str:
         """Return the role, and lengths and kinds of the rest.
@@ -154,23 +167,36 @@ class Message(Displayed):
         """
         fields = [f"role={self.role!r}", f"content={_describe(self.content)}"]
         if self.tool_calls:
-            fields.append(f"tool_calls=<{len(self.tool_calls)} calls>")
-        for name in ("name", "tool_call_id"):
-            if getattr(self, name) is not None:
-                fields += [f"{name}=<{len(getattr(self, name))} characters>"]
+            fields.append(f"tool_calls={_count(self.tool_calls, 'call')}")
+        texts = {"name": self.name, "tool_call_id": self.tool_call_id}
+        fields += [
+            f"{name}={_count(text, 'character')}"
+            for name, text in texts.items()
+            if text is not None
+        ]
         if self.extra is not None:
-            fields.append(f"extra=<{len(self.extra)} fields>")
+            fields.append(f"extra={_count(self.extra, 'field')}")
+        if self.omit_content:
+            fields.append("omit_content=True")
         return f"Message({', '.join(fields)})"
 
     def texts(self) -> Iterator[str]:
-        """Yield every text in the message that may be a prompt, arguments too."""
+        """Yield every text in the message that no error may repeat, arguments too."""
         if isinstance(self.content, str):
             yield self.content
         else:
-            yield from filter(None, map(text_of_part, self.content or ()))
+            for part in self.content or ():
+                yield from texts_of_part(part)
         for call in self.tool_calls:
             if isinstance(call, ToolCall):
                 yield call.arguments
+            else:
+                yield from texts_of_json(call)
+        yield from texts_of_json(self.extra)
+
+
+def _count(values: Sized, noun: str) -> str:
+    return f"<{len(values)} {noun}{'' if len(values) == 1 else 's'}>"
 
 
 def _describe(content: Content) -> str:
@@ -186,11 +212,9 @@ def _check_fields(message: Message) -> None:
         if value is not None and not isinstance(value, str):
             _refuse(name, "a str or None", describe_type(value))
     calls = message.tool_calls
-    wrong = (
-        calls if not isinstance(calls, tuple) else next(filter(_is_no_call, calls), None)
-    )
-    if wrong is not None:
-        _refuse("tool_calls", "a sequence of ToolCall", describe_type(wrong))
+    wrong = [calls] if not isinstance(calls, tuple) else list(filter(_is_no_call, calls))
+    if wrong:
+        _refuse("tool_calls", "a sequence of ToolCall", describe_type(wrong[0]))
     if not isinstance(message.omit_content, bool):
         _refuse("omit_content", "True or False", describe_type(message.omit_content))
     if message.omit_content and message.content is not None:
@@ -215,9 +239,9 @@ def _check_extra(message: Message, extra: object) -> None:
     }
     for name in cast("Mapping[object, object]", extra):
         if not isinstance(name, str):
-            _refuse("extra", "str as names", describe_type(name))
+            _refuse("extra", "a str as name of each field", describe_type(name))
         if is_set.get(name):
-            _refuse("extra", f"no field {name!r}, which is one of the message", "it twice")
+            _refuse("extra", f"fields other than those given ({name})", "it twice")
 
 
 def _refuse(name: str, expected: str, found: str) -> NoReturn:

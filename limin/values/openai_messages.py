@@ -6,7 +6,6 @@ A field goes into its attribute if the attribute gives it back unchanged, and el
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from collections.abc import Mapping
@@ -37,7 +36,7 @@ def message_from_openai(fields: object, index: int) -> Message:
         problem = f"message {index}: expected an object, found {describe_type(fields)}"
         raise ConversationError(problem)
     try:
-        extra = cast("dict[str, object]", plain_json(fields))
+        extra = cast("dict[str, object]", plain_json(cast("object", fields)))
         role = cast("Role", extra.pop("role", None))
         content, omit_content = _take_content(extra)
         texts = {name: _take_text(extra, name) for name in _TEXT_FIELDS}
@@ -54,7 +53,8 @@ def message_from_openai(fields: object, index: int) -> Message:
         problem = f"message {index}: {error.problem}"
         raise ConversationError(problem) from None
     except RecursionError:
-        problem = f"message {index}: nested too deeply"
+        problem = f"message {index}: expected values that JSON can hold"
+        problem += ", found too deep a nesting"
         raise ConversationError(problem) from None
 
 
@@ -63,6 +63,12 @@ def message_to_openai(message: Message) -> dict[str, object]:
     fields: dict[str, object] = {"role": message.role}
     if not message.omit_content:
         fields["content"] = _content_to_openai(message.content)
+    return fields | other_fields(message)
+
+
+def other_fields(message: Message) -> dict[str, object]:
+    """Return the fields of *message* beside role and content, as a copy."""
+    fields: dict[str, object] = {}
     if message.name is not None:
         fields["name"] = message.name
     if message.tool_calls:
@@ -154,7 +160,7 @@ def _read_media(kind: str, fields: dict[str, object]) -> Part:
         ConversationError, KeyError, TypeError, ValueError: If there is none.
     """
     if kind == "input_audio":
-        data = base64.b64decode(cast("str", fields["data"]), validate=True)
+        data = _decode(cast("str", fields["data"]))
         audio_format = cast("str", fields["format"])
         audio_type = _AUDIO_TYPES.get(audio_format, f"audio/{audio_format}")
         return Audio(data, media_type=audio_type)
@@ -176,4 +182,9 @@ def _read_url(url: str) -> tuple[str | bytes, str | None]:
     match = _DATA_URL.fullmatch(url)
     if match is None:
         return url, None
-    return base64.b64decode(match[2], validate=True), match[1]
+    return _decode(match[2]), match[1]
+
+
+def _decode(text: str) -> bytes:
+    # `base64.b64decode` would check the text by a slow pattern.
+    return binascii.a2b_base64(text, strict_mode=True)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _SYNONYMS = {
     "logprobs": "log_probs",
     "top_logprobs": "top_log_probs",
+    "functions": "tools",
+    "function_call": "tool_choice",
+    "reasoning": "reasoning_effort",
     "max_new_tokens": "max_tokens",
     "max_output_tokens": "max_tokens",
     "max_tokens_to_sample": "max_tokens",

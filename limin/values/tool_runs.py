@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, cast
 import attrs
 
 from limin.values.completion import Usage, V_co
-from limin.values.display import NotebookDisplayed
+from limin.values.display import NotebookDisplayed, rendering
 
 if TYPE_CHECKING:
     from limin.values.completion import TextCompletion
@@ -78,3 +78,30 @@ class ToolRun(NotebookDisplayed, Generic[V_co]):
         """Return the numbers of requests and calls, and why the run ended."""
         facts = f"{len(self.completions)} requests, {len(self.calls)} calls"
         return f"<limin.ToolRun: {facts}, ended by {self.ended_by}>"
+
+    def to_pretty_string(self, *, width: int = 80, color: bool | None = True) -> str:
+        """Return the run for a terminal: the conversation, and a line of facts.
+
+        Results of tools that failed are marked, long arguments are cut. Control
+        characters are shown as symbols, so they have no effect.
+
+        Args:
+            width: Columns at which the text wraps.
+            color: Whether the string holds colors; None follows `NO_COLOR` and
+                `FORCE_COLOR`, and without them checks whether stdout is a terminal.
+
+        Raises:
+            ConfigurationError: If *width* is below 1.
+        """
+        return rendering().to_string(self, width=width, color=color)
+
+    def to_html(self, *, images: bool = False) -> str:
+        """Return the run as an HTML page without scripts or external resources.
+
+        Args:
+            images: See `Conversation.to_html`.
+
+        Raises:
+            ConfigurationError: If *images* is neither True nor False.
+        """
+        return rendering().html_page(self, images=images)

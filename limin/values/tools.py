@@ -4,36 +4,56 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar, cast, overload
 
 import attrs
 import msgspec
 
-from limin.errors import ConfigurationError, ConversationError, ToolCallError
-from limin.schemas.json_schema import JsonSchema
-from limin.schemas.misfits import MisfitError
-from limin.schemas.signatures import SignatureSchema, signature_schema
-from limin.values.checks import as_list, describe_type, plain_json
+from limin.errors import ConfigurationError, ConversationError
+from limin.values.checks import (
+    as_list,
+    describe_type,
+    plain,
+    plain_json,
+    plain_mapping,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from typing_extensions import TypeForm
 
+    from limin.schemas.signatures import SignatureSchema
+
+T = TypeVar("T")
+
 # OpenAI's rule for the names of functions.
 # Source: https://platform.openai.com/docs/api-reference/chat/create
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
+# The field of a call or a tool that holds its name.
 _BODY = "function"
+_INNER_FIELDS = frozenset({"name", "arguments"})
 
-T = TypeVar("T")
+
+def _to_text(value: str) -> str:
+    return cast("str", plain(value))
 
 
-def _to_mapping(value: Mapping[str, object] | None) -> Mapping[str, object] | None:
-    """Return *value* as a copy that nobody else can change."""
-    is_mapping = isinstance(value, Mapping)
-    return cast("dict[str, object]", plain_json(value)) if is_mapping else value
+def _to_extra(extra: Mapping[str, object] | None) -> Mapping[str, object] | None:
+    if not isinstance(extra, Mapping):
+        return extra
+    return plain_mapping("extra of a tool call", extra, ConversationError) or None
+
+
+def _to_flag(value: bool) -> bool:  # noqa: FBT001 (attrs passes it)
+    return cast("bool", plain(value))
+
+
+def _to_schema(parameters: Mapping[str, object]) -> Mapping[str, object]:
+    if not isinstance(parameters, Mapping):
+        return parameters
+    return plain_mapping("parameters of a tool", parameters, ConfigurationError)
 
 
 def _show_length(text: str) -> str:
@@ -59,24 +79,28 @@ class ToolCall:
         ConversationError: If id, name or arguments are no text.
     """
 
-    id: str
-    name: str
-    arguments: str = attrs.field(repr=_show_length)
+    id: str = attrs.field(converter=_to_text)
+    name: str = attrs.field(converter=_to_text)
+    arguments: str = attrs.field(converter=_to_text, repr=_show_length)
     extra: Mapping[str, object] | None = attrs.field(
-        default=None, kw_only=True, repr=False, converter=_to_mapping
+        default=None, kw_only=True, repr=False, converter=_to_extra
     )
 
     def __attrs_post_init__(self) -> None:
         for name in ("id", "name", "arguments"):
             value: object = getattr(self, name)
             if not isinstance(value, str):
-                problem = f"{name} of a tool call: expected a str"
-                problem += f", found {describe_type(value)}"
-                raise ConversationError(problem)
-        if self.extra is not None and not isinstance(self.extra, Mapping):
-            kind = describe_type(self.extra)
-            problem = f"extra of a tool call: expected a mapping or None, found {kind}"
-            raise ConversationError(problem)
+                self._refuse(name, "a str", describe_type(value))
+        extra = self.extra
+        if extra is None:
+            return
+        if not isinstance(extra, Mapping):
+            self._refuse("extra", "a mapping or None", describe_type(extra))
+        inner = extra.get(_BODY, {})
+        if not isinstance(inner, dict):
+            self._refuse("extra", "a mapping as `function`", describe_type(inner))
+        if "id" in extra or not _INNER_FIELDS.isdisjoint(cast("dict[str, object]", inner)):
+            self._refuse("extra", "fields other than id, name and arguments", "one of them")
 
     @overload
     def parse(self) -> dict[str, object]: ...
@@ -93,19 +117,15 @@ class ToolCall:
         Raises:
             ToolCallError: If they are no JSON, or do not fit.
         """
-        is_plain = arguments_type is dict
-        schema = JsonSchema(dict[str, Any] if is_plain else cast("Any", arguments_type))
-        try:
-            return schema.decode_or_unwrap(self.arguments.strip() or "{}")
-        except MisfitError as misfit:
-            raise _misfit_error(misfit) from misfit.__cause__
+        from limin.values.tool_arguments import parse_arguments  # noqa: PLC0415 (loads schemas)
+
+        return parse_arguments(self.arguments, arguments_type)
 
     def to_openai(self) -> dict[str, object]:
         """Return the call as OpenAI's API has it."""
         extra = cast("dict[str, object]", plain_json(self.extra or {}))
-        inner = extra.pop(_BODY, {})
-        body: dict[str, object] = {"name": self.name, "arguments": self.arguments}
-        body |= cast("dict[str, object]", inner) if isinstance(inner, dict) else {}
+        inner = cast("dict[str, object]", extra.pop(_BODY, {}))
+        body = {"name": self.name, "arguments": self.arguments, **inner}
         return {"id": self.id, "type": "function", _BODY: body} | extra
 
     @classmethod
@@ -117,15 +137,19 @@ class ToolCall:
             return copied
         inner = cast("dict[str, object]", body)
         extra = {k: v for k, v in copied.items() if k not in {"id", "type", _BODY}}
-        others = {k: v for k, v in inner.items() if k not in {"name", "arguments"}}
+        others = {k: v for k, v in inner.items() if k not in _INNER_FIELDS}
         if others:
             extra[_BODY] = others
         texts = (copied.get("id"), inner.get("name"), inner.get("arguments"))
         if not all(isinstance(text, str) for text in texts):
             return copied
         call_id, name, arguments = cast("tuple[str, str, str]", texts)
-        call = cls(call_id, name, arguments, extra=extra or None)
+        call = cls(call_id, name, arguments, extra=extra)
         return call if call.to_openai() == copied else copied
+
+    def _refuse(self, field: str, expected: str, found: str) -> NoReturn:
+        problem = f"{field} of a tool call: expected {expected}, found {found}"
+        raise ConversationError(problem)
 
 
 class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
@@ -148,6 +172,11 @@ class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
     arguments: str = ""
     extra: Mapping[str, object] | None = None
 
+    def __repr__(self) -> str:
+        """Return index, id and name; of the arguments the length, as in a `ToolCall`."""
+        known = f"index={self.index!r}, id={self.id!r}, name={self.name!r}"
+        return f"ToolCallDelta({known}, arguments={_show_length(self.arguments)})"
+
 
 @attrs.frozen
 class Tool:
@@ -168,11 +197,11 @@ class Tool:
     Source: https://platform.openai.com/docs/guides/function-calling
     """
 
-    name: str
-    description: str
-    parameters: Mapping[str, object] = attrs.field(converter=_to_mapping)
+    name: str = attrs.field(converter=_to_text)
+    description: str = attrs.field(converter=_to_text, repr=False)
+    parameters: Mapping[str, object] = attrs.field(converter=_to_schema, repr=False)
     function: Callable[..., object] | None = None
-    strict: bool = False
+    strict: bool = attrs.field(default=False, converter=_to_flag)
     _signature: SignatureSchema | None = attrs.field(
         default=None, init=False, eq=False, repr=False
     )
@@ -213,10 +242,9 @@ class Tool:
             ConfigurationError: If a parameter has no annotation or cannot be given by
                 name, if its type has no schema, or if strict mode cannot say it.
         """
-        signature = signature_schema(function, strict=strict)
-        if strict and not signature.is_strict:
-            problem = f"{signature.name}: strict mode cannot say the parameters' types"
-            raise ConfigurationError(problem)
+        from limin.values.tool_arguments import read_signature  # noqa: PLC0415 (loads schemas)
+
+        signature = read_signature(function, strict=strict)
         name, description = signature.name, signature.description
         tool = cls(name, description, signature.schema, function, strict)
         object.__setattr__(tool, "_signature", signature)
@@ -225,23 +253,15 @@ class Tool:
     def read_arguments(self, arguments: str) -> dict[str, object]:
         """Return the *arguments* of a call as keyword arguments of the function.
 
-        They are of the types in its annotations. Without annotations they are plain JSON
+        They are of the types in its annotations. If it has none, they are plain JSON
         values.
 
         Raises:
             ToolCallError: If they are no JSON object, or do not fit.
         """
-        signature = self._signature
-        if signature is None and self.function is not None:
-            with suppress(ConfigurationError):  # It has no annotations.
-                signature = signature_schema(self.function, strict=False)
-            object.__setattr__(self, "_signature", signature)
-        if signature is None:
-            return ToolCall("", self.name, arguments).parse()
-        try:
-            return signature.decode_arguments(arguments)
-        except MisfitError as misfit:
-            raise _misfit_error(misfit) from misfit.__cause__
+        from limin.values.tool_arguments import read_arguments  # noqa: PLC0415 (loads schemas)
+
+        return read_arguments(arguments, self._signature, self.function)
 
     def to_openai(self) -> dict[str, object]:
         """Return the tool as OpenAI's API takes it."""
@@ -251,16 +271,9 @@ class Tool:
             body["strict"] = True
         return {"type": "function", "function": body}
 
-    def _refuse(self, field: str, expected: str, found: str) -> None:
+    def _refuse(self, field: str, expected: str, found: str) -> NoReturn:
         problem = f"{field} of a tool: expected {expected}, found {found}"
         raise ConfigurationError(problem)
-
-
-def _misfit_error(misfit: MisfitError) -> ToolCallError:
-    problem = misfit.problem
-    if misfit.reason == "not-json":
-        problem = f"expected a JSON object as arguments, found no JSON ({problem})"
-    return ToolCallError(f"the arguments do not fit: {problem}", misfit.path)
 
 
 ToolSource: TypeAlias = "Tool | Callable[..., object] | Mapping[str, object]"
@@ -281,11 +294,12 @@ def to_tools(sources: Sequence[ToolSource]) -> tuple[Tool | Mapping[str, object]
         problem = f"tools: expected a sequence of tools, found {describe_type(sources)}"
         raise ConfigurationError(problem)
     tools = tuple(_to_tool(entry, index) for index, entry in enumerate(entries))
-    names = [tool.name for tool in tools if isinstance(tool, Tool)]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        problem = f"tools: expected a name for each, found {twice!r} twice"
-        raise ConfigurationError(problem)
+    first_index: dict[str, int] = {}
+    for index, name in enumerate(map(tool_name, tools)):
+        if name is not None and first_index.setdefault(name, index) != index:
+            indices = f"tools[{first_index[name]}] and tools[{index}]"
+            problem = f"tools: expected another name for each, found one for {indices}"
+            raise ConfigurationError(problem)
     return tools
 
 
@@ -298,17 +312,18 @@ def tool_name(tool: Tool | Mapping[str, object]) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def check_tool_choice(choice: object, tools: Sequence[ToolSource]) -> None:
+def check_tool_choice(
+    choice: str | Mapping[str, object], tools: Sequence[Tool | Mapping[str, object]]
+) -> None:
     """Refuse a *choice* that none of *tools* can follow.
 
     Raises:
         ConfigurationError: If there are no tools, or none has the name.
     """
-    named = [tool_name(tool) for tool in to_tools(tools)]
-    if not named:
+    if not tools:
         problem = "tool_choice: expected tools= beside it, found it alone"
         raise ConfigurationError(problem)
-    if isinstance(choice, str) and choice not in (*CHOICES, *named):
+    if isinstance(choice, str) and choice not in (*CHOICES, *map(tool_name, tools)):
         expected = f"{', '.join(CHOICES)} or the name of a tool"
         problem = f"tool_choice: expected {expected}, found another str"
         raise ConfigurationError(problem)
@@ -325,9 +340,10 @@ def _to_tool(source: object, index: int) -> Tool | Mapping[str, object]:
     if isinstance(source, Tool):
         return source
     if isinstance(source, Mapping):
-        return cast("dict[str, object]", plain_json(source))
+        mapping = cast("Mapping[str, object]", source)
+        return plain_mapping(f"tools[{index}]", mapping, ConfigurationError)
     if callable(source):
-        return Tool.from_function(cast("Callable[..., object]", source))
+        return Tool.from_function(source)
     expectation = f"tools[{index}]: expected a function, a Tool or a mapping"
     problem = f"{expectation}, found {describe_type(source)}"
     raise ConfigurationError(problem)

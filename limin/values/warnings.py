@@ -105,6 +105,18 @@ class WarningCode(enum.StrEnum):
     TOKENS_LOST = "tokens-lost"
     """Text was held back while it might become a `stop` text, and its tokens are lost."""
 
+    LABEL_MASS_LOW = "label-mass-low"
+    """The labels of a decision have less than half of the probability for sure."""
+
+    LIKELIEST_IS_NO_LABEL = "likeliest-is-no-label"
+    """The likeliest token where an answer begins is no label, and begins none."""
+
+    TEXT_DISAGREES = "text-disagrees"
+    """The text of an answer is not the likeliest label."""
+
+    ORDERS_DISAGREE = "orders-disagree"
+    """Another label is the likeliest in another order of the labels."""
+
 
 @attrs.frozen
 class ResponseWarning:

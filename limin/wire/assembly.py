@@ -17,7 +17,7 @@ from limin.values.log_probs import LogProbs
 from limin.values.warnings import WarningCode
 from limin.wire import error_response, lenient, schema
 from limin.wire.choice_parts import ERROR_REASON, ChoiceParts
-from limin.wire.error_signs import is_error, is_failed_chunk
+from limin.wire.error_signs import is_error, is_failed_chunk, reports_error
 from limin.wire.http import HttpResponse
 from limin.wire.notes import Notes
 from limin.wire.raw_json import UNDECODABLE, has_value
@@ -230,7 +230,7 @@ class Assembly:
             log_probs = None
             if choice.logprobs is not None:
                 log_probs = self._read_log_probs(choice.logprobs, choice, position)
-            failed |= len(choice.error) > 0 and has_value(choice.error)
+            failed |= len(choice.error) > 0 and reports_error(choice.error)
             delta = parts.add(choice, index, log_probs, has_error=failed)
             if delta is not None:
                 deltas.append(delta)

@@ -44,6 +44,10 @@ MESSAGE_FIELDS = (
     "data",
     "choices",  # OpenRouter puts an error into a choice
 )
+# Those of them that hold other objects, but words only now and then.
+_CONTAINERS = frozenset({"error", "errors", "response", "body", "data", "choices"})
+# Ends of other names of messages.
+_MESSAGE_ENDS = ("message", "msg", "error", "description")
 # Text of these fields is an answer, or a quotation of the request.
 _QUOTATIONS = frozenset(
     {
@@ -70,8 +74,9 @@ STATUS_FIELDS = (
 _CODE_FIELDS = ("code", "errorcode", "errcode", "errno", "statuscode")
 _TYPE_FIELDS = ("type", "errortype", "kind")
 _DURATION = {"seconds", "nanos"}  # google.protobuf.Duration, as an object
-# Ends of names that are used for the same.
-_MESSAGE_ENDS = ("message", "msg", "error", "description")
+# Ends of names of codes in words.
+_CODE_ENDS = ("code", "type", "kind", "status", "reason")
+# Ends of other names of a status.
 STATUS_ENDS = ("status", "code")
 
 # https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
@@ -143,9 +148,15 @@ class ErrorBody(msgspec.Struct, frozen=True, gc=False):
     leaves: tuple[Leaf, ...] = ()
     is_page: bool = False
 
-    def texts(self) -> Iterator[str]:
-        """Yield the words and codes of the server, without what it quotes."""
-        yield self.message
+    def codes(self) -> Iterator[object]:
+        """Yield the codes, types and the like of the server, those of the message first."""
+        yield from filter(None, (self.code, self.kind))
+        for name, value in self.leaves:
+            if value and isinstance(value, str) and name.endswith(_CODE_ENDS):
+                yield value
+
+    def other_texts(self) -> Iterator[str]:
+        """Yield the words beside the message, without what the server quotes."""
         for _, value in self.leaves:
             if isinstance(value, str) and value != self.message:
                 yield value
@@ -174,6 +185,12 @@ def lower_names(fields: Mapping[str, object] | None) -> dict[str, object]:
     return {_plain(name): value for name, value in (fields or {}).items()}
 
 
+def holds_words(name: str) -> bool:
+    """Return whether a field of this name, as `lower_names` returns it, holds a message."""
+    is_message = name in MESSAGE_FIELDS or name.endswith(_MESSAGE_ENDS)
+    return is_message and name not in _CONTAINERS
+
+
 def _plain(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
@@ -198,15 +215,17 @@ def _find_message(value: object, depth: int) -> tuple[str, Mapping[str, object]]
     if text is not None:
         return _unwrap(text, depth)
     fields = lower_names(untyped.as_object(value))
-    first: tuple[str, Mapping[str, object]] = "", fields
+    phrase = ""  # `"error": "Bad Request"`: better words may follow.
     for name in (*MESSAGE_FIELDS, *_unnamed_objects(fields)):
         message, inner = _find_message(fields.get(name), depth - 1)
-        if message and not (inner or first[0] or _is_sentence(message)):
-            first = message, fields  # `"error": "Bad Request"`: better words may follow.
-        elif message and (_is_sentence(message) or not first[0]):
-            raw = "" if inner else _raw_message(fields, depth)
-            return (f"{message}: {raw}" if raw else message), inner or fields
-    return first
+        is_sentence = _is_sentence(message)
+        if message and inner and (is_sentence or not phrase):
+            return message, inner
+        if is_sentence:
+            raw = _raw_message(fields, depth)
+            return (f"{message}: {raw}" if raw else message), fields
+        phrase = phrase or message
+    return phrase, fields
 
 
 def _unnamed_objects(fields: Mapping[str, object]) -> Iterator[str]:
@@ -272,28 +291,27 @@ def _leaves(value: object) -> Iterator[Leaf]:
     n_leaves = 0
     while waiting and n_leaves < _MOST_LEAVES:
         name, value, depth = waiting.pop()
-        fields, elements, text = (
-            untyped.as_object(value),
-            untyped.as_list(value),
-            untyped.as_text(value),
-        )
         if depth > _DEEPEST or name in _QUOTATIONS:
             continue
-        if fields is not None:
-            names = list(fields)[:_MOST_LEAVES]
-            inner = [(_plain(key), fields[key], depth + 1) for key in names]
-            if set(fields) <= _DURATION:  # Its field has the name that says what for.
-                inner = [(name, fields.get("seconds"), depth + 1)]
-            waiting += reversed(inner)
-        elif elements is not None:
-            waiting += reversed(
-                [(name, each, depth + 1) for each in elements[:_MOST_LEAVES]]
-            )
-        else:
+        inner = _inner_values(name, value)
+        if inner is None:
             n_leaves += 1
             yield name, value
-            if text is not None and (nested := _nested_value(text)) is not None:
-                waiting.append((name, nested, depth + 1))
+            nested = _nested_value(value) if isinstance(value, str) else None
+            inner = [] if nested is None else [(name, nested)]
+        waiting += [(*pair, depth + 1) for pair in reversed(inner)]
+
+
+def _inner_values(name: str, value: object) -> list[tuple[str, object]] | None:
+    """Return the values in an object or a list with their names; None for a leaf."""
+    elements, fields = untyped.as_list(value), untyped.as_object(value)
+    if elements is not None:
+        return [(name, element) for element in elements[:_MOST_LEAVES]]
+    if fields is None:
+        return None
+    if set(fields) <= _DURATION:  # Its field has the name that says what for.
+        return [(name, fields.get("seconds"))]
+    return [(_plain(key), fields[key]) for key in list(fields)[:_MOST_LEAVES]]
 
 
 def _nested_value(text: str) -> object:

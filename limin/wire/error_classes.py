@@ -1,7 +1,8 @@
 """The class of an error, decided in one place, by the tables of `error_meanings`.
 
 What the body says is more exact than the status, which decides where the body says
-nothing.
+nothing. Words in quotation marks are the request's or the model's, not the server's: they
+end no batch, unless the status or a code says the same.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ from limin.wire.error_meanings import (
     COUNTRY,
     EVERY_PROMPT,
     FAULT,
+    INPUT_KIND,
     LENGTH,
     MAYBE_USED_UP,
     NO_MODEL,
     NO_PROMPT,
+    ONE_PROMPT,
     PASSING,
     RATE,
     STATUSES,
@@ -45,10 +48,11 @@ from limin.wire.error_meanings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable
 
-_LONGEST_TEXT = 4_096
-_LONGEST_ALL = 8_192
+# The start of an error says what it means; searching more costs time.
+_LONGEST_TEXT = 1_024
+_LONGEST_ALL = 2_048
 
 _LINK = re.compile(r"https?://[^\s\"'<>)]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -59,13 +63,40 @@ _SPACES = re.compile(r"[^\S\n]+")
 _ANSWER_LIMIT = re.compile(r"\bmax (?:new |completion |output |generated )?tokens\b")
 _ANSWER_TOKENS = re.compile(r"\b(?:completion|output|generated|new) tokens\b")
 
+# What servers repeat without quotation marks: pydantic the input, llama.cpp what the model
+# wrote, others what they could not parse.
+_ECHO = re.compile(
+    r"\binput_value=.*?(?=, input_type=|$)"
+    r"|(?<=['\"]input['\"]: )(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")",
+    re.DOTALL | re.IGNORECASE,
+)
+_CANNOT = re.compile(
+    r"\b(?:failed|unable|cannot|can't|could not|couldn't)(?: to)?"
+    r" (?:parse|tokenize|decode|render|process)\b[^:\n]{0,60}:(?=\s)",
+    re.IGNORECASE,
+)
+# An error that Python wrote: its own words are no quotation.
+_WORDS_FIELD = re.compile(r"['\"](?:message|msg|error|detail|code|type)['\"]: ?['\"]")
+_QUOTATION = re.compile(
+    r"(?<!\w)'(?=\S)(?:[^'\\\n]|\\.|'(?=\w))*'(?!\w)"
+    r"|\"(?:[^\"\\\n]|\\.)*\"|`[^`\n]*`|“[^”\n]*”|‘[^’\n]*’|「[^」\n]*」|『[^』\n]*』|«[^»\n]*»"
+)
+
+_FAILED = 500
+_SUCCESSES, _CLIENT_ERRORS, _SERVER_ERRORS = range(300), range(400, 500), range(500, 1000)
+_NOT_FAILED = frozenset({*_SUCCESSES, *_CLIENT_ERRORS})
+_WITH_LENGTHS = frozenset({*_CLIENT_ERRORS, 200, _FAILED}) - {429}
+
 _BY_STATUS: dict[int, type[StatusError]] = {
     401: AuthenticationError,
     402: QuotaError,
     403: PermissionDeniedError,
     404: NotFoundError,
     429: RateLimitError,
+    498: ServerError,  # Groq: no capacity for flexible requests
 }
+_GENERIC = frozenset(_CLIENT_ERRORS) - set(_BY_STATUS)
+
 # The status of a meaning, where HTTP says success and the body names no status.
 _STATUS_OF: dict[type[StatusError], int] = {
     QuotaError: 402,
@@ -76,9 +107,6 @@ _STATUS_OF: dict[type[StatusError], int] = {
     ContentFilterError: 400,
     ServerError: 503,
 }
-
-_UNAUTHORIZED, _FORBIDDEN, _TOO_MANY, _FAILED = 401, 403, 429, 500
-_CLIENT_ERRORS, _SERVER_ERRORS = range(400, 500), range(500, 1000)
 
 
 def plain_text(texts: Iterable[str]) -> str:
@@ -97,6 +125,50 @@ def plain_text(texts: Iterable[str]) -> str:
     return "\n".join(lines)
 
 
+class ErrorWords(msgspec.Struct, frozen=True, gc=False):
+    """The words of an error, as the patterns of the tables expect them.
+
+    Attributes:
+        all: Codes and messages, without what they surely repeat.
+        said: The same without what stands in quotation marks.
+        codes: Only codes, types and the like.
+        numbers: The values in the body by their names, which may be numbers of `CODES`.
+        has_wait: Whether the server asks for a wait.
+    """
+
+    all: str
+    said: str
+    codes: str = ""
+    numbers: Collection[tuple[str, object]] = ()
+    has_wait: bool = False
+
+
+def read_words(
+    codes: Collection[str],
+    texts: Collection[str],
+    numbers: Collection[tuple[str, object]] = (),
+    *,
+    has_wait: bool = False,
+) -> ErrorWords:
+    """Return the words of an error.
+
+    Args:
+        codes: Its codes, types and the like.
+        texts: Its messages, and whatever else the body says.
+        numbers: The values in the body by their names.
+        has_wait: Whether the server asks for a wait.
+    """
+    own = [_without_echoes(text[:_LONGEST_TEXT]) for text in texts]
+    said = [_QUOTATION.sub(" ", _WORDS_FIELD.sub(" ", text)) for text in own]
+    return ErrorWords(
+        plain_text((*codes, *own)),
+        plain_text((*codes, *said)),
+        plain_text(codes),
+        numbers,
+        has_wait,
+    )
+
+
 class Meaning(msgspec.Struct, frozen=True, gc=False):
     """The meaning of an error.
 
@@ -112,35 +184,26 @@ class Meaning(msgspec.Struct, frozen=True, gc=False):
     status: int | None = None
 
 
-def find_meaning(
-    status: int, text: str, *, has_wait: bool = False, is_page: bool = False
-) -> Meaning:
+def find_meaning(status: int, words: ErrorWords | str, *, is_page: bool = False) -> Meaning:
     """Return the meaning of an error.
 
     Args:
         status: Its status, as HTTP or the body says it.
-        text: Its words and codes, as `plain_text` returns them.
-        has_wait: Whether the server asks for a wait.
+        words: Its words and codes, or only words, as `plain_text` returns them.
         is_page: Whether the body is a page, whose words are not the server's.
     """
-    error = None if is_page else _by_words(status, text, has_wait=has_wait)
-    if error is None:
-        error = _by_status(status, "" if is_page else text)
-    strikes: bool | None = None
-    if error is PermissionDeniedError:
-        strikes = not is_page and any(
-            table.search(text) is not None for table in (EVERY_PROMPT, ACCOUNT, COUNTRY)
-        )
-    elif error is BadRequestError and status == _FAILED and NO_MODEL.search(text):
-        strikes = True
-    is_success = status < _CLIENT_ERRORS.start
-    return Meaning(error, strikes, _STATUS_OF.get(error) if is_success else None)
-
-
-def code_words(fields: Sequence[tuple[str, object]]) -> list[str]:
-    """Return the meanings of the numbers among *fields*, in words of the tables."""
-    pairs = ((name, str(value)) for name, value in fields)
-    return [CODES[pair] for pair in pairs if pair in CODES]
+    if isinstance(words, str):
+        words = ErrorWords(words, words)
+    if is_page:
+        words = ErrorWords("", "")
+    is_redirect = not (status in _NOT_FAILED or status in _SERVER_ERRORS)
+    error = None if is_redirect else _by_words(status, words) or _by_number(status, words)
+    error = error or _by_status(status)
+    return Meaning(
+        error,
+        _strikes_every_prompt(error, status, words),
+        _STATUS_OF.get(error) if status in _SUCCESSES else None,
+    )
 
 
 def status_in_words(text: str) -> int | None:
@@ -148,67 +211,121 @@ def status_in_words(text: str) -> int | None:
     return next((STATUSES[line] for line in text.split("\n") if line in STATUSES), None)
 
 
-def _by_words(status: int, text: str, *, has_wait: bool) -> type[StatusError] | None:
+def _without_echoes(text: str) -> str:
+    """Return *text* without what the server repeats of the request or of the answer."""
+    if match := _CANNOT.search(text):
+        text = text[: match.end()]
+    return _ECHO.sub(" ", text)
+
+
+def _by_words(status: int, words: ErrorWords) -> type[StatusError] | None:
     """Return the class that the words decide; None if they do not."""
-    is_redirect = 300 <= status < _CLIENT_ERRORS.start  # noqa: PLR2004 (3xx)
-    if is_redirect or not text:
+    if not words.all:
         return None
+    return next(
+        (
+            error
+            for statuses, is_meant, error in _MEANINGS
+            if status in statuses and is_meant(words)
+        ),
+        None,
+    )
+
+
+def _by_number(status: int, words: ErrorWords) -> type[StatusError] | None:
+    """Return the class of a provider's number, if status and type do not say another."""
+    pairs = {(name, str(value)) for name, value in words.numbers}
+    error = next((error for _, *pair, error in CODES if tuple(pair) in pairs), None)
+    named = status_in_words(words.codes) or status
+    by_status = _by_status(named)
+    agrees = by_status in {BadRequestError, StatusError} or issubclass(
+        error or StatusError, by_status
+    )
+    return error if agrees and status not in _SERVER_ERRORS else None
+
+
+def _by_status(status: int) -> type[StatusError]:
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
     if status in _SERVER_ERRORS:
-        error = _by_account(status, text, has_wait=has_wait) if status == _FAILED else None
-        return error or (ContextLengthError if _is_too_long(status, text) else None)
-    return _by_account(status, text, has_wait=has_wait) or _by_request(status, text)
+        return ServerError
+    return BadRequestError if status in _CLIENT_ERRORS else StatusError
 
 
-def _by_account(status: int, text: str, *, has_wait: bool) -> type[StatusError] | None:
-    """Return the class if the words are about money, the key, the account or a country."""
-    if USED_UP.search(text):
-        return QuotaError
-    if status != _FAILED and MAYBE_USED_UP.search(text):
-        is_limit = has_wait or RATE.search(text) or WINDOW.search(text)
-        return RateLimitError if is_limit else QuotaError
-    if status == _UNAUTHORIZED:
-        return None  # Nothing but a refused prompt can mean anything else.
-    if BAD_KEY.search(text):
-        return AuthenticationError
-    is_closed = ACCOUNT.search(text) or COUNTRY.search(text)
-    return PermissionDeniedError if is_closed and status != _FAILED else None
-
-
-def _by_request(status: int, text: str) -> type[StatusError] | None:
-    """Return the class if the words are about the prompt, the model or the rate."""
-    if status == _UNAUTHORIZED:
-        is_refusal = CONTENT.search(text) and not BAD_KEY.search(text)
-        return ContentFilterError if is_refusal else None
-    if RATE.search(text):
-        return RateLimitError
-    if CONTENT.search(text):
-        return ContentFilterError
-    if _is_too_long(status, text):
-        return ContextLengthError
-    is_generic = status in _CLIENT_ERRORS and status not in _BY_STATUS
-    return NotFoundError if is_generic and NO_MODEL.search(text) else None
-
-
-def _is_too_long(status: int, text: str) -> bool:
-    if CONTEXT.search(text):
-        return True
-    if status not in {*_CLIENT_ERRORS, 200, _FAILED} or status == _TOO_MANY:
+def _strikes_every_prompt(
+    error: type[StatusError], status: int, words: ErrorWords
+) -> bool | None:
+    if error is PermissionDeniedError:
+        tables = (EVERY_PROMPT, ACCOUNT, COUNTRY)
+        means_key = any(table.search(words.said) for table in tables)
+        return means_key and not ONE_PROMPT.search(words.said)
+    if error is NotFoundError and INPUT_KIND.search(words.all):
         return False
+    if error is BadRequestError and status == _FAILED and NO_MODEL.search(words.said):
+        return True
+    return None
+
+
+def _all(table: re.Pattern[str]) -> Callable[[ErrorWords], bool]:
+    return lambda words: table.search(words.all) is not None
+
+
+def _said(table: re.Pattern[str]) -> Callable[[ErrorWords], bool]:
+    return lambda words: table.search(words.said) is not None
+
+
+def _coded(table: re.Pattern[str]) -> Callable[[ErrorWords], bool]:
+    return lambda words: table.search(words.codes) is not None
+
+
+def _is_used_up_for_now(words: ErrorWords) -> bool:
+    """Return whether a limit may be used up, and a window, a rate or a wait is told."""
+    is_limit = words.has_wait or RATE.search(words.said) or WINDOW.search(words.said)
+    return bool(is_limit) and MAYBE_USED_UP.search(words.said) is not None
+
+
+def _is_only_content(words: ErrorWords) -> bool:
+    return CONTENT.search(words.all) is not None and BAD_KEY.search(words.said) is None
+
+
+def _is_closed(words: ErrorWords) -> bool:
+    is_closed = ACCOUNT.search(words.said) or COUNTRY.search(words.said)
+    return bool(is_closed) and ONE_PROMPT.search(words.said) is None
+
+
+def _is_too_long(words: ErrorWords) -> bool:
     return any(
         TOO_LONG.search(line) is not None
         and LENGTH.search(line) is not None
         and NO_PROMPT.search(line) is None
-        for line in text.split("\n")
+        for line in words.all.split("\n")
     )
 
 
-def _by_status(status: int, text: str) -> type[StatusError]:
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
-    if status in _CLIENT_ERRORS:
-        return BadRequestError
-    if status in _SERVER_ERRORS:
-        is_fault = status == _FAILED and (FAULT.search(text) or NO_MODEL.search(text))
-        return BadRequestError if is_fault else ServerError
-    is_passing = 200 <= status < 300 and PASSING.search(text)  # noqa: PLR2004 (2xx)
-    return ServerError if is_passing else StatusError
+# The meanings of words: under which statuses, which words, which class. The first row that
+# fits decides.
+_MEANINGS: tuple[
+    tuple[Collection[int], Callable[[ErrorWords], bool], type[StatusError]], ...
+] = (
+    (_NOT_FAILED, _said(USED_UP), QuotaError),
+    ({_FAILED}, _coded(USED_UP), QuotaError),
+    (_NOT_FAILED, _is_used_up_for_now, RateLimitError),
+    (_NOT_FAILED, _said(MAYBE_USED_UP), QuotaError),
+    # Nothing but a refused prompt can mean anything else.
+    ({401}, _is_only_content, ContentFilterError),
+    ({401}, bool, AuthenticationError),
+    (_NOT_FAILED, _said(BAD_KEY), AuthenticationError),
+    ({_FAILED}, _coded(BAD_KEY), AuthenticationError),
+    (_NOT_FAILED, _is_closed, PermissionDeniedError),
+    (_NOT_FAILED, _said(RATE), RateLimitError),
+    (_NOT_FAILED, _all(CONTENT), ContentFilterError),
+    ({*_NOT_FAILED, *_SERVER_ERRORS}, _all(CONTEXT), ContextLengthError),
+    (_WITH_LENGTHS, _is_too_long, ContextLengthError),
+    (_GENERIC, _said(NO_MODEL), NotFoundError),
+    # A status that says the same as a quotation.
+    ({402, 403, 429}, _all(USED_UP), QuotaError),
+    ({403}, _all(BAD_KEY), AuthenticationError),
+    ({_FAILED}, _all(FAULT), BadRequestError),
+    ({_FAILED}, _all(NO_MODEL), BadRequestError),
+    (range(200, 300), _all(PASSING), ServerError),
+)

@@ -4,50 +4,55 @@ from __future__ import annotations
 
 import re
 
-# OpenAI's names for the finish reasons of others. Any other reason stays as it is.
-_NAMES: dict[str | None, str | None] = {
+# OpenAI's names for the finish reasons of others, which are compared in lower case, with
+# `_` between words and without `finish_reason_` (Vertex). Any other reason stays as it is.
+_NAMES: dict[str, str | None] = {
     "": None,
+    "null": None,  # As text.
+    "none": None,
+    "stop": "stop",
     "eos": "stop",  # Hugging Face, and the next two.
     "eos_token": "stop",
     "stop_sequence": "stop",
     "end_turn": "stop",  # Anthropic.
-    "STOP": "stop",  # Gemini.
-    "COMPLETE": "stop",  # Cohere.
+    "complete": "stop",  # Cohere.
+    "length": "length",
     "model_length": "length",  # Mistral.
-    "max_tokens": "length",  # Anthropic.
-    "MAX_TOKENS": "length",  # Gemini, Cohere.
+    "max_tokens": "length",  # Anthropic, Gemini, Cohere.
+    "max_output_tokens": "length",  # OpenAI's Responses.
+    "model_context_window_exceeded": "length",  # Anthropic.
+    "context_length_exceeded": "length",
+    "tool_calls": "tool_calls",
     "tool_use": "tool_calls",  # Anthropic.
-    "SAFETY": "content_filter",  # Gemini, and the next eight.
-    "RECITATION": "content_filter",
-    "BLOCKLIST": "content_filter",
-    "PROHIBITED_CONTENT": "content_filter",
-    "SPII": "content_filter",
-    "IMAGE_SAFETY": "content_filter",
-    "IMAGE_PROHIBITED_CONTENT": "content_filter",
-    "IMAGE_RECITATION": "content_filter",
-    "MODEL_ARMOR": "content_filter",
-    "ERROR_TOXIC": "content_filter",  # Cohere.
-    "refusal": "content_filter",  # Anthropic.
-    "sensitive": "content_filter",  # Zhipu.
-    "guardrail_intervened": "content_filter",  # Bedrock.
+    "content_filter": "content_filter",
     "content_filtered": "content_filter",  # Bedrock.
+    "guardrail_intervened": "content_filter",  # Bedrock.
+    "recitation": "content_filter",  # Gemini, and the next three.
+    "spii": "content_filter",
+    "image_recitation": "content_filter",
+    "model_armor": "content_filter",
+    "error_toxic": "content_filter",  # Cohere.
+    "refusal": "content_filter",  # Anthropic.
+    "blocked": "content_filter",
+    "risk": "content_filter",
 }
+_PREFIX = "finish_reason_"
 
 # One of these words names a content filter.
 _FILTER = re.compile(
-    r"content[_\- ]?(?:filter|policy|moderation|inspection|block)|moderat|safety"
-    r"|sensitive|prohibited|blocklist|guardrail",
-    re.IGNORECASE,
+    r"content_(?:filter|policy|moderation|inspection|block|risk)|moderat|safety"
+    r"|sensitive|prohibited|blocklist|guardrail|high_risk|risk_control"
+    r"|过滤|過濾|审核|審核|敏感|违规|違規|风控|風控",
 )
 
 # One of these words names a failure of the network, the model or the provider.
 _FAILURE = re.compile(
-    r"error|fail|abort|cancel|interrupt|disconnect|timeout|timed[_\- ]out"
+    r"error|fail|abort|cancel|interrupt|disconnect|timeout|timed_out"
     r"|unavailable|overload|insufficient|exception|crash|broken|malformed"
-    r"|unexpected|invalid|expired"
+    r"|unexpected|invalid|expired|preempt|out_of_memory|too_many"
+    r"|^oom$|^incomplete$|^killed$"
     # Reasons of Gemini that say no more.
-    r"|^OTHER$|^FINISH_REASON_UNSPECIFIED$|^unknown$",
-    re.IGNORECASE,
+    r"|^other$|^unspecified$|^unknown$",
 )
 
 # Longer reasons are no words; searching them costs time.
@@ -60,24 +65,29 @@ _USUAL = frozenset({None, "stop", "length", "tool_calls"})
 
 def normalize_finish_reason(reason: str | None) -> str | None:
     """Return OpenAI's name for the finish *reason*, if it has one, else *reason*."""
-    if reason in _USUAL:
+    if reason is None or reason in _USUAL:
         return reason
-    if reason in _NAMES:
-        return _NAMES[reason]
-    is_filter = reason is not None and _FILTER.search(reason[:_LONGEST])
-    return "content_filter" if is_filter else reason
+    plain = _plain(reason)
+    if plain in _NAMES:
+        return _NAMES[plain]
+    return "content_filter" if _FILTER.search(plain) else reason
 
 
 def is_failure(reason: str | None) -> bool:
     """Return whether the server's finish *reason* speaks of a failure.
 
     The network, the model or the provider failed: `network_error` (Zhipu),
-    `insufficient_system_resource` (DeepSeek), `MALFORMED_FUNCTION_CALL` (Gemini).
+    `insufficient_system_resource` (DeepSeek), `MALFORMED_FUNCTION_CALL` (Gemini),
+    `preempted` and `oom` (servers that run out of memory).
     """
-    if (
-        reason is None
-        or reason in _USUAL
-        or normalize_finish_reason(reason) == "content_filter"
-    ):
+    if reason is None or reason in _USUAL:
         return False
-    return bool(_FAILURE.search(reason[:_LONGEST]))
+    plain = _plain(reason)
+    is_filter = plain in _NAMES or _FILTER.search(plain)
+    return not is_filter and bool(_FAILURE.search(plain))
+
+
+def _plain(reason: str) -> str:
+    """Return *reason* as the tables expect it."""
+    words = reason[:_LONGEST].strip().lower().replace("-", "_").replace(" ", "_")
+    return words.removeprefix(_PREFIX)

@@ -10,8 +10,8 @@ import msgspec
 
 from limin.errors import ConfigurationError, ConversationError
 from limin.values.content import Audio, File, Image, part_to_openai
-from limin.values.openai_messages import joined_text, message_to_openai
-from limin.values.tools import Tool, to_tools, tool_choice_to_openai
+from limin.values.openai_messages import joined_text, other_fields
+from limin.values.tools import Tool, tool_choice_to_openai
 from limin.wire import schema
 from limin.wire.sampling import Sampling
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Our names, and the wire's where they differ.
 _WIRE_NAMES = {"log_probs": "logprobs", "top_log_probs": "top_logprobs"}
-_NOT_SENT = frozenset({"extra_body"})
+_NOT_SENT = frozenset({"extra_body", "tools"})
 _FLAGS = ("logprobs", "stream")
 
 _encoder = msgspec.json.Encoder()
@@ -65,8 +65,8 @@ class RequestEncoder(msgspec.Struct, frozen=True):
             schema: The type of the answer; None for any text.
 
         Raises:
-            ConfigurationError: If JSON cannot hold a value in `extra_body`, or it has a
-                `response_format` beside a *schema*.
+            ConfigurationError: If JSON cannot hold a value in `extra_body` or in a tool,
+                or there is a `response_format` beside a *schema*.
         """
         extra_body = configuration.extra_body or {}
         fields = _fields(configuration) | dict(extra_body)
@@ -77,7 +77,11 @@ class RequestEncoder(msgspec.Struct, frozen=True):
             fields["response_format"] = _response_format(schema)
         if fields.get("stream_options", ...) is None:
             del fields["stream_options"]
-        head, top = _encode_head(fields), fields.get("top_logprobs")
+        try:
+            head = _encode_head(fields)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise _find_wrong_field(configuration, error) from None
+        top = fields.get("top_logprobs")
         asks_log_probs, sent_head = bool(fields.get("logprobs")), None
         if asks_log_probs and type(top) is int and top == 0:
             sent_head = _encode_head(fields | {"top_logprobs": 1})
@@ -135,15 +139,24 @@ def _encode_head(fields: dict[str, object]) -> bytes:
     """Return the body with *fields*, up to the messages.
 
     Raises:
-        ConfigurationError: If JSON cannot hold a value.
+        TypeError, ValueError, RecursionError: If JSON cannot hold a value.
     """
-    try:
-        # The standard library's writer refuses NaN; msgspec's would send null.
-        parameters = json.dumps(fields, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError) as error:
-        problem = f"extra_body: expected values that JSON can hold; {error}"
-        raise ConfigurationError(problem) from None
+    # The standard library's writer refuses NaN; msgspec's would send null.
+    parameters = json.dumps(fields, allow_nan=False, separators=(",", ":"))
     return f'{parameters[:-1]},"messages":'.encode()
+
+
+def _find_wrong_field(
+    configuration: ModelConfiguration, error: Exception
+) -> ConfigurationError:
+    """Return the error about the option with a value that JSON cannot hold."""
+    name = "extra_body"
+    for own, value in _fields(configuration).items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            name = own
+    return ConfigurationError(f"{name}: expected values that JSON can hold; {error}")
 
 
 def _fields(configuration: ModelConfiguration) -> dict[str, object]:
@@ -151,7 +164,7 @@ def _fields(configuration: ModelConfiguration) -> dict[str, object]:
     fields: dict[str, object] = {
         _WIRE_NAMES.get(name, name): value
         for name, value in attrs.asdict(configuration, recurse=False).items()
-        if name not in _NOT_SENT and value is not None and value != ()
+        if name not in _NOT_SENT and value is not None
     }
     for name in _FLAGS:  # False is the default of servers, too.
         if fields[name] is False:
@@ -160,9 +173,9 @@ def _fields(configuration: ModelConfiguration) -> dict[str, object]:
         # Servers count no tokens of a stream without it.
         fields["stream_options"] = {"include_usage": True}
     if configuration.tools:
-        tools = to_tools(configuration.tools)
         fields["tools"] = [
-            tool.to_openai() if isinstance(tool, Tool) else tool for tool in tools
+            tool.to_openai() if isinstance(tool, Tool) else tool
+            for tool in configuration.tools
         ]
     if configuration.tool_choice is not None:
         fields["tool_choice"] = tool_choice_to_openai(configuration.tool_choice)
@@ -177,10 +190,11 @@ def _as_sent(message: Message) -> schema.RequestMessage | dict[str, object]:
     """
     if message.is_plain:
         return schema.RequestMessage(message.role, cast("str", message.content))
-    fields = message_to_openai(attrs.evolve(message, content=None))
-    fields = {name: _as_json(value) for name, value in fields.items()}
+    fields: dict[str, object] = {"role": message.role}
     if not message.omit_content:
         fields["content"] = _content_as_sent(message.content)
+    for name, value in other_fields(message).items():
+        fields[name] = _as_json(value)
     return fields
 
 
@@ -198,7 +212,8 @@ def _content_as_sent(content: Content) -> str | list[msgspec.Raw] | None:
 
 def _as_json(value: object) -> msgspec.Raw:
     """Return *value* as JSON; unlike msgspec, it takes integers of any size, and no NaN."""
-    return msgspec.Raw(json.dumps(value, allow_nan=False, separators=(",", ":")).encode())
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    return msgspec.Raw(text.encode())
 
 
 def _find_error(conversation: Conversation) -> ConversationError:
@@ -215,7 +230,8 @@ def _find_problem(message: Message) -> str | None:
     except UnicodeEncodeError as error:
         half = f"U+{ord(error.object[error.start]):04X}"
         expectation = "expected Unicode text, found half of a surrogate pair"
-        return f"{expectation} ({half}) at character {error.start}"
+        position = f" at character {error.start}" if message.is_plain else ""
+        return f"{expectation} ({half}){position}"
     except (TypeError, ValueError, RecursionError):
         return "expected values that JSON can hold, found another one"
     return None

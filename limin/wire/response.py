@@ -16,7 +16,7 @@ from limin.values.log_probs import LogProbs, PromptLogProbs
 from limin.values.safe_text import excerpt
 from limin.values.warnings import ResponseWarning, WarningCode
 from limin.wire import error_response, lenient, schema
-from limin.wire.error_signs import is_error
+from limin.wire.error_signs import is_error, reports_error
 from limin.wire.finish_reasons import is_failure, normalize_finish_reason
 from limin.wire.log_prob_checks import Diagnosis
 from limin.wire.log_probs import (
@@ -203,7 +203,7 @@ def _decode(
 
 def _is_error(body: schema.Completion, response: HttpResponse) -> bool:
     """Return whether a body is an error, though its HTTP status says success."""
-    if has_value(body.error) or any(has_value(choice.error) for choice in body.choices):
+    if reports_error(body.error) or any(reports_error(c.error) for c in body.choices):
         return True
     is_odd = not body.choices or len(body.errors) > 0 or len(body.base_resp) > 0
     return is_odd and is_error(response.body)

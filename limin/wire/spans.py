@@ -9,31 +9,86 @@ from __future__ import annotations
 import math
 import re
 
-# Seconds of each unit, by the pattern of its names, short or written out, in English, in
-# Chinese, and in the languages of larger communities. The first that matches counts.
+# Seconds of each unit, by the pattern of its names, short or written out, in the languages
+# of larger communities. The first that matches counts.
+_MILLISECONDS = (
+    r"ms|msecs?|millis|milli[- ]?(?:second|sekunde|seconde|segundo)[a-z]{0,2}"
+    r"|毫秒|밀리초|ミリ秒"
+)
 _UNITS = (
-    (
-        r"ms|msecs?|millis|milli[- ]?(?:second|sekunde|seconde|segundo)[a-z]{0,2}|毫秒",
-        0.001,
-    ),
+    (_MILLISECONDS, 0.001),
     (r"[uµμ]s|microseconds?", 1e-6),
     (r"ns|nanoseconds?", 1e-9),
-    (r"s|secs?|seconds?|seconde[ns]?|sekunden?|segundos?|secondes?|秒钟?|秒鐘?", 1.0),
-    (r"m|mins?|minutes?|minuten?|minutos?|分钟|分鐘|分", 60.0),
-    (r"h|hrs?|hours?|stunden?|horas?|heures?|小时|小時|個小時|个小时", 3600.0),
-    (r"d|days?|tagen?|d[ií]as?|jours?|天|日", 86_400.0),
+    (r"s|secs?|seconds?|seconde[ns]?|sekunden?|segundos?|secondi|秒[钟鐘間]?|초", 1.0),
+    (r"m|mins?|minut(?:es?|en?|os?|i)|分[钟鐘間]?|분", 60.0),
+    (r"h|hrs?|hours?|stunden?|horas?|heures?|[个個]?小[时時]|時間|시간", 3600.0),
+    (r"d|days?|tag(?:en?)?|d[ií]as?|jours?|天|日間?|일", 86_400.0),
+    (r"w|weeks?|wochen?|semanas?|semaines?|[周週]間?|星期|주일?", 604_800.0),
 )
 _UNIT = "|".join(pattern for pattern, _ in _UNITS)
 _UNIT_SECONDS = [(re.compile(pattern, re.IGNORECASE), n) for pattern, n in _UNITS]
 
-NUMBER = r"[0-9]{1,20}(?:\.[0-9]{1,20})?"
-_PART = rf"({NUMBER})[ -]?({_UNIT})(?![a-z])"
+# `1,200` with a unit is a thousand and more, `1,5` is half of three.
+NUMBER = (
+    r"(?:[0-9]{1,3}(?:,[0-9]{3}){1,4}(?:\.[0-9]{1,20})?|[0-9]{1,20}(?:[.,][0-9]{1,20})?)"
+)
+THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 # `1m30.5s`, `1 minute and 30 seconds`, `8m38.4s`, `20秒`.
-SPAN = rf"(?:{NUMBER}[ -]?(?:{_UNIT})(?![a-z])(?:,? (?:and )?)?){{1,6}}"
-_PARTS = re.compile(_PART, re.IGNORECASE)
+SPAN = rf"(?:{NUMBER}[ -]?(?:{_UNIT})(?![a-z])(?:,? (?:(?:and|und|et|y) )?)?){{1,6}}"
+_PARTS = re.compile(rf"({NUMBER})[ -]?({_UNIT})(?![a-z])", re.IGNORECASE)
 _WHOLE_SPAN = re.compile(rf" *(?:PT?)?{SPAN} *", re.IGNORECASE)
-_WHOLE_NUMBER = re.compile(rf" *\+?{NUMBER} *")
-_CLOCK = re.compile(r" *([0-9]{1,4}):([0-5]?[0-9]):([0-5]?[0-9](?:\.[0-9]{1,9})?) *")
+_WHOLE_NUMBER = re.compile(r" *\+?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20}) *")
+
+# Numbers in words, with a unit that is written out: `one minute`, `half an hour`, `半小时`.
+_ONE = ("an", "a", "one", "einer", "einem", "eine", "ein", "une", "un", "una")
+_WORDS = {
+    **dict.fromkeys(_ONE, 1.0),
+    "half an": 0.5,
+    "half a": 0.5,
+    "two": 2.0,
+    "three": 3.0,
+    "four": 4.0,
+    "five": 5.0,
+    "six": 6.0,
+    "seven": 7.0,
+    "eight": 8.0,
+    "nine": 9.0,
+    "ten": 10.0,
+    "fifteen": 15.0,
+    "twenty": 20.0,
+    "thirty": 30.0,
+    "forty": 40.0,
+    "sixty": 60.0,
+}
+_SIGNS = {
+    "半": 0.5,
+    "一": 1.0,
+    "二": 2.0,
+    "两": 2.0,
+    "兩": 2.0,
+    "三": 3.0,
+    "五": 5.0,
+    "十": 10.0,
+}
+_WORD_NUMBERS = _WORDS | _SIGNS
+_LONG_UNIT = (
+    r"(?:seconds?|minut(?:es?|os?)|hours?|days?|weeks?"
+    r"|sekunde|stunde|tag|woche|heure|jour|hora)"
+)
+_SIGN_UNIT = "秒[钟鐘]?|分[钟鐘]|[个個]?小[时時]|天|[周週]"
+WORD_SPAN = (
+    rf"(?:(?:{'|'.join(_WORDS)})[ -]{_LONG_UNIT}(?![a-z])"
+    rf"|[{''.join(_SIGNS)}](?:{_SIGN_UNIT}))"
+)
+_WHOLE_WORD_SPAN = re.compile(
+    rf"({'|'.join(_WORD_NUMBERS)})[ -]?({_LONG_UNIT}|{_SIGN_UNIT})", re.IGNORECASE
+)
+
+# With days in front: .NET's TimeSpan, which Azure writes.
+CLOCK = r"(?:[0-9]{1,3}\.)?[0-9]{1,4}:[0-5]?[0-9]:[0-5]?[0-9](?:\.[0-9]{1,9})?"
+_CLOCK = re.compile(
+    r" *(?:([0-9]{1,3})\.)?([0-9]{1,4}):([0-5]?[0-9]):([0-5]?[0-9](?:\.[0-9]{1,9})?) *"
+)
 
 # A number from here on (three years) is a moment. Unix time has ten digits in seconds,
 # thirteen in milliseconds, and more in smaller units.
@@ -83,21 +138,27 @@ _FAR = 50  # RFC 9110: a year that seems farther ahead than this is a past one.
 
 
 def read_span(text: str) -> float | None:
-    """Return the seconds of a span: `12`, `1.5`, `250ms`, `1m30.5s`, `PT20S`, `00:01:30`.
+    """Return the seconds of a span: `12`, `1m30.5s`, `PT20S`, `00:01:30`, `a minute`.
 
     Return None for text that is no span, or one that takes more than three years.
     """
     if _WHOLE_NUMBER.fullmatch(text):
         seconds = float(text)
     elif _WHOLE_SPAN.fullmatch(text):
-        seconds = math.fsum(
-            float(number) * _unit_seconds(unit) for number, unit in _PARTS.findall(text)
-        )
+        parts = _PARTS.findall(text)
+        seconds = math.fsum(_number(n) * _unit_seconds(unit) for n, unit in parts)
     elif match := _CLOCK.fullmatch(text):
-        seconds = int(match[1]) * 3600.0 + int(match[2]) * 60.0 + float(match[3])
+        hours = int(match[1] or 0) * 24 + int(match[2])
+        seconds = hours * 3600.0 + int(match[3]) * 60.0 + float(match[4])
+    elif match := _WHOLE_WORD_SPAN.fullmatch(text):
+        seconds = _WORD_NUMBERS[match[1].lower()] * _unit_seconds(match[2])
     else:
         return None
     return seconds if seconds < _LONGEST_SPAN else None
+
+
+def _number(text: str) -> float:
+    return float(THOUSANDS.sub("", text).replace(",", "."))
 
 
 def read_moment(text: str, now: float) -> float | None:

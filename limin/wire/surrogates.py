@@ -107,9 +107,10 @@ class TextJoiner:
 
         Some servers send with each piece all of the text so far, or at the end all of
         it once more. Two pieces are too few, unless they are longer than a syllable.
+        Digits and blanks grow by themselves: "1", "10", "100".
         """
         n_pieces, first = len(self._pieces), self._pieces[0] if self._pieces else ""
-        is_longer = len(self._last) > len(first)
+        is_longer = len(self._last) > len(first) and any(map(str.isalpha, self._last))
         has_words = len(first) > _SYLLABLE and " " in self._last
         is_cumulative = self.is_cumulative and is_longer and (n_pieces > 2 or has_words)  # noqa: PLR2004 (see above)
         return is_cumulative or self.repeats

@@ -19,14 +19,13 @@ from hypothesis import strategies as st
 from recorded import RETRIED, STREAMED, completed, request, same
 
 from limin.checkpoint.file import Checkpoint, read_checkpoint
-from limin.checkpoint.line import MARK, digest
+from limin.checkpoint.line import MARK
+from limin.checkpoint.request import RecordedRequest, ShortBody
 from limin.errors import CheckpointError, ConfigurationError, LiminError
-from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import Conversation
 from limin.values.messages import Message
 from limin.values.timing import Attempt
 from limin.values.warnings import ResponseWarning, WarningCode
-from limin.wire.request import RequestEncoder
 from limin.wire.response import ReadingContext
 
 if TYPE_CHECKING:
@@ -34,6 +33,9 @@ if TYPE_CHECKING:
 
     from limin.checkpoint.line import RecordedAnswer
     from limin.values.completion import TextCompletion
+
+
+HI = Conversation.from_prompts("hi")
 
 
 @pytest.fixture
@@ -61,10 +63,12 @@ def text_of(recorded: RecordedAnswer | None) -> str:
     return completed(body=recorded.answer.body).message
 
 
-def restored(path: Path, body: bytes, completion: TextCompletion) -> TextCompletion:
-    """Write *completion* to the file as the answer to *body*, and read it again."""
+def restored(
+    path: Path, asked: RecordedRequest, completion: TextCompletion
+) -> TextCompletion:
+    """Write *completion* to the file as the answer to *asked*, and read it again."""
     with Checkpoint.open(path) as checkpoint:
-        checkpoint.add(body, completion)
+        checkpoint.add(asked, completion)
     (completion,) = read_checkpoint(path)
     return completion
 
@@ -207,9 +211,9 @@ def test_changed_request_is_another(path: Path, changed: dict[str, Any]) -> None
 def test_same_question_in_another_form(path: Path, first: bytes, second: bytes) -> None:
     """Neither the order of keys nor the way of fetching makes another question."""
     with Checkpoint.open(path) as checkpoint:
-        checkpoint.add(first, completed())
+        checkpoint.add(RecordedRequest.of(first, HI), completed())
     with Checkpoint.open(path) as checkpoint:
-        assert text_of(checkpoint.take(second)) == "re: hi"
+        assert text_of(checkpoint.take(RecordedRequest.of(second, HI))) == "re: hi"
 
 
 def test_half_surrogates_do_not_stop_a_run(path: Path) -> None:
@@ -238,7 +242,7 @@ def test_line_is_read_by_other_programs(path: Path) -> None:
     """The format is a contract: field by field."""
     with Checkpoint.open(path) as checkpoint:
         checkpoint.add(
-            request(temperature=0.5).replace(b"{", b'{"stream":true,', 1),
+            request(temperature=0.5, stream=True, extra_body={"stream_options": None}),
             completed(timing=RETRIED, request_id="r-1"),
         )
     canonical = (
@@ -294,9 +298,29 @@ def test_any_conversation_comes_back(path: Path) -> None:
     """Every conversation that could be sent can be read."""
     roles = ["developer", "user", "assistant", "tool", "tool", "assistant", "user"]
     conversation = Conversation([Message(role, role * 2) for role in roles])  # type: ignore[arg-type] # from a list
-    body = RequestEncoder.of(ModelConfiguration(model="m")).encode(conversation)
     completion = attrs.evolve(completed(), conversation=conversation)
-    assert restored(path, body, completion).conversation == conversation
+    assert restored(path, request(conversation), completion).conversation == conversation
+
+
+def test_lines_are_added_between_lines_that_are_taken(path: Path) -> None:
+    """A run takes what it has and adds what it asks for, in any order."""
+    prompts = [f"{number} {'words ' * number}" for number in range(100)]
+    write(path, *prompts)
+    with Checkpoint.open(path) as checkpoint:
+        for index, prompt in enumerate(prompts):
+            expected = f"answer {index} to {prompt}"
+            assert text_of(checkpoint.take(request(prompt))) == expected
+            checkpoint.add(request("new"), completed("new"))
+
+
+def test_first_answer_is_found_after_others_were_added(path: Path) -> None:
+    """Another call that begins meanwhile expects the model of the first answer."""
+    named = {**body_of("words " * 2_000), "model": "served"}
+    with Checkpoint.open(path) as checkpoint:
+        checkpoint.add(request("a"), completed("a", named))
+        for _ in range(3):
+            assert find_served_model(checkpoint, "m") == "served"
+            checkpoint.add(request("new"), completed("new"))
 
 
 def test_line_torn_at_any_byte_is_dropped(path: Path) -> None:
@@ -425,7 +449,6 @@ def test_more_fields_do_no_harm_without_a_checksum(path: Path) -> None:
     [
         {"body": "[]"},
         {"body": None},
-        {"messages": [{"role": "tool", "content": "hi"}]},
         {"messages": [{"role": "nobody", "content": "hi"}]},
     ],
 )
@@ -435,7 +458,7 @@ def test_line_without_completion_is_named(path: Path, changed: dict[str, Any]) -
     lines = [without_checksum(line) for line in path.read_bytes().splitlines()]
     lines[1] |= changed
     asked = lines[1]["parameters"] | {"messages": lines[1]["messages"]}
-    lines[1]["request"] = digest(json.dumps(asked).encode()).hex()
+    lines[1]["request"] = ShortBody(json.dumps(asked).encode()).digest().hex()
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     completions = read_checkpoint(path)
     assert next(completions).message == "answer 0 to a"
@@ -559,13 +582,30 @@ def test_pipe_is_no_checkpoint(path: Path) -> None:
         Checkpoint.open(path)
 
 
-def test_second_run_is_refused(path: Path) -> None:
+OTHER = """
+import sys
+from limin.checkpoint.file import Checkpoint
+from limin.errors import CheckpointError
+try:
+    Checkpoint.open(sys.argv[1]).close()
+except CheckpointError as error:
+    print(error.problem)
+"""
+
+
+def open_elsewhere(path: Path) -> str:
+    """Open the checkpoint in another process; return the problem, if there is one."""
+    command = [sys.executable, "-c", OTHER, str(path)]
+    run = subprocess.run(command, capture_output=True, check=True, text=True)  # noqa: S603 (ours)
+    return run.stdout.strip()
+
+
+def test_run_of_another_process_is_refused(path: Path) -> None:
     """Two runs would ask the same twice; when the first ends, the next may begin."""
     with Checkpoint.open(path):
-        with pytest.raises(CheckpointError, match="in use by another run"):
-            Checkpoint.open(path)
+        assert open_elsewhere(path) == "in use by another run"
         assert answers(path) == []
-    Checkpoint.open(path).close()
+    assert open_elsewhere(path) == ""
 
 
 def test_refused_file_is_let_go(path: Path) -> None:
@@ -584,7 +624,7 @@ def test_file_is_its_owners_alone(path: Path) -> None:
 
 
 FULL = """
-import resource, sys
+import os, resource, sys
 sys.path[:0] = sys.argv[2:]
 from limin.errors import CheckpointError
 from test_file import Checkpoint, completed, request
@@ -595,11 +635,11 @@ with Checkpoint.open(sys.argv[1]) as checkpoint:
             checkpoint.add(request(), completed())
     except CheckpointError as error:
         print(error)
-    size = checkpoint._file.seek(0, 2)
+    size = os.path.getsize(sys.argv[1])
     try:
         checkpoint.add(request(), completed())
     except CheckpointError as error:
-        print(checkpoint._file.seek(0, 2) - size)
+        print(os.path.getsize(sys.argv[1]) - size)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
 """
 

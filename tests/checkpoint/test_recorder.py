@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import numpy as np
 import pytest
 from loopback import Request, completion, http, serve
@@ -14,6 +15,7 @@ from loopback import Request, completion, http, serve
 import limin
 from limin import Client
 from limin.checkpoint.file import Checkpoint
+from limin.checkpoint.open_file import _open_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +52,7 @@ async def test_results_of_a_file_come_as_they_finish(tmp_path: Path) -> None:
             async with client.iter_text_completions(PROMPTS, 1, checkpoint=path) as results:
                 assert [index async for index, _ in results] == [0, 1, 2]
     assert len(server.requests) == 3
-    Checkpoint.open(path).close()
+    assert not _open_files
 
 
 async def test_checkpoint_that_cannot_be_used_sends_nothing(tmp_path: Path) -> None:
@@ -190,7 +192,7 @@ async def test_opening_gives_way(
 ) -> None:
     """A large file is read and searched in steps, and unlocked if that does not end."""
     path, turns = tmp_path / "run.jsonl", 0
-    monkeypatch.setattr("limin.checkpoint.file._STEP", 1000)
+    monkeypatch.setattr("limin.checkpoint.open_file._STEP", 1000)
 
     async def count_turns() -> None:
         nonlocal turns
@@ -212,7 +214,7 @@ async def test_opening_gives_way(
             tasks.cancel_scope.cancel()
     assert turns == 3 if cancelled else turns > 20
     assert batch.cancel_scope.cancelled_caught == cancelled
-    Checkpoint.open(path).close()
+    assert not _open_files
 
 
 async def test_bad_item_fails_in_its_own_place(tmp_path: Path) -> None:
@@ -242,3 +244,127 @@ async def test_texts_of_numpy_are_found_again(tmp_path: Path, path_type: type[st
             )
             assert [result.message for result in results] == PROMPTS
     assert len(server.requests) == 3
+
+
+async def test_two_batches_at_once_share_their_file(tmp_path: Path) -> None:
+    """Neither is refused, each has its answers, and the next run asks for nothing."""
+    path = tmp_path / "run.jsonl"
+
+    async def ask(client: Client, prompts: list[str]) -> None:
+        results = await client.generate_text_completions(
+            prompts, checkpoint=path, show_progress=False
+        )
+        assert [result.message for result in results] == prompts
+
+    async with serve(answer) as server, Client(server.base_url) as client:
+        for _ in range(2):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ask, client, ["a", "b", "same"])
+                tasks.start_soon(ask, client, ["same", "c", "d"])
+    assert len(server.requests) == 6
+    assert len(list(limin.read_checkpoint(path))) == 6
+
+
+async def test_each_item_of_a_run_has_the_same_file(tmp_path: Path) -> None:
+    """Functions of one's own, many at once, resume from one file."""
+    path, prompts = tmp_path / "run.jsonl", [str(number) for number in range(12)]
+
+    async with serve(answer) as server, Client(server.base_url) as client:
+
+        async def ask_twice(prompt: str) -> str:
+            pair = [f"{prompt}, first", f"{prompt}, second"]
+            results = await client.generate_text_completions(
+                pair, checkpoint=path, show_progress=False
+            )
+            return results[1].message
+
+        for _ in range(2):
+            answers = await limin.run_parallel(prompts, ask_twice, 4, show_progress=False)
+            assert answers == [f"{prompt}, second" for prompt in prompts]
+    assert len(server.requests) == 24
+
+
+async def test_event_loops_of_two_threads_share_the_file(
+    tmp_path: Path, anyio_backend_name: str
+) -> None:
+    """A program with an event loop in each thread has one checkpoint, too."""
+    path = tmp_path / "run.jsonl"
+
+    async def ask(base_url: str, prompts: list[str]) -> list[str]:
+        async with Client(base_url) as client:
+            results = await client.generate_text_completions(
+                prompts, checkpoint=path, show_progress=False
+            )
+        return [result.message for result in results]
+
+    async with serve(answer) as server:
+
+        async def run_in_thread(start: int) -> None:
+            prompts = [str(number) for number in range(start, start + 20)]
+            answers = await anyio.to_thread.run_sync(
+                lambda: anyio.run(ask, server.base_url, prompts, backend=anyio_backend_name)
+            )
+            assert answers == prompts
+
+        for _ in range(2):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(run_in_thread, 0)
+                tasks.start_soon(run_in_thread, 100)
+    assert len(server.requests) == 40
+    assert len(list(limin.read_checkpoint(path))) == 40
+
+
+PICTURE = limin.Image(b"GIF89a\x80\x02\xe0\x01")
+
+
+def about(picture: limin.Image, row: object) -> limin.Conversation:
+    """A question about *picture*, with the number of its *row*."""
+    message = limin.Message("user", ["What is this?", picture])
+    return limin.Conversation([message], metadata={"row": row})
+
+
+async def describe(request: Request) -> bytes:
+    """Answer with the URL of the picture."""
+    (message,) = json.loads(request.body)["messages"]
+    return http(completion(message["content"][1]["image_url"]["url"]))
+
+
+async def test_run_with_pictures_resumes(tmp_path: Path) -> None:
+    """The server gets the picture, the file its hash, and the run its own metadata."""
+    path = tmp_path / "run.jsonl"
+    async with serve(describe) as server, Client(server.base_url) as client:
+        for row in (1, 2):
+            (result,) = await client.generate_text_completions_for_conversations(
+                [about(PICTURE, row)], checkpoint=path, show_progress=False
+            )
+            assert result.message == "data:image/gif;base64,R0lGODlhgALgAQ=="
+            assert result.conversation == about(PICTURE, row)
+    assert len(server.requests) == 1
+    (read,) = limin.read_checkpoint(path)
+    assert read.conversation.metadata == {"row": 1}
+    assert b"R0lGODlh" not in path.read_bytes().replace(result.message.encode(), b"")
+
+
+async def test_metadata_that_json_cannot_hold_fails_in_its_own_place(
+    tmp_path: Path,
+) -> None:
+    """Nothing is sent for that prompt; without a checkpoint anything is metadata."""
+    conversations = [about(PICTURE, 1), about(PICTURE, {2}), about(PICTURE, 3)]
+    async with serve(describe) as server, Client(server.base_url) as client:
+        results = await client.generate_text_completions_for_conversations(
+            conversations,
+            checkpoint=tmp_path / "run.jsonl",
+            show_progress=False,
+            on_error="return",
+        )
+        assert len(server.requests) == 2
+        without = await client.generate_text_completions_for_conversations(
+            conversations, show_progress=False
+        )
+    assert [type(result) for result in results] == [
+        limin.TextCompletion,
+        limin.ConversationError,
+        limin.TextCompletion,
+    ]
+    assert str(results[1]).startswith("metadata: expected values that JSON can hold")
+    assert [c.conversation.metadata["row"] for c in without] == [1, {2}, 3]

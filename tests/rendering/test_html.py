@@ -1,5 +1,7 @@
 import math
 import re
+from base64 import b64encode
+from html import escape
 from html.parser import HTMLParser
 from typing import Any
 
@@ -8,14 +10,18 @@ import pytest
 from builders import TIMING
 from hypothesis import example, given
 from hypothesis import strategies as st
+from samples import parts, png, tool_run
 
 from limin.errors import ConfigurationError
 from limin.rendering import html
 from limin.values.completion import Choice, TextCompletion, Usage
+from limin.values.content import Image
 from limin.values.conversation import Conversation
 from limin.values.log_probs import Entry, LogProbs, Position
 from limin.values.messages import Message
 from limin.values.timing import Attempt
+from limin.values.tool_runs import ToolResult, ToolRun
+from limin.values.tools import ToolCall
 from limin.values.warnings import ResponseWarning, WarningCode
 
 # All kinds of text that a model may write: markup, quotes, controls, half characters.
@@ -26,6 +32,7 @@ TEXT = st.text(
     ),
     max_size=12,
 )
+PNG = png(4, 3, 40)
 MARKUP = "</style></title>--><script>x</script><b a=\"'>&amp;"
 
 
@@ -89,6 +96,8 @@ def read_text(completion: TextCompletion) -> str:
 def fill_with(text: str) -> TextCompletion:
     """Return a completion with *text* in every field that a model or a server fills."""
     entry = Entry(text, -1.0)
+    call = ToolCall(text, f"{text}.", f"[{text}.")
+    long_call = ToolCall("", f"{text}.", f"[{text}{'x' * 200}")
     tokens = make_log_probs(
         Position(f"{text}y", -0.1, None, None, [entry]), Position(f"{text}x", None)
     )
@@ -99,15 +108,36 @@ def fill_with(text: str) -> TextCompletion:
         refusal=f"{text}.",
         reasoning=f"{text}.",
         log_probs=tokens,
+        tool_calls=(call, long_call),
     )
     warning = ResponseWarning(WarningCode.BODY_MENDED, text, text)
-    messages = [Message("system", text), Message("user", text)]
+    messages = [
+        Message("system", f"{text}.", name=text),
+        Message("user", [f"{text}.", {"type": text}, Image(PNG)], name=text),
+        Message("assistant", None, tool_calls=(call, long_call)),
+        Message("tool", f"{text}.", tool_call_id=text),
+        Message("function", f"{text}.", name=text, extra={"refusal": f"{text}."}),
+    ]
     return make_completion(
         choice,
         conversation=Conversation(messages),
         model=text,
         served_model=f"{text}.",
         body_warnings=(warning,),
+    )
+
+
+def make_run(completion: TextCompletion, text: str) -> ToolRun:
+    """Return a run that ended in *completion*, with a failure of this name."""
+    name = text.replace("\0", "").encode("utf-8", "replace").decode()
+    error = type(f"{name}.", (Exception,), {})()
+    messages = completion.conversation.messages
+    call = completion.tool_calls[0]
+    return ToolRun(
+        conversation=completion.conversation,
+        completions=(completion,),
+        calls=(ToolResult(call=call, message=messages[-1], error=error),),
+        ended_by="answer",
     )
 
 
@@ -123,8 +153,12 @@ def test_text_is_never_markup(text: str) -> None:
         (hostile.to_html(), fill_with(harmless).to_html()),
         (hostile._repr_html_(), fill_with(harmless)._repr_html_()),
         (
-            hostile.conversation.to_html(),
-            fill_with(harmless).conversation.to_html(),
+            hostile.conversation.to_html(images=True),
+            fill_with(harmless).conversation.to_html(images=True),
+        ),
+        (
+            make_run(hostile, text)._repr_html_(),
+            make_run(fill_with(harmless), harmless)._repr_html_(),
         ),
     )
     for page, expected in pairs:
@@ -363,3 +397,120 @@ def test_palette() -> None:
     assert completion.to_html() != completion.to_html(palette="viridis")
     with pytest.raises(ConfigurationError, match="red-green or viridis, found another str"):
         html.page("", title="", palette="blue")  # type: ignore[arg-type]  # that is the test
+
+
+def read_conversation(*messages: Message, images: bool = False) -> Structure:
+    """Return the page of *messages*, without its head."""
+    page = Conversation(messages).to_html(images=images)
+    return Structure(page.partition("<main>")[2])
+
+
+def test_parts_are_described() -> None:
+    """A part is its kind and size; the address of a picture is nowhere on the page."""
+    page = parts().to_html()
+    for description in ("image/png 640x480, 83 kB", "image by URL", "audio/wav, 1.2 kB"):
+        assert f'<p class="limin-part">&lt;{description}&gt;</p>' in page
+    assert "User <bdi>&quot;alice&quot;</bdi>" in page
+    assert "<img" not in page
+    assert "img-src" not in page
+    assert "example.com" not in page
+
+
+@pytest.mark.parametrize(
+    ("data", "media_type"),
+    [
+        (PNG, "image/png"),
+        (b"\xff\xd8\xff\xd9", "image/jpeg"),
+        (b"GIF89a\1\0\1\0", "image/gif"),
+        (b"RIFF\0\0\0\0WEBP", "image/webp"),
+    ],
+)
+def test_pictures_are_shown_if_asked_for(data: bytes, media_type: str) -> None:
+    """The picture is in the page, and the policy of the page allows no other."""
+    image = Image(data, media_type="image/svg+xml")  # Not what the bytes say.
+    page = Conversation([Message("user", [image])]).to_html(images=True)
+    ((_, attributes),) = [item for item in Structure(page).items if item[0] == "img"]  # type: ignore[index]  # a tuple
+    named = dict(attributes)
+    assert named["src"] == f"data:{media_type};base64,{b64encode(data).decode()}"
+    assert named["alt"] == repr(image)
+    assert "; img-src data:; base-uri" in page
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image("https://example.com/a.png"),
+        Image("data:image/svg+xml,<svg/>"),
+        Image(b"<svg xmlns='http://www.w3.org/2000/svg'/>", media_type="image/svg+xml"),
+        Image(b"<svg/>", media_type="image/png"),
+        Image(b"%PDF-1.7", media_type="image/png"),
+    ],
+)
+def test_other_pictures_are_never_shown(image: Image) -> None:
+    """Nothing is fetched, and no document passes for a picture."""
+    page = Conversation([Message("user", [image])]).to_html(images=True)
+    assert "<img" not in page
+    assert f'<p class="limin-part">{escape(repr(image))}</p>' in page
+
+
+def test_pictures_of_every_value() -> None:
+    """Completions and runs show the pictures of their conversations, too."""
+    conversation = Conversation([Message("user", [Image(PNG)])])
+    completion = make_completion(Choice(message="x"), conversation=conversation)
+    run = ToolRun(conversation=conversation, completions=(completion,), ended_by="answer")
+    for value in (conversation, completion, run):
+        assert "<img" in value.to_html(images=True)
+        assert "<img" not in value.to_html() + value._repr_html_()
+        with pytest.raises(ConfigurationError, match="images: expected True or False"):
+            value.to_html(images="yes")  # type: ignore[arg-type]  # that is the test
+
+
+def test_calls_and_results() -> None:
+    """Calls stand under the assistant, and results under the names of their tools."""
+    call = ToolCall("1", "get_weather", '{"city": "Paris", "days": 3}')
+    shown = read_conversation(
+        Message("assistant", "Let me see.", tool_calls=[call]),
+        Message("tool", "sunny", tool_call_id="1"),
+    )
+    assert shown.text.strip() == (
+        'AssistantLet me see.get_weather(city="Paris", days=3)Tool get_weathersunny'
+    )
+
+
+def test_long_arguments_are_folded() -> None:
+    """All of them are there, one on each line."""
+    call = ToolCall("1", "f", f'{{"a": "{"x" * 1200}", "b": "\\n"}}')
+    shown = read_conversation(Message("assistant", None, tool_calls=[call]))
+    start, whole = f'a="{"x" * 197}', f'a="{"x" * 1200}",b="\\n"'
+    assert shown.text.strip() == f"Assistantf (1,210 characters){start}{whole}"
+    assert ("details", [("class", "limin-call"), ("dir", "ltr")]) in shown.items
+
+
+def test_completion_shows_its_calls() -> None:
+    """An answer of calls alone is not empty."""
+    call = ToolCall("1", "f", "{}")
+    text = read_text(make_completion(Choice(tool_calls=(call, call))))
+    assert "Answerf()f()Model" in text
+
+
+def test_question_starts_with_its_parts() -> None:
+    """The folded question is told by its last message, whatever that is."""
+    parts = [Image(PNG), "What is it?", {"type": "refusal", "refusal": "no"}]
+    conversation = Conversation([Message("user", parts)])
+    text = read_text(make_completion(Choice(message="x"), conversation=conversation))
+    assert text.startswith("Question<image/png 4x3, 40 bytes> What is it?User")
+
+
+def test_run() -> None:
+    """A run is its conversation, failures marked, and its facts."""
+    run = tool_run()
+    text = Structure(run._repr_html_().partition("</style>")[2]).text
+    assert "Tool write_file failed (ValueError)error: ValueError" in text
+    assert text.endswith(
+        "Sunny.Requests2Calls4Failed calls2Prompt tokens80Answer tokens180Total260"
+        "Asking4.50 sIn tools0.50 sEnded byanswer"
+    )
+    first = attrs.evolve(run.completions[0], usage=None)
+    bare = attrs.evolve(run, completions=(first,), calls=())
+    text = Structure(bare._repr_html_()).text
+    assert text.endswith("Requests1Calls0Asking2.25 sEnded byanswer")

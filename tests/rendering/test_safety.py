@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import re
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ from limin.values.conversation import Conversation
 from limin.values.log_probs import Entry, LogProbs, Position
 from limin.values.messages import Message
 from limin.values.timing import Attempt
+from limin.values.tool_runs import ToolResult, ToolRun
+from limin.values.tools import ToolCall
 from limin.values.warnings import ResponseWarning, WarningCode
 
 if TYPE_CHECKING:
@@ -77,7 +80,11 @@ def make_completion(text: str, alternative: str) -> TextCompletion:
     log_probs = LogProbs(lambda: (positions, ()))
     warning = ResponseWarning(WarningCode.BODY_MENDED, text, alternative, count=2)
     plain = Choice(
-        message=text, finish_reason=alternative, refusal=text, reasoning=alternative
+        message=text,
+        finish_reason=alternative,
+        refusal=text,
+        reasoning=alternative,
+        tool_calls=(ToolCall(text, alternative, text), ToolCall("", text, alternative)),
     )
     colored = attrs.evolve(plain, message=log_probs.text(), log_probs=log_probs, index=1)
     return attrs.evolve(
@@ -95,9 +102,7 @@ def make_errors(text: str, answer: TextCompletion) -> list[LiminError]:
     """Return errors with *text* in every field."""
     status = StatusError(500, text, text, text, text, text, to_utf8(text))
     status.attempts = (Attempt(start_time=0.0, duration=1.0, error=TransportError(text)),)
-    kind = type(
-        text.replace("\0", "").encode("utf-8", "replace").decode(), (LiminError,), {}
-    )
+    kind = make_error_type(text)
     return [
         status,
         kind(text),
@@ -108,6 +113,51 @@ def make_errors(text: str, answer: TextCompletion) -> list[LiminError]:
         CheckpointError(text, text),
         BatchError([answer, status, kind(text)], NotSentError(text)),
     ]
+
+
+def make_conversation(text: str, other: str) -> Conversation:
+    """Return a conversation with one of the texts wherever text can stand."""
+    calls = (
+        ToolCall(text, other, text),
+        ToolCall(other, text, json.dumps({text: other, other: [text]}, ensure_ascii=False)),
+        {"id": text, "type": other, other: {"name": text, "input": other}},
+        {text: other},
+    )
+    extra = {"refusal": text, "function_call": {"name": other, "arguments": text}}
+    parts = [text, {"type": other}, {"type": "refusal", "refusal": other}, {text: other}]
+    return Conversation(
+        [
+            Message("system", text, name=other),
+            Message("user", parts, name=text),
+            Message("assistant", other, tool_calls=calls, extra=extra, name=text),
+            Message("tool", parts, tool_call_id=text),
+            Message("tool", other, tool_call_id=other, name=text),
+            Message("function", other, name=text),
+        ]
+    )
+
+
+def make_run(text: str, other: str) -> ToolRun:
+    """Return a run with one of the texts wherever text can stand."""
+    conversation = make_conversation(text, other)
+    message = conversation.messages[-1]
+    calls = [
+        ToolResult(call=ToolCall(text, other, text), message=message, error=error)
+        for error in (None, make_error_type(text)(other))
+    ]
+    answer = make_completion(text, other)
+    return ToolRun(
+        conversation=conversation,
+        completions=(answer,),
+        calls=tuple(calls),
+        ended_by="answer",
+    )
+
+
+def make_error_type(name: str) -> type[LiminError]:
+    """Return a class of this *name*, as far as one may have it."""
+    name = name.replace("\0", "").encode("utf-8", "replace").decode()
+    return type(name, (LiminError,), {})
 
 
 def make_console(*, color: bool) -> Console:
@@ -142,12 +192,13 @@ def assert_harmless(text: str, *, color: bool = True) -> None:
 def test_nothing_from_outside_acts(text: str, alternative: str) -> None:
     """The terminal obeys only limin, whatever text the fields hold."""
     answer = make_completion(text, alternative)
-    conversation = Conversation([Message("system", text), Message("user", alternative)])
+    conversation, run = make_conversation(text, alternative), make_run(text, alternative)
     assert answer.log_probs is not None
     for color in (True, False):
         for value in (
             conversation,
-            conversation.messages[0],
+            *conversation.messages,
+            run,
             answer,
             answer.log_probs,
             answer.log_probs.to_table(),
@@ -157,6 +208,7 @@ def test_nothing_from_outside_acts(text: str, alternative: str) -> None:
             assert_harmless(print_to_string(value, color=color), color=color)
         for output in (
             conversation.to_pretty_string(width=20, color=color),
+            run.to_pretty_string(width=20, color=color),
             answer.to_pretty_string(width=20, color=color),
             answer.to_pretty_log_probs_string(color=color),
             answer.to_pretty_log_probs_string(
@@ -164,6 +216,14 @@ def test_nothing_from_outside_acts(text: str, alternative: str) -> None:
             ),
         ):
             assert_harmless(output, color=color)
+
+
+@given(text=HOSTILE, other=HOSTILE)
+@example(text="".join(ATTACKS), other="[red]x")
+def test_no_markdown_acts(text: str, other: str) -> None:
+    """Markdown is harmless on a terminal as well; a tab may stay."""
+    shown = make_conversation(text, other).to_markdown().replace("\t", " ")
+    assert_harmless(shown, color=False)
 
 
 @given(text=HOSTILE)

@@ -11,8 +11,14 @@ from limin.values.completion import TextCompletion
 from limin.values.conversation import Conversation
 from limin.values.log_probs import LogProbs
 from limin.values.messages import Message
+from limin.values.tool_runs import ToolRun
 
 COMPLETION = read(body_of("hello"))
+RUN = ToolRun(
+    conversation=Conversation([Message("assistant", "hello")]),
+    completions=(COMPLETION,),
+    ended_by="answer",
+)
 LOG_PROBS = LogProbs(lambda: ((position("hello", 0.5),), ()))
 
 
@@ -23,6 +29,7 @@ LOG_PROBS = LogProbs(lambda: ((position("hello", 0.5),), ()))
         Message("user", "hello"),
         Conversation.from_prompts("hello"),
         COMPLETION,
+        RUN,
         LOG_PROBS,
     ],
 )
@@ -51,11 +58,12 @@ def test_table() -> None:
     [
         (Conversation.from_prompts("hello"), "Conversation"),
         (COMPLETION, f"Completion by {COMPLETION.model}"),
+        (RUN, "Run with tools"),
         (LOG_PROBS, "Log probabilities"),
     ],
 )
 def test_page_and_fragment(
-    value: Conversation | TextCompletion | LogProbs, title: str
+    value: Conversation | TextCompletion | ToolRun | LogProbs, title: str
 ) -> None:
     """A page has the title of its kind; a fragment is for a page that is there."""
     page, fragment = show.html_page(value), show.html_fragment(value)
@@ -65,7 +73,9 @@ def test_page_and_fragment(
     assert "<html" not in fragment
 
 
-@pytest.mark.parametrize("shown", [show.renderable, show.html_page, show.html_fragment])
+@pytest.mark.parametrize(
+    "shown", [show.renderable, show.html_page, show.html_fragment, show.markdown_text]
+)
 def test_other_values_are_not_shown(shown: object) -> None:
     """A value of another kind is refused by its type; it may hold a prompt."""
     assert callable(shown)

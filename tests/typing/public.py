@@ -1,6 +1,7 @@
 """The types that mypy and pyright must infer for the public names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import assert_type
 
 from rich.table import Table
@@ -119,8 +120,67 @@ async def parallel(client: limin.Client) -> None:
         assert_type(error.errors, dict[int, limin.LiminError])
 
 
+def messages(path: Path, sound: bytes) -> None:
+    image = limin.Image.from_path(path)
+    assert_type(image, limin.Image)
+    assert_type(image.data, bytes | None)
+    assert_type(limin.Image("https://a.test/b.png", detail="low").url, str | None)
+    audio = limin.Audio(sound, media_type="audio/flac")
+    file = limin.File(file_id="file-1")
+    assert_type(limin.File.from_path("a.pdf"), limin.File)
+    part = {"type": "video_url", "video_url": {"url": "https://a.test"}}
+    message = limin.Message("user", ["What is this?", image, audio, file, part])
+    assert_type(message.text, str)
+    call = limin.ToolCall("call-1", "weather", "{}", extra={"extra_content": 1})
+    called = limin.Message("assistant", None, tool_calls=[call, {"id": "call-2"}])
+    assert_type(called.tool_calls, Sequence[limin.ToolCall | Mapping[str, object]])
+    result = limin.Message("tool", "5", tool_call_id=call.id, name="weather")
+    conversation = limin.Conversation([message, called, result], metadata={"id": 5})
+    assert_type(conversation.metadata, Mapping[str, object])
+    assert_type(conversation.to_openai(), list[dict[str, object]])
+    rows: list[dict[str, object]] = [{"role": "user", "content": "hello"}]
+    assert_type(limin.Conversation.from_openai(rows, metadata={}), limin.Conversation)
+    limin.Audio("https://a.test/b.wav")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    limin.Message("user", 5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    limin.Message("user", "hello", "Ann")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def tools(client: limin.Client) -> None:
+    tool = limin.Tool("length", "Tell a length.", {"type": "object"}, length, strict=True)
+    await limin.generate_text_completion(
+        "hello",
+        tools=[tool, length, {"type": "web_search"}],
+        tool_choice="length",
+        parallel_tool_calls=False,
+        max_completion_tokens=5,
+        reasoning_effort="low",
+        logit_bias={5: -100},
+    )
+    await client.generate_text_completions(["hello"], tools=(tool,), logit_bias={"5": 1})
+    configuration = limin.ModelConfiguration(tools=[tool, length], tool_choice="auto")
+    kept = configuration.tools
+    assert_type(kept, tuple[limin.Tool | Mapping[str, object], ...])
+    delta = limin.ToolCallDelta(index=0, arguments="{}")
+    assert_type(delta.extra, Mapping[str, object] | None)
+    await limin.generate_text_completion("hello", tools=[5])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    await limin.generate_text_completion("hello", tool_choice=5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await limin.generate_text_completion("hello", logit_bias=[5])  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+
+
 async def wrong() -> None:
     await limin.generate_text_completion("hello", temprature=1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     await limin.generate_text_completion("hello", max_tokens="5")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     await limin.generate_text_completion("hello", on_warning="error")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     limin.Message("bot", "hello")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def decisions(log_probs: limin.LogProbs) -> None:
+    decision = limin.label_probs(log_probs, ["yes", "no"])
+    assert_type(decision, limin.Decision[str])
+    assert_type(decision.label, str | None)
+    assert_type(decision.low, Mapping[str, float])
+    assert_type(decision.agrees, bool | None)
+    score = limin.label_probs(log_probs, range(1, 6), fold=False, start=2)
+    assert_type(score, limin.Decision[int])
+    assert_type(score.expected, float | None)
+    assert_type(score.probs, Mapping[int, float])

@@ -117,7 +117,15 @@ def test_str_is_the_message(message: str) -> None:
         (completion_of(Choice(), usage=Usage()), "asked-model: 0 characters, 2.25 s"),
         (
             completion_of(Choice(finish_reason="a\n\x1b[31m" + "b" * 100)),
-            f"asked-model: 0 characters, a ␛[31m{'b' * 33}, 2.25 s",
+            "asked-model: 0 characters, an odd finish reason, 2.25 s",
+        ),
+        (
+            completion_of(Choice(finish_reason="sk-live-0123456789abcdefghij")),
+            "asked-model: 0 characters, an odd finish reason, 2.25 s",
+        ),
+        (
+            completion_of(Choice(finish_reason="MALFORMED_FUNCTION_CALL")),
+            "asked-model: 0 characters, MALFORMED_FUNCTION_CALL, 2.25 s",
         ),
     ],
 )
@@ -174,6 +182,7 @@ def test_dictionary_for_a_log() -> None:
                     "refusal": None,
                     "reasoning": None,
                     "reasoning_source": None,
+                    "tool_calls": [],
                 }
             ],
             "usage": {
@@ -348,7 +357,7 @@ def test_warning_says_where_and_how_often(count: int, text: str) -> None:
 
 def test_codes_are_stable() -> None:
     """A code is its own text, no two are the same, and the category is a warning."""
-    assert len({str(code) for code in WarningCode}) == len(WarningCode) == 25
+    assert len({str(code) for code in WarningCode}) == len(WarningCode) == 29
     assert all(code.value == code.name.lower().replace("_", "-") for code in WarningCode)
     assert issubclass(LiminWarning, UserWarning)
 

@@ -8,8 +8,19 @@ import pytest
 
 from limin.errors import ConfigurationError
 from limin.values.configuration import ModelConfiguration
+from limin.values.tools import Tool
 
 PLAN = "my secret plan for tonight"
+WEATHER = Tool("weather", PLAN, {"type": "object", "description": PLAN})
+BIASES = "a mapping from the ids of tokens to finite numbers, or None"
+
+
+def circle() -> dict[str, Any]:
+    """A mapping that holds itself."""
+    mapping: dict[str, Any] = {}
+    mapping["secret"] = mapping
+    return mapping
+
 
 FITTING: dict[str, list[Any]] = {
     "model": ["gpt-4o", "a/b:free", "x"],
@@ -21,6 +32,12 @@ FITTING: dict[str, list[Any]] = {
     "presence_penalty": [None, -2, 0.0, 2.5],
     "frequency_penalty": [None, -2, 0.0, 2.5],
     "log_probs": [True, False],
+    "max_completion_tokens": [None, 1, 10**9],
+    "reasoning_effort": [None, "low", "xhigh"],
+    "logit_bias": [None, {}, {"5": -100, "hello": 0.5}],
+    "tools": [(), (WEATHER,), ({"type": "web_search"},)],
+    "tool_choice": [None],
+    "parallel_tool_calls": [None, True, False],
     "stream": [True, False],
     "extra_body": [None, {}, {"min_p": 0.1, "n": 2}],
 }
@@ -73,6 +90,24 @@ MISFITTING: list[tuple[str, Any, str, str]] = [
     ("top_log_probs", -2, "an integer of at least -1, or None", "-2"),
     ("top_log_probs", 5.0, "an integer of at least -1, or None", "5.0"),
     ("top_log_probs", PLAN, "an integer of at least -1, or None", "a str"),
+    ("max_completion_tokens", 0, "an integer of at least 1, or None", "0"),
+    ("max_completion_tokens", PLAN, "an integer of at least 1, or None", "a str"),
+    ("reasoning_effort", 3, "a str or None", "3"),
+    ("reasoning_effort", [PLAN], "a str or None", "a list"),
+    ("logit_bias", PLAN, BIASES, "a str"),
+    ("logit_bias", [[5, 1]], BIASES, "a list"),
+    ("logit_bias", {5: PLAN}, BIASES, "a dict"),
+    ("logit_bias", {5: True}, BIASES, "a dict"),
+    ("logit_bias", {5: math.nan}, BIASES, "a dict"),
+    ("logit_bias", {5: -math.inf}, BIASES, "a dict"),
+    ("logit_bias", {True: 1}, BIASES, "a dict"),
+    ("logit_bias", {5.0: 1}, BIASES, "a dict"),
+    ("tools", PLAN, "a sequence of tools", "a str"),
+    ("tool_choice", True, "a str, a mapping, or None", "True"),
+    ("tool_choice", [PLAN], "a str, a mapping, or None", "a list"),
+    ("tool_choice", circle(), "values that JSON can hold", "too deep a nesting"),
+    ("parallel_tool_calls", 1, "True, False or None", "1"),
+    ("parallel_tool_calls", PLAN, "True, False or None", "a str"),
     ("extra_body", PLAN, "a mapping, or None", "a str"),
     ("extra_body", [("seed", PLAN)], "a mapping, or None", "a list"),
     ("extra_body", 3, "a mapping, or None", "3"),
@@ -92,6 +127,12 @@ def test_defaults() -> None:
         "frequency_penalty": None,
         "log_probs": False,
         "top_log_probs": None,
+        "max_completion_tokens": None,
+        "reasoning_effort": None,
+        "logit_bias": None,
+        "tools": (),
+        "tool_choice": None,
+        "parallel_tool_calls": None,
         "extra_body": None,
         "stream": False,
     }
@@ -130,6 +171,39 @@ def test_top_log_probs_alone() -> None:
     assert str(caught.value) == (
         "top_log_probs: expected log_probs=True beside it, found top_log_probs=5 alone"
     )
+
+
+def test_tool_choice() -> None:
+    """A choice needs tools, and a name must be that of one of them."""
+    configuration = ModelConfiguration(tools=[WEATHER], tool_choice=np.str_("weather"))
+    assert type(configuration.tool_choice) is str
+    with pytest.raises(ConfigurationError) as caught:
+        attrs.evolve(configuration, tools=())
+    assert str(caught.value) == "tool_choice: expected tools= beside it, found it alone"
+    with pytest.raises(ConfigurationError, match="or the name of a tool, found another"):
+        ModelConfiguration(tools=[WEATHER], tool_choice=PLAN)
+    own = {"tools": [{"type": "web_search"}]}
+    assert ModelConfiguration(extra_body=own, tool_choice="any").tool_choice == "any"
+
+
+def test_two_tools_of_one_name() -> None:
+    """A model could not tell them apart."""
+    with pytest.raises(ConfigurationError, match=r"for tools\[0\] and tools\[1\]$"):
+        ModelConfiguration(tools=[WEATHER, WEATHER])
+
+
+def test_tools_in_the_repr() -> None:
+    """The repr names tools, and shows neither descriptions nor long tables."""
+    configuration = ModelConfiguration(
+        logit_bias={PLAN: 1, 5: 2},
+        tools=[WEATHER, {"type": PLAN}],
+        tool_choice={"type": PLAN},
+    )
+    shown = repr(configuration)
+    assert "logit_bias=<2 tokens>, tools=[weather, <mapping>]" in shown
+    assert "tool_choice=<mapping>" in shown
+    assert "secret" not in shown
+    assert "logit_bias=None, tools=[], tool_choice=None" in repr(ModelConfiguration())
 
 
 def test_list_of_stops_is_copied() -> None:
@@ -191,6 +265,11 @@ AS_PEOPLE_HAVE_IT: list[tuple[str, Any, Any]] = [
     ("presence_penalty", np.float16(0.5), 0.5),
     ("frequency_penalty", np.float64(-0.5), -0.5),
     ("log_probs", np.bool_(True), True),  # noqa: FBT003 (numpy's flag)
+    ("max_completion_tokens", np.int64(8), 8),
+    ("reasoning_effort", np.str_("low"), "low"),
+    ("logit_bias", {np.int64(5): np.float32(-0.5), 6: 1}, {"5": -0.5, "6": 1}),
+    ("tools", [WEATHER], (WEATHER,)),
+    ("parallel_tool_calls", np.bool_(False), False),  # noqa: FBT003 (numpy's flag)
     ("stream", np.bool_(False), False),  # noqa: FBT003 (numpy's flag)
     ("stop", np.str_("a"), "a"),
     ("stop", ["a", np.str_("b")], ("a", "b")),

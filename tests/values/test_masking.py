@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from limin.values.masking import mask_secrets
+from limin.values.masking import mask_all, mask_secrets
+from limin.values.safe_text import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,12 +35,17 @@ WAYS: dict[str, Callable[[str], str]] = {
     "HTML twice": lambda text: html.escape(html.escape(text)),
     "HTML by number": lambda text: "".join(f"&#{ord(letter)};" for letter in text),
     "URL": quote,
+    "URL twice": lambda text: quote(quote(text)),
     "form": quote_plus,
     "JSON": json.dumps,
     "JSON of Unicode": lambda text: json.dumps(text, ensure_ascii=False),
     "JSON in JSON": lambda text: json.dumps(json.dumps(text)),
     "Python": repr,
     "ASCII of Python": ascii,
+    "code points": lambda text: "".join(f"\\u{{{ord(letter):x}}}" for letter in text),
+    "wide letters": lambda text: "".join(
+        chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" else letter for letter in text
+    ),
 }
 
 PARTS: dict[str, tuple[str, slice]] = {
@@ -66,6 +73,85 @@ def test_quotation_is_masked(part: str, way: str) -> None:
     left = masked.removeprefix("Incorrect input: <").removesuffix(">, says the server")
     # Quotation marks, which may be escaped, and white space.
     assert len(left.replace("***", "")) <= 8, left
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        *(
+            "\0",
+            "\x1b",
+            "\x7f",
+            "\x85",
+            "\n",
+            "\u00a0",
+            "\u00ad",
+            "\u034f",
+            "\u115f",
+            "\u180e",
+        ),
+        *("\u200b", "\u200d", "\u202e", "\u2028", "\u2060", "\u3164", "\ufe0f", "\ufeff"),
+        *(
+            "\u0301",
+            "\u0903",
+            "\u20dd",
+            "\ud800",
+            "\U000e0041",
+            "\u200b\u0301 ",
+            "\\u200b",
+            "+",
+        ),
+    ],
+)
+@pytest.mark.parametrize("secret", [KEY, PROMPT])
+def test_letters_between_which_nothing_is_seen(secret: str, between: str) -> None:
+    """A person reads the secret, so it is masked."""
+    text = f"Incorrect input: <{between.join(secret)}>, says the server"
+    assert mask_secrets(text, [secret]) == "Incorrect input: <***>, says the server"
+    assert excerpt(text, [secret]) == "Incorrect input: <***>, says the server"
+
+
+def test_secret_of_accents_is_masked_with_others() -> None:
+    """An accent may be a letter's own, or a mark behind it, or left out."""
+    for text in (
+        "Größte Überraschung",
+        "Gro\u0308ßte U\u0308berraschung",
+        "GROSSTE UBERRASCHUNG",
+    ):
+        assert mask_secrets(f"no: {text}!", ["Größte Überraschung"]) == "no: ***!"
+
+
+def test_secret_of_more_letters_than_are_remembered() -> None:
+    """Every letter of Chinese and Korean counts."""
+    secret = "".join(map(chr, (*range(0x4E00, 0x9FFF), *range(0xAC00, 0xD7A3))))
+    for start in (0, 20_500, 30_000):
+        assert mask_secrets(f"no: {secret[start : start + 12]}", [secret]) == "no: ***"
+
+
+def test_several_texts_at_once() -> None:
+    """Each is masked as it is alone."""
+    texts = [f"a {KEY[:20]}", "", f"b {PROMPT[10:40]}", KEY.upper(), "other"]
+    secrets = [KEY, PROMPT, "short", "eight ch"]
+    assert mask_all(texts, secrets) == [mask_secrets(text, secrets) for text in texts]
+    assert mask_all([], secrets) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (("a" * 17 + "b") * 220, "a" * 1_000_000),
+        (("a" * 17 + "b") * 220, ("a" * 17) * 60_000),
+        ("a b" * 1_300, "a b " * 250_000),
+        ("\\" * 4_096, "\\" * 1_000_000),
+        ("%25" * 1_300, "%25" * 300_000),
+        ("&amp;" * 800, "&amp;" * 200_000),
+    ],
+)
+def test_time_grows_with_the_size(text: str, secret: str) -> None:
+    """A secret is walked through once, however much the text has in common with it."""
+    start = time.perf_counter()
+    mask_secrets(text, [secret, secret[1:]])
+    assert time.perf_counter() - start < 5.0
 
 
 @pytest.mark.parametrize(

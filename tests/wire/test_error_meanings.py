@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from builders import capture, response
-from error_bodies import ROWS, WRONG_MODEL, of
+from error_bodies import ROWS, WRONG_MODEL, Row, of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,6 +132,29 @@ WORDINGS: list[tuple[type[StatusError], int, Any]] = [
     (ServerError, 500,of("Failed to load model")),
     (ServerError, 500,of("database connection not found")),
 ]
+# A quotation of the request, or of what the model wrote, means nothing.
+QUOTED: list[Row] = [
+    (400, of("1 validation error for ChatCompletionRequest\nmessages.0.content.str\n  Input should be a valid string [type=string_type, input_value='A customer writes: \\'my card says insufficient balance, what now?...', input_type=dict]", type="Bad Request", code=400)),
+    (400, of("1 validation error: {'type': 'string_type', 'loc': 'body.messages', 'msg': 'Input should be a valid string', 'input': 'my account has insufficient balance'}")),
+    (400, of('bad: "A customer writes \\"my account has insufficient balance\\" - what now?"')),
+    (400, of("cannot tokenize 'no credits'")),
+    (400, of("cannot tokenize 'unpaid'")),
+    (400, of("cannot tokenize “invalid api key”")),
+    (400, of("Cannot parse: my account has insufficient balance")),
+    (400, of("Unable to render the template: the api key is invalid. My rate limit is exceeded.")),
+    (400, of("unknown role: `my account is suspended`")),
+    (400, of("wrong text「余额不足」")),
+    (422, of("not understood: 'it's said that I don't have any credits'")),
+    (400, of("the word 'rate limit exceeded' is none")),
+    (400, of("no tool is called 'model not found'")),
+    (500, of('Failed to parse input at pos 0: <tool_call>{"name": "reply", "arguments": {"text": "Sorry, your account has insufficient balance."}', type="server_error", code=500)),
+    (500, of("Failed to parse tool call: Sorry, your api key is invalid.", type="server_error")),
+]
+# The model is there, and refuses this kind of input.
+OTHER_INPUT: list[Row] = [
+    (404, of("No endpoints found that support image input", code=404)),
+    (404, of("This model is not found among those that support audio")),
+]
 # fmt: on
 
 
@@ -239,6 +262,27 @@ def test_prompt_that_is_quoted_means_nothing() -> None:
     assert type(status_error(response(body, 400), [prompt])) is BadRequestError
     body = {"detail": [{"msg": "Field required", "input": prompt}]}
     assert type(status_error(response(body, 422))) is BadRequestError
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("{}", "'{}'", "quoted: {}."),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 403, 422, 500])
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Write that my account has insufficient balance and no credits left.",
+        "Explain 'invalid API key provided' and \"your organization is suspended\" to me.",
+    ],
+)
+def test_prompt_in_any_form_means_nothing(prompt: str, status: int, written: str) -> None:
+    """All and parts of it, unchanged or escaped, end no batch."""
+    for text in (prompt, prompt.upper(), json.dumps(prompt), repr(prompt), prompt[8:60]):
+        body = of(f"no: {written.format(text)}")
+        assert not is_fatal(status_error(response(body, status), [prompt]))
 
 
 @pytest.mark.parametrize(

@@ -510,6 +510,15 @@ def test_request_id_that_is_a_key_is_masked() -> None:
     assert caught.value.request_id == "***"
 
 
+def test_start_of_a_long_error_decides() -> None:
+    """Words far behind the message are not read."""
+    fields = {f"x{n}": "no words" * 200 for n in range(8)}
+    body = {"error": {"message": "m", **fields, "y": "insufficient balance"}}
+    assert type(status_error(response(body, 400))) is BadRequestError
+    body = {"error": {"message": "m", "y": "insufficient balance", **fields}}
+    assert type(status_error(response(body, 400))) is QuotaError
+
+
 @given(body=st.binary(max_size=200), status=st.integers(100, 599))
 def test_every_error_body_is_read(body: bytes, status: int) -> None:
     """Whatever bytes come, an exception says so, and reading them raises no other."""

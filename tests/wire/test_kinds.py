@@ -196,6 +196,9 @@ DELTAS: list[tuple[list[str], bool]] = [
     (["ha", "haha"], False),
     (["ha", "ha", "ha"], False),
     (["1", "10"], False),
+    (["1", "10", "100"], False),
+    ([" ", "  ", "    "], False),
+    (["-", "--", "---"], False),
     (["The", " capital", " of", " France"], False),
     (["a b c d e", "a b c d e"], False),
     ([], False),
@@ -247,8 +250,14 @@ def test_most_choices() -> None:
         *((name, "content_filter") for name in ("SAFETY", "RECITATION", "SPII")),
         *((name, "content_filter") for name in ("content-filter", "Moderation")),
         *((name, "content_filter") for name in ("refusal", "guardrail_intervened")),
-        ("COMPLETE", "stop"),
-        ("tool_use", "tool_calls"),
+        *((name, "content_filter") for name in ("blocked", "risk", "内容过滤", "敏感内容")),
+        *((name, "content_filter") for name in ("FINISH_REASON_SAFETY", "IMAGE_SAFETY")),
+        *((name, "stop") for name in ("COMPLETE", "Stop", "FINISH_REASON_STOP", "eos")),
+        *((name, "length") for name in ("MAX_TOKENS", "Length", "max_output_tokens")),
+        *((name, "length") for name in ("model_context_window_exceeded", "model_length")),
+        *((name, "tool_calls") for name in ("tool_use", "Tool_Calls")),
+        *((name, None) for name in ("", "null", "None", " NULL ")),
+        ("function_call", "function_call"),
         ("safe", "safe"),
     ],
 )
@@ -257,6 +266,21 @@ def test_content_filter_of_any_name(reason: str, name: str) -> None:
     assert normalize_finish_reason(reason) == name
     assert not is_failure(reason)
     assert read(body_of("4", finish_reason=reason)).choices[0].raw_finish_reason == reason
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        *("preempted", "oom", "OOM", "incomplete", "TOO_MANY_TOOL_CALLS", "killed"),
+        *("network_error", "insufficient_system_resource", "MALFORMED_FUNCTION_CALL"),
+        *("OTHER", "FINISH_REASON_OTHER", "FINISH_REASON_UNSPECIFIED", "timed out"),
+    ],
+)
+def test_end_that_is_a_failure(reason: str) -> None:
+    """The answer is handed over with a warning, and the server's own word."""
+    completion = read(body_of("4", finish_reason=reason))
+    assert codes(completion) == ["failed-finish"]
+    assert completion.finish_reason == reason
 
 
 def answer(text: str, *tokens: str, **fields: object) -> dict[str, Any]:

@@ -423,6 +423,14 @@ CHOICES: list[tuple[str, int, Any, Any]] = [
 # Codes that only a stream can have; see test_assembly.
 OF_STREAMS = {"finish-reason-missing", "repeated-deltas"}
 
+# Codes of decisions, which no body has; see test_label_probs and test_decisions.
+OF_DECISIONS = {
+    "label-mass-low",
+    "likeliest-is-no-label",
+    "orders-disagree",
+    "text-disagrees",
+}
+
 
 @pytest.mark.parametrize(("code", "n_choices", "odd", "near"), CHOICES)
 def test_code_of_choices(code: str, n_choices: int, odd: Any, near: Any) -> None:
@@ -436,7 +444,9 @@ def test_every_code_is_tested() -> None:
     """No code is left without a body that gives it; one is about several."""
     tested = {row[0] for row in (*CASES, *REQUESTS, *CHOICES)}
     several = {"served-model-changed"}
-    assert tested | OF_STREAMS | several == {str(code) for code in WarningCode}
+    assert tested | OF_STREAMS | OF_DECISIONS | several == {
+        str(code) for code in WarningCode
+    }
 
 
 def test_nothing_is_missing_that_was_not_asked_for() -> None:

@@ -8,11 +8,14 @@ from hypothesis import strategies as st
 
 from limin.errors import ConfigurationError, ConversationError
 from limin.values.configuration import ModelConfiguration
+from limin.values.content import File, Image
 from limin.values.conversation import Conversation
 from limin.values.messages import Message, Role
+from limin.values.tools import Tool, ToolCall
 from limin.wire.request import RequestEncoder
 
 HELLO = Conversation.from_prompts("hello")
+WEATHER = Tool("weather", "Tell the weather.", {"type": "object"}, strict=True)
 
 
 def encoded(configuration: ModelConfiguration, conversation: Conversation = HELLO) -> Any:
@@ -48,6 +51,12 @@ def test_every_field() -> None:
         frequency_penalty=0.0,
         log_probs=True,
         top_log_probs=0,
+        max_completion_tokens=32,
+        reasoning_effort="low",
+        logit_bias={5: -100},
+        tools=[WEATHER, {"type": "web_search"}],
+        tool_choice="weather",
+        parallel_tool_calls=False,
         extra_body={"min_p": 0.1, "chat_template_kwargs": {"think": None}},
     )
     assert encoded(configuration) == {
@@ -61,6 +70,12 @@ def test_every_field() -> None:
         "frequency_penalty": 0.0,
         "logprobs": True,
         "top_logprobs": 0,
+        "max_completion_tokens": 32,
+        "reasoning_effort": "low",
+        "logit_bias": {"5": -100},
+        "tools": [WEATHER.to_openai(), {"type": "web_search"}],
+        "tool_choice": {"type": "function", "function": {"name": "weather"}},
+        "parallel_tool_calls": False,
         "min_p": 0.1,
         "chat_template_kwargs": {"think": None},
         "messages": [{"role": "user", "content": "hello"}],
@@ -169,6 +184,139 @@ def test_extra_body_that_is_too_deep() -> None:
         RequestEncoder.of(configuration)
     while deep:  # Python before 3.12 crashes freeing such a list in one go.
         deep = deep.pop()  # type: ignore[assignment]  # a list of lists
+
+
+def test_tool_that_json_cannot_hold() -> None:
+    """The option with such a value is named, and the value is not shown."""
+    tool = Tool("weather", "Tell the weather.", {"default": {"secret"}})
+    configuration = ModelConfiguration(tools=[tool], extra_body={"min_p": 1})
+    with pytest.raises(ConfigurationError) as caught:
+        RequestEncoder.of(configuration)
+    assert str(caught.value).startswith("tools: expected values that JSON can hold; ")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "most"),
+    [
+        (ModelConfiguration(), None),
+        (ModelConfiguration(max_tokens=5), 5),
+        (ModelConfiguration(max_completion_tokens=7), 7),
+        (ModelConfiguration(max_tokens=5, max_completion_tokens=7), 7),
+        (ModelConfiguration(max_tokens=5, extra_body={"max_tokens": "6"}), None),
+    ],
+)
+def test_longest_answer(configuration: ModelConfiguration, most: int | None) -> None:
+    """The encoder knows how long an answer may be, under either name."""
+    assert RequestEncoder.of(configuration).max_tokens == most
+
+
+PICTURE = Image(b"GIF89a")
+PICTURE_AS_SENT = {
+    "type": "image_url",
+    "image_url": {"url": "data:image/gif;base64,R0lGODlh"},
+}
+
+# A message, and what is sent for it.
+SENT: list[tuple[Message, dict[str, Any]]] = [
+    (Message("user", ["a", "b"]), {"role": "user", "content": "a\nb"}),
+    (Message("user", ["a"], name="Ann"), {"role": "user", "content": "a", "name": "Ann"}),
+    (Message("user", None), {"role": "user", "content": None}),
+    (Message("user", []), {"role": "user", "content": []}),
+    (Message("user", None, omit_content=True), {"role": "user"}),
+    (
+        Message("user", ["a", PICTURE, {"type": "b", "c": 10**30}]),
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "a"},
+                PICTURE_AS_SENT,
+                {"type": "b", "c": 10**30},
+            ],
+        },
+    ),
+    (
+        Message("tool", "5", tool_call_id="a", extra={"more": [None, {"b": True}]}),
+        {"role": "tool", "content": "5", "tool_call_id": "a", "more": [None, {"b": True}]},
+    ),
+    (
+        Message("assistant", None, tool_calls=[ToolCall("a", "b", "{}"), {"id": "c"}]),
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {
+                    "id": "a",
+                    "type": "function",
+                    "function": {"name": "b", "arguments": "{}"},
+                },
+                {"id": "c"},
+            ],
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("message", "sent"), SENT)
+def test_message(message: Message, sent: dict[str, Any]) -> None:
+    """Text alone is sent as text, as some templates take no parts; the rest as it is."""
+    conversation = Conversation([message], metadata={"id": "never sent"})
+    body = RequestEncoder.of(ModelConfiguration()).encode(conversation)
+    assert json.loads(body)["messages"] == [sent] == conversation.to_openai()
+    assert b"never" not in body
+
+
+def test_picture_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second request about a picture does not encode it again."""
+    encoder, image = RequestEncoder.of(ModelConfiguration()), Image(b"GIF89a")
+    first = encoder.encode(Conversation([Message("user", ["hello", image])]))
+    monkeypatch.setattr(Image, "to_openai", None)
+    assert encoder.encode(Conversation([Message("user", ["hello", image])])) == first
+
+
+HALF = "my secret \ud800"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message("user", [HALF, PICTURE]),
+        Message("user", ["hi", {"type": HALF}]),
+        Message("user", [File(b"hi", media_type="text/plain", filename=HALF)]),
+        Message("user", "hi", name=HALF),
+        Message("user", HALF, name="Ann"),
+        Message("user", "hi", extra={HALF: 1}),
+        Message("assistant", None, tool_calls=[ToolCall("a", "b", HALF)]),
+    ],
+    ids=["text", "mapping", "file", "name", "content", "extra", "call"],
+)
+def test_half_a_surrogate_pair_in_any_field(message: Message) -> None:
+    """Wherever such a text stands, its message is named, and it is not shown."""
+    with pytest.raises(ConversationError) as caught:
+        RequestEncoder.of(ModelConfiguration()).encode(Conversation([message]))
+    assert str(caught.value) == (
+        "message 0: expected Unicode text, found half of a surrogate pair (U+D800)"
+    )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message("user", ["hi", {"data": b"secret"}]),
+        Message("user", ["hi", {"data": math.nan}]),
+        Message("user", "hi", extra={"data": {"secret"}}),
+        Message("assistant", None, tool_calls=[{"data": HELLO}]),
+    ],
+    ids=["bytes", "nan", "set", "object"],
+)
+def test_message_that_json_cannot_hold(message: Message) -> None:
+    """A value that JSON cannot hold is refused with its message, and not shown."""
+    conversation = Conversation([Message("user", "hi"), message])
+    with pytest.raises(ConversationError) as caught:
+        RequestEncoder.of(ModelConfiguration()).encode(conversation)
+    assert str(caught.value) == (
+        "message 1: expected values that JSON can hold, found another one"
+    )
 
 
 @pytest.mark.parametrize("code", [0xD800, 0xDBFF, 0xDC00, 0xDFFF])

@@ -1,6 +1,7 @@
 """The wait that a server asks for, in its headers or its message."""
 
 import calendar
+import time
 
 import pytest
 from hypothesis import given
@@ -99,6 +100,20 @@ HEADERS: list[tuple[str, float | None]] = [
     ("0, 10", 10.0),
     ("soon, 10", 10.0),
     ("1,2", None),
+    ("10,20", 20.0),
+    ("1.5,20", 20.0),
+    ("20;x=1", 20.0),
+    ("20s; comment", 20.0),
+    (".5", 0.5),
+    ("20.", 20.0),
+    (".", None),
+    (",", None),
+    ("1,200 seconds", 1200.0),
+    ("1,5 s", 1.5),
+    ("1 week", 604_800.0),
+    ("one minute", 60.0),
+    ("09:18:34", 33_514.0),
+    ("1.00:00:01", 86_401.0),
     ("1e9", None),
     ("0x10", None),
     ("-5s", None),
@@ -184,6 +199,23 @@ def test_family_of_headers(headers: dict[str, str], wait: float | None) -> None:
         ("X-RateLimit-Reset", MILLISECONDS, 30.0),
         ("resets_at", int(SECONDS), 30.0),
         ("reset_at", "1994-11-06T08:50:07Z", 30.0),
+        *((name, 20, 20.0) for name in ("wait", "wait_for", "retry_after_s", "backoff")),
+        *((name, 20, 20.0) for name in ("seconds_until_reset", "time_to_wait")),
+        *(
+            (name, "20s", 20.0)
+            for name in ("try_again_in", "available_in", "timeUntilReset")
+        ),
+        *((name, 20_000, 20.0) for name in ("wait_ms", "ms_until_reset", "backoffMillis")),
+        ("retry_wait_minutes", 2, 120.0),
+        ("seconds_remaining", 20, 20.0),
+        ("reset", int(SECONDS), 30.0),
+        ("reset", MILLISECONDS, 30.0),
+        ("reset", "1994-11-06T08:50:07Z", 30.0),
+        ("reset", "30s", 30.0),
+        ("reset", 30, None),
+        ("reset", "30.", None),
+        ("wait", "later", None),
+        ("awaited", 30, None),
         ("retry_after", True, None),
         ("retry_after", None, None),
         ("retry_after", 0, None),
@@ -249,6 +281,38 @@ WORDS: list[tuple[str, float | None]] = [
     ("5 requests left", None),
     ("try again at 1994-99-06T08:50:07Z", None),
     ("wait 99999 days", None),
+    ("Please wait 1,200 seconds", 1200.0),
+    ("Please wait 1,200", 1200.0),
+    ("Please wait 1,234,567 ms", 1234.567),
+    ("retry after 33 seconds or in 2 minutes", 120.0),
+    ("retry after 2 minutes, or 33 seconds, or after 1 s", 120.0),
+    ("Try again in one minute", 60.0),
+    ("Please try again in a minute", 60.0),
+    ("Wait half an hour before the next request", 1800.0),
+    ("One minute left", 60.0),
+    ("Please try again in about two hours.", 7200.0),
+    ("try again in a moment", None),
+    ("try again in a few minutes", None),
+    ("5 requests a minute, then retry", None),
+    ("Please try again in 1 week", 604_800.0),
+    ("Your limit resets in 2w", 1_209_600.0),
+    ("Bitte warten Sie 30 Sekunden", 30.0),
+    ("Bitte warten Sie eine Minute", 60.0),
+    ("Bitte warten Sie 1,5 Sekunden", 1.5),
+    ("Veuillez patienter 20 secondes", 20.0),
+    ("Inténtelo de nuevo en 20 segundos", 20.0),
+    ("Espere 2 minutos", 120.0),
+    ("20초 후에 다시 시도하세요", 20.0),
+    ("5분 뒤에 다시 시도하세요", 300.0),
+    ("30秒後に再試行してください", 30.0),
+    ("30秒お待ちください", 30.0),
+    ("请一分钟后重试", 60.0),
+    ("The model is loading; estimated_time 20.0", 20.0),
+    ("Estimated wait time: 20", 20.0),
+    ("Quota will be replenished in 09:18:34.", 33_514.0),
+    ("Quota will be replenished in 1.09:18:34.", 119_914.0),
+    ("Your limit resets at 10:00:00", None),
+    ("Try again in 1994-99-06", None),
 ]
 
 
@@ -265,3 +329,27 @@ def test_longest_of_words_headers_and_fields() -> None:
     assert read_retry_after({"retry-after": "3"}, "try again in 4s", NOW, fields) == 5.0
     assert read_retry_after({"retry-after": "3"}, "try again in 9s", NOW, fields) == 9.0
     assert read_retry_after({"retry-after": "0"}, "try again in 0s", NOW, fields) == 5.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1" * 4_000, "1s " * 2_000, "wait " * 900 + "5", "retry " * 800, "1," * 2_000),
+        *(("wait" + " " * 59) * 64, "2024-01-01T00:00:00 " * 200, "again" * 800),
+        *("1 and " * 800, "estimated " * 400, "a minute " * 500, "again in a " * 400),
+    ],
+)
+def test_many_long_fields_cost_no_time(text: str) -> None:
+    """No more is read of fields, of headers and of words than a wait needs."""
+    start = time.perf_counter()
+    read_retry_after({"retry-after": text}, text, NOW, [("retryafter", text)] * 1_000)
+    assert time.perf_counter() - start < 1.0
+
+
+def test_only_the_start_of_an_error_tells_a_wait() -> None:
+    """Fields of other names do not count among those that are read."""
+    others = [(f"x{n}", "1s") for n in range(1_000)]
+    assert read_retry_after({}, "", NOW, [*others, ("wait", 5)]) == 5.0
+    waits = [("wait", 1)] * 1_000
+    assert read_retry_after({}, "", NOW, [*waits, ("wait", 5)]) == 1.0
+    assert read_retry_after({}, "x" * 5_000 + "retry in 5s", NOW) is None

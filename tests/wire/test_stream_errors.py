@@ -199,6 +199,14 @@ NO_ERRORS: list[Any] = [
     {"status": "ok"},
     {"type": "ping"},
     {"code": None, "id": "x"},
+    *({"error": error} for error in (False, 0, "", "None", "null", "Success", "0", [], {})),
+    *({"errors": error} for error in (["none"], [{}], [None, ""], {"code": 0}, "[]")),
+    {"error": {"code": 0, "message": ""}},
+    {"error": {"code": 0, "message": "success", "request_id": "r-1"}},
+    {"error": {"code": None, "message": None, "type": "", "param": None, "details": []}},
+    {"error": {"code": 200, "message": "OK"}},
+    {"error": "None", "code": 0},
+    {"data": {"error": {"code": 0, "message": ""}}},
     {"inner": {"status": None, "title": "t"}},
     {"inner": {"status": True, "title": "t"}},
     {"inner": {"status": "ok", "title": "t"}},
@@ -221,6 +229,40 @@ def test_nothing_is_no_error(body: Any) -> None:
         assert (answer[0], answer[1]) == ("Hello", None)
         whole = {**body_of("4", finish_reason="stop"), **body}
         assert read(whole).message == "4"
+
+
+@pytest.mark.parametrize(
+    "error", [True, "no", 500, {"code": 0, "message": "no"}, [[["no"]]]]
+)
+@pytest.mark.parametrize("name", ["error", "errors"])
+def test_what_says_more_than_success_is_an_error(name: str, error: Any) -> None:
+    """An answer beside it does not count, whole as streamed."""
+    whole = {**body_of("4", finish_reason="stop"), name: error}
+    with pytest.raises(StatusError):
+        read(whole)
+    chunk = {"choices": [{"index": 0, "delta": {"content": "4"}}], name: error}
+    assert isinstance(stream(event_of(chunk))[1], StatusError)
+
+
+@pytest.mark.parametrize("error", ["None", {"code": 0, "message": "success"}, False])
+def test_choice_with_an_error_of_success(error: Any) -> None:
+    """It is an answer, whole as streamed."""
+    assert read(body_of("4", finish_reason="stop", error=error)).message == "4"
+    choice = {
+        "index": 0,
+        "delta": {"content": "4"},
+        "finish_reason": "stop",
+        "error": error,
+    }
+    assert stream(event_of({"choices": [choice]}) + DONE)[:2] == ("4", None)
+
+
+def test_error_nested_too_deeply_is_one() -> None:
+    """Nobody looks for a success below so many lists."""
+    error: list[Any] = []
+    for _ in range(20):
+        error = [error]
+    assert is_error(json.dumps({"error": error}).encode())
 
 
 def test_bare_line_that_is_no_error_is_passed_over() -> None:

@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from limin.checkpoint.line import decode_line, encode_line, restore_completion
+from limin.checkpoint.request import RecordedRequest
 from limin.values.conversation import Conversation
 from limin.wire.http import HttpResponse
 from limin.wire.response import ReadingContext
@@ -20,7 +21,10 @@ from limin.wire.stream import AnswerReader
 from limin.wire.surrogates import TextJoiner, mend_json, mend_text
 
 TEXT = st.text(st.characters() | st.characters(categories=["Cs"]))
-REQUEST = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
+HI = Conversation.from_prompts("hi")
+REQUEST = RecordedRequest.of(
+    b'{"model":"m","messages":[{"role":"user","content":"hi"}]}', HI
+)
 
 
 def stream(*chunks: object) -> Any:
