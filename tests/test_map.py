@@ -56,7 +56,7 @@ LATE_IMPORTS = {
     DOOR,
     ("limin.checkpoint.request", "ShortBody.digest", "hashlib"),
     ("limin.values.media_files", "sha256_of", "hashlib"),
-    ("limin.client", "Client.__init__", "limin.transport.http"),
+    ("limin.client.connected", "ConnectedClient.__init__", "limin.transport.http"),
     ("limin", "__getattr__", "limin.transport.async_http"),
     ("limin.local_server", "kill_at_end_of_input", "fcntl"),
     ("limin", "__getattr__", "importlib"),
