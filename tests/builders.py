@@ -116,6 +116,29 @@ def read_exchange(
     return reader.completion(TIMING), first.deltas + last.deltas
 
 
+def read_stream(
+    *chunks: object, is_done: bool = True, **context: Any
+) -> tuple[TextCompletion, list[Delta]]:
+    """Return the completion of a stream of *chunks*, and its deltas."""
+    context.setdefault("conversation", Conversation.from_prompts("hi"))
+    head = HttpResponse(200, {"content-type": "text/event-stream"}, b"")
+    reader = AnswerReader(ReadingContext(model="m", **context), head)
+    deltas: list[Delta] = []
+    datas = [
+        chunk if isinstance(chunk, bytes) else json.dumps(chunk).encode()
+        for chunk in chunks
+    ] + [b"[DONE]"] * is_done
+    for data in datas:
+        update = reader.feed(b"data: " + data + b"\n\n")
+        if update.error is not None:
+            raise update.error
+        deltas += update.deltas
+    error = reader.finish(TIMING).error
+    assert error is None
+    assert reader.is_finished
+    return reader.completion(TIMING), deltas
+
+
 def look_at_everything(body: bytes, top_log_probs: int | None = None) -> None:
     """Read *body* and use every value in it; a `LiminError` is accepted too."""
     try:

@@ -13,21 +13,23 @@ import msgspec
 from limin.values.display import NotebookDisplayed, rendering
 from limin.values.messages import Message
 from limin.values.safe_text import excerpt
+from limin.values.tools import ToolCall, ToolCallDelta  # noqa: TC001 (the annotation of a Struct)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from typing_extensions import TypeForm, TypeVar
 
     from limin.errors import LiminError
     from limin.schemas.json_schema import JsonSchema
+    from limin.values.content import Part
     from limin.values.conversation import Conversation
     from limin.values.display import Palette
     from limin.values.fields import FieldLogProbs
     from limin.values.log_probs import LogProbs, PromptLogProbs
+    from limin.values.messages import Content
     from limin.values.timing import Timing
     from limin.values.tokens import TokenLogProb
-    from limin.values.tools import ToolCall
     from limin.values.warnings import ResponseWarning
 
     # The type of `value`: that of `response_type`, or None without one.
@@ -120,6 +122,32 @@ class Choice:
     log_probs: LogProbs | None = None
     reasoning_log_probs: LogProbs | None = None
     tool_calls: tuple[ToolCall, ...] = ()
+    _read_message: Callable[[Choice], Message] | None = attrs.field(
+        default=None, eq=False, repr=False, alias="read_message"
+    )
+
+    def to_message(self) -> Message:
+        """Return the answer as a message, to continue the conversation with.
+
+        It has all that a server may want back: text, refusal, the reasoning under the
+        field that it came in, the calls, and fields that limin does not know. A call
+        without an id has the one in `tool_calls`. What only answers have stays out:
+        `annotations`, `audio`, and fields that are null.
+        """
+        if self._read_message is not None:
+            return self._read_message(self)
+        extra: dict[str, object] = {"refusal": self.refusal} if self.refusal else {}
+        content: Content = self.message or (None if self.tool_calls else "")
+        if self.reasoning and self.reasoning_source == "content":
+            content = _parts_of(self.reasoning, self.message)
+        elif self.reasoning and self.reasoning_source == "reasoning_details":
+            part = {"type": "reasoning.text", "text": self.reasoning}
+            extra["reasoning_details"] = [part]
+        elif self.reasoning:
+            extra[self.reasoning_source or "reasoning"] = self.reasoning
+        return Message(
+            "assistant", content, tool_calls=self.tool_calls, extra=extra or None
+        )
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
@@ -138,8 +166,7 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
         finish_reason: Why the model stopped, in OpenAI's word if there is one;
             None until it did.
         log_probs: Log probabilities of the event's tokens; None if not sent.
-        tool_calls: Fragments of tool calls, JSON that limin does not read; empty if
-            there are none.
+        tool_calls: Next parts of tool calls; empty if there are none.
     """
 
     text: str = ""
@@ -148,7 +175,7 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     choice: int = 0
     finish_reason: str | None = None
     log_probs: LogProbs | None = None
-    tool_calls: bytes = b""
+    tool_calls: tuple[ToolCallDelta, ...] = ()
 
     @property
     def has_tokens(self) -> bool:
@@ -165,8 +192,8 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
     any text of the prompt or of the answer, because reprs end up in logs.
 
     A field that the server did not send is None, never zero. `message`,
-    `finish_reason`, `refusal`, `reasoning` and the log probabilities are those
-    of the first choice.
+    `finish_reason`, `refusal`, `reasoning`, `tool_calls` and the log
+    probabilities are those of the first choice.
 
     Attributes:
         conversation: The conversation that was sent; a copy.
@@ -179,10 +206,9 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
         request_id: Id of the request, as the server assigned it (`x-request-id`).
         body_warnings: Warnings about the body, except those about log probabilities.
         raw_bytes: The body of the response, unchanged. For a stream, the body of the
-            same answer if it had not been streamed, assembled from the chunks. It
-            holds fields that limin does not know if they are in the first chunk, in
-            the last one, or in one that finishes a choice. Equal completions may have
-            different bytes.
+            same answer if it had not been streamed, assembled from the chunks, with
+            the fields that limin does not know of each chunk. Equal completions may
+            have different bytes.
         prompt_log_probs: Log probabilities of the prompt's tokens, which vLLM sends if
             `extra_body` asks for `prompt_logprobs`; None if not sent.
         prefill: The message of the assistant at the end of the conversation, if the
@@ -221,6 +247,8 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
         facts = [_count(len(self.message), "character")]
         if len(self.choices) > 1:
             facts.insert(0, _count(len(self.choices), "choice"))
+        if self.tool_calls:
+            facts.append(_count(len(self.tool_calls), "tool call"))
         if self.finish_reason is not None:
             is_word = _REASON.fullmatch(self.finish_reason)
             facts.append(self.finish_reason if is_word else "an odd finish reason")
@@ -406,8 +434,11 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
         return read_value(self, as_schema(response_type), unwrap=True)
 
     def to_message(self) -> Message:
-        """Return the answer as a message, to continue the conversation with."""
-        return Message("assistant", self.message)
+        """Return the first choice as a message, to continue the conversation with.
+
+        Nothing that a server may want back is lost; see `Choice.to_message`.
+        """
+        return self.choices[0].to_message()
 
     def to_pretty_string(self, *, width: int = 80, color: bool | None = True) -> str:
         """Return the answer for a terminal: text, reasoning, warnings, usage and times.
@@ -459,6 +490,13 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
             ConfigurationError: If there is no such palette, or *images* is no bool.
         """
         return rendering().html_page(self, palette=palette, images=images)
+
+
+def _parts_of(reasoning: str, text: str) -> tuple[Part, ...]:
+    """Return the parts of Mistral's content."""
+    inner = {"type": "text", "text": reasoning}
+    thinking: Part = {"type": "thinking", "thinking": [inner]}
+    return (thinking, text) if text else (thinking,)
 
 
 def _count(number: int, noun: str) -> str:

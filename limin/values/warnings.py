@@ -116,6 +116,9 @@ class WarningCode(enum.StrEnum):
 
     ORDERS_DISAGREE = "orders-disagree"
     """Another label is the likeliest in another order of the labels."""
+    TOOL_CHOICE_IGNORED = "tool-choice-ignored"
+    """A call of a tool was required by `tool_choice`, and none or another one came.
+    It is no warning if the answer was refused, filtered or cut off by its length."""
 
 
 @attrs.frozen

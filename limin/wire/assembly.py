@@ -6,7 +6,6 @@ answer and a whole one are read by the same code.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import attrs
@@ -20,8 +19,13 @@ from limin.wire.choice_parts import ERROR_REASON, ChoiceParts
 from limin.wire.error_signs import is_error, is_failed_chunk, reports_error
 from limin.wire.http import HttpResponse
 from limin.wire.notes import Notes
-from limin.wire.raw_json import UNDECODABLE, has_value
-from limin.wire.raw_json import decode_fields as _decode_fields
+from limin.wire.raw_json import (
+    UNDECODABLE,
+    has_value,
+    is_null,
+    split_elements,
+    split_fields,
+)
 from limin.wire.response import (
     MOST_CHOICES,
     TOO_MANY_CHOICES,
@@ -29,8 +33,8 @@ from limin.wire.response import (
     read_completion,
     response_error,
 )
-from limin.wire.sse import BareLines, ErrorEvent
-from limin.wire.surrogates import mend_text
+from limin.wire.sse import ErrorEvent
+from limin.wire.unknown_fields import MergedFields, select_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,14 +52,8 @@ _DONE = b"[DONE]"
 # What chunks repeat: the first value counts.
 _NAMES = ("id", "model", "created")
 
-# Fields that the body has anyway, and fields of a single chunk: the padding of OpenAI,
-# and the token ids of vLLM.
-_ASSEMBLED = {
-    *(set(schema.Chunk.__struct_fields__) - {"errors", "base_resp"}),
-    *("object", "index", "delta", "text", "logprobs", "finish_reason"),
-    *("obfuscation", "token_ids"),
-}
-_choices_decoder = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+# Fields of a chunk that the body has anyway, and padding.
+_KNOWN = frozenset(schema.KnownChunk.__struct_fields__) - {"errors", "base_resp"}
 
 
 class Update(msgspec.Struct, gc=False):
@@ -92,9 +90,8 @@ class Assembly:
         self._context, self._head, self._now = context, head, now
         self._choices: dict[int, ChoiceParts] = {}
         self._fields: dict[str, msgspec.Raw] = {}
-        self._extras: dict[str, msgspec.Raw] = {}
+        self._unknown = MergedFields(joins=False)
         self._has_names = False
-        self._last = b""
         self._notes = Notes()
         self.is_done = False
 
@@ -133,9 +130,17 @@ class Assembly:
             Its deltas, and its error: a `StatusError` if the server reports one, and a
             `ResponseError` if the event is no JSON object with a list of choices.
         """
-        if isinstance(data, (ErrorEvent, BareLines)) and data.strip() != _DONE:
+        if type(data) is not bytes and data.strip() != _DONE:
             failed = isinstance(data, ErrorEvent) or is_error(data)
             return Update([], self._status_error(data) if failed else None, failed)
+        try:
+            chunk = schema.known_chunk_decoder.decode(data)
+        except UNDECODABLE:
+            return self._feed_odd(data)
+        return self._add_chunk(chunk, data)
+
+    def _feed_odd(self, data: bytes) -> Update:
+        """Add an event that has unknown fields, or is no chunk of the standard shape."""
         try:
             chunk = schema.chunk_decoder.decode(data)
         except UNDECODABLE:
@@ -149,12 +154,27 @@ class Assembly:
                 return Update([], self._response_error(error.problem, error.path, data))
             except RecursionError:
                 return Update([], self._response_error("nested too deeply", "$", data))
+        update = self._add_chunk(chunk, data)
+        if update.error is None:
+            self._keep_unknown(chunk, data)
+        return update
+
+    def _add_chunk(self, chunk: schema.Chunk, data: bytes) -> Update:
         if not self._has_names:
             self._add_names(chunk)
         if len(chunk.usage) > _NULL and has_value(chunk.usage):
             self._fields["usage"] = chunk.usage
-            # vLLM sends it in this chunk only.
-            self._fields["system_fingerprint"] = chunk.system_fingerprint
+        fingerprint, tier, provider = (
+            chunk.system_fingerprint,
+            chunk.service_tier,
+            chunk.provider,
+        )
+        if len(fingerprint) > _NULL or (len(fingerprint) and not is_null(fingerprint)):
+            self._fields["system_fingerprint"] = fingerprint
+        if len(tier) > _NULL or (len(tier) and not is_null(tier)):
+            self._fields["service_tier"] = tier
+        if len(provider) > _NULL or (len(provider) and not is_null(provider)):
+            self._fields["provider"] = provider
         return self._add_choices(chunk, data)
 
     def completion(self, timing: Timing) -> TextCompletion:
@@ -162,14 +182,10 @@ class Assembly:
 
         Args:
             timing: The timing of the completion.
-
-        Raises:
-            ResponseError: If the arguments of tool calls are nested too deeply.
         """
         body: dict[str, object] = {k: v for k, v in self._fields.items() if len(v)}
         body["object"] = "chat.completion"
-        body |= self._extras
-        body |= _unknown_fields(_decode_fields(self._last))
+        body |= self._unknown.encoded()
         parts = sorted(self._choices.items()) or [(0, ChoiceParts())]
         body["choices"] = [choice.body(index) for index, choice in parts]
         usages = [choice.usage for _, choice in parts if len(choice.usage)]
@@ -217,7 +233,6 @@ class Assembly:
 
     def _add_choices(self, chunk: schema.Chunk, data: bytes) -> Update:
         deltas: list[Delta] = []
-        finished: dict[int, ChoiceParts] | None = None  # By position in the chunk.
         failed = is_failed_chunk(chunk, data)
         for position, choice in enumerate(chunk.choices or ()):
             index = position if choice.index is None else choice.index
@@ -234,17 +249,10 @@ class Assembly:
             delta = parts.add(choice, index, log_probs, has_error=failed)
             if delta is not None:
                 deltas.append(delta)
-            if choice.finish_reason:
-                finished = finished or {}
-                finished[position] = parts
+            if choice.finish_reason == ERROR_REASON:
                 # A usable answer is handed over; see `WarningCode.FAILED_FINISH`.
-                failed |= choice.finish_reason == ERROR_REASON and parts.is_empty
-        if finished or not (self._last or failed):
-            self._add_extras(data, finished or {})
-        if failed:
-            return Update(deltas, self._status_error(data))
-        self._last = data
-        return Update(deltas)
+                failed |= parts.is_empty
+        return Update(deltas, self._status_error(data) if failed else None)
 
     def _start_choice(self, index: int) -> ChoiceParts | None:
         """Return the parts of a new choice; None if there are too many choices."""
@@ -252,18 +260,16 @@ class Assembly:
             self._choices[index] = ChoiceParts()
         return self._choices.get(index)
 
-    def _add_extras(self, data: bytes, finished: dict[int, ChoiceParts]) -> None:
-        """Keep the unknown fields of an event, and those of the choices that it finishes.
-
-        Other choices are left out: their unknown fields describe parts of the answer.
-        """
-        fields = _decode_fields(data)
-        self._extras |= _unknown_fields(fields)
-        with suppress(*UNDECODABLE):
-            choices = _choices_decoder.decode(fields.get("choices", b"[]"))
-            for position, choice in enumerate(choices):
-                if position in finished:
-                    finished[position].extras |= _unknown_fields(choice)
+    def _keep_unknown(self, chunk: schema.Chunk, data: bytes) -> None:
+        """Keep the fields that limin does not know, at every level of an event."""
+        fields = split_fields(data)
+        self._unknown.add(select_unknown(fields, _KNOWN))
+        raws = split_elements(fields.get("choices", _ABSENT))
+        for position, (choice, raw) in enumerate(
+            zip(chunk.choices or (), raws, strict=False)
+        ):
+            index = position if choice.index is None else choice.index
+            self._choices[index].keep_unknown(split_fields(raw))
 
     def _replace_delta(
         self, choice: schema.ChunkChoice, position: int, parts: ChoiceParts
@@ -302,9 +308,3 @@ class Assembly:
     def _status_error(self, data: bytes) -> LiminError:
         response = attrs.evolve(self._head, body=bytes(data))
         return error_response.status_error(response, self._context.secrets, self._now)
-
-
-def _unknown_fields(fields: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
-    return {
-        mend_text(name): value for name, value in fields.items() if name not in _ASSEMBLED
-    }

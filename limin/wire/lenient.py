@@ -13,6 +13,7 @@ import msgspec
 from limin.values.warnings import ResponseWarning, WarningCode
 from limin.wire import schema, untyped
 from limin.wire.notes import Notes
+from limin.wire.raw_json import decode_elements, decode_fields, has_value
 
 
 class Unmendable(Exception):  # noqa: N818 (never leaves `wire/`)
@@ -28,19 +29,25 @@ class Unmendable(Exception):  # noqa: N818 (never leaves `wire/`)
         self.problem, self.path = problem, path
 
 
-class ThinkingMessage(schema.Message, gc=False, kw_only=True):
-    """A message with reasoning among the parts of its content.
+class PartsMessage(schema.Message, gc=False, kw_only=True):
+    """A message whose content came in parts.
 
-    Source: Mistral, `choices[].message.content[].thinking`.
+    Source: Mistral, `choices[].message.content[]`.
+
+    Attributes:
+        parts: The list of the parts.
+        thinking: The reasoning among them; None if there is none.
     """
 
-    thinking: str
+    parts: msgspec.Raw
+    thinking: str | None
 
 
-class ThinkingDelta(schema.MessageDelta, gc=False, kw_only=True):
-    """A delta with reasoning among the parts of its content."""
+class PartsDelta(schema.MessageDelta, gc=False, kw_only=True):
+    """A delta whose content came in parts."""
 
-    thinking: str
+    parts: msgspec.Raw
+    thinking: str | None
 
 
 def mend_completion(
@@ -51,7 +58,25 @@ def mend_completion(
     Raises:
         Unmendable: If the body is no JSON object, or holds no list of choices.
     """
-    return _mend_object(_parse_object(body))
+    completion, warnings = _mend_object(_parse_object(body))
+    _keep_calls(completion, body, "message")
+    return completion, warnings
+
+
+def _keep_calls(completion: schema.Completion, body: bytes, name: str) -> None:
+    """Put the calls back as they came: to parse them rewrites their arguments.
+
+    Args:
+        completion: The mended body.
+        body: The body as it came.
+        name: Name of the message in a choice.
+    """
+    if not any(has_value(choice.message.tool_calls) for choice in completion.choices):
+        return
+    choices = decode_elements(decode_fields(body).get("choices", b""))
+    for choice, raw in zip(completion.choices, choices, strict=False):
+        fields = decode_fields(decode_fields(raw).get(name, b""))
+        choice.message.tool_calls = fields.get("tool_calls", choice.message.tool_calls)
 
 
 def mend_chunk(data: bytes, notes: Notes) -> schema.Chunk:
@@ -74,6 +99,7 @@ def mend_chunk(data: bytes, notes: Notes) -> schema.Chunk:
     completion, warnings = _mend_object(
         {"choices": choices or [], "error": fields.get("error")}
     )
+    _keep_calls(completion, data, "delta")
     for warning in warnings:
         path = warning.path.replace(".message", ".delta")
         notes.add(warning.code, path, warning.problem)
@@ -133,8 +159,8 @@ def _mend_object(
 
 
 def _mended_delta(choice: schema.Choice) -> schema.MessageDelta:
-    is_thinking = isinstance(choice.message, ThinkingMessage)
-    delta_class = ThinkingDelta if is_thinking else schema.MessageDelta
+    has_parts = isinstance(choice.message, PartsMessage)
+    delta_class = PartsDelta if has_parts else schema.MessageDelta
     return delta_class(**msgspec.structs.asdict(choice.message))
 
 
@@ -183,10 +209,12 @@ class _Mending:
             tool_calls=untyped.encode(fields.get("tool_calls")),
             function_call=untyped.encode(fields.get("function_call")),
         )
-        thinking = _join_texts(parts or [], "thinking")
-        if not thinking:
+        if not parts:
             return message
-        return ThinkingMessage(**msgspec.structs.asdict(message), thinking=thinking)
+        thinking = _join_texts(parts, "thinking") or None
+        encoded = untyped.encode(parts)
+        asdict = msgspec.structs.asdict
+        return PartsMessage(**asdict(message), parts=encoded, thinking=thinking)
 
     def log_probs(self, value: object, path: str) -> schema.LogProbs:
         fields = self.as_object(value, f"{path}.logprobs")

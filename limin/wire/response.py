@@ -29,6 +29,7 @@ from limin.wire.raw_json import UNDECODABLE, decode_fields, has_value
 from limin.wire.sampling import Sampling
 from limin.wire.surrogates import mend_json
 from limin.wire.token_texts import AnswerText
+from limin.wire.tool_calls import read_message, read_tool_calls
 from limin.wire.usage import read_usage
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def read_completion(
         warnings = (*warnings, warning)
     prefill = None if is_stream else find_prefill(body, context, data)
     choices = tuple(
-        _read_choice(choice, position, context, prefill or "")
+        _read_choice(choice, position, context, prefill or "", response.body)
         for position, choice in enumerate(body.choices)
     )
     usage, notes = _find_usage(body, data)
@@ -128,7 +129,10 @@ def read_completion(
         usage=None if usage is None else read_usage(usage),
         id=body.id,
         request_id=response.request_id,
-        body_warnings=warnings + notes + _check_choices(body, context),
+        body_warnings=warnings
+        + notes
+        + _check_choices(body, context)
+        + _check_tool_choice(choices, body, context, is_stream=is_stream),
         raw_bytes=response.body,
         prompt_log_probs=_read_prompt(body.prompt_logprobs),
         prefill=prefill,
@@ -146,7 +150,9 @@ def _check_choices(
     """Return the warnings about log probabilities, choices and reasons that are odd."""
     warnings: list[ResponseWarning] = []
     for position, choice in enumerate(body.choices):
-        if context.asks_log_probs and not has_lists(choice.logprobs):
+        # OpenAI sends none for the text of calls.
+        is_text = bool(choice.message.content) or not _calls_tools(choice.message)
+        if context.asks_log_probs and is_text and not has_lists(choice.logprobs):
             path = f"$.choices[{position}].logprobs"
             code = WarningCode.LOG_PROBS_MISSING
             warnings.append(ResponseWarning(code, path, _MISSING))
@@ -157,6 +163,36 @@ def _check_choices(
     if len(body.choices) < context.n_choices:
         problem = f"expected {context.n_choices} choices, found {len(body.choices)}"
         warnings.append(ResponseWarning(WarningCode.FEWER_CHOICES, "$.choices", problem))
+    return tuple(warnings)
+
+
+# The ends of answers that may not have come to the call.
+_CUT_OFF = frozenset({"length", "content_filter"})
+
+
+def _check_tool_choice(
+    choices: tuple[Choice, ...],
+    body: schema.Completion,
+    context: ReadingContext,
+    *,
+    is_stream: bool,
+) -> tuple[ResponseWarning, ...]:
+    """Return a warning for each choice without the call that was required."""
+    if not context.sampling.must_call:
+        return ()
+    tool = context.sampling.named_tool
+    warnings: list[ResponseWarning] = []
+    for position, (choice, raw) in enumerate(zip(choices, body.choices, strict=True)):
+        names = {call.name for call in choice.tool_calls}
+        is_followed = _calls_tools(raw.message) if tool is None else tool in names
+        is_broken_off = is_stream and choice.finish_reason is None
+        is_cut_off = choice.finish_reason in _CUT_OFF or is_failure(raw.finish_reason)
+        if is_followed or is_broken_off or is_cut_off or choice.refusal:
+            continue
+        found = "another" if choice.tool_calls else "none"
+        problem = f"expected the call of a tool that was required, found {found}"
+        path = f"$.choices[{position}].message.tool_calls"
+        warnings.append(ResponseWarning(WarningCode.TOOL_CHOICE_IGNORED, path, problem))
     return tuple(warnings)
 
 
@@ -225,7 +261,11 @@ def response_error(
 
 
 def _read_choice(
-    choice: schema.Choice, position: int, context: ReadingContext, prefill: str
+    choice: schema.Choice,
+    position: int,
+    context: ReadingContext,
+    prefill: str,
+    body: bytes,
 ) -> Choice:
     message = choice.message
     reasoning, source = _read_reasoning(message)
@@ -247,6 +287,10 @@ def _read_choice(
         reasoning_source=source,
         log_probs=log_probs,
         reasoning_log_probs=reasoning_log_probs,
+        tool_calls=read_tool_calls(message, context.conversation)
+        if _calls_tools(message)
+        else (),
+        read_message=partial(read_message, body, position),
     )
 
 
@@ -263,7 +307,7 @@ def _read_reasoning(message: schema.Message) -> tuple[str | None, ReasoningSourc
     text = lenient.join_reasoning(details) if has_value(details) else None
     if text:
         return text, "reasoning_details"
-    if isinstance(message, lenient.ThinkingMessage):
+    if isinstance(message, lenient.PartsMessage) and message.thinking:
         return message.thinking, "content"
     return None, None
 
@@ -279,6 +323,10 @@ def _read_log_probs(
 
     Without an answer, those of the refusal or of the reasoning stand in their place.
     """
+    sampling = context.sampling
+    if sampling.must_call and answer.calls_tools:  # vLLM forces the call by a grammar.
+        sampling = msgspec.structs.replace(sampling, is_constrained=True)
+        context = msgspec.structs.replace(context, sampling=sampling)
     texts = {"refusal": choice.message.refusal or ""}
     texts |= dict.fromkeys(_REASONING_LISTS, answer.reasoning)
     readings = {
@@ -288,7 +336,7 @@ def _read_log_probs(
                 reading.path,
                 context.top_log_probs,
                 AnswerText(texts[reading.name]) if reading.name in texts else answer,
-                context.sampling,
+                sampling,
             ),
         )
         for reading in find_log_probs(lists, path, context, choice.token_ids)

@@ -65,6 +65,8 @@ class Sampling(msgspec.Struct, frozen=True, gc=False):
         stops: The texts at which the answer ends.
         stops_at_ids: Whether it ends at other tokens than the model's own, too.
         echoes: Whether the answer is to repeat the message that it continues.
+        must_call: Whether the answer must call a tool.
+        named_tool: Name of the function that it must call; None for any.
     """
 
     is_greedy: bool = False
@@ -73,6 +75,8 @@ class Sampling(msgspec.Struct, frozen=True, gc=False):
     stops: tuple[str, ...] = ()
     stops_at_ids: bool = False
     echoes: bool = False
+    must_call: bool = False
+    named_tool: str | None = None
 
     @classmethod
     def of(cls, fields: Mapping[str, object]) -> Sampling:
@@ -80,6 +84,7 @@ class Sampling(msgspec.Struct, frozen=True, gc=False):
         greedy = (("temperature", 0), ("top_p", 0), ("top_k", 1))
         stop = fields.get("stop")
         stops = cast("list[object]", stop) if isinstance(stop, (list, tuple)) else [stop]
+        named_tool = _named_tool(fields.get("tool_choice"))
         return cls(
             is_greedy=any(fields.get(name) == value for name, value in greedy)
             and not any(_is_set(fields, name) for name in _SHIFTS),
@@ -88,7 +93,19 @@ class Sampling(msgspec.Struct, frozen=True, gc=False):
             stops=tuple(text for text in stops if isinstance(text, str) and text),
             stops_at_ids=_is_set(fields, "stop_token_ids"),  # vLLM, SGLang.
             echoes=_is_set(fields, "echo"),  # vLLM.
+            # Mistral's word is `any`.
+            must_call=bool(named_tool) or fields.get("tool_choice") in ("required", "any"),
+            named_tool=named_tool,
         )
+
+
+def _named_tool(choice: object) -> str | None:
+    """Return the name of the function that must be called; None if none is named."""
+    match choice:
+        case {"type": "function", "function": {"name": str(name)}}:
+            return name
+        case _:
+            return None
 
 
 def _is_set(fields: Mapping[str, object], name: str) -> bool:

@@ -155,6 +155,47 @@ class Chunk(msgspec.Struct, gc=False):
     detail: msgspec.Raw = msgspec.Raw()
     errors: msgspec.Raw = msgspec.Raw()
     base_resp: msgspec.Raw = msgspec.Raw()
+    service_tier: msgspec.Raw = msgspec.Raw()
+    provider: msgspec.Raw = msgspec.Raw()  # OpenRouter.
 
 
 chunk_decoder = msgspec.json.Decoder(Chunk)
+
+
+class KnownLogProbs(LogProbs, gc=False, forbid_unknown_fields=True):
+    """`logprobs` without an unknown field."""
+
+
+class KnownDelta(MessageDelta, gc=False, forbid_unknown_fields=True):
+    """A delta without an unknown field; those that are typed None say nothing."""
+
+    role: msgspec.Raw = msgspec.Raw()
+    audio: None = None
+    annotations: None = None
+
+
+class KnownChunkChoice(ChunkChoice, gc=False, forbid_unknown_fields=True):
+    """One of `choices` without an unknown field that says anything."""
+
+    delta: KnownDelta | None = None  # pyright: ignore[reportIncompatibleVariableOverride] # nothing is assigned
+    logprobs: KnownLogProbs | None = None  # pyright: ignore[reportIncompatibleVariableOverride] # nothing is assigned
+    message: KnownDelta | None = None  # pyright: ignore[reportIncompatibleVariableOverride] # nothing is assigned
+    stop_reason: None = None  # vLLM.
+    matched_stop: None = None  # SGLang.
+    native_finish_reason: None = None  # OpenRouter.
+
+
+class KnownChunk(Chunk, gc=False, forbid_unknown_fields=True):
+    """An event of a stream that has no field that limin does not know.
+
+    The fields named here are those that servers send with each chunk. An event with
+    another one cannot be decoded, and is read more slowly.
+    """
+
+    choices: list[KnownChunkChoice] | None = None  # type: ignore[assignment] # decoded, and nothing is added
+    object: msgspec.Raw = msgspec.Raw()
+    obfuscation: msgspec.Raw = msgspec.Raw()  # Padding of OpenAI, and that of Mistral.
+    p: msgspec.Raw = msgspec.Raw()
+
+
+known_chunk_decoder = msgspec.json.Decoder(KnownChunk)

@@ -12,6 +12,7 @@ import attrs
 
 from limin.errors import LiminError, ResponseError, ResponseTooLargeError
 from limin.values.completion import Delta
+from limin.values.tools import ToolCallDelta
 from limin.wire.assembly import Assembly, Update
 from limin.wire.response import read_completion
 from limin.wire.sse import EventDecoder, are_events
@@ -179,4 +180,8 @@ def _whole_delta(choice: Choice) -> Delta:
         choice.index,
         choice.finish_reason,
         choice.log_probs,
+        tuple(
+            ToolCallDelta(index, call.id, call.name, call.arguments, call.extra)
+            for index, call in enumerate(choice.tool_calls)
+        ),
     )

@@ -60,8 +60,8 @@ class AnswerText:
         one that was to end the answer. Only a constrained answer may have lost the
         white space around it, which llama.cpp strips.
         """
-        if self.calls_tools and not self.text:
-            return True
+        if self.calls_tools:
+            return self._is_beside_calls(positions)
         text = self.text.encode("utf-8", "replace")
         if any(map(_has_no_text, positions)):
             return _occur_in_order(positions, text)
@@ -78,6 +78,18 @@ class AnswerText:
         without_marks = _REASONING_MARK.sub(b"", without_control)
         both = (self.reasoning + self.text).encode("utf-8", "replace")
         return bool(self.reasoning) and _squeeze(without_marks) == _squeeze(both)
+
+    def _is_beside_calls(self, positions: Sequence[Position]) -> bool:
+        """Return whether the tokens spell the text, and perhaps calls around it.
+
+        Some servers list the tokens of the calls, and some do not.
+        """
+        if not self.text or any(map(_has_no_text, positions)):
+            return True
+        tokens = b"".join(
+            token for token in map(utf8_bytes, positions) if not _CONTROL.fullmatch(token)
+        )
+        return _squeeze(self.text.encode("utf-8", "replace")) in _squeeze(tokens)
 
     def is_inside(self, positions: Sequence[Position]) -> bool:
         """Return whether the tokens at *positions* spell more than the text."""

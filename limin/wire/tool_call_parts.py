@@ -2,93 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from limin.values.tools import ToolCallDelta
 from limin.wire import untyped
-from limin.wire.raw_json import has_value
+from limin.wire.fragments import FUNCTION, TEXTS, read_extra, read_function_call
+from limin.wire.surrogates import TextJoiner, mend_text
+from limin.wire.unknown_fields import MergedFields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import msgspec
 
-# The objects of a call that hold its text, and the field with the text.
-_BODIES = {"function": "arguments", "custom": "input"}
+    from limin.wire.fragments import Fragment
 
-# Characters at the end of a text that may be white space behind it.
-_END = 64
+# How often the text of a call is checked for a whole object. Each check reads all of it.
+_MOST_CHECKS = 16
 
-# Fields that come once, whatever servers repeat: LiteLLM repeats the type.
-_ONCE = frozenset({"id", "type"})
-
-
-def join_tool_calls(fragments: Iterable[msgspec.Raw]) -> msgspec.Raw | None:
-    """Return the calls in the lists of *fragments* as one list; None if there are none.
-
-    A fragment belongs to the call of its index. Where servers send no index, a new id
-    begins a new call, and so does a new object of arguments; Ollama sends whole calls
-    so. Where they always send 0, a new id with a name begins one.
-    """
-    calls = _Calls()
-    for raw in filter(has_value, fragments):
-        parsed = untyped.parse(bytes(raw))
-        elements = untyped.as_list(parsed)
-        elements = [parsed] if elements is None else elements
-        for position, element in enumerate(elements):
-            fields = untyped.as_object(element)
-            if fields is not None:
-                calls.add(fields, position if len(elements) > 1 else None)
-    return untyped.encode(calls.as_sent()) if calls.calls else None
-
-
-def join_function_call(fragments: Iterable[msgspec.Raw]) -> msgspec.Raw | None:
-    """Return the object of OpenAI's older interface, joined; None if there is none."""
-    body, has_any = _Body("arguments"), False
-    for raw in filter(has_value, fragments):
-        fields = untyped.as_object(untyped.parse(bytes(raw)))
-        has_any = True
-        body.add(fields or {})
-    return untyped.encode(body.as_sent()) if has_any else None
-
-
-class _Body:
-    """The object of a call that holds its name and its text."""
-
-    def __init__(self, text_name: str) -> None:
-        self._text_name = text_name
-        self._names: list[str] = []
-        self._texts: list[str] = []
-        self._fields: dict[str, object] = {}
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the text may be a whole object of JSON."""
-        return bool(self._texts) and self._texts[-1][-_END:].rstrip().endswith("}")
-
-    def add(self, fields: dict[str, object]) -> None:
-        for name, value in fields.items():
-            if name == self._text_name:
-                self._add_text(value)
-            elif name == "name" and isinstance(value, str):
-                self._add_name(value)
-            elif value is not None:
-                self._fields[name] = value
-
-    def as_sent(self) -> dict[str, object]:
-        parts = (("name", self._names), (self._text_name, self._texts))
-        texts = {name: "".join(texts) for name, texts in parts if texts}
-        return texts | self._fields
-
-    def _add_text(self, value: object) -> None:
-        if isinstance(value, str):
-            self._texts.append(value)
-        elif value is not None:  # Some servers send the object and not its JSON.
-            self._texts.append(bytes(untyped.encode(value)).decode())
-
-    def _add_name(self, name: str) -> None:
-        """Add a part of the name, unless it is the whole name once more."""
-        if not self._names or (name != self._names[0] and not self._texts):
-            self._names.append(name)
+Joined: TypeAlias = "dict[str, str | msgspec.Raw | dict[str, msgspec.Raw]]"
 
 
 class _Call:
@@ -96,68 +26,172 @@ class _Call:
 
     def __init__(self) -> None:
         self.id: str | None = None
-        self._fields: dict[str, object] = {}
-        self.bodies: dict[str, _Body] = {}
+        self.index: int | None = None
+        self._kind: str | None = None
+        self._body_name: str | None = None
+        self._names: list[str] = []
+        self._texts: list[str] = []
+        self._joiner = TextJoiner()
+        self._inner = MergedFields(joins=True)
+        self._others = MergedFields(joins=True)
+        self._n_checks = 0
 
-    def add(self, fields: dict[str, object]) -> None:
-        self.id = self.id or untyped.as_text(fields.get("id"))
-        for name, value in fields.items():
-            inner = untyped.as_object(value)
-            if name in _BODIES and inner is not None:
-                body = self.bodies.setdefault(name, _Body(_BODIES[name]))
-                body.add(inner)
-            elif name == "index" or value is None:
-                continue
-            elif name not in _ONCE or not self._fields.get(name):
-                self._fields[name] = value
+    def is_whole(self) -> bool:
+        """Return whether the text is an object of JSON, to which nothing can be added.
 
-    def as_sent(self) -> dict[str, object]:
-        bodies = {name: body.as_sent() for name, body in self.bodies.items()}
-        return self._fields | bodies
+        The text for a tool that is no function has no shape: any of it is whole.
+        """
+        if self._body_name != FUNCTION or not self._texts:
+            return bool(self._texts)
+        if not self._texts[-1].rstrip().endswith("}") or self._n_checks >= _MOST_CHECKS:
+            return False
+        self._n_checks += 1
+        try:
+            value = untyped.parse("".join(self._texts).encode("utf-8", "replace"))
+        except ValueError:
+            return False
+        return untyped.as_object(value) is not None
+
+    def is_all(self, text: str) -> bool:
+        """Return whether *text* is all the text that came."""
+        return self._joiner.is_all(text)
+
+    def has_name(self, name: str) -> bool:
+        """Return whether *name* is the whole name of the tool."""
+        return name == "".join(self._names)
+
+    def add(self, fragment: Fragment) -> str:
+        """Add *fragment*, and return the text that can be handed over."""
+        self.id = self.id or fragment.id
+        self._kind = self._kind or fragment.kind
+        self._body_name = self._body_name or fragment.body_name
+        self.index = fragment.index if self.index is None else self.index
+        name, text = fragment.name, fragment.text
+        # Not the whole name once more.
+        if name and (not self._names or (name != self._names[0] and not self._texts)):
+            self._names.append(name)
+        if fragment.inner:
+            self._inner.add(fragment.inner)
+        if fragment.others:
+            self._others.add(fragment.others)
+        if not text or (self._joiner.is_all(text) and self.is_whole()):
+            return ""
+        self._texts.append(text)
+        return self._joiner.add(text)
+
+    def end(self) -> str:
+        """Return the text for half of a surrogate pair that is still held back."""
+        return self._joiner.end()
+
+    def body(self) -> dict[str, msgspec.Raw]:
+        """Return the object with the name and the text."""
+        text_name = TEXTS[self._body_name or FUNCTION]
+        parts = (("name", self._names), (text_name, self._texts))
+        texts = {name: untyped.encode("".join(texts)) for name, texts in parts if texts}
+        return texts | self._inner.encoded()
+
+    def as_sent(self) -> Joined:
+        """Return the call as a whole answer has it."""
+        fields: Joined = {**self._others.encoded()}
+        if self.id:
+            fields["id"] = self.id
+        if self._kind:
+            fields["type"] = self._kind
+        if self._body_name:
+            fields[self._body_name] = self.body()
+        return fields
 
 
-class _Calls:
-    """The calls of one choice, in the order in which they began."""
+class JoinedCalls:
+    """The calls of one choice, in the order in which they began.
+
+    A fragment belongs to the call of its index. Where servers send no index, a new id
+    begins a new call, and so does a name behind a whole object of arguments; Ollama sends
+    whole calls so. Where they always send 0, a new id with a name begins one, and so does
+    anything behind a whole object.
+    """
 
     def __init__(self) -> None:
-        self.calls: list[_Call] = []
+        """Start without a call."""
+        self._calls: list[_Call] = []
         self._by_index: dict[int, _Call] = {}
         self._by_id: dict[str, _Call] = {}
+        self._function_call: _Call | None = None
 
-    def add(self, fields: dict[str, object], position: int | None) -> None:
-        index = fields.get("index")
-        key = index if type(index) is int else position
-        own_id = untyped.as_text(fields.get("id"))
-        call = self._find(fields, key, own_id)
+    def add(self, fragments: list[Fragment]) -> tuple[ToolCallDelta, ...]:
+        """Add the *fragments* of one event, and return them as they are handed over."""
+        are_several = len(fragments) > 1
+        return tuple(
+            self._add(fragment, position if are_several else None)
+            for position, fragment in enumerate(fragments)
+        )
+
+    def add_function_call(self, call: msgspec.Raw) -> tuple[ToolCallDelta, ...]:
+        """Add a part of a call of OpenAI's older interface, as `add` does."""
+        self._function_call = self._function_call or _Call()
+        joined = self._function_call
+        return tuple(
+            _as_delta(fragment, joined.add(fragment))
+            for fragment in read_function_call(call)
+        )
+
+    def end(self) -> tuple[ToolCallDelta, ...]:
+        """Return what was held back of the arguments."""
+        calls = [*self._calls, *filter(None, [self._function_call])]
+        ends = [(call.index, call.end()) for call in calls]
+        return tuple(ToolCallDelta(index, arguments=end) for index, end in ends if end)
+
+    def as_sent(self) -> dict[str, object]:
+        """Return the fields with the calls, as the message of a whole answer has them."""
+        fields: dict[str, object] = {}
+        if self._calls:
+            fields["tool_calls"] = [call.as_sent() for call in self._calls]
+        if self._function_call is not None:
+            fields["function_call"] = self._function_call.body()
+        return fields
+
+    def _add(self, fragment: Fragment, position: int | None) -> ToolCallDelta:
+        key = position if fragment.index is None else fragment.index
+        call = self._find(fragment, key)
         if call is None:
             call = _Call()
-            self.calls.append(call)
+            self._calls.append(call)
         if key is not None:
             self._by_index[key] = call
-        if own_id:
-            self._by_id.setdefault(own_id, call)
-        call.add(fields)
+        if fragment.id:
+            self._by_id.setdefault(fragment.id, call)
+        return _as_delta(fragment, call.add(fragment))
 
-    def as_sent(self) -> list[dict[str, object]]:
-        return [call.as_sent() for call in self.calls]
-
-    def _find(
-        self, fields: dict[str, object], key: int | None, own_id: str | None
-    ) -> _Call | None:
-        """Return the call that *fields* belong to; None if they begin a new one."""
-        names = [_name(fields.get(name)) for name in _BODIES]
+    def _find(self, fragment: Fragment, key: int | None) -> _Call | None:
+        """Return the call that *fragment* belongs to; None if it begins a new one."""
+        own_id, name = fragment.id, fragment.name
         if own_id and own_id in self._by_id:
             return self._by_id[own_id]
-        if key is not None:
-            call = self._by_index.get(key)
-            is_new = call is not None and call.id and own_id and any(names)
-            return None if is_new else call
-        last = self.calls[-1] if self.calls else None
-        if last is None or (own_id and last.id):
+        last = self._calls[-1] if self._calls else None
+        call = last if key is None else self._by_index.get(key)
+        if call is None:
+            # Nebius and Cerebras count the index up within one call.
+            # Source: https://github.com/dirac-run/dirac/pull/215
+            is_typed = fragment.kind not in {None, FUNCTION}
+            return None if own_id or name or is_typed else last
+        if own_id and call.id and (name or key is None):
             return None
-        is_whole = any(body.is_complete for body in last.bodies.values())
-        return None if is_whole and any(names) else last
+        return None if _begins_anew(fragment, call) else call
 
 
-def _name(body: object) -> str | None:
-    return untyped.as_text((untyped.as_object(body) or {}).get("name"))
+def _begins_anew(fragment: Fragment, call: _Call) -> bool:
+    """Return whether *fragment* stands behind a whole *call*, and is another one.
+
+    Source: https://github.com/open-webui/open-webui/pull/22235
+    """
+    name, text, has_index = fragment.name, fragment.text, fragment.index is not None
+    is_other = bool(name) and not (has_index and call.has_name(name or ""))
+    is_object = fragment.body_name == FUNCTION and text.lstrip()[:1] == "{"
+    if not (is_object or is_other) or not call.is_whole():
+        return False
+    return is_other or not has_index or not call.is_all(text)
+
+
+def _as_delta(fragment: Fragment, text: str) -> ToolCallDelta:
+    name = fragment.name and mend_text(fragment.name)
+    return ToolCallDelta(fragment.index, fragment.id, name, text, read_extra(fragment))

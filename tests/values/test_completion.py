@@ -14,6 +14,7 @@ from limin.values.conversation import Conversation
 from limin.values.log_probs import LogProbs, Position, TokenLogProb, TokenPosition
 from limin.values.messages import Message
 from limin.values.timing import Attempt, Latency, Timing
+from limin.values.tools import ToolCall
 from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
 
 HOT = "llama.cpp-b11549-logprobs_top1_hot"
@@ -149,7 +150,13 @@ def test_dictionary_for_a_log() -> None:
     completion = TextCompletion(
         conversation=Conversation.from_prompts("my secret", "Be brief."),
         model="asked-model",
-        choices=(Choice(message="four", finish_reason="stop"),),
+        choices=(
+            Choice(
+                message="four",
+                finish_reason="stop",
+                tool_calls=(ToolCall("call00001", "f", "{}", extra={"x": 1}),),
+            ),
+        ),
         timing=Timing(
             start_time=1.0,
             end_time=3.0,
@@ -182,7 +189,14 @@ def test_dictionary_for_a_log() -> None:
                     "refusal": None,
                     "reasoning": None,
                     "reasoning_source": None,
-                    "tool_calls": [],
+                    "tool_calls": [
+                        {
+                            "id": "call00001",
+                            "type": "function",
+                            "function": {"name": "f", "arguments": "{}"},
+                            "x": 1,
+                        }
+                    ],
                 }
             ],
             "usage": {
@@ -357,7 +371,7 @@ def test_warning_says_where_and_how_often(count: int, text: str) -> None:
 
 def test_codes_are_stable() -> None:
     """A code is its own text, no two are the same, and the category is a warning."""
-    assert len({str(code) for code in WarningCode}) == len(WarningCode) == 29
+    assert len({str(code) for code in WarningCode}) == len(WarningCode) == 30
     assert all(code.value == code.name.lower().replace("_", "-") for code in WarningCode)
     assert issubclass(LiminWarning, UserWarning)
 

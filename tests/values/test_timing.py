@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from limin.values.completion import Delta, Usage
 from limin.values.log_probs import LogProbs
 from limin.values.timing import Latency, StreamTimes, Timing
+from limin.values.tools import ToolCallDelta
 
 SECONDS = st.floats(0, 1e6)
 
@@ -50,7 +51,7 @@ def test_first_times_are_distinguished() -> None:
         Delta("a"),
         Delta(refusal="no"),
         Delta(log_probs=LogProbs(lambda: ([], ()))),
-        Delta(tool_calls=b"[{}]"),
+        Delta(tool_calls=(ToolCallDelta(arguments="{"),)),
     ],
 )
 def test_what_a_token_is(delta: Delta) -> None:

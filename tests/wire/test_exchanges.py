@@ -56,7 +56,10 @@ WITH_LOG_PROBS: dict[str, list[tuple[str, str, int]]] = {
     "vllm-0.32.0-stream_logprobs": [],
     # The tokens spell the text that stands for the call.
     "vllm-0.32.0-tools_required_logprobs": [],
-    "vllm-0.32.0-tools_required_logprobs_stream": [],
+    # A grammar forced the call, and without alternatives nothing shows its mask.
+    "vllm-0.32.0-tools_required_logprobs_stream": [
+        ("constrained-unknown", CONTENT, 1),
+    ],
 }
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from builders import TIMING, body_of, read
+from builders import body_of, read, read_stream
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,36 +18,10 @@ from limin.values.conversation import Conversation
 from limin.values.messages import Message
 from limin.values.tokens import TokenLogProb
 from limin.wire.finish_reasons import is_failure, normalize_finish_reason
-from limin.wire.http import HttpResponse
-from limin.wire.response import ReadingContext
 from limin.wire.sampling import Sampling
-from limin.wire.stream import AnswerReader
 
 if TYPE_CHECKING:
-    from limin.values.completion import Delta, TextCompletion
-
-
-def read_stream(
-    *chunks: object, is_done: bool = True, **context: Any
-) -> tuple[TextCompletion, list[Delta]]:
-    """Return the completion of a stream of *chunks*, and its deltas."""
-    context.setdefault("conversation", Conversation.from_prompts("hi"))
-    head = HttpResponse(200, {"content-type": "text/event-stream"}, b"")
-    reader = AnswerReader(ReadingContext(model="m", **context), head)
-    deltas: list[Delta] = []
-    datas = [
-        chunk if isinstance(chunk, bytes) else json.dumps(chunk).encode()
-        for chunk in chunks
-    ] + [b"[DONE]"] * is_done
-    for data in datas:
-        update = reader.feed(b"data: " + data + b"\n\n")
-        if update.error is not None:
-            raise update.error
-        deltas += update.deltas
-    error = reader.finish(TIMING).error
-    assert error is None
-    assert reader.is_finished
-    return reader.completion(TIMING), deltas
+    from limin.values.completion import TextCompletion
 
 
 def chunk_of(content: str | None = None, index: int = 0, **choice: Any) -> dict[str, Any]:
@@ -367,19 +341,6 @@ def test_any_depth(depth: int) -> None:
         assert read_stream(calls.encode())[0].message == "4"
 
 
-def test_calls_that_cannot_be_joined(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their fragments are kept as they came."""
-
-    def join(_fragments: object) -> None:
-        raise RecursionError
-
-    monkeypatch.setattr("limin.wire.choice_parts.join_tool_calls", join)
-    calls = [{"index": 0, "function": {"name": "f"}}]
-    completion, _ = read_stream({"choices": [{"delta": {"tool_calls": calls}}]})
-    raw: Any = completion.raw
-    assert raw["choices"][0]["message"]["tool_calls"] == calls
-
-
 def seconds_for(size: int, kind: str) -> float:
     """Return the least time of three that reading an answer of *size* takes."""
     make = LINEAR[kind]
@@ -426,6 +387,44 @@ LINEAR: dict[str, Any] = {
         ),
         END,
     ],
+    "unknown parts": lambda n: [
+        *(
+            {"choices": [{"index": 0, "delta": {"x": "ab", "y": [{"index": 0, "z": "c"}]}}]}
+            for _ in range(n // 2)
+        ),
+        END,
+    ],
+    "unknown states": lambda n: [
+        *({"choices": [], "x": {"y": {f"z{i}": i}}} for i in range(n // 2)),
+        chunk_of("x"),
+        END,
+    ],
+    "whole objects": lambda n: [
+        *(
+            {
+                "choices": [
+                    {
+                        "index": 0,
+                        "delta": {"tool_calls": [{"function": {"arguments": "{}"}}]},
+                    }
+                ]
+            }
+            for _ in range(n // 2)
+        ),
+        END,
+    ],
+    "calls without ids": lambda n: {
+        "choices": [
+            {
+                "message": {
+                    "tool_calls": [
+                        {"id": f"call{i:05d}" if i % 2 else "", "function": {"name": "f"}}
+                        for i in range(n)
+                    ]
+                }
+            }
+        ]
+    },
     "finish reasons": lambda n: [
         chunk_of("x", finish_reason="a", **{f"field_{i}": i}) for i in range(n)
     ],

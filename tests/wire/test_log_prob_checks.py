@@ -265,7 +265,11 @@ def with_id(text: str, listed: str, token_id: int = 7) -> dict[str, Any]:
 
 
 # A code, the request, a body that has it under the request, and one that has it not.
+CALLED = body_of(None)
+CALLED["choices"][0]["message"]["tool_calls"] = [{"function": {"name": "f"}}]
+
 REQUESTS: list[tuple[str, dict[str, object], Any, Any]] = [
+    ("tool-choice-ignored", {"tool_choice": "required"}, body_of("a"), CALLED),
     ("constrained-after-mask", SCHEMA, answer_of("a", MASKED), answer_of("a", LISTED)),
     ("constrained-after-mask", GREEDY, answer_of("a", SHARED), answer_of("a", BEATEN)),
     ("constrained-after-mask", SCHEMA, answer_of("a", FORCED), answer_of("a", UNLISTED)),
