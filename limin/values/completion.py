@@ -404,12 +404,9 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
         """
         from limin.values.field_reader import read_fields  # noqa: PLC0415 (few read them)
 
-        log_probs = self.log_probs
-        return (
-            None
-            if log_probs is None
-            else read_fields(self.message, log_probs, self._schema)
-        )
+        if self.log_probs is None:
+            return None
+        return read_fields(self.message, self.log_probs, self._schema)
 
     @overload
     def parse(self, response_type: JsonSchema[T]) -> T: ...

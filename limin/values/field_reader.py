@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
@@ -14,12 +15,15 @@ from limin.json_text.paths import ROOT, path_of
 from limin.json_text.scanner import Event, JSONScanner
 from limin.json_text.tree import TreeBuilder, walk_scalars
 from limin.values.fields import FieldLogProbs
+from limin.values.label_probs import field_probs
 from limin.values.log_probs import joint_log_prob, positions_of, utf8_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from limin.schemas.choices import Scalar
     from limin.schemas.json_schema import JsonSchema
+    from limin.values.decisions import Decision
     from limin.values.log_probs import LogProbs, Position
 
 # One long key above many short scalars makes paths of quadratic length. All paths
@@ -74,8 +78,43 @@ def read_fields(
     for path, scalar in scalars:
         begin, end = offsets.of(scalar.start), offsets.of(scalar.end)
         shown = ROOT + path.removeprefix(_WRAPPER) if is_wrapped else path
-        fields[shown] = spelling.field(shown, scalar.text, begin, end)
+        decide = None
+        if schema is not None:
+            is_text = scalar.kind == "string"
+            place = spelling.place(begin, is_text=is_text)
+            decide = partial(_decide, schema, shown, log_probs, place)
+        fields[shown] = spelling.field(shown, scalar.text, begin, end, decide)
     return fields
+
+
+class _Place(NamedTuple):
+    """Where a scalar begins.
+
+    Attributes:
+        first: Position of its first token.
+        offset: Bytes of that token before it.
+        is_quoted: Whether its quotation mark is in a token before.
+    """
+
+    first: int
+    offset: int
+    is_quoted: bool
+
+
+def _decide(
+    schema: JsonSchema[object], path: str, log_probs: LogProbs, place: _Place
+) -> Decision[Scalar] | None:
+    """Return which of the values allowed at *path* stands there; None if any may."""
+    values = schema.allowed_values(path)
+    if values is None or not log_probs[place.first].alternatives:
+        return None
+    return field_probs(
+        log_probs,
+        values,
+        first=place.first,
+        offset=place.offset,
+        is_quoted=place.is_quoted,
+    )
 
 
 def _find_scalars(text: str) -> list[tuple[str, Event]]:
@@ -171,7 +210,20 @@ class _Spelling:
                 return len(self.joined) - found - len(sought)
         return None
 
-    def field(self, path: str, text: str, start: int, end: int) -> FieldLogProbs:
+    def place(self, start: int, *, is_text: bool) -> _Place:
+        """Return where the scalar that begins at a byte stands in its first token."""
+        first = bisect_right(self.ends, start)
+        offset = start - (self.ends[first - 1] if first else 0)
+        return _Place(self.lasts[first], offset, is_text and not offset)
+
+    def field(
+        self,
+        path: str,
+        text: str,
+        start: int,
+        end: int,
+        decide: Callable[[], Decision[Scalar] | None] | None,
+    ) -> FieldLogProbs:
         """Return the scalar between two bytes."""
         # An empty string takes the token of its closing quotation mark.
         first = bisect_right(self.ends, start)
@@ -184,6 +236,7 @@ class _Spelling:
             last=self.lasts[last],
             log_prob=log_probs[0] if len(log_probs) == 1 else joint_log_prob(log_probs),
             shares_tokens=self._covers_more(first, last, start, end),
+            decide=decide,
         )
 
     def _covers_more(self, first: int, last: int, start: int, end: int) -> bool:
