@@ -131,7 +131,7 @@ class ConnectedClient:
         """Close the connections, but not those of the user's `http_client`."""
         await self._transport.aclose()
 
-    def _caller(self, options: AskOptions, answer_type: AnswerType | None) -> Caller:
+    def _caller(self, options: AskOptions, answer_type: AnswerType | None = None) -> Caller:
         """Return what makes calls with *options*, for answers of a type if one is given.
 
         Raises:
