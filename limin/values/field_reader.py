@@ -5,13 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import attrs
 
 from limin.errors import JSONTextError
 from limin.json_text.answer import SPACE
-from limin.json_text.paths import ROOT, path_of
 from limin.json_text.scanner import Event, JSONScanner
 from limin.json_text.tree import TreeBuilder, walk_scalars
 from limin.values.fields import FieldLogProbs
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
 # together may have these characters, and that many for each character of the answer.
 _MOST_PATH_CHARACTERS: Final = 1_000_000
 _MOST_PER_CHARACTER: Final = 100
-
-# The path of a value that is no object, in the object that is asked for.
-_WRAPPER: Final = path_of(["value"])
 
 _SPACE_BYTES: Final = SPACE.encode()
 
@@ -53,7 +49,7 @@ def read_fields(
         text: The answer, `choice.message`.
         log_probs: The log probabilities of its tokens.
         schema: The type that was asked for; None if any text was. If the value is no
-            object, the object around it is left out of the paths.
+            object, the object around it is left out.
 
     Returns:
         None if the tokens do not spell the text, so nothing is known of them; the
@@ -64,7 +60,7 @@ def read_fields(
             paths together would be a hundred times as long as the text and more than
             1,000,000 characters.
     """
-    scalars = _find_scalars(text)
+    scalars = _find_scalars(text, is_wrapped=schema is not None and schema.is_wrapped)
     spelling = _Spelling.of(positions_of(log_probs))
     inner = text.strip(SPACE)
     start = spelling.find(inner)
@@ -73,17 +69,15 @@ def read_fields(
     # Offsets in `text` are characters, those in the tokens are UTF-8 bytes.
     before = len(text) - len(text.lstrip(SPACE))
     offsets = _ByteOffsets(text, before, start)
-    is_wrapped = schema is not None and schema.is_wrapped
     fields: dict[str, FieldLogProbs] = {}
     for path, scalar in scalars:
         begin, end = offsets.of(scalar.start), offsets.of(scalar.end)
-        shown = ROOT + path.removeprefix(_WRAPPER) if is_wrapped else path
         decide = None
         if schema is not None:
             is_text = scalar.kind == "string"
             place = spelling.place(begin, is_text=is_text)
-            decide = partial(_decide, schema, shown, log_probs, place)
-        fields[shown] = spelling.field(shown, scalar.text, begin, end, decide)
+            decide = partial(_decide, schema, path, log_probs, place)
+        fields[path] = spelling.field(path, scalar.text, begin, end, decide)
     return fields
 
 
@@ -117,16 +111,22 @@ def _decide(
     )
 
 
-def _find_scalars(text: str) -> list[tuple[str, Event]]:
-    """Return path and place of each scalar that is closed in *text*."""
+def _find_scalars(text: str, *, is_wrapped: bool) -> list[tuple[str, Event]]:
+    """Return path and place of each scalar that is closed in *text*.
+
+    Of a value that *is_wrapped* in an object, they are those of the value itself.
+    """
     scanner, builder = JSONScanner(), TreeBuilder(lambda event: event)
     builder.add(scanner.feed(text))
     builder.add(scanner.finish())
     if scanner.error is not None:
         raise scanner.error
     most = max(_MOST_PATH_CHARACTERS, _MOST_PER_CHARACTER * len(text))
+    tree = builder.value
+    if is_wrapped and isinstance(tree, dict):
+        tree = cast("dict[str, object]", tree).get("value")
     scalars: list[tuple[str, Event]] = []
-    for path, scalar in walk_scalars(builder.value):
+    for path, scalar in walk_scalars(tree):
         if not isinstance(scalar, Event):
             break  # Nothing is closed yet.
         most -= len(path)
