@@ -32,22 +32,27 @@ from limin.errors import (
     ServerError,
     StatusError,
     StreamError,
+    StructuredOutputError,
     ToolCallError,
     ToolRunError,
     TransportError,
     UnexpectedError,
 )
-from limin.functions import (
+from limin.functions.batches import (
+    generate_text_completions,
+    generate_text_completions_for_conversations,
+    iter_text_completions,
+)
+from limin.functions.clients import (
     ClientOptions,
     FunctionBatchOptions,
     FunctionOptions,
     FunctionStreamOptions,
     FunctionToolRunOptions,
+)
+from limin.functions.conversations import (
     generate_text_completion,
     generate_text_completion_for_conversation,
-    generate_text_completions,
-    generate_text_completions_for_conversations,
-    iter_text_completions,
     run_tools,
     stream_text_completion,
     stream_text_completion_for_conversation,
@@ -140,6 +145,7 @@ __all__ = [
     "StatusError",
     "StreamError",
     "StreamOptions",
+    "StructuredOutputError",
     "TextCompletion",
     "TextPiece",
     "Timing",

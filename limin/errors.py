@@ -29,6 +29,7 @@ The tree::
         ResponseError                   a success that is no usable completion
         AnswerWarningError              an odd answer, with on_warning="raise"
         JSONTextError                   a text that should be JSON; also a ValueError
+        StructuredOutputError           an answer that is no JSON of its type
         StreamError                     a stream that broke off
         NotSentError                    a prompt of a batch that stopped early
         CheckpointError                 a checkpoint that cannot be used
@@ -42,7 +43,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 
@@ -56,6 +57,10 @@ if TYPE_CHECKING:
     from limin.values.timing import Attempt
     from limin.values.tool_runs import ToolRun
     from limin.values.warnings import ResponseWarning
+
+
+# Why an answer is no instance of its type.
+MisfitReason: TypeAlias = Literal["truncated", "refused", "filtered", "not-json", "invalid"]
 
 
 class LiminError(Exception, Displayed):
@@ -73,7 +78,7 @@ class LiminError(Exception, Displayed):
 
     attempts: tuple[Attempt, ...] = ()
     asked: str | None = None
-    tool_run: ToolRun | None = None
+    tool_run: ToolRun[object] | None = None
 
     def __str__(self) -> str:
         return escape_controls(super().__str__())
@@ -295,7 +300,7 @@ class AnswerWarningError(LiminError):
     """
 
     warnings: tuple[ResponseWarning, ...]
-    completion: TextCompletion = attrs.field(repr=False)
+    completion: TextCompletion[object] = attrs.field(repr=False)
 
     def __str__(self) -> str:
         first, *more = self.warnings
@@ -319,6 +324,38 @@ class JSONTextError(LiminError, ValueError):
 
 
 @attrs.define(slots=False)
+class StructuredOutputError(LiminError):
+    """An answer came, and is no JSON of the `response_type`.
+
+    The `__cause__` is the exception of a validator, if one refused the value. Its text
+    may quote the answer.
+
+    Attributes:
+        completion: The completion, without a value. Its `earlier` are the answers before
+            it, if it was asked for again.
+        reason: `truncated`, the length limit cut it off; `refused`, the model refused;
+            `filtered`, a filter of the server removed it; `not-json`; or `invalid`, it
+            is JSON that does not fit.
+        path: JSON path of what does not fit; `$` for the whole answer.
+        problem: Expectation and finding, in one sentence.
+    """
+
+    completion: TextCompletion[object] = attrs.field(repr=False)
+    reason: MisfitReason
+    path: str = "$"
+    problem: str = ""
+
+    @property
+    def earlier(self) -> tuple[TextCompletion[object], ...]:
+        """The answers before the last one, which did not fit either."""
+        return self.completion.earlier
+
+    def __str__(self) -> str:
+        place = f" at `{self.path}`" if self.reason == "invalid" else ""
+        return escape_controls(f"{self.reason}: {self.problem}{place}")
+
+
+@attrs.define(slots=False)
 class StreamError(LiminError):
     """A stream ended, broke, or turned into garbage before its answer was complete.
 
@@ -332,7 +369,7 @@ class StreamError(LiminError):
     """
 
     reason: str
-    partial: TextCompletion = attrs.field(repr=False)
+    partial: TextCompletion[object] = attrs.field(repr=False)
     cause: LiminError | None = attrs.field(default=None, repr=False)
 
     def __str__(self) -> str:
@@ -436,7 +473,7 @@ class BatchError(LiminError):
         noun: The word for an item: `prompt`, or `item` after `run_parallel`.
     """
 
-    results: Sequence[TextCompletion | LiminError] = attrs.field(repr=False)
+    results: Sequence[TextCompletion[object] | LiminError] = attrs.field(repr=False)
     stopped_by: LiminError | None = None
     noun: str = attrs.field(default="prompt", repr=False)
 

@@ -5,16 +5,15 @@ Here a batch meets its progress bar, and completions their checkpoint.
 
 from __future__ import annotations
 
-import os
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar, cast, overload
 
+from limin.asking import open_checkpoint
 from limin.batch.results import Results, check_batch, run_batch
 from limin.batch.workers import Work, WorkerPool, as_it_is, count_items
 from limin.calls.observer import InFlight
 from limin.calls.served_model import ServedModelCheck
-from limin.checkpoint.recorder import RecordedCall
 from limin.errors import LiminError, UnexpectedError
 from limin.policy.failures import is_overload, unwrap_single
 from limin.values.checks import check_argument, check_flag
@@ -27,10 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
     from contextlib import AbstractContextManager
 
+    from limin.asking import AnswerType
     from limin.batch.results import OnError
     from limin.batch.workers import Parallel, Source
     from limin.calls.call import Caller
     from limin.calls.rate_limiter import RateLimiter
+    from limin.checkpoint.recorder import RecordedCall
+    from limin.recipes.ask import Ask
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
     from limin.values.options import BatchOptions
@@ -110,11 +112,12 @@ async def complete_all(
     source: Source[str] | Source[Conversation],
     n_parallel: Parallel,
     options: BatchOptions,
+    answer_type: AnswerType | None,
     *,
     system_prompt: str | None = None,
     show_progress: bool,
     on_error: OnError,
-) -> list[TextCompletion] | list[TextCompletion | LiminError]:
+) -> list[TextCompletion[object]] | list[TextCompletion[object] | LiminError]:
     """Return the completions of *source*; see `Client.generate_text_completions`.
 
     Raises:
@@ -125,7 +128,9 @@ async def complete_all(
     calls = InFlight()
     if show_progress:
         caller = caller.observed_by(calls)
-    workers, recorded = _workers(caller, source, n_parallel, options, system_prompt)
+    workers, recorded = _workers(
+        caller, source, n_parallel, options, answer_type, system_prompt
+    )
     state = partial(_calls_under_way, calls, caller.rate_limiter, recorded)
     progress = _open_progress(show_progress, workers, state)
     return await run_batch(workers, _within(recorded, progress), on_error)
@@ -136,39 +141,41 @@ def iter_completions(
     source: Source[str | Conversation],
     n_parallel: Parallel,
     options: BatchOptions,
+    answer_type: AnswerType | None,
     *,
     system_prompt: str | None = None,
-) -> Results[TextCompletion]:
+) -> Results[TextCompletion[object]]:
     """Return the results of *source* as they finish; see `Client.iter_text_completions`."""
-    workers, recorded = _workers(caller, source, n_parallel, options, system_prompt)
+    workers, recorded = _workers(
+        caller, source, n_parallel, options, answer_type, system_prompt
+    )
     return Results(workers, nullcontext() if recorded is None else _kept_by(recorded))
 
 
-def _workers(
+def _workers(  # noqa: PLR0917 (passed on)
     caller: Caller,
     source: Source[str] | Source[Conversation] | Source[str | Conversation],
     n_parallel: Parallel,
     options: BatchOptions,
+    answer_type: AnswerType | None,
     system_prompt: str | None,
-) -> tuple[WorkerPool[str | Conversation, TextCompletion, LiminError], RecordedCall | None]:
+) -> tuple[
+    WorkerPool[str | Conversation, TextCompletion[object], LiminError], RecordedCall | None
+]:
     """Return workers, and the call with the checkpoint that they run in, if any.
 
     Raises:
         ConfigurationError: If an option of the checkpoint makes no sense.
         ConversationError: If *system_prompt* is no text; it would fail every prompt.
     """
-    path, fsync = (
-        options.get("checkpoint"),
-        check_flag("fsync", options.get("fsync", False)),
-    )
-    is_path = path is None or isinstance(path, (str, os.PathLike))
-    check_argument("checkpoint", path, "a path or None", fits=is_path)
     if system_prompt is not None:
         Message("system", system_prompt)
-    recorded = None if path is None else RecordedCall(caller, path, fsync=fsync)
-    ask = recorded or ServedModelCheck(caller).ask
+    recorded = open_checkpoint(caller, options)
+    ask: Ask = recorded or ServedModelCheck(caller).ask
+    if answer_type is not None:
+        ask = answer_type.typed_ask(ask, caller)
 
-    def ask_about(item: str | Conversation) -> Awaitable[TextCompletion]:
+    def ask_about(item: str | Conversation) -> Awaitable[TextCompletion[object]]:
         return ask(as_conversation(item, system_prompt))
 
     workers = WorkerPool(
@@ -217,7 +224,7 @@ async def _kept_by(recorded: RecordedCall) -> AsyncGenerator[None]:
             raise
 
 
-def _measure(completion: TextCompletion) -> Work:
+def _measure(completion: TextCompletion[object]) -> Work:
     effort = Effort.of(completion)
     return Work(
         1.0 if effort.tokens is None else float(effort.tokens),

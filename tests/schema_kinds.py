@@ -480,7 +480,6 @@ LOOSE: list[tuple[Any, dict[str, object], str, object]] = [
                 "minItems": 2,
                 "maxItems": 2,
                 "prefixItems": [ANY_INTEGER, {"type": "string"}],
-                "items": False,
             }
         ),
         '{"value": [1, "a"]}',
@@ -532,7 +531,6 @@ LOOSE: list[tuple[Any, dict[str, object], str, object]] = [
                                 {"type": "string", "format": "time"},
                                 ANY_INTEGER,
                             ],
-                            "items": False,
                         },
                     },
                     {"type": "null"},

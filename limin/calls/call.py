@@ -69,21 +69,30 @@ class Caller(msgspec.Struct, frozen=True):
         """Return a caller that *observers* listen to, beside those that do already."""
         return msgspec.structs.replace(self, observers=(*self.observers, *observers))
 
-    def ask(self, conversation: Conversation) -> Awaitable[TextCompletion]:
+    def ask(
+        self, conversation: Conversation, *, spent: float = 0.0
+    ) -> Awaitable[TextCompletion]:
         """Return the completion of *conversation*, after as many attempts as needed.
+
+        Args:
+            conversation: The messages so far.
+            spent: Seconds of the timeout that are over already.
 
         Raises:
             LiminError: If there is none; its `attempts` hold each request.
         """
-        return self.send(self.encoder.encode(conversation), self.context(conversation))
+        body, context = self.encoder.encode(conversation), self.context(conversation)
+        return self.send(body, context, spent)
 
-    def send(self, body: bytes, context: ReadingContext) -> Awaitable[TextCompletion]:
+    def send(
+        self, body: bytes, context: ReadingContext, spent: float = 0.0
+    ) -> Awaitable[TextCompletion]:
         """Send *body*, and return the completion read in *context*; see `ask`.
 
         Raises:
             LiminError: If there is none; its `attempts` hold each request.
         """
-        return Call(self, body, context).run()
+        return Call(self, body, context, spent).run()
 
     def stream(
         self, conversation: Conversation
@@ -126,15 +135,21 @@ class Call:
         "_caller",
         "_is_finished",
         "_is_handed_over",
+        "_spent",
         "_tokens",
         "attempts",
         "context",
         "deadline",
     )
 
-    def __init__(self, caller: Caller, body: bytes, context: ReadingContext) -> None:
-        """Send *body* as *caller* does, and read the response in *context*."""
-        self._caller, self.context = caller, context
+    def __init__(
+        self, caller: Caller, body: bytes, context: ReadingContext, spent: float = 0.0
+    ) -> None:
+        """Send *body* as *caller* does, and read the response in *context*.
+
+        Of the timeout, *spent* seconds are over already.
+        """
+        self._caller, self.context, self._spent = caller, context, spent
         self._body = caller.encoder.as_sent(body)
         self.attempts = Attempts()
         self.deadline = math.inf
@@ -162,7 +177,7 @@ class Call:
         self._is_handed_over = True
         return answer
 
-    def finish(self, completion: TextCompletion) -> None:
+    def finish(self, completion: TextCompletion[object]) -> None:
         """Update the rate limiter, and report warnings as `on_warning` says.
 
         Raises:
@@ -233,9 +248,16 @@ class Call:
             raise
 
     def _start_clock(self) -> None:
-        """Let the seconds for the whole call begin."""
-        if self.timeout is not None:
-            self.deadline = anyio.current_time() + self.timeout
+        """Let the seconds for the whole call begin.
+
+        Raises:
+            RequestTimeoutError: If none are left.
+        """
+        if self.timeout is None:
+            return
+        if self._spent >= self.timeout:
+            raise self.timeout_error()
+        self.deadline = anyio.current_time() + self.timeout - self._spent
 
     async def _wait_for_rates(self) -> None:
         """Wait until the request keeps to the user's own rates."""
@@ -320,7 +342,9 @@ class Call:
             await answer.aclose()
             raise
 
-    def _notify_finished(self, result: TextCompletion | BaseException | None) -> None:
+    def _notify_finished(
+        self, result: TextCompletion[object] | BaseException | None
+    ) -> None:
         if not self._is_finished:
             self._is_finished = True
             for observer in self._caller.observers:

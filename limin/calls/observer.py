@@ -33,7 +33,9 @@ class Observer:
     def first_token(self, call: Call) -> None:
         """The first token of a streamed answer came."""
 
-    def finished(self, call: Call, result: TextCompletion | BaseException | None) -> None:
+    def finished(
+        self, call: Call, result: TextCompletion[object] | BaseException | None
+    ) -> None:
         """*call* has ended.
 
         *result* is its completion, or the exception that ended it; None if a stream was
@@ -69,7 +71,11 @@ class InFlight(Observer):
         self._sent.discard(call)
         self._waiting.add(call)
 
-    def finished(self, call: Call, result: TextCompletion | BaseException | None) -> None:  # noqa: ARG002 (an observer's signature)
+    def finished(
+        self,
+        call: Call,
+        result: TextCompletion[object] | BaseException | None,  # noqa: ARG002 (an observer's signature)
+    ) -> None:
         """Count *call* no more, whatever its *result*."""
         self._waiting.discard(call)
         self._sent.discard(call)

@@ -29,22 +29,27 @@ class ServedModelCheck:
         """Call as *caller* does, and expect *served_model* if there is one already."""
         self._caller, self._served_model = caller, served_model
 
-    def ask(self, conversation: Conversation) -> Awaitable[TextCompletion]:
+    def ask(
+        self, conversation: Conversation, *, spent: float = 0.0
+    ) -> Awaitable[TextCompletion]:
         """Return the completion of *conversation*; see `Caller.ask`.
 
         Raises:
             LiminError: If there is none, or it has warnings that are to be raised.
         """
         caller = self._caller
-        return self.send(caller.encoder.encode(conversation), caller.context(conversation))
+        body, context = caller.encoder.encode(conversation), caller.context(conversation)
+        return self.send(body, context, spent)
 
-    async def send(self, body: bytes, context: ReadingContext) -> TextCompletion:
+    async def send(
+        self, body: bytes, context: ReadingContext, spent: float = 0.0
+    ) -> TextCompletion:
         """Send *body*, and return the completion; see `Caller.send`.
 
         Raises:
             LiminError: If there is none, or it has warnings that are to be raised.
         """
-        completion = await self._caller.send(body, context)
+        completion = await self._caller.send(body, context, spent)
         warning = self._find_change(completion, context)
         if warning is not None:
             completion = _add_warning(completion, warning)

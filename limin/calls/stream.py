@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import time
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Literal, NoReturn, Self, TypeAlias
+from typing import (
+    TYPE_CHECKING,
+    Generic,
+    Literal,
+    NoReturn,
+    Protocol,
+    Self,
+    TypeAlias,
+    cast,
+)
 
 import anyio
 import attrs
@@ -14,8 +23,10 @@ from limin.errors import (
     LiminError,
     RequestTimeoutError,
     StreamError,
+    StructuredOutputError,
     TransportError,
 )
+from limin.values.completion import V_co
 from limin.values.timing import StreamTimes
 from limin.wire.stream import AnswerReader
 
@@ -181,11 +192,40 @@ class StreamedAnswer:
         return attrs.evolve(completion, timing=timing)
 
 
+class AnswerTypeReader(Protocol[V_co]):
+    """Reads the value of a typed answer while it comes, and at its end."""
+
+    @property
+    def partial(self) -> object:
+        """The value so far, as plain JSON values; None at first."""
+        ...
+
+    def feed(self, text: str, choice: int) -> None:
+        """Add the next piece of a choice; the one with the lowest index is read."""
+        ...
+
+    def read(self, completion: TextCompletion[object]) -> TextCompletion[V_co]:
+        """Return the finished *completion* with its value.
+
+        Raises:
+            StructuredOutputError: If it does not fit.
+        """
+        ...
+
+    def report(self, completion: TextCompletion[object]) -> None:
+        """Report the warning of reading *completion*, if there is one.
+
+        Raises:
+            AnswerWarningError: If warnings are to be raised.
+        """
+        ...
+
+
 # Sends the request, and retries it until the first deltas are there.
 Begin: TypeAlias = "Callable[[], Awaitable[tuple[StreamedAnswer, list[Delta]]]]"
 
 
-class CompletionStream:
+class CompletionStream(Generic[V_co]):
     """An answer that is read while it comes: `async with`, then `async for`.
 
     Entering the block sends the request, retries it if need be, and waits for the
@@ -198,9 +238,18 @@ class CompletionStream:
     closed before the end.
     """
 
-    def __init__(self, begin: Begin) -> None:
-        """Make a stream that sends its request by *begin*, and sends nothing yet."""
-        self._begin = begin
+    def __init__(
+        self, begin: Begin, answer_reader: AnswerTypeReader[V_co] | None = None
+    ) -> None:
+        """Make a stream that sends its request by *begin*, and sends nothing yet.
+
+        Args:
+            begin: Sends the request, and retries it.
+            answer_reader: Reads the value of the completion and of its beginning; None
+                for any text.
+        """
+        self._begin, self._answer_reader = begin, answer_reader
+        self._typed: TextCompletion[V_co] | StructuredOutputError | None = None
         self._state: Literal["not entered", "waiting", "entered", "broken"] = "not entered"
         self._answer: StreamedAnswer | None = None
         self._deltas: Iterator[Delta] = iter(())  # Those that are not handed over yet.
@@ -269,15 +318,20 @@ class CompletionStream:
         Raises:
             StreamError: If the stream breaks off before the answer is whole; it has
                 the answer so far. Each further call raises it again.
+            StructuredOutputError: At the end, if the answer does not fit
+                `response_type`.
             AnswerWarningError: At the end, if the answer has warnings and
                 `on_warning="raise"` was asked for.
         """
         while (delta := next(self._deltas, None)) is None:
             deltas = await self._entered().next_deltas()
             if not deltas:
+                self._read_value_once()
                 raise StopAsyncIteration
             self._deltas = iter(deltas)
         self._texts.setdefault(delta.choice, []).append(delta.text)
+        if self._answer_reader is not None:
+            self._answer_reader.feed(delta.text, delta.choice)
         self._n_deltas += 1
         return delta
 
@@ -291,24 +345,65 @@ class CompletionStream:
         return texts[0]
 
     @property
-    def completion(self) -> TextCompletion:
+    def partial(self) -> object:
+        """The value of a typed answer so far, as plain JSON values; None at first.
+
+        It holds whole words and numbers only. It is the same object each time, which
+        grows: copy it to keep it. None without `response_type`.
+        """
+        return None if self._answer_reader is None else self._answer_reader.partial
+
+    @property
+    def completion(self) -> TextCompletion[V_co]:
         """The finished completion.
 
         Raises:
             RuntimeError: If the stream was not read to its end.
+            StructuredOutputError: If the answer does not fit `response_type`.
         """
-        return self._entered().completion
+        return self._read_value()
 
-    async def until_done(self) -> TextCompletion:
+    async def until_done(self) -> TextCompletion[V_co]:
         """Read the rest, and return the finished completion.
 
         Raises:
+            StructuredOutputError: If the answer does not fit `response_type`.
             StreamError: If the stream breaks off before the answer is whole.
             AnswerWarningError: See `__anext__`.
         """
         while await anext(self, None) is not None:
             pass
         return self.completion
+
+    def _read_value_once(self) -> None:
+        """Read the value, if that was not done, and report the warning of doing so.
+
+        Raises:
+            StructuredOutputError: If the answer does not fit; each time.
+            AnswerWarningError: If there is a warning, and it is to be raised.
+        """
+        is_first = self._typed is None
+        completion = self._read_value()
+        if is_first and self._answer_reader is not None:
+            self._answer_reader.report(completion)
+
+    def _read_value(self) -> TextCompletion[V_co]:
+        """Return the finished completion with its value, which is read once.
+
+        Raises:
+            StructuredOutputError: If the answer does not fit; each time.
+        """
+        completion = self._entered().completion
+        if self._answer_reader is None:
+            return cast("TextCompletion[V_co]", completion)
+        if self._typed is None:
+            try:
+                self._typed = self._answer_reader.read(completion)
+            except StructuredOutputError as error:
+                self._typed = error
+        if isinstance(self._typed, StructuredOutputError):
+            raise self._typed
+        return self._typed
 
     def _entered(self) -> StreamedAnswer:
         if self._answer is None:

@@ -57,7 +57,7 @@ def _module(frame: FrameType) -> str:
 
 
 def report_warnings(
-    completion: TextCompletion,
+    completion: TextCompletion[object],
     on_warning: OnWarning,
     caller: SourceLine | None,
     only: tuple[ResponseWarning, ...] | None = None,

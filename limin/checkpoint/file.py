@@ -133,7 +133,7 @@ class Checkpoint:
                 completion, offset = self._file.find_completion(model, offset)
         self.served_model = None if completion is None else completion.served_model
 
-    def add(self, request: RecordedRequest, completion: TextCompletion) -> None:
+    def add(self, request: RecordedRequest, completion: TextCompletion[object]) -> None:
         """Write *completion*, the answer to *request*, as a line.
 
         Args:

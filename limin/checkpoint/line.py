@@ -139,7 +139,7 @@ class RecordedAnswer(msgspec.Struct, frozen=True):
         return attrs.evolve(completion, body_warnings=self.warnings)
 
 
-def encode_line(request: RecordedRequest, completion: TextCompletion) -> bytes:
+def encode_line(request: RecordedRequest, completion: TextCompletion[object]) -> bytes:
     """Write *completion*, the answer to *request*, as a line without its newline."""
     # The version is the first field, and the checksum stands for all behind it.
     _version, _, fields = _encoder.encode(_make_line(request, completion)).partition(b",")
@@ -194,7 +194,7 @@ def identify(data: bytes) -> bytes:
     return data[len(MARK) : _REQUEST.start + 32]
 
 
-def _make_line(request: RecordedRequest, completion: TextCompletion) -> Line:
+def _make_line(request: RecordedRequest, completion: TextCompletion[object]) -> Line:
     messages, parameters = request.split()
     timing, raw = completion.timing, completion.raw_bytes
     try:
@@ -226,7 +226,7 @@ def _make_line(request: RecordedRequest, completion: TextCompletion) -> Line:
     )
 
 
-def _times_of_stream(completion: TextCompletion) -> _Streamed | None:
+def _times_of_stream(completion: TextCompletion[object]) -> _Streamed | None:
     if completion.timing.time_to_first_byte is None:
         return None
     times = {name: getattr(completion.timing, name) for name in _TIMES}

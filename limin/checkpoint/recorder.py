@@ -67,7 +67,9 @@ class RecordedCall:
         """Path of the checkpoint."""
         return self._checkpoint.path
 
-    async def __call__(self, conversation: Conversation) -> TextCompletion:
+    async def __call__(
+        self, conversation: Conversation, *, spent: float = 0.0
+    ) -> TextCompletion:
         """Return the completion of *conversation*, from the checkpoint or the server.
 
         Raises:
@@ -82,7 +84,7 @@ class RecordedCall:
             # Thousands of lines must not keep other tasks and Ctrl-C waiting.
             await anyio.lowlevel.checkpoint()
             return self._asking.take(self._read(recorded, context), context)
-        completion = await self._asking.send(body, context)
+        completion = await self._asking.send(body, context, spent)
         try:
             checkpoint.add(request, completion)
         except CheckpointError as error:

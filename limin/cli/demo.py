@@ -144,7 +144,7 @@ async def _log_probs(client: Client, configuration: ModelConfiguration) -> None:
         _show(f"sampled {escape_controls(sampled.token)!r}; most likely {alternatives}")
 
 
-def _show_speed(completions: Sequence[TextCompletion], seconds: float) -> None:
+def _show_speed(completions: Sequence[TextCompletion[object]], seconds: float) -> None:
     usages = [completion.usage for completion in completions]
     tokens = sum(usage.completion_tokens or 0 for usage in usages if usage is not None)
     _show(f"{tokens} tokens in {seconds:.2f} s: {tokens / seconds:.0f} tokens a second")

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import anyio
 import anyio.lowlevel
@@ -28,13 +27,12 @@ from limin.values.tool_runs import ToolRun
 from limin.values.tools import ToolCall
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from limin.recipes.ask import Ask
     from limin.recipes.tool_calls import ToolRunner
     from limin.values.completion import TextCompletion
     from limin.values.tool_runs import EndedBy, ToolResult
-
-Ask: TypeAlias = Callable[[Conversation], Awaitable["TextCompletion"]]
 
 # A model that has repeated its calls twice, in spite of their results, goes on so.
 _MOST_EQUAL = 3
@@ -64,11 +62,11 @@ class ToolLoop:
         """Start with a copy of *conversation*."""
         self._conversation = _copy(conversation)
         self._runner, self._limits = runner, limits
-        self._completions: list[TextCompletion] = []
+        self._completions: list[TextCompletion[object]] = []
         self._results: list[ToolResult] = []
         self._rounds: list[list[object]] = []
 
-    async def run(self, first: Ask, later: Ask) -> ToolRun:
+    async def run(self, first: Ask, later: Ask) -> ToolRun[object]:
         """Ask until the run ends.
 
         If the conversation ends with calls that have no result, they are run first.
@@ -121,7 +119,7 @@ class ToolLoop:
             ask = later
         return "max-rounds"
 
-    def _append(self, completion: TextCompletion) -> Message:
+    def _append(self, completion: TextCompletion[object]) -> Message:
         """Append the answer, and return it as a message."""
         message = completion.to_message()
         self._completions.append(completion)
@@ -187,7 +185,7 @@ class ToolLoop:
         cause.__cause__ = error.__cause__ or context
         raise error from cause
 
-    def _so_far(self, ended_by: EndedBy) -> ToolRun:
+    def _so_far(self, ended_by: EndedBy) -> ToolRun[object]:
         return ToolRun(
             conversation=_copy(self._conversation),
             completions=tuple(self._completions),
@@ -204,7 +202,7 @@ def _key_of(result: ToolResult) -> object:
     return result.call.name, result.call.arguments, result.message.content
 
 
-def _find_calls(message: Message, completion: TextCompletion) -> Sequence[ToolCall]:
+def _find_calls(message: Message, completion: TextCompletion[object]) -> Sequence[ToolCall]:
     """Return every call of an answer, those of an unknown kind too.
 
     They are refused, but each has to be answered before the model can go on.

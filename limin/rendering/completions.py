@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 _LINES_OF_REASONING = 2
 
 
-def completion(completion: TextCompletion, palette: Palette = "red-green") -> Group:
+def completion(completion: TextCompletion[object], palette: Palette = "red-green") -> Group:
     """Return the choices, the warnings and a line of facts about *completion*."""
     return Group(*_parts(completion, palette))
 
 
-def _parts(completion: TextCompletion, palette: Palette) -> Iterator[RenderableType]:
+def _parts(
+    completion: TextCompletion[object], palette: Palette
+) -> Iterator[RenderableType]:
     several = len(completion.choices) > 1
     for choice in completion.choices:
         if several:
@@ -62,7 +64,7 @@ def _color_answer(choice: Choice, palette: Palette) -> Text:
     return colored or Text(escape_controls(choice.message))
 
 
-def _footer(completion: TextCompletion) -> str:
+def _footer(completion: TextCompletion[object]) -> str:
     """Return model, finish reason, tokens and times, as far as they are known."""
     timing = completion.timing
     tokens = None if completion.usage is None else completion.usage.completion_tokens

@@ -98,7 +98,7 @@ def log_probs(tokens: LogProbs) -> str:
     )
 
 
-def completion(completion: TextCompletion, *, images: bool = False) -> str:
+def completion(completion: TextCompletion[object], *, images: bool = False) -> str:
     """Return the question, the answers, the warnings and the facts of *completion*."""
     several = len(completion.choices) > 1
     choices = "".join(

@@ -60,7 +60,7 @@ def render_choice(choice: Choice, title: str, *, several: bool) -> str:
     return f'<section aria-label="{title}">{"".join(parts)}</section>'
 
 
-def render_warnings(completion: TextCompletion) -> str:
+def render_warnings(completion: TextCompletion[object]) -> str:
     """Return a list of the warnings; nothing if there are none."""
     items = "".join(
         f"<li>{escape_text(str(warning))}</li>" for warning in completion.warnings
@@ -73,7 +73,7 @@ def render_warnings(completion: TextCompletion) -> str:
     )
 
 
-def render_footer(completion: TextCompletion) -> str:
+def render_footer(completion: TextCompletion[object]) -> str:
     """Return model, tokens and times; facts that the server did not send are left out."""
     facts = [("Model", completion.model)]
     if completion.served_model not in {None, completion.model}:

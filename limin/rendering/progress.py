@@ -110,7 +110,7 @@ class _LogProbWarnings:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock, self._spent = clock, 0.0
 
-    def codes(self, completion: TextCompletion, seconds: float) -> set[str]:
+    def codes(self, completion: TextCompletion[object], seconds: float) -> set[str]:
         """Return the codes of *completion*, which came when the batch took *seconds*.
 
         One code stands for the others if reading them would take too long.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 _SMALLEST_WITHOUT_DECIMALS = 10
 
 
-def format_speed(completion: TextCompletion) -> str | None:
+def format_speed(completion: TextCompletion[object]) -> str | None:
     """Return the speed, such as `62 tokens/s`; None if it is unknown.
 
     A stream shows the speed of decoding. Otherwise the tokens are divided by the

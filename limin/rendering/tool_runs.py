@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from limin.values.tool_runs import ToolRun
 
 
-def tool_run(run: ToolRun) -> Group:
+def tool_run(run: ToolRun[object]) -> Group:
     """Return the conversation of *run*, failures marked, and a line of facts."""
     return Group(
         conversation(run.conversation.messages, run.calls),
@@ -23,7 +23,7 @@ def tool_run(run: ToolRun) -> Group:
     )
 
 
-def _facts(run: ToolRun) -> str:
+def _facts(run: ToolRun[object]) -> str:
     """Return numbers of requests, calls, tokens and seconds, as far as they are known."""
     n_failed = count_failures(run)
     tokens = None if run.usage is None else run.usage.completion_tokens
@@ -39,17 +39,17 @@ def _facts(run: ToolRun) -> str:
     return " · ".join(fact for fact in facts if fact)
 
 
-def count_failures(run: ToolRun) -> int:
+def count_failures(run: ToolRun[object]) -> int:
     """Return how many calls have an error in the place of a result."""
     return sum(result.error is not None for result in run.calls)
 
 
-def seconds_asking(run: ToolRun) -> float:
+def seconds_asking(run: ToolRun[object]) -> float:
     """Return the durations of all requests together."""
     return sum(completion.duration for completion in run.completions)
 
 
-def seconds_in_tools(run: ToolRun) -> float:
+def seconds_in_tools(run: ToolRun[object]) -> float:
     """Return the durations of all calls together, also of those that ran in parallel."""
     return sum(result.duration for result in run.calls)
 

@@ -98,6 +98,17 @@ def modernize(root: Schema) -> None:
         )
 
 
+def open_tuples(root: Schema) -> None:
+    """Leave `items: false` out of the tuples in *root*, whose length says the same.
+
+    llama.cpp (b11549) refuses the word: "schema must be an object".
+    """
+    for node in walk(root):
+        length = len(listed(node, "prefixItems"))
+        if node.get("items") is False and node.get("maxItems") == length:
+            del node["items"]
+
+
 def hoist_definitions(root: Schema) -> None:
     """Bring the definitions that stand inside of *root* to its top, under new names.
 

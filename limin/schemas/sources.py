@@ -89,6 +89,7 @@ def _schemas_of(types: Sequence[object]) -> tuple[list[Schema], Schema]:
     refine(types, schemas, definitions)
     holder: Schema = {"anyOf": list(schemas), "$defs": definitions}
     nodes.hoist_definitions(holder)
+    nodes.open_tuples(holder)
     return list(schemas), nodes.mapping(holder, "$defs")
 
 

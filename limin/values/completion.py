@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, cast, overload
 
 import attrs
 import msgspec
@@ -17,16 +17,28 @@ from limin.values.safe_text import excerpt
 from limin.values.tools import ToolCall, ToolCallDelta  # noqa: TC001 (the annotation of a Struct)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
+    from typing_extensions import TypeForm, TypeVar
+
+    from limin.schemas.json_schema import JsonSchema
     from limin.values.content import Part
     from limin.values.conversation import Conversation
     from limin.values.display import Palette
+    from limin.values.fields import FieldLogProbs
     from limin.values.log_probs import LogProbs, PromptLogProbs
     from limin.values.messages import Content
     from limin.values.timing import Timing
     from limin.values.tokens import TokenLogProb
     from limin.values.warnings import ResponseWarning
+
+    # The type of `value`: that of `response_type`, or None without one.
+    V_co = TypeVar("V_co", covariant=True, default=None)
+    T = TypeVar("T")
+else:
+    from typing import TypeVar
+
+    V_co = TypeVar("V_co", covariant=True)
 
 # Characters of a model's name in a repr; servers send any text.
 _LONGEST_WORD = 40
@@ -173,7 +185,7 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class TextCompletion(NotebookDisplayed):
+class TextCompletion(NotebookDisplayed, Generic[V_co]):
     """The answer of a model, with everything that is known about it.
 
     `str` is the message, so that `print` shows it. The repr is one short line without
@@ -202,6 +214,10 @@ class TextCompletion(NotebookDisplayed):
         prefill: The message of the assistant at the end of the conversation, if the
             server continued it and repeated it before the answer, as llama.cpp does; it
             is no part of `message`. None if nothing was repeated.
+        value: The answer as an instance of `response_type`; None without one, and if
+            the model called a tool instead. Checkpoints keep the text only.
+        earlier: The answers before this one, which did not fit `response_type` and were
+            asked for again.
     """
 
     conversation: Conversation
@@ -216,6 +232,11 @@ class TextCompletion(NotebookDisplayed):
     raw_bytes: bytes = attrs.field(default=b"", eq=False)
     prompt_log_probs: PromptLogProbs | None = None
     prefill: str | None = None
+    value: V_co = attrs.field(default=cast("V_co", None))
+    earlier: tuple[TextCompletion[object], ...] = ()
+    _schema: JsonSchema[object] | None = attrs.field(
+        default=None, alias="schema", eq=False, repr=False
+    )
 
     def __str__(self) -> str:
         """Return the message, as the model wrote it."""
@@ -344,6 +365,54 @@ class TextCompletion(NotebookDisplayed):
                 By default no prompt is in the dictionary.
         """
         return completion_to_dict(self, conversation=conversation)
+
+    @property
+    def total_usage(self) -> Usage | None:
+        """Token counts of this answer and of the `earlier` ones together.
+
+        A count that one of them lacks is None. None if none is known.
+        """
+        answers = (*self.earlier, self)
+        return Usage.sum(answer.usage for answer in answers)
+
+    @property
+    def fields(self) -> Mapping[str, FieldLogProbs] | None:
+        """The log probabilities of each scalar in a JSON answer, by its path.
+
+        Paths are those of `value`: `$.name`, `$["other name"]`, `$[0]`, and `$` for a
+        value that is a scalar itself. They are in the order of the answer. None if no log
+        probabilities were sent, or their tokens do not spell the answer.
+
+        Raises:
+            JSONTextError: If the answer is no JSON.
+        """
+        from limin.values.field_reader import read_fields  # noqa: PLC0415 (few read them)
+
+        if self.log_probs is None:
+            return None
+        return read_fields(self.message, self.log_probs, self._schema)
+
+    @overload
+    def parse(self, response_type: JsonSchema[T]) -> T: ...
+
+    @overload
+    def parse(self, response_type: TypeForm[T]) -> T: ...
+
+    def parse(self, response_type: object) -> object:
+        """Return the answer as an instance of *response_type*, whatever was asked for.
+
+        So a new type needs no new answer, and neither does one out of a checkpoint.
+
+        Args:
+            response_type: A type, or a `JsonSchema`.
+
+        Raises:
+            StructuredOutputError: If the answer does not fit.
+            ConfigurationError: If the type has no JSON schema.
+        """
+        from limin.values.typed_answers import as_schema, parse_answer  # noqa: PLC0415 (loads schemas)
+
+        return parse_answer(self, as_schema(response_type))
 
     def to_message(self) -> Message:
         """Return the first choice as a message, to continue the conversation with.

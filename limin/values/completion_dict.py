@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def completion_to_dict(
-    completion: TextCompletion, *, conversation: bool
+    completion: TextCompletion[object], *, conversation: bool
 ) -> dict[str, object]:
     """Return *completion* as plain JSON values; see `TextCompletion.to_dict`."""
     fields: dict[str, object] = {

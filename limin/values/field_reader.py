@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import attrs
 
@@ -13,11 +14,15 @@ from limin.json_text.answer import SPACE
 from limin.json_text.scanner import Event, JSONScanner
 from limin.json_text.tree import TreeBuilder, walk_scalars
 from limin.values.fields import FieldLogProbs
+from limin.values.label_probs import field_probs
 from limin.values.log_probs import joint_log_prob, positions_of, utf8_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from limin.schemas.choices import Scalar
+    from limin.schemas.json_schema import JsonSchema
+    from limin.values.decisions import Decision
     from limin.values.log_probs import LogProbs, Position
 
 # One long key above many short scalars makes paths of quadratic length. All paths
@@ -28,7 +33,9 @@ _MOST_PER_CHARACTER: Final = 100
 _SPACE_BYTES: Final = SPACE.encode()
 
 
-def read_fields(text: str, log_probs: LogProbs) -> Mapping[str, FieldLogProbs] | None:
+def read_fields(
+    text: str, log_probs: LogProbs, schema: JsonSchema[object] | None = None
+) -> Mapping[str, FieldLogProbs] | None:
     """Return the tokens of each scalar in a JSON answer, by path, in the order of *text*.
 
     White space and one code fence may stand around the JSON. Of an answer that was cut
@@ -41,6 +48,8 @@ def read_fields(text: str, log_probs: LogProbs) -> Mapping[str, FieldLogProbs] |
     Args:
         text: The answer, `choice.message`.
         log_probs: The log probabilities of its tokens.
+        schema: The type that was asked for; None if any text was. If the value is no
+            object, the object around it is left out.
 
     Returns:
         None if the tokens do not spell the text, so nothing is known of them; the
@@ -51,7 +60,7 @@ def read_fields(text: str, log_probs: LogProbs) -> Mapping[str, FieldLogProbs] |
             paths together would be a hundred times as long as the text and more than
             1,000,000 characters.
     """
-    scalars = _find_scalars(text)
+    scalars = _find_scalars(text, is_wrapped=schema is not None and schema.is_wrapped)
     spelling = _Spelling.of(positions_of(log_probs))
     inner = text.strip(SPACE)
     start = spelling.find(inner)
@@ -63,20 +72,61 @@ def read_fields(text: str, log_probs: LogProbs) -> Mapping[str, FieldLogProbs] |
     fields: dict[str, FieldLogProbs] = {}
     for path, scalar in scalars:
         begin, end = offsets.of(scalar.start), offsets.of(scalar.end)
-        fields[path] = spelling.field(path, scalar.text, begin, end)
+        decide = None
+        if schema is not None:
+            is_text = scalar.kind == "string"
+            place = spelling.place(begin, is_text=is_text)
+            decide = partial(_decide, schema, path, log_probs, place)
+        fields[path] = spelling.field(path, scalar.text, begin, end, decide)
     return fields
 
 
-def _find_scalars(text: str) -> list[tuple[str, Event]]:
-    """Return path and place of each scalar that is closed in *text*."""
+class _Place(NamedTuple):
+    """Where a scalar begins.
+
+    Attributes:
+        first: Position of its first token.
+        offset: Bytes of that token before it.
+        is_quoted: Whether its quotation mark is in a token before.
+    """
+
+    first: int
+    offset: int
+    is_quoted: bool
+
+
+def _decide(
+    schema: JsonSchema[object], path: str, log_probs: LogProbs, place: _Place
+) -> Decision[Scalar] | None:
+    """Return which of the values allowed at *path* stands there; None if any may."""
+    values = schema.allowed_values(path)
+    if values is None or not log_probs[place.first].alternatives:
+        return None
+    return field_probs(
+        log_probs,
+        values,
+        first=place.first,
+        offset=place.offset,
+        is_quoted=place.is_quoted,
+    )
+
+
+def _find_scalars(text: str, *, is_wrapped: bool) -> list[tuple[str, Event]]:
+    """Return path and place of each scalar that is closed in *text*.
+
+    Of a value that *is_wrapped* in an object, they are those of the value itself.
+    """
     scanner, builder = JSONScanner(), TreeBuilder(lambda event: event)
     builder.add(scanner.feed(text))
     builder.add(scanner.finish())
     if scanner.error is not None:
         raise scanner.error
     most = max(_MOST_PATH_CHARACTERS, _MOST_PER_CHARACTER * len(text))
+    tree = builder.value
+    if is_wrapped and isinstance(tree, dict):
+        tree = cast("dict[str, object]", tree).get("value")
     scalars: list[tuple[str, Event]] = []
-    for path, scalar in walk_scalars(builder.value):
+    for path, scalar in walk_scalars(tree):
         if not isinstance(scalar, Event):
             break  # Nothing is closed yet.
         most -= len(path)
@@ -160,7 +210,20 @@ class _Spelling:
                 return len(self.joined) - found - len(sought)
         return None
 
-    def field(self, path: str, text: str, start: int, end: int) -> FieldLogProbs:
+    def place(self, start: int, *, is_text: bool) -> _Place:
+        """Return where the scalar that begins at a byte stands in its first token."""
+        first = bisect_right(self.ends, start)
+        offset = start - (self.ends[first - 1] if first else 0)
+        return _Place(self.lasts[first], offset, is_text and not offset)
+
+    def field(
+        self,
+        path: str,
+        text: str,
+        start: int,
+        end: int,
+        decide: Callable[[], Decision[Scalar] | None] | None,
+    ) -> FieldLogProbs:
         """Return the scalar between two bytes."""
         # An empty string takes the token of its closing quotation mark.
         first = bisect_right(self.ends, start)
@@ -173,6 +236,7 @@ class _Spelling:
             last=self.lasts[last],
             log_prob=log_probs[0] if len(log_probs) == 1 else joint_log_prob(log_probs),
             shares_tokens=self._covers_more(first, last, start, end),
+            decide=decide,
         )
 
     def _covers_more(self, first: int, last: int, start: int, end: int) -> bool:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import attrs
 
 from limin.values.tokens import prob_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from limin.schemas.choices import Scalar
+    from limin.values.decisions import Decision
 
 
 @attrs.frozen(kw_only=True)
@@ -40,6 +48,19 @@ class FieldLogProbs:
     last: int
     log_prob: float | None
     shares_tokens: bool
+    _decide: Callable[[], Decision[Scalar] | None] | None = attrs.field(
+        default=None, alias="decide", eq=False, repr=False
+    )
+
+    @property
+    def distribution(self) -> Decision[Scalar] | None:
+        """Which of its allowed values it is, how sure, and what cannot be known.
+
+        For a Literal, an Enum or a bool of the `response_type`, as JSON has its values, if
+        alternatives were listed. It is about the answers with the same tokens before the
+        value. None for other fields.
+        """
+        return None if self._decide is None else self._decide()
 
     @property
     def prob(self) -> float | None:

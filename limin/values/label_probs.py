@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from limin.values.listed_tokens import Content
     from limin.values.tokens import TokenPosition
 
-ValueT = TypeVar("ValueT", bound="str | int | None")
+ValueT = TypeVar("ValueT", bound="str | int | float | None")
 
 _LONGEST_CHARACTER = 16  # More than the bytes of one, and of what is dropped around it.
 _HALF = 0.5

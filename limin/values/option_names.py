@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 _SYNONYMS = {
     "logprobs": "log_probs",
     "top_logprobs": "top_log_probs",
+    "response_format": "response_type",
+    "response_model": "response_type",
+    "response_schema": "response_type",
+    "output_type": "response_type",
+    "output_schema": "response_type",
+    "text_format": "response_type",
+    "json_schema": "response_type",
+    "guided_json": "response_type",
+    "schema": "response_type",
     "functions": "tools",
     "function_call": "tool_choice",
     "reasoning": "reasoning_effort",
@@ -87,6 +96,7 @@ _OF_BODY = frozenset({"n", "top_k", "top_a", "min_p", "user", "store", "suffix"}
 _EXPLANATIONS = {
     "client": "a method asks with its own client",
     "stream": "the stream functions always stream",
+    "reask": "a stream is asked for once",
 }
 
 _SIMILARITY = 0.75  # difflib's default of 0.6 takes `top_k` for `top_p`.
@@ -106,13 +116,20 @@ def check_option_names(
     unknown = options.keys() - valid
     if not unknown:
         return
-    named = cast("Any", function)
-    code = named.__code__
+    code = cast("Any", function).__code__
     arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     valid.update(name for name in arguments if name != "self")
     hints = ", ".join(f"{name!r} ({_hint(name, valid)})" for name in sorted(unknown))
-    problem = f"{named.__qualname__}() got an unexpected keyword argument: {hints}"
+    problem = f"{_name_of(function)}() got an unexpected keyword argument: {hints}"
     raise TypeError(problem)
+
+
+def _name_of(function: Callable[..., object]) -> str:
+    """Return the name that users know a function or a bound method by."""
+    # The class that defines a method of the client is none that they know.
+    owner = getattr(function, "__self__", None)
+    name = function.__name__
+    return name if owner is None else f"{type(owner).__name__}.{name}"
 
 
 def _hint(name: str, valid: set[str]) -> str:

@@ -169,7 +169,7 @@ _FIELDS = frozenset(attrs.fields_dict(ModelConfiguration))
 _DEFAULTS = ModelConfiguration()
 
 
-def resolve_configuration(options: CompletionOptions) -> ModelConfiguration:
+def resolve_configuration(options: AskOptions) -> ModelConfiguration:
     """Return the `model_configuration` of *options* with their other fields in it.
 
     Raises:

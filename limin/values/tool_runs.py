@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, cast
 
 import attrs
 
-from limin.values.completion import Usage
+from limin.values.completion import Usage, V_co
 from limin.values.display import NotebookDisplayed, rendering
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class ToolResult:
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class ToolRun(NotebookDisplayed):
+class ToolRun(NotebookDisplayed, Generic[V_co]):
     """A conversation in which a model called tools.
 
     Attributes:
@@ -59,18 +59,18 @@ class ToolRun(NotebookDisplayed):
     """
 
     conversation: Conversation
-    completions: tuple[TextCompletion, ...]
+    completions: tuple[TextCompletion[object], ...]
     calls: tuple[ToolResult, ...] = ()
     ended_by: EndedBy
 
     @property
-    def completion(self) -> TextCompletion:
+    def completion(self) -> TextCompletion[V_co]:
         """The last answer.
 
         Raises:
             IndexError: If there is none, in the `tool_run` of an exception.
         """
-        return self.completions[-1]
+        return cast("TextCompletion[V_co]", self.completions[-1])
 
     @property
     def usage(self) -> Usage | None:

@@ -82,6 +82,9 @@ class WarningCode(enum.StrEnum):
     Tokens behind the answer that end it are no mismatch: servers list them, and do not
     send their text."""
 
+    FENCED_JSON = "fenced-json"
+    """The JSON of a typed answer stood in a code fence; it was read all the same."""
+
     FINISH_REASON_MISSING = "finish-reason-missing"
     """A stream said that it is over, and not why the answer ended."""
 

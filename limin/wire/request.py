@@ -16,6 +16,7 @@ from limin.wire import schema
 from limin.wire.sampling import Sampling
 
 if TYPE_CHECKING:
+    from limin.schemas.json_schema import JsonSchema
     from limin.values.configuration import ModelConfiguration
     from limin.values.conversation import Conversation
     from limin.values.messages import Content, Message
@@ -40,6 +41,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
         n_choices: Number of choices that each request asks for.
         sampling: How the tokens are to be chosen.
         sent_head: The head that is sent; None if it is the same.
+        offers_tools: Whether the model may call tools.
     """
 
     head: bytes
@@ -50,15 +52,29 @@ class RequestEncoder(msgspec.Struct, frozen=True):
     n_choices: int = 1
     sampling: Sampling = Sampling()
     sent_head: bytes | None = None
+    offers_tools: bool = False
 
     @classmethod
-    def of(cls, configuration: ModelConfiguration) -> RequestEncoder:
+    def of(
+        cls, configuration: ModelConfiguration, schema: JsonSchema[object] | None = None
+    ) -> RequestEncoder:
         """Return the encoder for *configuration*.
 
+        Args:
+            configuration: The fields of the request.
+            schema: The type of the answer; None for any text.
+
         Raises:
-            ConfigurationError: If JSON cannot hold a value in `extra_body` or in a tool.
+            ConfigurationError: If JSON cannot hold a value in `extra_body` or in a tool,
+                or there is a `response_format` beside a *schema*.
         """
-        fields = _fields(configuration) | dict(configuration.extra_body or {})
+        extra_body = configuration.extra_body or {}
+        fields = _fields(configuration) | dict(extra_body)
+        if schema is not None:
+            if "response_format" in extra_body:
+                problem = "response_type: expected no response_format beside it, found one"
+                raise ConfigurationError(problem)
+            fields["response_format"] = _response_format(schema)
         if fields.get("stream_options", ...) is None:
             del fields["stream_options"]
         try:
@@ -79,6 +95,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
             n if type(n := fields.get("n")) is int else 1,
             Sampling.of(fields),
             sent_head,
+            bool(fields.get("tools") or fields.get("functions")),
         )
 
     def as_sent(self, body: bytes) -> bytes:
@@ -104,6 +121,18 @@ class RequestEncoder(msgspec.Struct, frozen=True):
         except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
             raise _find_error(conversation) from None
         return b"%b%b}" % (self.head, messages)
+
+
+def _response_format(schema: JsonSchema[object]) -> dict[str, object]:
+    """Return the field that makes a server answer with JSON of *schema*.
+
+    Source: https://platform.openai.com/docs/guides/structured-outputs
+    """
+    body: dict[str, object] = {"name": schema.name, "schema": schema.schema}
+    if schema.description is not None:
+        body["description"] = schema.description
+    body["strict"] = schema.is_strict
+    return {"type": "json_schema", "json_schema": body}
 
 
 def _encode_head(fields: dict[str, object]) -> bytes:

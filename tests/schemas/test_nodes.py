@@ -61,3 +61,20 @@ def test_reference_that_leads_nowhere(reference: object) -> None:
     """Only definitions, and the root, can be referred to."""
     assert nodes.resolve(reference, {"$defs": {"a": {}, "c": True}}) is None
     assert nodes.resolve("#/$defs/a", {"$defs": {"a": {}}}) == {}
+
+
+@pytest.mark.parametrize(
+    ("tuple_", "opened"),
+    [
+        ({"prefixItems": [{}], "maxItems": 1, "items": False}, True),
+        ({"prefixItems": [{}], "maxItems": 2, "items": False}, False),
+        ({"prefixItems": [{}], "items": False}, False),
+        ({"prefixItems": [{}], "maxItems": 1, "items": {}}, False),
+    ],
+)
+def test_length_of_a_tuple_is_said_once(tuple_: dict[str, object], *, opened: bool) -> None:
+    """llama.cpp refuses `items: false`, which goes where `maxItems` says the same."""
+    root: nodes.Schema = {"properties": {"a": {"type": "array", **tuple_}}}
+    nodes.open_tuples(root)
+    rest = {key: value for key, value in tuple_.items() if key != "items" or not opened}
+    assert root == {"properties": {"a": {"type": "array", **rest}}}

@@ -53,7 +53,7 @@ async def odd() -> None:
     try:
         await limin.generate_text_completion("hello", on_warning="raise")
     except limin.AnswerWarningError as error:
-        assert_type(error.completion, limin.TextCompletion)
+        assert_type(error.completion, limin.TextCompletion[object])
         assert_type(error.warnings[0].code, limin.WarningCode)
 
 
@@ -72,7 +72,7 @@ async def streamed(client: limin.Client) -> None:
     assert_type(completion.timing.delta_times, tuple[float, ...])
     fetched = await limin.generate_text_completion("hello", stream=True)
     assert_type(fetched, limin.TextCompletion)
-    limin.stream_text_completion("hello", stream=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    limin.stream_text_completion("hello", stream=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 
 
 async def batches() -> None:
@@ -114,7 +114,9 @@ async def parallel(client: limin.Client) -> None:
         await limin.run_parallel([1], length)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         await limin.run_parallel(["hello"], len)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     except limin.BatchError as error:
-        assert_type(error.results, Sequence[limin.TextCompletion | limin.LiminError])
+        assert_type(
+            error.results, Sequence[limin.TextCompletion[object] | limin.LiminError]
+        )
         assert_type(error.errors, dict[int, limin.LiminError])
 
 
@@ -161,8 +163,8 @@ async def tools(client: limin.Client) -> None:
     delta = limin.ToolCallDelta(index=0, arguments="{}")
     assert_type(delta.extra, Mapping[str, object] | None)
     await limin.generate_text_completion("hello", tools=[5])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
-    await limin.generate_text_completion("hello", tool_choice=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    await limin.generate_text_completion("hello", logit_bias=[5])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await limin.generate_text_completion("hello", tool_choice=5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await limin.generate_text_completion("hello", logit_bias=[5])  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 
 
 async def tool_runs(client: limin.Client, checkpoint: Path) -> None:
@@ -181,7 +183,7 @@ async def tool_runs(client: limin.Client, checkpoint: Path) -> None:
     )
     assert_type(run, limin.ToolRun)
     assert_type(run.completion, limin.TextCompletion)
-    assert_type(run.completions, tuple[limin.TextCompletion, ...])
+    assert_type(run.completions, tuple[limin.TextCompletion[object], ...])
     assert_type(run.usage, limin.Usage | None)
     assert_type(run.conversation, limin.Conversation)
     assert_type(run.calls, tuple[limin.ToolResult, ...])
@@ -196,16 +198,16 @@ async def tool_runs(client: limin.Client, checkpoint: Path) -> None:
     try:
         await client.run_tools("hello", [length], on_tool_error="raise")
     except limin.LiminError as error:
-        assert_type(error.tool_run, limin.ToolRun | None)
-    await client.run_tools("hello", [length], on_tool_error="hide")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    await client.run_tools("hello", [length], show_progress=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+        assert_type(error.tool_run, limin.ToolRun[object] | None)
+    await client.run_tools("hello", [length], on_tool_error="hide")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await client.run_tools("hello", [length], show_progress=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     await client.run_tools("hello", [5])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
 
 
 async def wrong() -> None:
-    await limin.generate_text_completion("hello", temprature=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    await limin.generate_text_completion("hello", max_tokens="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    await limin.generate_text_completion("hello", on_warning="error")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await limin.generate_text_completion("hello", temprature=1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await limin.generate_text_completion("hello", max_tokens="5")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await limin.generate_text_completion("hello", on_warning="error")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     limin.Message("bot", "hello")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 

@@ -2,19 +2,24 @@ from typing import Any
 
 import pytest
 
-from limin import functions
 from limin.client import Client
-from limin.functions import FunctionBatchOptions, FunctionOptions, FunctionStreamOptions
+from limin.functions import batches, conversations
+from limin.functions.clients import (
+    FunctionBatchOptions,
+    FunctionOptions,
+    FunctionStreamOptions,
+)
 from limin.values.option_names import check_option_names
 from limin.values.options import BatchOptions, CompletionOptions, StreamOptions
 
 PLAN = "my secret plan for tonight"
-ONE = (functions.generate_text_completion, FunctionOptions)
-STREAM = (functions.stream_text_completion, FunctionStreamOptions)
-BATCH = (functions.generate_text_completions, FunctionBatchOptions)
-METHOD = (Client.generate_text_completion, CompletionOptions)
-BATCH_METHOD = (Client.generate_text_completions, BatchOptions)
-STREAM_METHOD = (Client.stream_text_completion, StreamOptions)
+CLIENT = Client("http://model.test/v1", "")
+ONE = (conversations.generate_text_completion, FunctionOptions)
+STREAM = (conversations.stream_text_completion, FunctionStreamOptions)
+BATCH = (batches.generate_text_completions, FunctionBatchOptions)
+METHOD = (CLIENT.generate_text_completion, CompletionOptions)
+BATCH_METHOD = (CLIENT.generate_text_completions, BatchOptions)
+STREAM_METHOD = (CLIENT.stream_text_completion, StreamOptions)
 
 
 def refusal(function: Any, options: Any, *names: str) -> str:
@@ -45,11 +50,11 @@ HINTS = [
     (ONE, "reasoning", "did you mean reasoning_effort?"),
     (ONE, "max_completion_token", "did you mean max_completion_tokens?"),
     (ONE, "parallel_tool_call", "did you mean parallel_tool_calls?"),
-    (
-        ONE,
-        "response_format",
-        "fields of the request go into extra_body={'response_format': ...}",
-    ),
+    (ONE, "response_format", "did you mean response_type?"),
+    (METHOD, "response_model", "did you mean response_type?"),
+    (BATCH, "output_type", "did you mean response_type?"),
+    (STREAM, "respone_type", "did you mean response_type?"),
+    (ONE, "re_ask", "did you mean reask?"),
     (ONE, "headers", "an argument of Client is headers"),
     (ONE, "extra_headers", "an argument of Client is headers"),
     (ONE, "requests_per_minute", "an argument of Client is requests_per_minute"),
@@ -61,6 +66,7 @@ HINTS = [
     (BATCH, "chekpoint", "did you mean checkpoint?"),
     (STREAM, "stream", "the stream functions always stream"),
     (STREAM_METHOD, "stream", "the stream functions always stream"),
+    (STREAM_METHOD, "reask", "a stream is asked for once"),
     (METHOD, "client", "a method asks with its own client"),
     (METHOD, "api_key", "an argument of Client is api_key"),
     (METHOD, "api_base", "an argument of Client is base_url"),
@@ -73,7 +79,8 @@ def test_hint_at_the_right_name(kind: tuple[Any, Any], name: str, hint: str) -> 
     """The refusal names the function and the option, and says where to put it."""
     function, options = kind
     text = refusal(function, options, name)
-    prefix = f"{function.__qualname__}() got an unexpected keyword argument: "
+    owner = "Client." if hasattr(function, "__self__") else ""
+    prefix = f"{owner}{function.__name__}() got an unexpected keyword argument: "
     assert text == f"{prefix}{name!r} ({hint})"
 
 
