@@ -37,10 +37,29 @@ _WRAPPER: Final = path_of(["value"])
 _SPACE_BYTES: Final = SPACE.encode()
 
 
+class LocatedField(NamedTuple):
+    """A scalar of an answer, where it stands in the text, and its log probabilities."""
+
+    scalar: Event
+    field: FieldLogProbs
+
+
 def read_fields(
     text: str, log_probs: LogProbs, schema: JsonSchema[object] | None = None
 ) -> Mapping[str, FieldLogProbs] | None:
-    """Return the tokens of each scalar in a JSON answer, by path, in the order of *text*.
+    """Return the tokens of each scalar in a JSON answer, by path; see `locate_fields`.
+
+    Raises:
+        JSONTextError: As `locate_fields` does.
+    """
+    located = locate_fields(text, log_probs, schema)
+    return None if located is None else {field.path: field for _, field in located}
+
+
+def locate_fields(
+    text: str, log_probs: LogProbs, schema: JsonSchema[object] | None = None
+) -> list[LocatedField] | None:
+    """Return each scalar in a JSON answer with its tokens, in the order of *text*.
 
     White space and one code fence may stand around the JSON. Of an answer that was cut
     off, the scalars that are closed are there: a number at the end only if it is the
@@ -53,7 +72,8 @@ def read_fields(
         text: The answer, `choice.message`.
         log_probs: The log probabilities of its tokens.
         schema: The type that was asked for; None if any text was. If the value is no
-            object, the object around it is left out of the paths.
+            object, the object around it is left out of the paths, and so is all else
+            that the model wrote into it.
 
     Returns:
         None if the tokens do not spell the text, so nothing is known of them; the
@@ -73,18 +93,28 @@ def read_fields(
     # Offsets in `text` are characters, those in the tokens are UTF-8 bytes.
     before = len(text) - len(text.lstrip(SPACE))
     offsets = _ByteOffsets(text, before, start)
-    is_wrapped = schema is not None and schema.is_wrapped
-    fields: dict[str, FieldLogProbs] = {}
+    if schema is not None and schema.is_wrapped:
+        scalars = _unwrapped(scalars)
+    fields: list[LocatedField] = []
     for path, scalar in scalars:
         begin, end = offsets.of(scalar.start), offsets.of(scalar.end)
-        shown = ROOT + path.removeprefix(_WRAPPER) if is_wrapped else path
         decide = None
         if schema is not None:
             is_text = scalar.kind == "string"
             place = spelling.place(begin, is_text=is_text)
-            decide = partial(_decide, schema, shown, log_probs, place)
-        fields[shown] = spelling.field(shown, scalar.text, begin, end, decide)
+            decide = partial(_decide, schema, path, log_probs, place)
+        field = spelling.field(path, scalar.text, begin, end, decide)
+        fields.append(LocatedField(scalar, field))
     return fields
+
+
+def _unwrapped(scalars: Sequence[tuple[str, Event]]) -> list[tuple[str, Event]]:
+    """Return the scalars that the wrapper's value has, by their paths in it."""
+    return [
+        (ROOT + path.removeprefix(_WRAPPER), scalar)
+        for path, scalar in scalars
+        if path.startswith(_WRAPPER) and path[len(_WRAPPER) :][:1] in ("", ".", "[")
+    ]
 
 
 class _Place(NamedTuple):
@@ -106,7 +136,9 @@ def _decide(
 ) -> Decision[Scalar] | None:
     """Return which of the values allowed at *path* stands there; None if any may."""
     values = schema.allowed_values(path)
-    if values is None or not log_probs[place.first].alternatives:
+    if values is None or not _are_distinct(values):
+        return None
+    if not log_probs[place.first].alternatives:
         return None
     return field_probs(
         log_probs,
@@ -115,6 +147,12 @@ def _decide(
         offset=place.offset,
         is_quoted=place.is_quoted,
     )
+
+
+def _are_distinct(values: Sequence[Scalar]) -> bool:
+    """Return whether *values* can be told apart; a schema of your own may have any."""
+    are_floats = any(isinstance(value, float) for value in values)
+    return not are_floats and len(set(values)) == len(values)
 
 
 def _find_scalars(text: str) -> list[tuple[str, Event]]:
