@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 from builders import TIMING
@@ -18,9 +18,11 @@ from limin.errors import (
     ServerError,
     ToolCallError,
 )
+from limin.schemas.json_schema import JsonSchema
 from limin.values.completion import Choice, TextCompletion, Usage
 from limin.values.content import Audio, File, Image
 from limin.values.conversation import Conversation
+from limin.values.decisions import Decision
 from limin.values.log_probs import Entry, LogProbs, Position
 from limin.values.messages import Message
 from limin.values.timing import Attempt, Timing
@@ -122,6 +124,93 @@ def completion() -> TextCompletion:
         timing=Timing(start_time=0.0, end_time=0.25, duration=0.25, attempts=ATTEMPTS[1:]),
         usage=Usage(completion_tokens=14),
         body_warnings=(_WARNING,),
+    )
+
+
+@attrs.frozen
+class City:
+    """What a model is asked for."""
+
+    name: str
+    country: Literal["China", "Japan", "Korea"]
+    motto: str
+    districts: list[int | None]
+
+
+def json_tokens() -> tuple[Position, ...]:
+    """Return the tokens of a `City` in a code fence, with what a terminal may obey."""
+    china = position("China", 0.61, ("Ch", 0.05), ("Japan", 0.22), ("K", 0.04))
+    return (
+        position("```json\n{", 0.9),
+        position('"name": "', 0.98),
+        position("北", 0.83),
+        position("京", 0.97),
+        position('",\n "country": "', 0.99),
+        china,
+        position('", "motto": "', 0.95),
+        position("[red]\u202e\\u001b", 0.02),
+        position('",\n "districts": [', 0.9),
+        position("16", 0.47),
+        position(", ", 0.9),
+        position("null", None),
+        position("],", 0.8),
+        position(' "other key": ""}', 0.3),
+        position("\n```", 0.9),
+    )
+
+
+def json_answer() -> TextCompletion[object]:
+    """Return a typed answer, one of whose probabilities is not known."""
+    tokens = LogProbs(lambda: (json_tokens(), ()))
+    choice = Choice(message=tokens.text(), finish_reason="stop", log_probs=tokens)
+    return TextCompletion[object](
+        conversation=Conversation.from_prompts("Tell me of 北京."),
+        model="gpt-4o",
+        choices=(choice,),
+        timing=TIMING,
+        schema=JsonSchema(City),
+    )
+
+
+def decision() -> Decision[str]:
+    """Return a decision with long, wide and hostile labels, and a warning."""
+    return Decision(
+        low={
+            "yes": 0.31,
+            "no": 0.004,
+            "北京 is the capital of China" * 3: 0.1,
+            "\x1b[2J": 0,
+        },
+        high={
+            "yes": 0.52,
+            "no": 0.2,
+            "北京 is the capital of China" * 3: 0.1,
+            "\x1b[2J": 0.2,
+        },
+        unfinished=0.01,
+        ambiguous=0.0,
+        unlisted=0.2,
+        other=0.376,
+        warnings=(
+            ResponseWarning(
+                WarningCode.LABEL_MASS_LOW, "$.choices[0].logprobs.content[0]", "too little"
+            ),
+        ),
+    )
+
+
+def score() -> Decision[int]:
+    """Return a decision about numbers, more than a screen shows, in several orders."""
+    low = {number: 0.9 / 2 ** abs(number - 60) / 3 for number in range(101)}
+    high = {number: low[number] + 0.05 for number in low}
+    return Decision(
+        low=low,
+        high=high,
+        unfinished=0.0,
+        ambiguous=0.02,
+        unlisted=0.03,
+        other=0.05,
+        spread=0.125,
     )
 
 
@@ -262,6 +351,9 @@ SAMPLES: dict[str, Callable[[], RenderableType]] = {
     "tool_run": tool_run,
     "tool_calls": lambda: tool_run().completions[0],
     "completion": completion,
+    "json_answer": json_answer,
+    "decision": decision,
+    "score": score,
     "choices": choices,
     "log_probs": log_probs,
     "table": lambda: log_probs().to_table(),

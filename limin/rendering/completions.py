@@ -10,9 +10,11 @@ from rich.text import Text
 
 from limin.rendering.calls import show_call
 from limin.rendering.conversations import show_refusal
+from limin.rendering.json_answer import json_parts
 from limin.rendering.margins import MARGIN, Prose, draw_call
 from limin.rendering.speed import format_speed
-from limin.rendering.tokens import colored_answer
+from limin.rendering.tokens import colored_answer, colored_json
+from limin.values.completion import schema_of
 from limin.values.safe_text import escape_controls, excerpt
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
+    from limin.schemas.json_schema import JsonSchema
     from limin.values.completion import Choice, TextCompletion
     from limin.values.display import Palette
 
@@ -34,30 +37,39 @@ def completion(completion: TextCompletion[object], palette: Palette = "red-green
 def _parts(
     completion: TextCompletion[object], palette: Palette
 ) -> Iterator[RenderableType]:
-    several = len(completion.choices) > 1
+    several, schema = len(completion.choices) > 1, schema_of(completion)
     for choice in completion.choices:
         if several:
             title = _join_facts(f"choice {choice.index}", choice.finish_reason)
             yield Rule(Text(title, style="bold"), style="dim", align="left")
-        yield from _choice_parts(choice, palette)
+        yield from _choice_parts(choice, palette, schema)
     for warning in completion.warnings:
         yield Text.assemble("! ", excerpt(str(warning)), style="yellow")
     yield Text(_footer(completion), style="dim")
 
 
-def _choice_parts(choice: Choice, palette: Palette) -> Iterator[RenderableType]:
+def _choice_parts(
+    choice: Choice, palette: Palette, schema: JsonSchema[object] | None
+) -> Iterator[RenderableType]:
     if choice.reasoning and choice.reasoning.strip():
         yield _Reasoning(choice.reasoning.strip())
         yield Text()
     if choice.message:
-        yield Prose(_color_answer(choice, palette))
+        yield Prose(_color_answer(choice, palette, schema))
     if choice.refusal:
         yield show_refusal(choice.refusal)
     yield from map(draw_call, map(show_call, choice.tool_calls))
 
 
-def _color_answer(choice: Choice, palette: Palette) -> Text:
-    """Return the answer in the colours of its tokens, if they spell it."""
+def _color_answer(
+    choice: Choice, palette: Palette, schema: JsonSchema[object] | None
+) -> Text:
+    """Return JSON in the colours of its scalars, or else the answer in those of its tokens.
+
+    It has none if the tokens do not spell it.
+    """
+    if (parts := json_parts(choice, schema)) is not None:
+        return colored_json(parts, palette)
     colored = None
     if choice.log_probs is not None:
         colored = colored_answer(choice.message, choice.log_probs, palette)

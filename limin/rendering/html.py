@@ -17,19 +17,21 @@ from limin.rendering.html_completion import (
     render_choice,
     render_footer,
     render_question,
-    render_warnings,
     token_counts,
 )
-from limin.rendering.html_elements import escape_text, render_facts
+from limin.rendering.html_decisions import render_decision
+from limin.rendering.html_elements import escape_text, render_facts, render_warnings
 from limin.rendering.html_messages import render_messages
 from limin.rendering.html_tints import tint_rules
 from limin.rendering.html_tokens import render_summary, render_tokens
 from limin.rendering.tool_runs import count_failures, seconds_asking, seconds_in_tools
+from limin.values.completion import schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from limin.values.completion import TextCompletion
+    from limin.values.decisions import Decision
     from limin.values.display import Palette
     from limin.values.log_probs import LogProbs
     from limin.values.messages import Message
@@ -80,7 +82,7 @@ def conversation(messages: Iterable[Message], *, images: bool = False) -> str:
     )
 
 
-def tool_run(run: ToolRun, *, images: bool = False) -> str:
+def tool_run(run: ToolRun[object], *, images: bool = False) -> str:
     """Return the conversation of *run*, failures marked, and the facts about it."""
     messages = run.conversation.messages
     return (
@@ -98,21 +100,31 @@ def log_probs(tokens: LogProbs) -> str:
     )
 
 
+def decision(decision: Decision[object]) -> str:
+    """Return the labels of *decision* with their bounds, and the facts about it."""
+    return (
+        '<article class="limin" aria-label="Decision">'
+        f"{render_decision(decision)}</article>"
+    )
+
+
 def completion(completion: TextCompletion[object], *, images: bool = False) -> str:
     """Return the question, the answers, the warnings and the facts of *completion*."""
-    several = len(completion.choices) > 1
+    several, schema = len(completion.choices) > 1, schema_of(completion)
     choices = "".join(
-        render_choice(choice, f"Answer {number}" if several else "Answer", several=several)
+        render_choice(
+            choice, f"Answer {number}" if several else "Answer", schema, several=several
+        )
         for number, choice in enumerate(completion.choices, start=1)
     )
     return (
         '<article class="limin" aria-label="Completion">'
         f"{render_question(completion.conversation.messages, images=images)}{choices}"
-        f"{render_warnings(completion)}{render_footer(completion)}</article>"
+        f"{render_warnings(completion.warnings)}{render_footer(completion)}</article>"
     )
 
 
-def _render_run_facts(run: ToolRun) -> str:
+def _render_run_facts(run: ToolRun[object]) -> str:
     n_failed, usage = count_failures(run), run.usage
     facts = [("Requests", f"{len(run.completions):,}"), ("Calls", f"{len(run.calls):,}")]
     if n_failed:

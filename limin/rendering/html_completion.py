@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from limin.rendering.calls import show_call
 from limin.rendering.html_elements import (
-    escape_text,
     render_facts,
     render_label,
     render_prose,
 )
+from limin.rendering.html_fields import render_fields
 from limin.rendering.html_messages import (
     render_calls,
     render_messages,
@@ -18,11 +18,13 @@ from limin.rendering.html_messages import (
     render_start,
 )
 from limin.rendering.html_tokens import render_summary, render_tokens
+from limin.rendering.json_answer import json_parts
 from limin.rendering.speed import format_speed
 from limin.rendering.spelling import find_span
 from limin.values.tokens import TextPiece
 
 if TYPE_CHECKING:
+    from limin.schemas.json_schema import JsonSchema
     from limin.values.completion import Choice, TextCompletion, Usage
     from limin.values.log_probs import LogProbs
     from limin.values.messages import Message
@@ -38,12 +40,15 @@ def render_question(messages: list[Message], *, images: bool = False) -> str:
     return f"<details>{summary}<div>{shown}</div></details>"
 
 
-def render_choice(choice: Choice, title: str, *, several: bool) -> str:
+def render_choice(
+    choice: Choice, title: str, schema: JsonSchema[object] | None, *, several: bool
+) -> str:
     """Return the reasoning, the answer, the refusal and the calls of *choice*.
 
     Args:
         choice: One choice of a completion.
         title: Its heading, which is not escaped.
+        schema: The type that was asked for, if any was.
         several: Whether the completion has more choices. Each then has its own
             finish reason; that of an only one stands in the footer.
     """
@@ -51,26 +56,13 @@ def render_choice(choice: Choice, title: str, *, several: bool) -> str:
     if choice.reasoning and choice.reasoning.strip():
         summary = "<summary><b>Reasoning</b></summary>"
         parts.append(f"<details>{summary}{render_prose(choice.reasoning)}</details>")
-    parts.append(_render_answer(choice))
+    parts.append(_render_answer(choice, schema))
     if choice.refusal:
         parts.append(render_refusal(choice.refusal))
     parts.append(render_calls(map(show_call, choice.tool_calls)))
     if several and choice.finish_reason is not None:
         parts.append(render_facts([("Finish reason", _format_finish_reason(choice))]))
     return f'<section aria-label="{title}">{"".join(parts)}</section>'
-
-
-def render_warnings(completion: TextCompletion[object]) -> str:
-    """Return a list of the warnings; nothing if there are none."""
-    items = "".join(
-        f"<li>{escape_text(str(warning))}</li>" for warning in completion.warnings
-    )
-    if not items:
-        return ""
-    return (
-        '<section class="limin-warnings" aria-label="Warnings">'
-        f"{render_label('Warnings')}<ul>{items}</ul></section>"
-    )
 
 
 def render_footer(completion: TextCompletion[object]) -> str:
@@ -93,14 +85,18 @@ def render_footer(completion: TextCompletion[object]) -> str:
     return f"<footer>{render_facts(facts)}</footer>"
 
 
-def _render_answer(choice: Choice) -> str:
-    """Return the message, as tokens if they spell it."""
+def _render_answer(choice: Choice, schema: JsonSchema[object] | None) -> str:
+    """Return the message, as JSON if it is, or else as tokens if they spell it."""
     tokens = choice.log_probs
     if tokens is None or not len(tokens):
         if choice.message:
             return render_prose(choice.message)
         is_empty = not (choice.refusal or choice.tool_calls)
         return '<p class="limin-quiet">No text.</p>' if is_empty else ""
+    json = json_parts(choice, schema)
+    if json is not None:
+        answer = render_summary(tokens) + render_fields(json, tokens.sampled)
+        return answer + _render_folded("Tokens", tokens, tokens.pieces())
     pieces = tokens.pieces()
     span = find_span(choice.message, pieces)
     if span is None:
@@ -114,14 +110,13 @@ def _render_answer(choice: Choice) -> str:
         piece_start, offset = offset, offset + len(piece.text)
         (inside if start < offset and piece_start < end else outside).append(piece)
     answer = render_summary(tokens) + render_tokens(tokens, inside)
-    return answer + _render_outside(tokens, outside)
+    if not outside:  # Reasoning before the answer, an end after it.
+        return answer
+    return answer + _render_folded("Tokens beside the answer", tokens, outside)
 
 
-def _render_outside(tokens: LogProbs, pieces: list[TextPiece]) -> str:
-    """Return tokens outside the answer, folded: reasoning before it, an end after it."""
-    if not pieces:
-        return ""
-    summary = "<summary><b>Tokens beside the answer</b></summary>"
+def _render_folded(title: str, tokens: LogProbs, pieces: list[TextPiece]) -> str:
+    summary = f"<summary><b>{title}</b></summary>"
     return f"<details>{summary}{render_tokens(tokens, pieces)}</details>"
 
 

@@ -10,6 +10,8 @@ from limin.values.safe_text import escape_controls
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from limin.values.warnings import ResponseWarning
+
 
 def render_facts(facts: Iterable[tuple[str, str]]) -> str:
     """Return a list of names and values; only the values are escaped."""
@@ -30,6 +32,17 @@ def render_label(text: str, *, level: int = 2) -> str:
 def render_prose(text: str) -> str:
     """Return text by a person or a model, in any language and direction."""
     return f'<div class="limin-text" lang="" dir="auto">{escape_text(text)}</div>'
+
+
+def render_warnings(warnings: Iterable[ResponseWarning]) -> str:
+    """Return a list of *warnings*; nothing if there are none."""
+    items = "".join(f"<li>{escape_text(str(warning))}</li>" for warning in warnings)
+    if not items:
+        return ""
+    return (
+        '<section class="limin-warnings" aria-label="Warnings">'
+        f"{render_label('Warnings')}<ul>{items}</ul></section>"
+    )
 
 
 def escape_text(text: str) -> str:

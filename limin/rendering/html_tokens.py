@@ -17,7 +17,7 @@ from limin.rendering.spelling import joint_prob
 from limin.rendering.symbols import name_token, show_on_one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from limin.values.log_probs import LogProbs
     from limin.values.tokens import TextPiece, TokenLogProb, TokenPosition
@@ -33,15 +33,23 @@ _LONGEST_NAME = 60
 def render_tokens(log_probs: LogProbs, pieces: Sequence[TextPiece]) -> str:
     """Return the text of *pieces* of *log_probs*, with an element for each piece."""
     positions = list(log_probs)
-    blocks = (
-        "".join(
-            _render_piece(piece, positions[piece.first : piece.last + 1]) for piece in block
-        )
-        for block in _blocks(pieces)
+    rendered = (
+        (piece.text, _render_piece(piece, positions[piece.first : piece.last + 1]))
+        for piece in pieces
     )
-    text = "".join(f'<div class="limin-block">{block}</div>' for block in blocks)
+    return render_blocks(rendered, "Tokens with probabilities")
+
+
+def render_blocks(pieces: Iterable[tuple[str, str]], label: str) -> str:
+    """Return *pieces* of a text in blocks, as a group that screen readers call *label*.
+
+    Args:
+        pieces: Text and HTML of each piece.
+        label: The name of the group, which is not escaped.
+    """
+    text = "".join(f'<div class="limin-block">{block}</div>' for block in _blocks(pieces))
     return (
-        '<div class="limin-tokens" role="group" aria-label="Tokens with probabilities"'
+        f'<div class="limin-tokens" role="group" aria-label="{label}"'
         f' lang="" dir="auto">{text}</div>'
     )
 
@@ -61,14 +69,15 @@ def render_summary(tokens: LogProbs) -> str:
     )
 
 
-def _blocks(pieces: Sequence[TextPiece]) -> Iterator[Sequence[TextPiece]]:
-    start = 0
-    for end, piece in enumerate(pieces, start=1):
-        if piece.text.endswith("\n") and end - start >= _PIECES_IN_A_BLOCK:
-            yield pieces[start:end]
-            start = end
-    if start < len(pieces):
-        yield pieces[start:]
+def _blocks(pieces: Iterable[tuple[str, str]]) -> Iterator[str]:
+    block: list[str] = []
+    for text, rendered in pieces:
+        block.append(rendered)
+        if text.endswith("\n") and len(block) >= _PIECES_IN_A_BLOCK:
+            yield "".join(block)
+            block = []
+    if block:
+        yield "".join(block)
 
 
 def _render_piece(piece: TextPiece, positions: Sequence[TokenPosition]) -> str:
@@ -96,7 +105,7 @@ def _describe_piece(
 
 def _position_lines(position: TokenPosition) -> Iterator[str]:
     sampled = position.sampled
-    yield _short_name(sampled)
+    yield short_name(sampled)
     percent = "unknown" if sampled.prob is None else format_percent(sampled.prob)
     yield f"probability     {percent:>10}"
     if sampled.log_prob is not None:
@@ -109,9 +118,10 @@ def _position_lines(position: TokenPosition) -> Iterator[str]:
         yield ""
     for token in position.alternatives:
         mark = "▸" if token.is_same_token(sampled) else " "
-        yield f"{mark}{format_percent(token.prob)}  {_short_name(token)}"
+        yield f"{mark}{format_percent(token.prob)}  {short_name(token)}"
 
 
-def _short_name(token: TokenLogProb) -> str:
+def short_name(token: TokenLogProb) -> str:
+    """Return the name of *token*; a long one is cut."""
     name = name_token(token)
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"

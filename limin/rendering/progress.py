@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from copy import copy
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self, cast
 
 import attrs
 from rich.console import Console
@@ -204,7 +204,8 @@ class BatchProgress:
         """Count the *result* of one item: a value, or the exception in its place."""
         self._tally.add(result)
         if isinstance(result, TextCompletion) and result.start_time >= self._tally.began:
-            codes = self._log_prob_warnings.codes(result, self._seconds())
+            completion = cast("TextCompletion[object]", result)
+            codes = self._log_prob_warnings.codes(completion, self._seconds())
             self._tally.warnings.update(codes)
         if self._bar is not None:
             with suppress(*_BROKEN):

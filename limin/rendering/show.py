@@ -5,12 +5,13 @@ Values reach these functions through `limin.values.display`, and in no other way
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from limin.errors import LiminError
 from limin.rendering import (
     completions,
     conversations,
+    decisions,
     failures,
     html,
     markdown,
@@ -23,6 +24,7 @@ from limin.rendering import (
 from limin.values.checks import check_flag, describe_type
 from limin.values.completion import TextCompletion
 from limin.values.conversation import Conversation
+from limin.values.decisions import Decision
 from limin.values.log_probs import LogProbs
 from limin.values.messages import Message
 from limin.values.tool_runs import ToolRun
@@ -44,29 +46,33 @@ def renderable(
     """Return *value* as rich renders it.
 
     Args:
-        value: A message, a conversation, a completion, a run with tools, log
-            probabilities, or an error.
-        palette: Colors of tokens.
+        value: A message, a conversation, a completion, a run with tools, a decision,
+            log probabilities, or an error.
+        palette: Colors of tokens, of scalars in JSON, and of bars.
         show_probabilities: Put `[0.97]` behind each token of log probabilities.
 
     Raises:
         ConfigurationError: If there is no such palette.
     """
+    shown: RenderableType
     match value:
         case LiminError():
-            return failures.failure(value)
+            shown = failures.failure(value)
         case Message():
-            return conversations.conversation([value])
+            shown = conversations.conversation([value])
         case Conversation():
-            return conversations.conversation(value.messages)
+            shown = conversations.conversation(value.messages)
         case TextCompletion():
-            return completions.completion(value, palette)
+            shown = completions.completion(cast("TextCompletion[object]", value), palette)
         case ToolRun():
-            return tool_runs.tool_run(value)
+            shown = tool_runs.tool_run(cast("ToolRun[object]", value))
+        case Decision():
+            shown = decisions.decision(cast("Decision[object]", value), palette)
         case LogProbs():
-            return tokens.colored(value, palette, show_probabilities=show_probabilities)
+            shown = tokens.colored(value, palette, show_probabilities=show_probabilities)
         case _:
             raise _unknown(value)
+    return shown
 
 
 def to_string(
@@ -134,9 +140,11 @@ def _html(value: object, *, images: bool = False) -> str:
         case Conversation():
             return html.conversation(value.messages, images=images)
         case TextCompletion():
-            return html.completion(value, images=images)
+            return html.completion(cast("TextCompletion[object]", value), images=images)
         case ToolRun():
-            return html.tool_run(value, images=images)
+            return html.tool_run(cast("ToolRun[object]", value), images=images)
+        case Decision():
+            return html.decision(cast("Decision[object]", value))
         case LogProbs():
             return html.log_probs(value)
         case _:
@@ -147,9 +155,13 @@ def _title(value: object) -> str:
     """Return the title of a page."""
     if isinstance(value, TextCompletion):
         return f"Completion by {value.model}"
-    if isinstance(value, ToolRun):
-        return "Run with tools"
-    return "Conversation" if isinstance(value, Conversation) else "Log probabilities"
+    titles = {
+        ToolRun: "Run with tools",
+        Decision: "Decision",
+        Conversation: "Conversation",
+        LogProbs: "Log probabilities",
+    }
+    return next(title for kind, title in titles.items() if isinstance(value, kind))
 
 
 def _unknown(value: object) -> TypeError:

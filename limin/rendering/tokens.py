@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from rich.color import Color
@@ -18,6 +19,7 @@ from limin.values.safe_text import escape_controls
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from limin.rendering.json_answer import JsonPart
     from limin.rendering.terminal_colors import RGB
     from limin.values.display import Palette
     from limin.values.log_probs import LogProbs
@@ -63,6 +65,17 @@ def colored_answer(message: str, log_probs: LogProbs, palette: Palette) -> Text 
         prob = joint_prob(sampled[piece.first : piece.last + 1])
         text.append(escape_controls(part), style=token_style(prob, palette))
         offset += len(piece.text)
+    return text
+
+
+def colored_json(parts: Sequence[JsonPart], palette: Palette) -> Text:
+    """Return *parts* of a JSON answer, scalars of known probability in its colour."""
+    text = Text()
+    for part in parts:
+        prob = None if part.located is None else part.located.field.prob
+        is_known = prob is not None and not math.isnan(prob)
+        style = token_style(prob, palette) if is_known else ""
+        text.append(escape_controls(part.text), style=style)
     return text
 
 

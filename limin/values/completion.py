@@ -473,6 +473,12 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
         return rendering().html_page(self, palette=palette, images=images)
 
 
+def schema_of(completion: TextCompletion[object]) -> JsonSchema[object] | None:
+    """Return the schema of the type that *completion* was asked for, if any was."""
+    # A user has the type, and reads `value`.
+    return completion._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
 def _parts_of(reasoning: str, text: str) -> tuple[Part, ...]:
     """Return the parts of Mistral's content."""
     inner = {"type": "text", "text": reasoning}

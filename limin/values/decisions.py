@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 import attrs
 
 from limin.errors import ConfigurationError
+from limin.values.display import NotebookDisplayed, rendering
 from limin.values.expectations import expected_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from limin.values.completion import TextCompletion
+    from limin.values.display import Palette
     from limin.values.warnings import ResponseWarning
 
 LabelT = TypeVar("LabelT")
@@ -24,7 +26,7 @@ def _copied(bounds: Mapping[LabelT, float]) -> Mapping[LabelT, float]:
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Decision(Generic[LabelT]):
+class Decision(NotebookDisplayed, Generic[LabelT]):
     """A distribution over labels, read from the log probabilities of an answer.
 
     Servers list the likeliest tokens only, so the probability that the answer is a label
@@ -33,7 +35,8 @@ class Decision(Generic[LabelT]):
     themselves.
 
     The sum of `low`, `unfinished`, `ambiguous`, `unlisted` and `other` is 1, within
-    rounding. The repr shows no label, because reprs end up in logs.
+    rounding. The repr shows no label, because reprs end up in logs. `rich.print` and
+    notebooks show all.
 
     Attributes:
         low: The probability that is sure to be the label's.
@@ -156,6 +159,34 @@ class Decision(Generic[LabelT]):
         """The greatest mean that the true distribution can have; see `expected_low`."""
         bounds = self._expected_bounds
         return None if bounds is None else bounds[1]
+
+    def to_pretty_string(
+        self,
+        *,
+        width: int = 80,
+        color: bool | None = True,
+        palette: Palette = "red-green",
+    ) -> str:
+        """Return the decision for a terminal: a bar and the bounds of each label.
+
+        What is sure of a label is a bar, what is possible a line behind it. The likeliest
+        label is bold. Of more than 25 labels the likeliest are shown. Control characters
+        are shown as symbols, so they have no effect.
+
+        Args:
+            width: Columns at which lines wrap.
+            color: Whether the string holds colors; None follows `NO_COLOR` and
+                `FORCE_COLOR`, and without them checks whether stdout is a terminal.
+            palette: See `LogProbs.to_pretty_string`.
+
+        Raises:
+            ConfigurationError: If there is no such palette, or *width* is below 1.
+        """
+        return rendering().to_string(self, width=width, color=color, palette=palette)
+
+    def to_html(self) -> str:
+        """Return the decision as an HTML page without scripts or external resources."""
+        return rendering().html_page(self)
 
     @property
     def _expected_bounds(self) -> tuple[float, float] | None:

@@ -33,10 +33,29 @@ _MOST_PER_CHARACTER: Final = 100
 _SPACE_BYTES: Final = SPACE.encode()
 
 
+class LocatedField(NamedTuple):
+    """A scalar of an answer, where it stands in the text, and its log probabilities."""
+
+    scalar: Event
+    field: FieldLogProbs
+
+
 def read_fields(
     text: str, log_probs: LogProbs, schema: JsonSchema[object] | None = None
 ) -> Mapping[str, FieldLogProbs] | None:
-    """Return the tokens of each scalar in a JSON answer, by path, in the order of *text*.
+    """Return the tokens of each scalar in a JSON answer, by path; see `locate_fields`.
+
+    Raises:
+        JSONTextError: As `locate_fields` does.
+    """
+    located = locate_fields(text, log_probs, schema)
+    return None if located is None else {field.path: field for _, field in located}
+
+
+def locate_fields(
+    text: str, log_probs: LogProbs, schema: JsonSchema[object] | None = None
+) -> list[LocatedField] | None:
+    """Return each scalar in a JSON answer with its tokens, in the order of *text*.
 
     White space and one code fence may stand around the JSON. Of an answer that was cut
     off, the scalars that are closed are there: a number at the end only if it is the
@@ -49,7 +68,8 @@ def read_fields(
         text: The answer, `choice.message`.
         log_probs: The log probabilities of its tokens.
         schema: The type that was asked for; None if any text was. If the value is no
-            object, the object around it is left out.
+            object, the object around it is left out of the paths, and so is all else
+            that the model wrote into it.
 
     Returns:
         None if the tokens do not spell the text, so nothing is known of them; the
@@ -69,7 +89,7 @@ def read_fields(
     # Offsets in `text` are characters, those in the tokens are UTF-8 bytes.
     before = len(text) - len(text.lstrip(SPACE))
     offsets = _ByteOffsets(text, before, start)
-    fields: dict[str, FieldLogProbs] = {}
+    fields: list[LocatedField] = []
     for path, scalar in scalars:
         begin, end = offsets.of(scalar.start), offsets.of(scalar.end)
         decide = None
@@ -77,7 +97,8 @@ def read_fields(
             is_text = scalar.kind == "string"
             place = spelling.place(begin, is_text=is_text)
             decide = partial(_decide, schema, path, log_probs, place)
-        fields[path] = spelling.field(path, scalar.text, begin, end, decide)
+        field = spelling.field(path, scalar.text, begin, end, decide)
+        fields.append(LocatedField(scalar, field))
     return fields
 
 
@@ -100,7 +121,9 @@ def _decide(
 ) -> Decision[Scalar] | None:
     """Return which of the values allowed at *path* stands there; None if any may."""
     values = schema.allowed_values(path)
-    if values is None or not log_probs[place.first].alternatives:
+    if values is None or not _are_distinct(values):
+        return None
+    if not log_probs[place.first].alternatives:
         return None
     return field_probs(
         log_probs,
@@ -109,6 +132,12 @@ def _decide(
         offset=place.offset,
         is_quoted=place.is_quoted,
     )
+
+
+def _are_distinct(values: Sequence[Scalar]) -> bool:
+    """Return whether *values* can be told apart; a schema of your own may have any."""
+    are_floats = any(isinstance(value, float) for value in values)
+    return not are_floats and len(set(values)) == len(values)
 
 
 def _find_scalars(text: str, *, is_wrapped: bool) -> list[tuple[str, Event]]:

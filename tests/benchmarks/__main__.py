@@ -20,6 +20,7 @@ from runs import (
     measure_parallelism,
     measure_parsings,
     measure_streams,
+    measure_typed,
 )
 from targets import targets
 
@@ -37,6 +38,7 @@ def main() -> None:
         figures = Figures(
             imports=measure_imports(),
             parsings=measure_parsings(),
+            typed=measure_typed(),
             memory=measure_memory(),
             parallelism=measure_parallelism(),
             readings=measure_streams(rounds, beside),

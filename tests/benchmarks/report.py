@@ -105,6 +105,20 @@ The second and third column are a completion together with its list of log proba
 once that was read.
 """
 
+_TYPED = """\
+## Typed answers
+
+Milliseconds from the bytes of a JSON answer, of about so many positions, to an instance;
+the best of several, garbage collection on. The answer is a list of cities with three
+scalars each, one of which is a Literal.
+
+- **limin** parses the answer without `response_type`, **with `value`** as it does with it.
+  The next two columns are the additional cost of reading `fields` for the first time,
+  which decodes the log probabilities, and then the distribution of each Literal.
+- **openai** parses as its `create` does, **with a model** as its `parse` does with a model
+  of pydantic.
+"""
+
 _STREAMS = f"""\
 ## Streams
 
@@ -194,6 +208,8 @@ def page(figures: Figures, targets: Sequence[Target]) -> str:
         _time_table(figures.parsings),
         _PARSING_MEMORY,
         _memory_table(figures.parsings),
+        _TYPED,
+        _typed_table(figures.typed),
         _STREAMS,
         _stream_table(figures.readings),
         _FIRST_TOKENS,
@@ -331,6 +347,36 @@ def _memory_table(parsings: Parsings) -> str:
         )
     ratios = "limin / openai", "with `token_log_probs` / openai"
     return _table((*shape_head, *head, *ratios), rows, words=0)
+
+
+def _typed_table(typed: Parsings) -> str:
+    columns = {
+        "limin": "limin",
+        "with `value`": "limin_value",
+        "+ `fields`": "limin_fields",
+        "+ distributions": "limin_distributions",
+        "openai": "openai",
+        "with a model": "openai_value",
+    }
+    rows = []
+    for (positions, alternatives), parsing in typed.items():
+        seconds = parsing["seconds"]
+        rows.append(
+            (
+                str(positions),
+                str(alternatives),
+                f"{parsing['body'] / 1e3:.0f}",
+                *(f"{seconds[name] * 1e3:.3f}" for name in columns.values()),
+                _ratio(seconds["openai_value"] / seconds["limin_value"]),
+                _ratio(
+                    seconds["openai_value"]
+                    / (seconds["limin_value"] + seconds["limin_fields"])
+                ),
+            )
+        )
+    shape_head = "positions", "alternatives", "body (kB)"
+    ratios = "openai / limin, with values", "openai / (limin + `fields`)"
+    return _table((*shape_head, *columns, *ratios), rows, words=0)
 
 
 def _stream_table(readings: Readings) -> str:

@@ -32,6 +32,7 @@ HERE = Path(__file__).parent
 PARALLEL = (1, 16, 256, 1000)
 POSITIONS = (50, 1000, 10_000)
 ALTERNATIVES = (0, 5, 20)
+TYPED_POSITIONS = 1000
 MODULES = ("limin", "httpx", "openai")
 
 FIRST_TOKENS = 300
@@ -98,6 +99,7 @@ class Figures:
         loads: Requests of whole answers, by client and number in parallel.
         imports: Seconds of each import.
         parsings: Costs of parsing, by positions and alternatives.
+        typed: Costs of typed answers, by positions and alternatives.
         memory: Peak memory in kilobytes, by the number of prompts.
         parallelism: Seconds and requests in flight, by `n_parallel`.
         readings: Streams, by client and kind.
@@ -108,6 +110,7 @@ class Figures:
     loads: Loads
     imports: dict[str, float]
     parsings: Parsings
+    typed: Parsings
     memory: dict[str, int]
     parallelism: dict[str, dict[str, float]]
     readings: Readings
@@ -332,6 +335,17 @@ def measure_parsings() -> Parsings:
             line = python("parsing.py", str(positions), str(alternatives))
             if line is not None:
                 results[positions, alternatives] = json.loads(line)
+    return results
+
+
+def measure_typed() -> Parsings:
+    """Measure seconds of each reading of a JSON answer, for each number of alternatives."""
+    results: Parsings = {}
+    for alternatives in ALTERNATIVES:
+        note(f"typed answers: {TYPED_POSITIONS} positions, {alternatives} alternatives")
+        line = python("typed_answers.py", str(TYPED_POSITIONS), str(alternatives))
+        if line is not None:
+            results[TYPED_POSITIONS, alternatives] = json.loads(line)
     return results
 
 

@@ -1,3 +1,4 @@
+import json
 import math
 import re
 from base64 import b64encode
@@ -10,13 +11,15 @@ import pytest
 from builders import TIMING
 from hypothesis import example, given
 from hypothesis import strategies as st
-from samples import parts, png, tool_run
+from samples import decision, json_answer, parts, png, score, tool_run
 
 from limin.errors import ConfigurationError
 from limin.rendering import html
+from limin.schemas.json_schema import JsonSchema
 from limin.values.completion import Choice, TextCompletion, Usage
 from limin.values.content import Image
 from limin.values.conversation import Conversation
+from limin.values.decisions import Decision
 from limin.values.log_probs import Entry, LogProbs, Position
 from limin.values.messages import Message
 from limin.values.timing import Attempt
@@ -111,6 +114,11 @@ def fill_with(text: str) -> TextCompletion:
         tool_calls=(call, long_call),
     )
     warning = ResponseWarning(WarningCode.BODY_MENDED, text, text)
+    message = json.dumps({text: [text, ""], f"{text}.": f"{text}."}, ensure_ascii=False)
+    json_choice = Choice(
+        message=message,
+        log_probs=make_log_probs(Position(message, -0.5, None, None, [entry])),
+    )
     messages = [
         Message("system", f"{text}.", name=text),
         Message("user", [f"{text}.", {"type": text}, Image(PNG)], name=text),
@@ -120,10 +128,25 @@ def fill_with(text: str) -> TextCompletion:
     ]
     return make_completion(
         choice,
+        json_choice,
         conversation=Conversation(messages),
         model=text,
         served_model=f"{text}.",
         body_warnings=(warning,),
+    )
+
+
+def make_decision(text: str) -> Decision[str]:
+    """Return a decision about labels with *text*, which has a warning."""
+    low = {f"{text}.": 0.25, f".{text}.": 0.5}
+    return Decision(
+        low=low,
+        high=low,
+        unfinished=0.0,
+        ambiguous=0.0,
+        unlisted=0.25,
+        other=0.0,
+        warnings=(ResponseWarning(WarningCode.LABEL_MASS_LOW, text, text),),
     )
 
 
@@ -160,6 +183,7 @@ def test_text_is_never_markup(text: str) -> None:
             make_run(hostile, text)._repr_html_(),
             make_run(fill_with(harmless), harmless)._repr_html_(),
         ),
+        (make_decision(text).to_html(), make_decision(harmless).to_html()),
     )
     for page, expected in pairs:
         assert Structure(page).items == Structure(expected).items
@@ -168,7 +192,7 @@ def test_text_is_never_markup(text: str) -> None:
 
 def test_page_needs_and_runs_nothing() -> None:
     """A page holds no script, no style attribute, no address and no id."""
-    page = fill_with("text").to_html()
+    page = fill_with("text").to_html() + make_decision("text").to_html()
     tags = [item for item in Structure(page).items if isinstance(item, tuple)]
     names = {name for _, attrs in tags if isinstance(attrs, list) for name, _ in attrs}
     assert names & {"style", "id", "href", "src", "srcset", "name"} <= {"name"}
@@ -289,6 +313,117 @@ def test_long_name_of_a_token_is_cut() -> None:
     assert description.startswith("x" * 59 + "…\n")
 
 
+def test_answer_of_json_is_its_scalars() -> None:
+    """Each scalar has its tint and its facts; the tokens are folded."""
+    page = json_answer()._repr_html_().partition("</style>")[2]
+    assert '&quot;country&quot;: &quot;<span class="limin-p38" tabindex="0"' in page
+    assert ">China</span>&quot;, &quot;motto&quot;" in page
+    assert '<span class="limin-unknown" tabindex="0"' in page
+    assert '&quot;other key&quot;: <span class="limin-p19"' in page
+    assert "<summary><b>Tokens</b></summary>" in page
+    assert page.count(">```json") == 2  # In the answer, and among the tokens.
+
+
+def test_hover_shows_a_field() -> None:
+    """The description has path, probability, tokens, and the values that were possible."""
+    name, country, motto, _, unknown, other, *_ = Structure(
+        json_answer().to_html()
+    ).descriptions
+    assert name.splitlines() == [
+        "$.name",
+        "probability        80.51 %",
+        "log probability   \N{MINUS SIGN}0.217",
+        "",
+        "  83.00 %  北",
+        "  97.00 %  京",
+    ]
+    assert country.splitlines()[4:] == [
+        "  61.00 %  China",
+        "",
+        "▸ 61.00 % to  74.00 %  China",
+        "  22.00 % to  30.00 %  Japan",
+        "   0.00 % to  12.00 %  Korea",
+        "   8.00 % unlisted",
+    ]
+    assert "⟨U+202E⟩" in motto
+    assert unknown.splitlines()[:2] == ["$.districts[1]", "probability        unknown"]
+    assert other.splitlines()[0] == '$["other␣key"]'
+    assert "together with text beside it" in other
+
+
+def test_hover_of_a_long_field_is_cut() -> None:
+    """The box shows a dozen tokens, ten of the allowed values, and the start of a path."""
+    key, numbers = "k" * 100, list(range(30))
+    schema = JsonSchema({"type": "object", "properties": {key: {"enum": numbers}}})
+    entries = [Entry(str(number), -4.0) for number in numbers]
+    tokens = make_log_probs(
+        Position(f'{{"{key}": ', -0.5),
+        Position("1", -4.0, None, None, entries),
+        *[Position("1", -0.5)] * 13,
+        Position("}", -0.5),
+    )
+    choice = Choice(message=tokens.text(), log_probs=tokens)
+    page = make_completion(choice, schema=schema).to_html()
+    description = Structure(page).descriptions[0]
+    lines = description.splitlines()
+    assert lines[0] == f"$.{'k' * 57}…"
+    assert "  … 2 more tokens" in lines
+    # 18 of them; 1 and 2 may become 10 and 20.
+    assert lines[-2] == "  … 20 more labels, together 0.33"
+
+
+@pytest.mark.parametrize(("label", "is_marked"), [("1", [False, True]), (1, [True, False])])
+def test_values_of_two_types_have_quotes(label: object, is_marked: list[bool]) -> None:
+    """A text that looks like a number is told from it, and marked if it stands there."""
+    schema = JsonSchema({"type": "object", "properties": {"a": {"enum": [1, "1"]}}})
+    entries = [Entry("1", -0.5), Entry('"', -1.0)]
+    parts = ('{"a":', *(('"', '1"') if label == "1" else ("1",)), "}")
+    tokens = make_log_probs(*(Position(p, -0.5, None, None, entries) for p in parts))
+    choice = Choice(message=tokens.text(), log_probs=tokens)
+    page = make_completion(choice, schema=schema).to_html()
+    description = Structure(page).descriptions[0]
+    number, text, _ = description.splitlines()[-3:]
+    assert number.endswith("  1")
+    assert text.endswith('  "1"')
+    assert [line.startswith("▸") for line in (number, text)] == is_marked
+
+
+def test_possible_values_of_many_fields_are_cut() -> None:
+    """So a page takes no more time than its size; the page says where they are cut."""
+    values = [str(number) for number in range(1000)]
+    schema = JsonSchema({"type": "array", "items": {"enum": values}})
+    listed = [Entry("7", -0.5)]
+    quoted = [Position(text, -0.5, None, None, listed) for text in ('"', "7", '",')] * 21
+    tokens = make_log_probs(
+        Position('{"value":[', -0.5), *quoted, Position("0]}", -0.5, None, None, listed)
+    )
+    choice = Choice(message=tokens.text(), log_probs=tokens)
+    structure = Structure(make_completion(choice, schema=schema).to_html())
+    fields = [text for text in structure.descriptions if text.startswith("$")]
+    assert [text.endswith("unlisted") for text in fields] == [True] * 20 + [False] * 2
+    assert "The possible values of later fields are not shown." in structure.text
+    assert "not shown" not in json_answer().to_html()
+
+
+def test_decision() -> None:
+    """Each label has its bounds, and a bar of what is sure and what is possible."""
+    page = decision()._repr_html_().partition("</style>")[2]
+    text = Structure(page).text
+    assert text.startswith("LabelProbabilityyes0.31\N{EN DASH}0.52no<.01\N{EN DASH}0.20")
+    assert "␛[2J0.00\N{EN DASH}0.20" in text
+    assert text.endswith("Unfinished0.01Unlisted0.20Other0.38Likeliest labelcertain")
+    assert '<rect width="31.00%" height="100%"></rect>' in page
+    assert '<rect class="limin-possible" x="31.00%" width="21.00%"' in page
+    assert "<b>yes</b>" in page
+
+
+def test_decision_of_many_labels_is_cut() -> None:
+    """The likeliest hundred labels have a row."""
+    text = Structure(score()._repr_html_().partition("</style>")[2]).text
+    assert "… 1 more label, together <.01" in text
+    assert "Expected60.00 (" in text
+
+
 @pytest.mark.parametrize("log_prob", [None, math.nan])
 def test_unknown_probability(log_prob: float | None) -> None:
     """An unknown probability has its own look, and no number."""
@@ -380,7 +515,7 @@ def test_blocks_end_where_lines_do() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [Conversation(), make_log_probs(), make_completion(Choice())]
+    "value", [Conversation(), make_log_probs(), make_completion(Choice()), decision()]
 )
 def test_page_and_fragment(value: Any) -> None:
     """A page is a whole document, and a fragment is not."""

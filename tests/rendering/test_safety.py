@@ -29,6 +29,7 @@ from limin.errors import (
 from limin.rendering.progress import BatchProgress
 from limin.values.completion import Choice, TextCompletion
 from limin.values.conversation import Conversation
+from limin.values.decisions import Decision
 from limin.values.log_probs import Entry, LogProbs, Position
 from limin.values.messages import Message
 from limin.values.timing import Attempt
@@ -91,10 +92,33 @@ def make_completion(text: str, alternative: str) -> TextCompletion:
         completion(),
         model=text,
         served_model=alternative,
-        choices=(colored, plain),
+        choices=(colored, plain, make_json_choice(text, alternative)),
         body_warnings=(warning,),
         id=text,
         request_id=text,
+    )
+
+
+def make_json_choice(text: str, other: str) -> Choice:
+    """Return an answer of JSON with one of the texts wherever text can stand."""
+    value = {text: other, other: [text, {"a": text, "": None}]}
+    # DEL and what is above it is not escaped.
+    message = json.dumps(value, ensure_ascii=False, indent=1)
+    positions = tuple(Position(part, -0.5) for part in re.findall(r"\W|\w+", message))
+    return Choice(message=message, log_probs=LogProbs(lambda: (positions, ())), index=2)
+
+
+def make_decision(text: str, other: str) -> Decision[str]:
+    """Return a decision about labels that are, begin with, and end with the texts."""
+    low = dict.fromkeys((text, f"{other}x", f"x{text}"), 0.25)
+    return Decision(
+        low=low,
+        high=dict.fromkeys(low, 0.5),
+        unfinished=0.0,
+        ambiguous=0.0,
+        unlisted=0.25,
+        other=0.0,
+        warnings=(ResponseWarning(WarningCode.LABEL_MASS_LOW, text, other),),
     )
 
 
@@ -203,6 +227,7 @@ def test_nothing_from_outside_acts(text: str, alternative: str) -> None:
             answer.log_probs,
             answer.log_probs.to_table(),
             answer.log_probs.to_table(lowest=2, palette="viridis"),
+            make_decision(text, alternative),
             *make_errors(text, answer),
         ):
             assert_harmless(print_to_string(value, color=color), color=color)
@@ -210,6 +235,7 @@ def test_nothing_from_outside_acts(text: str, alternative: str) -> None:
             conversation.to_pretty_string(width=20, color=color),
             run.to_pretty_string(width=20, color=color),
             answer.to_pretty_string(width=20, color=color),
+            make_decision(text, alternative).to_pretty_string(width=20, color=color),
             answer.to_pretty_log_probs_string(color=color),
             answer.to_pretty_log_probs_string(
                 show_probabilities=True, color=color, palette="viridis", width=20

@@ -9,6 +9,7 @@ from limin.errors import ConfigurationError, ConnectError
 from limin.rendering import show
 from limin.values.completion import TextCompletion
 from limin.values.conversation import Conversation
+from limin.values.decisions import Decision
 from limin.values.log_probs import LogProbs
 from limin.values.messages import Message
 from limin.values.tool_runs import ToolRun
@@ -18,6 +19,14 @@ RUN = ToolRun(
     conversation=Conversation([Message("assistant", "hello")]),
     completions=(COMPLETION,),
     ended_by="answer",
+)
+DECISION = Decision(
+    low={"hello": 1.0},
+    high={"hello": 1.0},
+    unfinished=0.0,
+    ambiguous=0.0,
+    unlisted=0.0,
+    other=0.0,
 )
 LOG_PROBS = LogProbs(lambda: ((position("hello", 0.5),), ()))
 
@@ -30,6 +39,7 @@ LOG_PROBS = LogProbs(lambda: ((position("hello", 0.5),), ()))
         Conversation.from_prompts("hello"),
         COMPLETION,
         RUN,
+        DECISION,
         LOG_PROBS,
     ],
 )
@@ -42,8 +52,9 @@ def test_options_of_tokens_reach_them() -> None:
     """Palette and probabilities are those that were asked for."""
     shown = show.to_string(LOG_PROBS, width=None, color=False, show_probabilities=True)
     assert shown == "hello[0.50]"
-    with pytest.raises(ConfigurationError, match="palette: expected red-green"):
-        show.renderable(LOG_PROBS, palette="sunset")  # type: ignore[arg-type]
+    for value in (LOG_PROBS, DECISION):
+        with pytest.raises(ConfigurationError, match="palette: expected red-green"):
+            show.renderable(value, palette="sunset")  # type: ignore[arg-type]
 
 
 def test_table() -> None:
@@ -59,11 +70,12 @@ def test_table() -> None:
         (Conversation.from_prompts("hello"), "Conversation"),
         (COMPLETION, f"Completion by {COMPLETION.model}"),
         (RUN, "Run with tools"),
+        (DECISION, "Decision"),
         (LOG_PROBS, "Log probabilities"),
     ],
 )
 def test_page_and_fragment(
-    value: Conversation | TextCompletion | ToolRun | LogProbs, title: str
+    value: Conversation | TextCompletion | ToolRun | Decision[str] | LogProbs, title: str
 ) -> None:
     """A page has the title of its kind; a fragment is for a page that is there."""
     page, fragment = show.html_page(value), show.html_fragment(value)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from json_values import Written, written
 
 from limin.errors import JSONTextError
+from limin.schemas.json_schema import JsonSchema
 from limin.values.field_reader import read_fields
 from limin.values.fields import FieldLogProbs
-from limin.values.log_probs import LogProbs, Position
+from limin.values.log_probs import Entry, LogProbs, Position
 
 field = partial(FieldLogProbs, shares_tokens=False)
 
@@ -340,3 +341,36 @@ def test_beginning_of_an_answer(text: Tokenized, length: int) -> None:
     assert found is not None
     texts = [(f.path, f.text) for f in found.values()]
     assert texts == [(f.path, f.text) for f in all_fields[: len(texts)]]
+
+
+def test_fields_of_a_wrapped_value_are_those_of_the_value() -> None:
+    """What stands beside the value in the object around it is no field of it."""
+    text = '{"x": 1, "value": {"a": 2}, "values": 3}'
+    schema = JsonSchema(dict[str, int] | None)
+    fields = read_fields(text, of_tokens(text), schema)
+    assert fields is not None
+    assert [(f.path, f.text, f.distribution) for f in fields.values()] == [
+        ("$.a", "2", None)
+    ]
+
+
+@pytest.mark.parametrize("values", [[1, True], [1, 1.5], [0, False, None]])
+def test_values_that_cannot_be_told_apart_have_no_distribution(
+    values: list[object],
+) -> None:
+    """A schema of the user's own may allow what no decision is about."""
+    schema = JsonSchema({"type": "object", "properties": {"a": {"enum": values}}})
+    listed = [Entry("1", -0.5)]
+    positions = [Position(t, -0.5, None, None, listed) for t in ('{"a":', "1", "}")]
+    log_probs = LogProbs(lambda: (positions, ()))
+    fields = read_fields('{"a":1}', log_probs, schema)
+    assert fields is not None
+    assert fields["$.a"].distribution is None
+
+
+def test_without_alternatives_there_is_no_distribution() -> None:
+    """Nothing is known of the values that were not written."""
+    schema = JsonSchema({"type": "object", "properties": {"a": {"enum": [1, 2]}}})
+    fields = read_fields('{"a":1}', of_tokens('{"a":1}'), schema)
+    assert fields is not None
+    assert fields["$.a"].distribution is None
