@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, cast, get_args
+
+import attrs
+import msgspec
 
 from limin.asking import open_checkpoint
 from limin.batch.results import run_batch
@@ -19,18 +23,26 @@ from limin.parallel import (
     open_progress,
     within,
 )
-from limin.recipes.decisions import By, Decider, Style, check_style, split_item
-from limin.values.checks import check_choice, check_flag, check_integer, check_text
+from limin.recipes.decisions import By, Decider, Style, split_item
+from limin.values.checks import (
+    check_argument,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_text,
+)
+from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import as_conversation
 from limin.values.messages import Message
+from limin.values.options import AskOptions, resolve_configuration
+from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable
 
     from limin.batch.results import OnError
     from limin.batch.workers import Parallel, Source
     from limin.calls.call import Caller
-    from limin.calls.observer import Observer
     from limin.checkpoint.recorder import RecordedCall
     from limin.errors import LiminError
     from limin.recipes.alternatives import Alternatives
@@ -41,111 +53,187 @@ if TYPE_CHECKING:
     from limin.values.options import DecisionOptions
     from limin.values.warnings import ResponseWarning
 
+Labels: TypeAlias = "list[str] | list[int]"
+AnyDecision: TypeAlias = "Decision[str] | Decision[int]"
+
 # OpenAI sends no more, and neither does vLLM unless it is started with more.
 _ALTERNATIVES = 20
 
+# Tokens of an answer: a letter or a number and some more, so that the text is there too.
+# A label that is a text has at most as many tokens as bytes, and mostly far fewer.
+_FEW_TOKENS = 16
+_MANY_TOKENS = 64  # Of labels that are not known yet.
+_MOST_TOKENS = 256
 
+_CONTINUES = {"continue_final_message": True, "add_generation_prompt": False}
+
+# Of a configuration that was given, a temperature that is not this one was meant.
+_DEFAULTS = ModelConfiguration()
+_CALL_NAMES = AskOptions.__annotations__.keys() - attrs.fields_dict(ModelConfiguration)
+
+
+@attrs.frozen
 class DecisionSetting:
-    """The options of decisions, checked, and the callers that ask for them."""
+    """The options of decisions, checked.
 
-    def __init__(
-        self,
-        caller: Callable[[int], Caller],
-        options: DecisionOptions,
-        known: Alternatives,
-        labels: Sequence[str] | Sequence[int] | None,
-    ) -> None:
-        """Check *options*.
+    Attributes:
+        style: How questions are put, and answers read.
+        labels: The labels of all questions; None if each has its own.
+        configuration: The fields of the requests.
+        options: The options.
+    """
 
-        Args:
-            caller: Returns what makes calls that ask for a number of alternatives.
-            options: The options.
-            known: What is known of the number of alternatives that the server takes.
-            labels: The labels of all questions; None if each has its own.
+    style: Style
+    labels: Labels | None
+    configuration: ModelConfiguration
+    options: DecisionOptions
+
+    @classmethod
+    def of(cls, options: DecisionOptions, labels: object) -> DecisionSetting:
+        """Check *options* and *labels*; these are None if each question has its own.
 
         Raises:
-            ConfigurationError: If an option makes no sense.
+            ConfigurationError: If an option makes no sense, or labels are no labels.
         """
-        by = check_choice("by", options.get("by", "letter"), get_args(By))
-        fallback = options.get("fallback")
-        if fallback is not None:
-            check_choice("fallback", fallback, ("text",))
-        prefill = options.get("prefill")
-        self._style = Style(
-            by=cast("By", by),
-            orders=check_integer("orders", options.get("orders", 1), at_least=1),
-            prefill=None if prefill is None else check_text("prefill", prefill),
-            fold=check_flag("fold", options.get("fold", True)),
-            fallback=fallback,
-        )
-        if labels is not None:
-            check_style(self._style, labels)
-        self._make_caller, self._known = caller, known
-        number = options.get("top_log_probs")
-        self._number = _ALTERNATIVES if number is None else number
-        self.caller = caller(self._number)
-        if self.caller.encoder.sampling.is_constrained:
-            problem = "expected no grammar for a decision: it hides other answers"
+        style = _read_style(options)
+        checked = None if labels is None else style.check_labels(labels)
+        return cls(style, checked, _configuration(options, style, checked), options)
+
+    @property
+    def call_options(self) -> AskOptions:
+        """The options of each request."""
+        options = {k: v for k, v in self.options.items() if k in _CALL_NAMES}
+        return cast("AskOptions", options | {"model_configuration": self.configuration})
+
+    def decider(
+        self, caller: Caller, known: Alternatives, recorded: RecordedCall | None
+    ) -> Decider:
+        """Return what decides by asking as *caller* does.
+
+        Args:
+            caller: Makes calls with `call_options`.
+            known: What is known of the number of alternatives that the server takes.
+            recorded: The checkpoint, if there is one; it is open when the decider asks.
+
+        Raises:
+            ConfigurationError: If a grammar constrains the answers.
+        """
+        sampling = caller.encoder.sampling
+        if sampling.is_constrained or sampling.must_call:
+            limit = "grammar" if sampling.is_constrained else "call that must be made"
+            problem = f"expected no {limit} for a decision: it hides the other answers"
             raise ConfigurationError(problem)
-
-    def observe(self, observer: Observer) -> None:
-        """Let *observer* listen to the calls, too."""
-        make = self._make_caller
-        self._make_caller = lambda number: make(number).observed_by(observer)
-        self.caller = self.caller.observed_by(observer)
-
-    def decider(self, recorded: RecordedCall | None) -> Decider:
-        """Return what decides, behind the open checkpoint *recorded* if there is one."""
         asks: dict[int, Ask] = {}
 
         def ask(number: int) -> Ask:
             if number not in asks:
-                same = number == self._number
-                caller = self.caller if same else self._make_caller(number)
-                plain_ask = ServedModelCheck(caller).ask
-                asks[number] = recorded.asking_as(caller) if recorded else plain_ask
+                asking = self._asking_for(caller, number)
+                plain_ask = ServedModelCheck(asking).ask
+                asks[number] = recorded.asking_as(asking) if recorded else plain_ask
             return asks[number]
 
         def report(
             completion: TextCompletion[object], warnings: tuple[ResponseWarning, ...]
         ) -> None:
-            caller = self.caller
             report_warnings(completion, caller.on_warning, caller.asked_at, warnings)
 
-        return Decider(
-            ask, self._style, n_alternatives=self._number, known=self._known, report=report
-        )
+        number = cast("int", self.configuration.top_log_probs)
+        return Decider(ask, self.style, n_alternatives=number, known=known, report=report)
+
+    def _asking_for(self, caller: Caller, number: int) -> Caller:
+        """Return a caller that asks for *number* alternatives, and else as *caller*."""
+        if number == self.configuration.top_log_probs:
+            return caller
+        configuration = attrs.evolve(self.configuration, top_log_probs=number)
+        return msgspec.structs.replace(caller, encoder=RequestEncoder.of(configuration))
+
+
+def _read_style(options: DecisionOptions) -> Style:
+    """Return how the questions are put.
+
+    Raises:
+        ConfigurationError: If an option makes no sense.
+    """
+    by = check_choice("by", options.get("by", "letter"), get_args(By))
+    fallback = options.get("fallback")
+    if fallback is not None:
+        check_choice("fallback", fallback, ("text",))
+    prefill = options.get("prefill")
+    if prefill is not None:
+        prefill = check_text("prefill", prefill)
+        is_visible = bool(prefill.strip())
+        check_argument("prefill", prefill, "a visible text or None", fits=is_visible)
+    return Style(
+        by=cast("By", by),
+        orders=check_integer("orders", options.get("orders", 1), at_least=1),
+        prefill=prefill,
+        continues=check_flag("continue_prefill", options.get("continue_prefill", False)),
+        fold=check_flag("fold", options.get("fold", True)),
+        fallback=fallback,
+    )
+
+
+def _configuration(
+    options: DecisionOptions, style: Style, labels: Labels | None
+) -> ModelConfiguration:
+    """Return the fields of the requests, with those that a decision needs.
+
+    Raises:
+        ConfigurationError: If a field is of the wrong type or out of range.
+    """
+    given: dict[str, Any] = {"log_probs": True, **options}
+    configuration = resolve_configuration(cast("AskOptions", given))
+    changes: dict[str, Any] = {}
+    is_default = configuration.temperature == _DEFAULTS.temperature
+    if "temperature" not in options and is_default:
+        changes["temperature"] = 0.0
+    if configuration.top_log_probs is None:
+        changes["top_log_probs"] = _ALTERNATIVES
+    if configuration.max_tokens is None and configuration.max_completion_tokens is None:
+        changes["max_tokens"] = _tokens_for(style, labels)
+    if style.continues:
+        changes["extra_body"] = {**_CONTINUES, **(configuration.extra_body or {})}
+    return attrs.evolve(configuration, **changes)
+
+
+def _tokens_for(style: Style, labels: Labels | None) -> int:
+    """Return how many tokens an answer may have."""
+    if labels is None:
+        return _FEW_TOKENS if style.by == "letter" else _MANY_TOKENS
+    if style.lists(labels):
+        return _FEW_TOKENS
+    longest = max(len(str(label).encode()) for label in labels)
+    return min(max(longest, _FEW_TOKENS), _MOST_TOKENS)
 
 
 async def decide_one(
     setting: DecisionSetting,
+    caller: Caller,
+    known: Alternatives,
     conversation: Conversation,
-    labels: Sequence[str],
-    options: DecisionOptions,
-) -> Decision[str]:
+) -> AnyDecision:
     """Return the decision about *conversation*; see `Client.generate_decision`.
 
     Raises:
         LiminError: If there is none.
     """
-    recorded = open_checkpoint(setting.caller, options)
-    if recorded is None:
-        return await setting.decider(None)(conversation, labels)
-    async with recorded:
-        return await setting.decider(recorded)(conversation, labels)
+    recorded = open_checkpoint(caller, setting.options)
+    decider = setting.decider(caller, known, recorded)
+    async with recorded or nullcontext():
+        return await decider(conversation, cast("list[str]", setting.labels))
 
 
 async def decide_all(
     setting: DecisionSetting,
+    caller: Caller,
+    known: Alternatives,
     source: Source[object],
-    labels: Sequence[str] | None,
     n_parallel: Parallel,
-    options: DecisionOptions,
     *,
     system_prompt: str | None = None,
     show_progress: bool,
     on_error: OnError,
-) -> list[Decision[str]] | list[Decision[str] | LiminError]:
+) -> list[AnyDecision] | list[AnyDecision | LiminError]:
     """Return the decisions about *source*; see `Client.generate_decisions`.
 
     Raises:
@@ -157,21 +245,21 @@ async def decide_all(
         Message("system", system_prompt)
     calls = InFlight()
     if show_progress:
-        setting.observe(calls)
-    recorded = open_checkpoint(setting.caller, options)
-    deciders: list[Decider] = []  # Made when the checkpoint is open.
+        caller = caller.observed_by(calls)
+    recorded = open_checkpoint(caller, setting.options)
+    decider = setting.decider(caller, known, recorded)
 
-    def decide(item: object) -> Awaitable[Decision[str]]:
-        if not deciders:
-            deciders.append(setting.decider(recorded))
-        prompt, own_labels = split_item(item) if labels is None else (item, labels)
+    def decide(item: object) -> Awaitable[AnyDecision]:
+        prompt, labels = item, setting.labels
+        if labels is None:
+            prompt, given = split_item(item)
+            labels = setting.style.check_labels(given)
         conversation = as_conversation(cast("str", prompt), system_prompt)
-        return deciders[0](conversation, own_labels)
+        return decider(conversation, cast("list[str]", labels))
 
     workers = WorkerPool(
         source, decide, n_parallel, as_result=as_limin_error, measure=measure
     )
-    rate_limiter = setting.caller.rate_limiter
-    state = partial(calls_under_way, calls, rate_limiter, recorded)
+    state = partial(calls_under_way, calls, caller.rate_limiter, recorded)
     progress = open_progress(show_progress, workers, state)
     return await run_batch(workers, within(recorded, progress), on_error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from limin.calls.call import Caller
@@ -81,7 +82,7 @@ class ConnectedClient:
             check_rate("requests_per_minute", requests_per_minute),
             check_rate("tokens_per_minute", tokens_per_minute),
         )
-        self._alternatives = Alternatives()
+        self._alternatives: defaultdict[str, Alternatives] = defaultdict(Alternatives)
         # Here httpx is loaded: `import limin` does without it.
         from limin.transport.http import HttpTransport  # noqa: PLC0415 (loads httpx)
 

@@ -2,64 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast, overload
 
 from limin.batch.results import check_batch
 from limin.client.connected import ConnectedClient
+from limin.values.checks import check_argument
 from limin.values.conversation import as_conversation
 from limin.values.option_names import check_option_names
-from limin.values.options import AskOptions, DecisionOptions
+from limin.values.options import DecisionOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from limin.batch.results import OnError
     from limin.batch.workers import Parallel, Source
-    from limin.calls.call import Caller
-    from limin.deciding import DecisionSetting
     from limin.errors import LiminError
     from limin.values.conversation import Conversation
     from limin.values.decisions import Decision
 
 _NAMES = DecisionOptions.__annotations__
-_CALL_NAMES = AskOptions.__annotations__
 
-# Tokens of an answer: a letter or a number and some more, so that the text is there too.
-_FEW_TOKENS = 16
-_MORE_TOKENS = 64
+# Labels are texts or whole numbers, and all of one kind.
+LabelT = TypeVar("LabelT", str, int)
 
 
 class DecisionVerbs(ConnectedClient):
     """A client that lets a model choose a label."""
 
-    @overload
     async def generate_decision(
         self,
         user_prompt: str | Conversation,
-        labels: Iterable[str],
+        labels: Iterable[LabelT],
         *,
         system_prompt: str | None = None,
         **options: Unpack[DecisionOptions],
-    ) -> Decision[str]: ...
-
-    @overload
-    async def generate_decision(
-        self,
-        user_prompt: str | Conversation,
-        labels: Iterable[int],
-        *,
-        system_prompt: str | None = None,
-        **options: Unpack[DecisionOptions],
-    ) -> Decision[int]: ...
-
-    async def generate_decision(
-        self,
-        user_prompt: str | Conversation,
-        labels: Iterable[str] | Iterable[int],
-        *,
-        system_prompt: str | None = None,
-        **options: Unpack[DecisionOptions],
-    ) -> Decision[Any]:
+    ) -> Decision[LabelT]:
         """Return which label a model's answer is, how sure that is, and what is unknown.
 
         The model is asked for a short answer, whose log probabilities are read; see
@@ -78,42 +55,32 @@ class DecisionVerbs(ConnectedClient):
         """
         check_option_names(self.generate_decision, options, _NAMES)
         conversation = as_conversation(user_prompt, system_prompt)
-        from limin.deciding import decide_one  # noqa: PLC0415 (reads labels)
+        check_argument("labels", labels, "labels", fits=labels is not None)
+        from limin.deciding import DecisionSetting, decide_one  # noqa: PLC0415 (labels)
 
-        listed = list(cast("Iterable[str]", labels))
-        setting = self._decision_setting(options, listed)
-        return await decide_one(setting, conversation, listed, options)
+        setting = DecisionSetting.of(options, labels)
+        caller = self._caller(setting.call_options, None)
+        known = self._alternatives[caller.model]
+        decision = await decide_one(setting, caller, known, conversation)
+        return cast("Decision[LabelT]", decision)
 
     @overload
     async def generate_decisions(
         self,
         user_prompts: Source[str | Conversation],
-        labels: Iterable[str],
+        labels: Iterable[LabelT],
         n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
         show_progress: bool = True,
         on_error: Literal["raise"] = "raise",
         **options: Unpack[DecisionOptions],
-    ) -> list[Decision[str]]: ...
+    ) -> list[Decision[LabelT]]: ...
 
     @overload
     async def generate_decisions(
         self,
-        user_prompts: Source[str | Conversation],
-        labels: Iterable[int],
-        n_parallel: Parallel = 5,
-        *,
-        system_prompt: str | None = None,
-        show_progress: bool = True,
-        on_error: Literal["raise"] = "raise",
-        **options: Unpack[DecisionOptions],
-    ) -> list[Decision[int]]: ...
-
-    @overload
-    async def generate_decisions(
-        self,
-        user_prompts: Source[tuple[str | Conversation, Iterable[str]]],
+        user_prompts: Source[tuple[str | Conversation, Iterable[LabelT]]],
         labels: None = None,
         n_parallel: Parallel = 5,
         *,
@@ -121,38 +88,25 @@ class DecisionVerbs(ConnectedClient):
         show_progress: bool = True,
         on_error: Literal["raise"] = "raise",
         **options: Unpack[DecisionOptions],
-    ) -> list[Decision[str]]: ...
+    ) -> list[Decision[LabelT]]: ...
 
     @overload
     async def generate_decisions(
         self,
         user_prompts: Source[str | Conversation],
-        labels: Iterable[str],
+        labels: Iterable[LabelT],
         n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
         show_progress: bool = True,
         on_error: Literal["return"],
         **options: Unpack[DecisionOptions],
-    ) -> list[Decision[str] | LiminError]: ...
+    ) -> list[Decision[LabelT] | LiminError]: ...
 
     @overload
     async def generate_decisions(
         self,
-        user_prompts: Source[str | Conversation],
-        labels: Iterable[int],
-        n_parallel: Parallel = 5,
-        *,
-        system_prompt: str | None = None,
-        show_progress: bool = True,
-        on_error: Literal["return"],
-        **options: Unpack[DecisionOptions],
-    ) -> list[Decision[int] | LiminError]: ...
-
-    @overload
-    async def generate_decisions(
-        self,
-        user_prompts: Source[tuple[str | Conversation, Iterable[str]]],
+        user_prompts: Source[tuple[str | Conversation, Iterable[LabelT]]],
         labels: None = None,
         n_parallel: Parallel = 5,
         *,
@@ -160,12 +114,12 @@ class DecisionVerbs(ConnectedClient):
         show_progress: bool = True,
         on_error: Literal["return"],
         **options: Unpack[DecisionOptions],
-    ) -> list[Decision[str] | LiminError]: ...
+    ) -> list[Decision[LabelT] | LiminError]: ...
 
     async def generate_decisions(
         self,
         user_prompts: Source[Any],
-        labels: Iterable[str] | Iterable[int] | None = None,
+        labels: Iterable[Any] | None = None,
         n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
@@ -192,38 +146,17 @@ class DecisionVerbs(ConnectedClient):
         """
         check_option_names(self.generate_decisions, options, _NAMES)
         n_parallel = check_batch(user_prompts, n_parallel, on_error)
-        listed = None if labels is None else list(cast("Iterable[str]", labels))
-        from limin.deciding import decide_all  # noqa: PLC0415 (reads labels)
+        from limin.deciding import DecisionSetting, decide_all  # noqa: PLC0415 (labels)
 
+        setting = DecisionSetting.of(options, labels)
+        caller = self._caller(setting.call_options, None)
         return await decide_all(
-            self._decision_setting(options, listed),
+            setting,
+            caller,
+            self._alternatives[caller.model],
             user_prompts,
-            listed,
             n_parallel,
-            options,
             system_prompt=system_prompt,
             show_progress=show_progress,
             on_error=on_error,
         )
-
-    def _decision_setting(
-        self, options: DecisionOptions, labels: Sequence[str] | None
-    ) -> DecisionSetting:
-        call: dict[str, Any] = {"temperature": 0.0, "max_tokens": _FEW_TOKENS}
-        if options.get("by") == "text":
-            longest = max(map(len, map(str, labels or [])), default=_MORE_TOKENS)
-            call["max_tokens"] = max(_FEW_TOKENS, longest)
-        if "max_completion_tokens" in options:
-            del call["max_tokens"]
-        call |= {name: value for name, value in options.items() if name in _CALL_NAMES}
-        if options.get("continue_prefill"):
-            fields = {"continue_final_message": True, "add_generation_prompt": False}
-            call["extra_body"] = fields | dict(call.get("extra_body") or {})
-
-        from limin.deciding import DecisionSetting  # noqa: PLC0415 (reads labels)
-
-        def caller(n_alternatives: int) -> Caller:
-            ask = call | {"log_probs": True, "top_log_probs": n_alternatives}
-            return self._caller(cast("AskOptions", ask), None)
-
-        return DecisionSetting(caller, options, self._alternatives, labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast, overload
 
 from limin.batch.results import check_batch
 from limin.batch.workers import count_items
@@ -21,34 +21,16 @@ if TYPE_CHECKING:
 
 _NAMES = FunctionDecisionOptions.__annotations__
 
-
-@overload
-async def generate_decision(
-    user_prompt: str | Conversation,
-    labels: Iterable[str],
-    *,
-    system_prompt: str | None = None,
-    **options: Unpack[FunctionDecisionOptions],
-) -> Decision[str]: ...
-
-
-@overload
-async def generate_decision(
-    user_prompt: str | Conversation,
-    labels: Iterable[int],
-    *,
-    system_prompt: str | None = None,
-    **options: Unpack[FunctionDecisionOptions],
-) -> Decision[int]: ...
+LabelT = TypeVar("LabelT", str, int)
 
 
 async def generate_decision(
     user_prompt: str | Conversation,
-    labels: Iterable[Any],
+    labels: Iterable[LabelT],
     *,
     system_prompt: str | None = None,
     **options: Unpack[FunctionDecisionOptions],
-) -> Any:
+) -> Decision[LabelT]:
     """Return which label a model's answer is; see `Client.generate_decision`.
 
     Args:
@@ -74,32 +56,19 @@ async def generate_decision(
 @overload
 async def generate_decisions(
     user_prompts: Source[str | Conversation],
-    labels: Iterable[str],
+    labels: Iterable[LabelT],
     n_parallel: Parallel = 5,
     *,
     system_prompt: str | None = None,
     show_progress: bool = True,
     on_error: Literal["raise"] = "raise",
     **options: Unpack[FunctionDecisionOptions],
-) -> list[Decision[str]]: ...
+) -> list[Decision[LabelT]]: ...
 
 
 @overload
 async def generate_decisions(
-    user_prompts: Source[str | Conversation],
-    labels: Iterable[int],
-    n_parallel: Parallel = 5,
-    *,
-    system_prompt: str | None = None,
-    show_progress: bool = True,
-    on_error: Literal["raise"] = "raise",
-    **options: Unpack[FunctionDecisionOptions],
-) -> list[Decision[int]]: ...
-
-
-@overload
-async def generate_decisions(
-    user_prompts: Source[tuple[str | Conversation, Iterable[str]]],
+    user_prompts: Source[tuple[str | Conversation, Iterable[LabelT]]],
     labels: None = None,
     n_parallel: Parallel = 5,
     *,
@@ -107,38 +76,25 @@ async def generate_decisions(
     show_progress: bool = True,
     on_error: Literal["raise"] = "raise",
     **options: Unpack[FunctionDecisionOptions],
-) -> list[Decision[str]]: ...
+) -> list[Decision[LabelT]]: ...
 
 
 @overload
 async def generate_decisions(
     user_prompts: Source[str | Conversation],
-    labels: Iterable[str],
+    labels: Iterable[LabelT],
     n_parallel: Parallel = 5,
     *,
     system_prompt: str | None = None,
     show_progress: bool = True,
     on_error: Literal["return"],
     **options: Unpack[FunctionDecisionOptions],
-) -> list[Decision[str] | LiminError]: ...
+) -> list[Decision[LabelT] | LiminError]: ...
 
 
 @overload
 async def generate_decisions(
-    user_prompts: Source[str | Conversation],
-    labels: Iterable[int],
-    n_parallel: Parallel = 5,
-    *,
-    system_prompt: str | None = None,
-    show_progress: bool = True,
-    on_error: Literal["return"],
-    **options: Unpack[FunctionDecisionOptions],
-) -> list[Decision[int] | LiminError]: ...
-
-
-@overload
-async def generate_decisions(
-    user_prompts: Source[tuple[str | Conversation, Iterable[str]]],
+    user_prompts: Source[tuple[str | Conversation, Iterable[LabelT]]],
     labels: None = None,
     n_parallel: Parallel = 5,
     *,
@@ -146,7 +102,7 @@ async def generate_decisions(
     show_progress: bool = True,
     on_error: Literal["return"],
     **options: Unpack[FunctionDecisionOptions],
-) -> list[Decision[str] | LiminError]: ...
+) -> list[Decision[LabelT] | LiminError]: ...
 
 
 async def generate_decisions(

@@ -121,9 +121,12 @@ class Decision(Generic[LabelT]):
 
     @property
     def is_certain(self) -> bool:
-        """Whether no other label can be likelier: its `low` is above every other `high`."""
+        """Whether no other label can be likelier: its `low` is above every other `high`.
+
+        It is False if the text alone decides, even if there is but one label.
+        """
         label = self.label
-        if label is None:
+        if label is None or not self.low[label]:
             return False
         others = (high for other, high in self.high.items() if other != label)
         return all(self.low[label] > high for high in others)
