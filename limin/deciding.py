@@ -30,6 +30,7 @@ from limin.values.checks import (
     check_flag,
     check_integer,
     check_text,
+    refuse,
 )
 from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import as_conversation
@@ -215,12 +216,16 @@ async def decide_one(
     """Return the decision about *conversation*; see `Client.generate_decision`.
 
     Raises:
+        ConfigurationError: If the question has no labels.
         LiminError: If there is none.
     """
+    labels = setting.labels
+    if labels is None:
+        refuse("labels", labels, "those of the question")
     recorded = open_checkpoint(caller, setting.options)
     decider = setting.decider(caller, known, recorded)
     async with recorded or nullcontext():
-        return await decider(conversation, cast("list[str]", setting.labels))
+        return await decider(conversation, cast("list[str]", labels))
 
 
 async def decide_all(

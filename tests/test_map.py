@@ -68,7 +68,6 @@ LATE_IMPORTS = {
     ("limin.values.option_names", "_hint", "difflib"),
     ("limin.client.decisions", "DecisionVerbs.generate_decision", "limin.deciding"),
     ("limin.client.decisions", "DecisionVerbs.generate_decisions", "limin.deciding"),
-    ("limin.client.decisions", "DecisionVerbs._decision_setting", "limin.deciding"),
     ("limin.asking", "AnswerType.of", "limin.values.typed_answers"),
     ("limin.asking", "AnswerType.asking", "limin.recipes.structured"),
     ("limin.asking", "AnswerType.streaming", "limin.recipes.structured"),

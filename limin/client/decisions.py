@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast, overload
 
 from limin.batch.results import check_batch
 from limin.client.connected import ConnectedClient
-from limin.values.checks import check_argument
 from limin.values.conversation import as_conversation
 from limin.values.option_names import check_option_names
 from limin.values.options import DecisionOptions
@@ -55,7 +54,6 @@ class DecisionVerbs(ConnectedClient):
         """
         check_option_names(self.generate_decision, options, _NAMES)
         conversation = as_conversation(user_prompt, system_prompt)
-        check_argument("labels", labels, "labels", fits=labels is not None)
         from limin.deciding import DecisionSetting, decide_one  # noqa: PLC0415 (labels)
 
         setting = DecisionSetting.of(options, labels)

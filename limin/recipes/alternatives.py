@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 # What a refusal of the number of alternatives is about; TGI's word is the second one.
 _ABOUT_ALTERNATIVES = re.compile(r"log_?prob|top_n_tokens|alternatives", re.IGNORECASE)
 
+# FastAPI names the field beside its message.
+_PLACE = re.compile(rb'"loc"\s*:\s*\[[^\]]{0,99}"top_logprobs"\s*\]')
+
 # The largest number, as servers put it. A number elsewhere in a refusal is a part of the
 # name of a model, or what was asked for. Sources:
 #   OpenAI, Azure, FastDeploy: Invalid value for 'top_logprobs': must be less than or equal
@@ -60,9 +63,10 @@ class Alternatives:
     def learn(self, error: BadRequestError, asked: int) -> bool:
         """Return whether *error* names a number below *asked*, and keep it."""
         words = f"{error.reason} {error.param or ''}"
-        if not _ABOUT_ALTERNATIVES.search(words):
+        if not (_ABOUT_ALTERNATIVES.search(words) or _PLACE.search(error.body)):
             return False
-        limits = (int(m["number"]) - bool(m["below"]) for m in _LIMIT.finditer(words))
+        matches = _LIMIT.finditer(error.reason)
+        limits = (int(match["number"]) - bool(match["below"]) for match in matches)
         fitting = (limit for limit in limits if limit > 0 and (asked < 0 or limit < asked))
         most = max(fitting, default=None)
         if most is not None:

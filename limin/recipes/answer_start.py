@@ -31,7 +31,7 @@ def find_answer(completion: TextCompletion[object], log_probs: LogProbs) -> int:
     text = _encoded(completion.message.rstrip(_REPLACEMENT))
     has_room = len(joined) >= len(reasoning) + len(text)
     before = joined.find(reasoning) if reasoning and has_room else -1
-    if before < 0 and joined.lstrip().startswith(text):
+    if before < 0 and text and joined.lstrip().startswith(text):
         return 0
     place = joined.rfind(text, max(before, 0) + len(reasoning)) if text else -1
     ends = accumulate(map(len, tokens))

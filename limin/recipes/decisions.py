@@ -129,8 +129,8 @@ class Decider:
         else:
             asked = with_prefill(conversation, style)
             decision = self._read(await self._complete(asked), labels)
-        if decision.completion is not None:
-            self._report(decision.completion, decision.warnings)
+        completion = cast("TextCompletion[object]", decision.completion)
+        self._report(completion, decision.warnings)
         return decision
 
     async def _by_letter(

@@ -143,16 +143,21 @@ class ToolRunOptions(AskOptions, total=False):
 class DecisionOptions(AskOptions, total=False):
     """The options of a decision; see `AskOptions`, too.
 
-    `temperature` is 0 unless it is given, and `top_log_probs` is 20, or the number that
-    the server names when it refuses that. `max_tokens` is a few. There may be no grammar:
-    it would hide what the model thinks of other answers.
+    Unless they are given, here or in `model_configuration`, `temperature` is 0,
+    `top_log_probs` is 20, and `max_tokens` is a few, with room for the longest label. The
+    default temperature of a `model_configuration` does not count as given. A server that
+    refuses the number of alternatives is asked for the number that it names, which the
+    client remembers. There may be no grammar: it would hide what the model thinks of other
+    answers.
 
     Attributes:
         by: How the model is to answer: by `letter`, the default, the labels are listed
-            under letters behind the last user message; by `text` nothing is added. Labels
-            that are numbers stand for themselves.
-        orders: Number of orders of the labels to ask in; the decision is the mean. 1 by
-            default. Models prefer places.
+            under letters behind the last user message, in an order that is drawn by
+            chance, and the same for the same question each time; by `text` nothing is
+            added. Labels that are numbers stand for themselves.
+        orders: Number of orders of the labels to ask in, one request for each; the
+            decision is the mean. 1 by default. Models prefer places, so take a multiple of
+            the number of labels: each label stands in each place then.
         prefill: Beginning of the answer, such as `Answer:`, which the model continues;
             None for none. llama.cpp continues it by itself.
         continue_prefill: Whether to ask vLLM or SGLang to continue *prefill*, by their
@@ -161,7 +166,9 @@ class DecisionOptions(AskOptions, total=False):
             default.
         fallback: With `text`, the text of the answer decides if there are no log
             probabilities; None, the default, makes that an error.
-        checkpoint: Path of a file that each answer is written to; see `BatchOptions`.
+        checkpoint: Path of a file that each answer is written to; see `BatchOptions`. If
+            the server refused the number of alternatives, a new client asks it once more
+            when the run is resumed.
         fsync: Whether each line survives a power cut.
     """
 
