@@ -20,6 +20,7 @@ from limin.errors import (
     ConversationError,
     JSONTextError,
     LiminError,
+    LogProbsMissingError,
     NotFoundError,
     NotSentError,
     PermissionDeniedError,
@@ -46,6 +47,7 @@ from limin.functions.batches import (
 from limin.functions.clients import (
     ClientOptions,
     FunctionBatchOptions,
+    FunctionDecisionOptions,
     FunctionOptions,
     FunctionStreamOptions,
     FunctionToolRunOptions,
@@ -57,6 +59,7 @@ from limin.functions.conversations import (
     stream_text_completion,
     stream_text_completion_for_conversation,
 )
+from limin.functions.decisions import generate_decision, generate_decisions
 from limin.parallel import run_parallel
 from limin.values.completion import Choice, Delta, TextCompletion, Usage
 from limin.values.configuration import ModelConfiguration
@@ -71,6 +74,7 @@ from limin.values.options import (
     AskOptions,
     BatchOptions,
     CompletionOptions,
+    DecisionOptions,
     StreamOptions,
     ToolRunOptions,
 )
@@ -111,10 +115,12 @@ __all__ = [
     "Conversation",
     "ConversationError",
     "Decision",
+    "DecisionOptions",
     "Delta",
     "FieldLogProbs",
     "File",
     "FunctionBatchOptions",
+    "FunctionDecisionOptions",
     "FunctionOptions",
     "FunctionStreamOptions",
     "FunctionToolRunOptions",
@@ -126,6 +132,7 @@ __all__ = [
     "LiminWarning",
     "Limits",
     "LogProbs",
+    "LogProbsMissingError",
     "Message",
     "ModelConfiguration",
     "NotFoundError",
@@ -163,6 +170,8 @@ __all__ = [
     "UnexpectedError",
     "Usage",
     "WarningCode",
+    "generate_decision",
+    "generate_decisions",
     "generate_text_completion",
     "generate_text_completion_for_conversation",
     "generate_text_completions",

@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from limin.schemas.json_schema import JsonSchema
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
-    from limin.values.options import BatchOptions, ToolRunOptions
+    from limin.values.options import BatchOptions, DecisionOptions, ToolRunOptions
     from limin.values.tool_runs import ToolRun
     from limin.values.tools import Tool
     from limin.values.warnings import ResponseWarning
 
 
 def open_checkpoint(
-    caller: Caller, options: BatchOptions | ToolRunOptions
+    caller: Caller, options: BatchOptions | DecisionOptions | ToolRunOptions
 ) -> RecordedCall | None:
     """Return a function that asks as *caller* does, behind the checkpoint of *options*.
 

@@ -29,6 +29,7 @@ The tree::
         ResponseError                   a success that is no usable completion
         AnswerWarningError              an odd answer, with on_warning="raise"
         JSONTextError                   a text that should be JSON; also a ValueError
+        LogProbsMissingError            an answer without log probabilities
         StructuredOutputError           an answer that is no JSON of its type
         StreamError                     a stream that broke off
         NotSentError                    a prompt of a batch that stopped early
@@ -321,6 +322,21 @@ class JSONTextError(LiminError, ValueError):
 
     def __str__(self) -> str:
         return escape_controls(f"{self.problem} at character {self.offset}")
+
+
+@attrs.define(slots=False)
+class LogProbsMissingError(LiminError):
+    """An answer came without the log probabilities that a decision is read from.
+
+    Attributes:
+        completion: The answer.
+    """
+
+    completion: TextCompletion[object] = attrs.field(repr=False)
+
+    def __str__(self) -> str:
+        problem = "the server sent no log probabilities"
+        return f'{problem}; with fallback="text" the text of the answer decides'
 
 
 @attrs.define(slots=False)

@@ -103,8 +103,8 @@ async def run_parallel(
     if count_items(items) == 0:
         return []
     workers = WorkerPool(items, function, n_parallel, as_result=as_it_is)
-    progress = _open_progress(show_progress, workers, partial(_items_under_way, workers))
-    return await run_batch(workers, _within(None, progress), on_error, noun="item")
+    progress = open_progress(show_progress, workers, partial(_items_under_way, workers))
+    return await run_batch(workers, within(None, progress), on_error, noun="item")
 
 
 async def complete_all(
@@ -131,9 +131,9 @@ async def complete_all(
     workers, recorded = _workers(
         caller, source, n_parallel, options, answer_type, system_prompt
     )
-    state = partial(_calls_under_way, calls, caller.rate_limiter, recorded)
-    progress = _open_progress(show_progress, workers, state)
-    return await run_batch(workers, _within(recorded, progress), on_error)
+    state = partial(calls_under_way, calls, caller.rate_limiter, recorded)
+    progress = open_progress(show_progress, workers, state)
+    return await run_batch(workers, within(recorded, progress), on_error)
 
 
 def iter_completions(
@@ -179,12 +179,12 @@ def _workers(  # noqa: PLR0917 (passed on)
         return ask(as_conversation(item, system_prompt))
 
     workers = WorkerPool(
-        source, ask_about, n_parallel, as_result=_as_limin_error, measure=_measure
+        source, ask_about, n_parallel, as_result=as_limin_error, measure=measure
     )
     return workers, recorded
 
 
-def _as_limin_error(error: Exception) -> LiminError:
+def as_limin_error(error: Exception) -> LiminError:
     """Return *error* if it is one of limin's, or else an error that it is the cause of."""
     if isinstance(error, LiminError):
         return error
@@ -194,7 +194,7 @@ def _as_limin_error(error: Exception) -> LiminError:
 
 
 @asynccontextmanager
-async def _within(
+async def within(
     recorded: RecordedCall | None,
     progress: AbstractContextManager[BatchListener | None],
 ) -> AsyncGenerator[BatchListener | None]:
@@ -224,17 +224,19 @@ async def _kept_by(recorded: RecordedCall) -> AsyncGenerator[None]:
             raise
 
 
-def _measure(completion: TextCompletion[object]) -> Work:
-    effort = Effort.of(completion)
+def measure(result: object) -> Work:
+    """Return the work that the server did for *result*, for `auto`."""
+    effort = Effort.of(result)
     return Work(
         1.0 if effort.tokens is None else float(effort.tokens),
         overloaded=any(is_overload(attempt.error) for attempt in effort.attempts),
     )
 
 
-def _calls_under_way(
+def calls_under_way(
     calls: InFlight, rate_limiter: RateLimiter, recorded: RecordedCall | None
 ) -> BatchState:
+    """Return how a batch of *calls* stands."""
     return BatchState(
         in_flight=calls.under_way,
         resting=rate_limiter.seconds_of_rest,
@@ -247,7 +249,7 @@ def _items_under_way(workers: WorkerPool[Item, R, Exception]) -> BatchState:
     return BatchState(in_flight=workers.under_way)
 
 
-def _open_progress(
+def open_progress(
     show_progress: bool,  # noqa: FBT001 (passed on)
     workers: WorkerPool[Item, R, LiminError] | WorkerPool[Item, R, Exception],
     state: Callable[[], BatchState],

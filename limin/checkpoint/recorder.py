@@ -53,6 +53,13 @@ class RecordedCall:
         self._asking = ServedModelCheck(self._caller, checkpoint.served_model)
         return self
 
+    def asking_as(self, caller: Caller) -> RecordedCall:
+        """Return a call that asks as *caller* does, behind the same open checkpoint."""
+        other = RecordedCall(caller, self._path, fsync=self._fsync)
+        other._checkpoint = self._checkpoint
+        other._asking = ServedModelCheck(caller, self._checkpoint.served_model)
+        return other
+
     async def __aexit__(self, *_reason: object) -> None:
         """Close the checkpoint."""
         self._checkpoint.close()

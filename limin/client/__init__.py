@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from limin.client.batches import BatchVerbs
 from limin.client.conversations import ConversationVerbs
+from limin.client.decisions import DecisionVerbs
 
 __all__ = ["Client"]
 
 
-class Client(ConversationVerbs, BatchVerbs):
+class Client(ConversationVerbs, BatchVerbs, DecisionVerbs):
     """Asks one OpenAI-compatible endpoint, over connections of its own.
 
     Use it with `async with`, or call `aclose` when done.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from limin.calls.call import Caller
 from limin.calls.rate_limiter import RateLimiter
 from limin.calls.warning_report import find_caller
 from limin.policy.retry import RetryPolicy
+from limin.recipes.alternatives import Alternatives
 from limin.values.checks import check_argument, check_integer, check_rate, check_seconds
 from limin.values.endpoint import Endpoint, Limits
 from limin.values.options import check_on_warning, resolve_configuration
@@ -80,6 +82,7 @@ class ConnectedClient:
             check_rate("requests_per_minute", requests_per_minute),
             check_rate("tokens_per_minute", tokens_per_minute),
         )
+        self._alternatives: defaultdict[str, Alternatives] = defaultdict(Alternatives)
         # Here httpx is loaded: `import limin` does without it.
         from limin.transport.http import HttpTransport  # noqa: PLC0415 (loads httpx)
 

@@ -11,6 +11,7 @@ from limin.values.checks import describe_type
 from limin.values.options import (
     BatchOptions,
     CompletionOptions,
+    DecisionOptions,
     StreamOptions,
     ToolRunOptions,
 )
@@ -48,6 +49,10 @@ class FunctionBatchOptions(BatchOptions, FunctionOptions, total=False):
 
 class FunctionToolRunOptions(ToolRunOptions, ClientOptions, total=False):
     """The options of `run_tools`; see `ToolRunOptions` and `ClientOptions`."""
+
+
+class FunctionDecisionOptions(DecisionOptions, ClientOptions, total=False):
+    """The options of decisions; see `DecisionOptions` and `ClientOptions`."""
 
 
 _OWN = frozenset({"client", "api_key", "base_url"})

@@ -7,6 +7,7 @@ letters are renamed to the labels that they stood for, and the decisions average
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -37,6 +38,9 @@ def renamed(decision: Decision[NameT], names: Mapping[LabelT, NameT]) -> Decisio
     fields = attrs.asdict(decision, recurse=False)
     fields["low"] = {label: decision.low[name] for label, name in names.items()}
     fields["high"] = {label: decision.high[name] for label, name in names.items()}
+    labels = {name: label for label, name in names.items()}
+    text = decision.text_label
+    fields["text_label"] = None if text is None else labels[text]
     return Decision[LabelT](**fields)
 
 
@@ -46,7 +50,8 @@ def average(decisions: Sequence[Decision[LabelT]]) -> Decision[LabelT]:
     It is about an answer to the question in an order that is drawn by chance. Bounds are
     means of bounds, so they hold. `spread` is the largest difference between orders. What
     differs between decisions is None. The labels are in the order of the first, and the
-    completion is its own. A warning says that the orders have different labels.
+    completion is its own. A warning says that the orders have different labels. If texts
+    alone decide, the label is that of the most of them, and None if there are several.
 
     Raises:
         ValueError: If there are none, or their labels differ.
@@ -68,6 +73,7 @@ def average(decisions: Sequence[Decision[LabelT]]) -> Decision[LabelT]:
         spread=_spread(decisions),
         completion=first.completion,
         warnings=_warnings(decisions),
+        text_label=_most_frequent(d.text_label for d in decisions),
     )
 
 
@@ -80,6 +86,13 @@ def _shared(values: Iterable[LabelT]) -> LabelT | None:
     """Return the value that all have; None if they differ."""
     first, *others = values
     return first if all(value == first for value in others) else None
+
+
+def _most_frequent(labels: Iterable[LabelT | None]) -> LabelT | None:
+    """Return the label that occurs most often; None if there are several, or none."""
+    counts = Counter(label for label in labels if label is not None).most_common(2)
+    (first, most), (_, next_most) = (*counts, (None, 0), (None, 0))[:2]
+    return first if most > next_most else None
 
 
 def _spread(decisions: Sequence[Decision[LabelT]]) -> float | None:

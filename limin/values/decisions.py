@@ -57,6 +57,9 @@ class Decision(NotebookDisplayed, Generic[LabelT]):
         completion: The completion that was read, the first of several; None if only log
             probabilities were.
         warnings: Warnings about the decision.
+        text_label: The label that the answer's text begins with, if the text alone
+            decides, because no log probabilities came; else None. Then nothing is known
+            of any probability.
 
     Raises:
         ConfigurationError: If `low` and `high` have different labels, or none.
@@ -72,8 +75,9 @@ class Decision(NotebookDisplayed, Generic[LabelT]):
     agrees: bool | None = None
     position: int | None = None
     spread: float | None = None
-    completion: TextCompletion | None = None
+    completion: TextCompletion[object] | None = None
     warnings: tuple[ResponseWarning, ...] = ()
+    text_label: LabelT | None = None
 
     def __attrs_post_init__(self) -> None:
         """Refuse bounds of different labels, and of none."""
@@ -87,6 +91,8 @@ class Decision(NotebookDisplayed, Generic[LabelT]):
         if self.label is None:
             return f"<limin.Decision: none of {len(labels)} labels>"
         place = f"label {labels.index(self.label) + 1} of {len(labels)}"
+        if not self.mass:
+            return f"<limin.Decision: {place}, by its text alone>"
         facts = f"{self.probs[self.label]:.3f}, mass {self.mass:.3f}"
         certainty = "certain" if self.is_certain else "uncertain"
         return f"<limin.Decision: {place}, {facts}, {certainty}>"
@@ -109,15 +115,21 @@ class Decision(NotebookDisplayed, Generic[LabelT]):
 
     @property
     def label(self) -> LabelT | None:
-        """The likeliest label, of equals the first; None if nothing is sure of any."""
+        """The likeliest label, of equals the first; None if nothing is sure of any.
+
+        If the text alone decides, it is the label in the text.
+        """
         best = max(self.low, key=self.low.__getitem__)
-        return best if self.low[best] else None
+        return best if self.low[best] else self.text_label
 
     @property
     def is_certain(self) -> bool:
-        """Whether no other label can be likelier: its `low` is above every other `high`."""
+        """Whether no other label can be likelier: its `low` is above every other `high`.
+
+        It is False if the text alone decides, even if there is but one label.
+        """
         label = self.label
-        if label is None:
+        if label is None or not self.low[label]:
             return False
         others = (high for other, high in self.high.items() if other != label)
         return all(self.low[label] > high for high in others)

@@ -135,6 +135,33 @@ def field_probs(
     return _decide(log_probs, keys, label_texts, first)
 
 
+def label_in_text(
+    text: str, labels: Iterable[ValueT], *, fold: bool = True
+) -> Decision[ValueT]:
+    """Return which label *text* begins with, of which no probability is known.
+
+    The decision is never certain, and has the warning `decided-by-text`.
+
+    Raises:
+        ConfigurationError: If the labels cannot be told apart; see `label_probs`.
+    """
+    keys, texts = check_labels(labels, folds=fold)
+    label_texts = folded_labels(texts) if fold else exact_labels(texts)
+    progress = label_texts.read_on(label_texts.beginning(), text.encode(errors="replace"))
+    ended = progress.at_end().ended
+    problem = "no log probabilities came, so the text of the answer decided"
+    return Decision(
+        low=dict.fromkeys(keys, 0.0),
+        high=dict.fromkeys(keys, 1.0),
+        unfinished=0.0,
+        ambiguous=0.0,
+        unlisted=1.0,
+        other=0.0,
+        warnings=(ResponseWarning(WarningCode.DECIDED_BY_TEXT, _PATH, problem),),
+        text_label=None if ended < 0 else keys[label_texts.order.index(ended)],
+    )
+
+
 def _decide(
     log_probs: Sequence[TokenPosition],
     keys: Sequence[ValueT],

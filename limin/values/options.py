@@ -142,6 +142,48 @@ class ToolRunOptions(AskOptions, total=False):
     fsync: bool
 
 
+class DecisionOptions(AskOptions, total=False):
+    """The options of a decision; see `AskOptions`, too.
+
+    Unless they are given, here or in `model_configuration`, `temperature` is 0,
+    `top_log_probs` is 20, and `max_tokens` is a few, with room for the longest label. The
+    default temperature of a `model_configuration` does not count as given. A server that
+    refuses the number of alternatives is asked for the number that it names, which the
+    client remembers. There may be no grammar: it would hide what the model thinks of other
+    answers.
+
+    Attributes:
+        by: How the model is to answer: by `letter`, the default, the labels are listed
+            under letters behind the last user message, in an order that is drawn by
+            chance, and the same for the same question each time; by `text` nothing is
+            added. Labels that are numbers stand for themselves.
+        orders: Number of orders of the labels to ask in, one request for each; the
+            decision is the mean. 1 by default. Models prefer places, so take a multiple of
+            the number of labels: each label stands in each place then.
+        prefill: Beginning of the answer, such as `Answer:`, which the model continues;
+            None for none. llama.cpp continues it by itself.
+        continue_prefill: Whether to ask vLLM or SGLang to continue *prefill*, by their
+            fields `continue_final_message` and `add_generation_prompt`. False by default.
+        fold: Whether case, and marks before the answer, make no difference. True by
+            default.
+        fallback: With `text`, the text of the answer decides if there are no log
+            probabilities; None, the default, makes that an error.
+        checkpoint: Path of a file that each answer is written to; see `BatchOptions`. If
+            the server refused the number of alternatives, a new client asks it once more
+            when the run is resumed.
+        fsync: Whether each line survives a power cut.
+    """
+
+    by: Literal["letter", "text"]
+    orders: int
+    prefill: str | None
+    continue_prefill: bool
+    fold: bool
+    fallback: Literal["text"] | None
+    checkpoint: str | os.PathLike[str] | None
+    fsync: bool
+
+
 def check_on_warning(on_warning: OnWarning) -> OnWarning:
     """Return *on_warning* as a `str`; refuse one that does not exist.
 

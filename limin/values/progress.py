@@ -8,6 +8,7 @@ import msgspec
 
 from limin.errors import AnswerWarningError, LiminError
 from limin.values.completion import TextCompletion
+from limin.values.decisions import Decision
 from limin.values.safe_text import escape_controls
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, result: object) -> Effort:
         """Read the effort in *result*: a completion, an error, or any other value."""
+        if isinstance(result, Decision):
+            result = result.completion
         if isinstance(result, TextCompletion):
             timing, usage = result.timing, result.usage
             return cls(

@@ -114,6 +114,9 @@ class WarningCode(enum.StrEnum):
     TEXT_DISAGREES = "text-disagrees"
     """The text of an answer is not the likeliest label."""
 
+    DECIDED_BY_TEXT = "decided-by-text"
+    """No log probabilities came, so the text of the answer alone decided."""
+
     ORDERS_DISAGREE = "orders-disagree"
     """Another label is the likeliest in another order of the labels."""
     TOOL_CHOICE_IGNORED = "tool-choice-ignored"

@@ -221,3 +221,35 @@ def decisions(log_probs: limin.LogProbs) -> None:
     assert_type(score, limin.Decision[int])
     assert_type(score.expected, float | None)
     assert_type(score.probs, Mapping[int, float])
+
+
+async def asked_decisions(client: limin.Client, conversation: limin.Conversation) -> None:
+    decision = await client.generate_decision("hello", ["yes", "no"], orders=2)
+    assert_type(decision, limin.Decision[str])
+    assert_type(decision.completion, limin.TextCompletion[object] | None)
+    score = await limin.generate_decision(conversation, range(1, 6), client=client)
+    assert_type(score, limin.Decision[int])
+    assert_type(score.expected, float | None)
+    labels = {"yes": 1, "no": 2}
+    assert_type(
+        await client.generate_decisions(["hello", conversation], labels, 8),
+        list[limin.Decision[str]],
+    )
+    assert_type(
+        await limin.generate_decisions(["hello"], [1, 2], on_error="return"),
+        list[limin.Decision[int] | limin.LiminError],
+    )
+    pairs = [("hello", ["Paris", "Rome"]), ("hi", ["3", "4"])]
+    assert_type(await client.generate_decisions(pairs), list[limin.Decision[str]])
+    assert_type(
+        await limin.generate_decisions(pairs, n_parallel="auto", on_error="return"),
+        list[limin.Decision[str] | limin.LiminError],
+    )
+    ranges = [("hello", range(3)), ("hi", range(10))]
+    assert_type(await limin.generate_decisions(ranges), list[limin.Decision[int]])
+
+
+async def wrong_decisions(client: limin.Client) -> None:
+    await client.generate_decision("hello", [0.5])  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
+    await client.generate_decision("hello", ["a"], by="number")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.generate_decisions(["hello"])  # type: ignore[list-item]  # pyright: ignore[reportCallIssue, reportArgumentType]

@@ -408,7 +408,7 @@ def test_warning_says_where_and_how_often(count: int, text: str) -> None:
 
 def test_codes_are_stable() -> None:
     """A code is its own text, no two are the same, and the category is a warning."""
-    assert len({str(code) for code in WarningCode}) == len(WarningCode) == 30
+    assert len({str(code) for code in WarningCode}) == len(WarningCode) == 32
     assert all(code.value == code.name.lower().replace("_", "-") for code in WarningCode)
     assert issubclass(LiminWarning, UserWarning)
 
