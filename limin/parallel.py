@@ -24,7 +24,7 @@ from limin.values.progress import BatchState, Effort
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
-    from contextlib import AbstractContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from limin.asking import AnswerType
     from limin.batch.results import OnError
@@ -124,16 +124,16 @@ async def complete_all(
         BatchError: If any failed, and *on_error* says so.
         CheckpointError: If the checkpoint cannot be used; nothing was sent.
     """
-    show_progress = check_flag("show_progress", show_progress)
-    calls = InFlight()
-    if show_progress:
-        caller = caller.observed_by(calls)
-    workers, recorded = _workers(
-        caller, source, n_parallel, options, answer_type, system_prompt
+    workers, context = _prepare(
+        caller,
+        source,
+        n_parallel,
+        options,
+        answer_type,
+        system_prompt,
+        show_progress=show_progress,
     )
-    state = partial(calls_under_way, calls, caller.rate_limiter, recorded)
-    progress = open_progress(show_progress, workers, state)
-    return await run_batch(workers, within(recorded, progress), on_error)
+    return await run_batch(workers, context, on_error)
 
 
 def iter_completions(
@@ -144,12 +144,49 @@ def iter_completions(
     answer_type: AnswerType | None,
     *,
     system_prompt: str | None = None,
+    show_progress: bool,
 ) -> Results[TextCompletion[object]]:
     """Return the results of *source* as they finish; see `Client.iter_text_completions`."""
+    return Results(
+        *_prepare(
+            caller,
+            source,
+            n_parallel,
+            options,
+            answer_type,
+            system_prompt,
+            show_progress=show_progress,
+        )
+    )
+
+
+def _prepare(  # noqa: PLR0917 (passed on)
+    caller: Caller,
+    source: Source[str] | Source[Conversation] | Source[str | Conversation],
+    n_parallel: Parallel,
+    options: BatchOptions,
+    answer_type: AnswerType | None,
+    system_prompt: str | None,
+    *,
+    show_progress: bool,
+) -> tuple[
+    WorkerPool[str | Conversation, TextCompletion[object], LiminError],
+    AbstractAsyncContextManager[BatchListener | None],
+]:
+    """Return workers, and the context of checkpoint and progress that they run in.
+
+    Raises:
+        LiminError: If an option makes no sense.
+    """
+    show_progress = check_flag("show_progress", show_progress)
+    calls = InFlight()
+    if show_progress:
+        caller = caller.observed_by(calls)
     workers, recorded = _workers(
         caller, source, n_parallel, options, answer_type, system_prompt
     )
-    return Results(workers, recorded or nullcontext())
+    state = partial(calls_under_way, calls, caller.rate_limiter, recorded)
+    return workers, within(recorded, open_progress(show_progress, workers, state))
 
 
 def _workers(  # noqa: PLR0917 (passed on)

@@ -232,6 +232,7 @@ class BatchVerbs(ConnectedClient):
         n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
+        show_progress: bool = False,
         response_type: JsonSchema[T],
         reask: int = 0,
         **options: Unpack[BatchOptions],
@@ -244,6 +245,7 @@ class BatchVerbs(ConnectedClient):
         n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
+        show_progress: bool = False,
         response_type: TypeForm[T] = None,  # type: ignore[assignment]  # T is None then
         reask: int = 0,
         **options: Unpack[BatchOptions],
@@ -255,6 +257,7 @@ class BatchVerbs(ConnectedClient):
         n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
+        show_progress: bool = False,
         response_type: object = None,
         reask: int = 0,
         **options: Unpack[BatchOptions],
@@ -271,6 +274,7 @@ class BatchVerbs(ConnectedClient):
             n_parallel: Requests under way at most; `auto` finds the number that
                 suits the server best.
             system_prompt: The system's message before each prompt; None for none.
+            show_progress: Whether a bar on stderr shows the progress.
             response_type: The type of each answer; see `generate_text_completions`.
             reask: How often to ask again if an answer does not fit.
             **options: See `BatchOptions`.
@@ -289,4 +293,5 @@ class BatchVerbs(ConnectedClient):
             options,
             answer_type,
             system_prompt=system_prompt,
+            show_progress=show_progress,
         )

@@ -87,7 +87,7 @@ async def batches() -> None:
 
 
 async def results(client: limin.Client) -> None:
-    async with client.iter_text_completions(["hello"]) as finished:
+    async with client.iter_text_completions(["hello"], show_progress=True) as finished:
         assert_type(finished, limin.Results)
         assert_type(finished, limin.Results[limin.TextCompletion])
         await take(finished)
