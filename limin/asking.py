@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import AsyncExitStack, nullcontext
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, TypeVar, cast, get_args
 
 import attrs
 
 from limin.calls.served_model import ServedModelCheck
 from limin.calls.warning_report import report_warnings
 from limin.checkpoint.recorder import RecordedCall
-from limin.errors import ConfigurationError
+from limin.errors import ConfigurationError, LiminError
 from limin.recipes.tool_calls import ToolRunner
 from limin.recipes.tool_loop import ToolLimits, ToolLoop
 from limin.values.checks import (
@@ -25,7 +25,7 @@ from limin.values.checks import (
 from limin.values.options import OnToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from limin.calls.call import Caller
@@ -38,6 +38,25 @@ if TYPE_CHECKING:
     from limin.values.tool_runs import ToolRun
     from limin.values.tools import Tool
     from limin.values.warnings import ResponseWarning
+
+R = TypeVar("R")
+
+
+async def about(conversation: Conversation, ask: Callable[[], Awaitable[R]]) -> R:
+    """Return what *ask* returns, and note *conversation* in an error that comes instead.
+
+    It is what the user asked, whatever was added to it on the way.
+
+    Raises:
+        Exception: The error.
+    """
+    try:
+        return await ask()
+    except Exception as error:
+        for known in (error, error.__cause__):  # An exception of a tool has one as cause.
+            if isinstance(known, LiminError):
+                known.conversation = conversation
+        raise
 
 
 def open_checkpoint(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, cast, get_args
 
-from limin.asking import open_checkpoint
+from limin.asking import about, open_checkpoint
 from limin.batch.results import run_batch
 from limin.batch.workers import WorkerPool
 from limin.calls.observer import InFlight
@@ -13,6 +14,7 @@ from limin.calls.served_model import ServedModelCheck
 from limin.calls.warning_report import report_warnings
 from limin.errors import ConfigurationError
 from limin.parallel import (
+    as_item,
     as_limin_error,
     calls_under_way,
     measure,
@@ -129,10 +131,9 @@ async def decide_one(
         LiminError: If there is none.
     """
     recorded = open_checkpoint(setting.caller, options)
-    if recorded is None:
-        return await setting.decider(None)(conversation, labels)
-    async with recorded:
-        return await setting.decider(recorded)(conversation, labels)
+    async with recorded or nullcontext():
+        decide = setting.decider(recorded)
+        return await about(conversation, partial(decide, conversation, labels))
 
 
 async def decide_all(
@@ -166,7 +167,7 @@ async def decide_all(
             deciders.append(setting.decider(recorded))
         prompt, own_labels = split_item(item) if labels is None else (item, labels)
         conversation = as_conversation(cast("str", prompt), system_prompt)
-        return deciders[0](conversation, own_labels)
+        return as_item(conversation, partial(deciders[0], conversation, own_labels))
 
     workers = WorkerPool(
         source, decide, n_parallel, as_result=as_limin_error, measure=measure

@@ -2,8 +2,8 @@
 
 Fields say what happened; `str` says it in one sentence, without control characters.
 No message and no repr holds a key or a prompt of 8 characters or more: text of a server
-is cleaned of both before it comes here. The fields `body`, `partial`, `results` and
-`completion` may hold prompts.
+is cleaned of both before it comes here. The fields `body`, `partial`, `results`,
+`completion` and `conversation` may hold prompts.
 
 The tree::
 
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from limin.values.completion import TextCompletion
+    from limin.values.conversation import Conversation
     from limin.values.timing import Attempt
     from limin.values.tool_runs import ToolRun
     from limin.values.warnings import ResponseWarning
@@ -75,11 +76,15 @@ class LiminError(Exception, Displayed):
             the message, too. None if it is no error of a request.
         tool_run: What a run with tools came to before the error; None if it is no error
             of one.
+        conversation: What was asked, with its metadata, as the function or the item of
+            the batch had it; None if the error is no answer to a conversation. Its repr
+            tells lengths alone.
     """
 
     attempts: tuple[Attempt, ...] = ()
     asked: str | None = None
     tool_run: ToolRun[object] | None = None
+    conversation: Conversation | None = None
 
     def __str__(self) -> str:
         return escape_controls(super().__str__())

@@ -15,7 +15,7 @@ from limin.batch.workers import Work, WorkerPool, as_it_is, count_items
 from limin.calls.observer import InFlight
 from limin.calls.served_model import ServedModelCheck
 from limin.errors import LiminError, UnexpectedError
-from limin.policy.failures import is_overload
+from limin.policy.failures import StopBatch, is_overload
 from limin.values.checks import check_argument, check_flag
 from limin.values.conversation import as_conversation
 from limin.values.display import rendering
@@ -213,7 +213,8 @@ def _workers(  # noqa: PLR0917 (passed on)
         ask = answer_type.asking(ask, caller)
 
     def ask_about(item: str | Conversation) -> Awaitable[TextCompletion[object]]:
-        return ask(as_conversation(item, system_prompt))
+        conversation = as_conversation(item, system_prompt)
+        return as_item(conversation, partial(ask, conversation))
 
     workers = WorkerPool(
         source, ask_about, n_parallel, as_result=as_limin_error, measure=measure
@@ -228,6 +229,24 @@ def as_limin_error(error: Exception) -> LiminError:
     unexpected = UnexpectedError(type(error).__name__)
     unexpected.__cause__ = error
     return unexpected
+
+
+async def as_item(conversation: Conversation, ask: Callable[[], Awaitable[R]]) -> R:
+    """Return what *ask* returns about *conversation*, an item of a batch.
+
+    Raises:
+        LiminError: Any exception of *ask*, as what stands in the item's place.
+        StopBatch: As *ask* raised it.
+    """
+    try:
+        return await ask()
+    except StopBatch as stop:
+        stop.error.conversation = conversation
+        raise
+    except Exception as error:  # noqa: BLE001 (raised as what stands in the item's place)
+        known = as_limin_error(error)
+        known.conversation = conversation
+        raise known  # noqa: B904 (it has its cause)
 
 
 @asynccontextmanager

@@ -187,6 +187,7 @@ class Call:
         try:
             report_warnings(completion, self._caller.on_warning, self._caller.asked_at)
         except AnswerWarningError as error:
+            error.conversation = self.context.conversation
             if self._is_handed_over:
                 self._notify_finished(error)
             raise
@@ -194,7 +195,7 @@ class Call:
 
     def note_failure(self, error: LiminError) -> None:
         """Tell the rate limiter, and the observers if nothing more follows, of *error*."""
-        note_request(error, self._caller.endpoint)
+        self._note_question(error)
         self._caller.rate_limiter.note_failure(error, None)
         if self._is_handed_over:
             self._notify_finished(error)
@@ -233,6 +234,7 @@ class Call:
                 try:
                     return await fetch(self)
                 except LiminError as error:
+                    error.conversation = self.context.conversation
                     wait = self._seconds_before_retry(error)
                     attempts.fail(error, wait or 0.0)
                     if wait is None:
@@ -243,9 +245,14 @@ class Call:
                 await self._wait_for_retry(wait)
         except BaseException as error:
             if isinstance(error, LiminError):
-                note_request(error, caller.endpoint)
+                self._note_question(error)
             self._notify_finished(error)
             raise
+
+    def _note_question(self, error: LiminError) -> None:
+        """Note in *error* what was asked, and where."""
+        error.conversation = self.context.conversation
+        note_request(error, self._caller.endpoint)
 
     def _start_clock(self) -> None:
         """Let the seconds for the whole call begin."""

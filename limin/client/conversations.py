@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Unpack, cast, overload
 
-from limin.asking import AnswerType, run_with_tools
+from limin.asking import AnswerType, about, run_with_tools
 from limin.calls.stream import CompletionStream
 from limin.client.connected import ConnectedClient
 from limin.values.conversation import as_conversation
@@ -289,9 +289,15 @@ class ConversationVerbs(ConnectedClient):
         if options.get("tool_choice") not in {None, "auto", "none"}:
             call["tool_choice"] = None
             later = self._caller(cast("CompletionOptions", call), answer_type)
-        return await run_with_tools(
-            conversation, to_tools(tools), (first, later), answer_type, options
+        run = partial(
+            run_with_tools,
+            conversation,
+            to_tools(tools),
+            (first, later),
+            answer_type,
+            options,
         )
+        return await about(conversation, run)
 
     async def _ask(
         self,
@@ -300,9 +306,8 @@ class ConversationVerbs(ConnectedClient):
         options: CompletionOptions,
     ) -> TextCompletion[object]:
         caller = self._caller(options, answer_type)
-        if answer_type is None:
-            return await caller.ask(conversation)
-        return await answer_type.asking(caller.ask, caller)(conversation)
+        ask = caller.ask if answer_type is None else answer_type.asking(caller.ask, caller)
+        return await about(conversation, partial(ask, conversation))
 
     def _stream(
         self,
@@ -311,7 +316,7 @@ class ConversationVerbs(ConnectedClient):
         options: StreamOptions,
     ) -> CompletionStream[object]:
         caller = self._caller(CompletionOptions(stream=True, **options), answer_type)
-        begin = partial(caller.stream, conversation)
+        begin = partial(about, conversation, partial(caller.stream, conversation))
         if answer_type is None:
             return CompletionStream(begin)
         return CompletionStream(begin, answer_type.streaming(caller))
