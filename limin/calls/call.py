@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from limin.values.completion import Delta, TextCompletion
     from limin.values.conversation import Conversation
     from limin.values.endpoint import Endpoint
+    from limin.values.headers import PrivateHeaders
     from limin.values.options import OnWarning
     from limin.wire.http import OpenResponse
     from limin.wire.request import RequestEncoder
@@ -51,6 +52,8 @@ class Caller(msgspec.Struct, frozen=True):
         observers: The listeners to the calls.
         asked_at: The line of the program that makes the calls; None if it is found
             when a warning is issued.
+        headers: The headers of these calls, which win over the transport's; the endpoint
+            has them, too. None if there are none.
     """
 
     endpoint: Endpoint
@@ -64,6 +67,7 @@ class Caller(msgspec.Struct, frozen=True):
     rate_limiter: RateLimiter
     observers: tuple[Observer, ...] = ()
     asked_at: SourceLine | None = None
+    headers: PrivateHeaders | None = None
 
     def observed_by(self, *observers: Observer) -> Caller:
         """Return a caller that *observers* listen to, beside those that do already."""
@@ -308,12 +312,14 @@ class Call:
 
     def _open(self) -> Awaitable[OpenResponse]:
         """Send the request, and return the response, whose body still comes."""
-        observers = self._caller.observers
-        if not observers:
+        observers, own = self._caller.observers, self._caller.headers
+        if not observers and own is None:
             return self._caller.transport.open(self._body)
         headers: dict[str, str] = {}
         for observer in observers:
             observer.attempt(self, headers)
+        if own is not None:
+            headers = {name.lower(): value for name, value in headers.items()} | own
         return self._caller.transport.open(self._body, headers)
 
     async def _fetch(self) -> TextCompletion:

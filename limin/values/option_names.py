@@ -51,6 +51,7 @@ _SYNONYMS = {
     "openai_api_base": "base_url",
     "openai_api_key": "api_key",
     "key": "api_key",
+    "extra_headers": "headers",
 }
 
 # Arguments of the client, which no single call takes.
@@ -58,7 +59,7 @@ _OF_CLIENT = frozenset(
     {
         "api_key",
         "base_url",
-        "headers",
+        "headers",  # Of all calls; an option of the same name is that of one call.
         "http_client",
         "limits",
         "requests_per_minute",
@@ -69,7 +70,6 @@ _OF_CLIENT = frozenset(
 # Names of other libraries for arguments of the client.
 _CLIENT_SYNONYMS = {
     "default_headers": "headers",
-    "extra_headers": "headers",
     "organization": "headers",
     "project": "headers",
     "proxies": "http_client",

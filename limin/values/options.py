@@ -44,6 +44,8 @@ class AskOptions(TypedDict, total=False):
             default, does nothing; `warn` issues a `LiminWarning` for each; `raise`
             raises an `AnswerWarningError`. They are in `completion.warnings` in any
             case.
+        headers: More headers for each request of this call; they win over the client's.
+            Checkpoints neither hold nor heed them. None, the default, adds none.
     """
 
     model: str
@@ -67,6 +69,7 @@ class AskOptions(TypedDict, total=False):
     idle_timeout: float | None
     max_retries: int
     on_warning: OnWarning
+    headers: Mapping[str, str] | None
 
 
 class StreamOptions(AskOptions, total=False):

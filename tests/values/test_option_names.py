@@ -2,16 +2,20 @@ from typing import Any
 
 import pytest
 
-from limin import functions
+import limin
 from limin.client import Client
-from limin.functions import FunctionBatchOptions, FunctionOptions, FunctionStreamOptions
+from limin.functions.clients import (
+    FunctionBatchOptions,
+    FunctionOptions,
+    FunctionStreamOptions,
+)
 from limin.values.option_names import check_option_names
 from limin.values.options import BatchOptions, CompletionOptions, StreamOptions
 
 PLAN = "my secret plan for tonight"
-ONE = (functions.generate_text_completion, FunctionOptions)
-STREAM = (functions.stream_text_completion, FunctionStreamOptions)
-BATCH = (functions.generate_text_completions, FunctionBatchOptions)
+ONE = (limin.generate_text_completion, FunctionOptions)
+STREAM = (limin.stream_text_completion, FunctionStreamOptions)
+BATCH = (limin.generate_text_completions, FunctionBatchOptions)
 METHOD = (Client.generate_text_completion, CompletionOptions)
 BATCH_METHOD = (Client.generate_text_completions, BatchOptions)
 STREAM_METHOD = (Client.stream_text_completion, StreamOptions)
@@ -50,8 +54,8 @@ HINTS = [
         "response_format",
         "fields of the request go into extra_body={'response_format': ...}",
     ),
-    (ONE, "headers", "an argument of Client is headers"),
-    (ONE, "extra_headers", "an argument of Client is headers"),
+    (ONE, "default_headers", "an argument of Client is headers"),
+    (ONE, "extra_headers", "did you mean headers?"),
     (ONE, "requests_per_minute", "an argument of Client is requests_per_minute"),
     (ONE, "checkpoint", "only functions for many prompts take checkpoint"),
     (ONE, "concurrency", "only functions for many prompts take n_parallel"),
