@@ -9,15 +9,13 @@ from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
-from limin.asking import open_checkpoint
+from limin.asking import BatchAsk
 from limin.batch.results import Results, check_batch, run_batch
 from limin.batch.workers import Work, WorkerPool, as_it_is, count_items
 from limin.calls.observer import InFlight
-from limin.calls.served_model import ServedModelCheck
 from limin.errors import LiminError, UnexpectedError
 from limin.policy.failures import StopBatch, is_overload
 from limin.values.checks import check_argument, check_flag
-from limin.values.conversation import as_conversation
 from limin.values.display import rendering
 from limin.values.messages import Message
 from limin.values.progress import BatchState, Effort
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from limin.calls.call import Caller
     from limin.calls.rate_limiter import RateLimiter
     from limin.checkpoint.recorder import RecordedCall
-    from limin.recipes.ask import Ask
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
     from limin.values.options import BatchOptions
@@ -109,7 +106,7 @@ async def run_parallel(
 
 async def complete_all(
     caller: Caller,
-    source: Source[str] | Source[Conversation],
+    source: Source[Item],
     n_parallel: Parallel,
     options: BatchOptions,
     answer_type: AnswerType | None,
@@ -138,7 +135,7 @@ async def complete_all(
 
 def iter_completions(
     caller: Caller,
-    source: Source[str | Conversation],
+    source: Source[Item],
     n_parallel: Parallel,
     options: BatchOptions,
     answer_type: AnswerType | None,
@@ -162,7 +159,7 @@ def iter_completions(
 
 def _prepare(  # noqa: PLR0917 (passed on)
     caller: Caller,
-    source: Source[str] | Source[Conversation] | Source[str | Conversation],
+    source: Source[Item],
     n_parallel: Parallel,
     options: BatchOptions,
     answer_type: AnswerType | None,
@@ -170,7 +167,7 @@ def _prepare(  # noqa: PLR0917 (passed on)
     *,
     show_progress: bool,
 ) -> tuple[
-    WorkerPool[str | Conversation, TextCompletion[object], LiminError],
+    WorkerPool[Item, TextCompletion[object], LiminError],
     AbstractAsyncContextManager[BatchListener | None],
 ]:
     """Return workers, and the context of checkpoint and progress that they run in.
@@ -191,14 +188,12 @@ def _prepare(  # noqa: PLR0917 (passed on)
 
 def _workers(  # noqa: PLR0917 (passed on)
     caller: Caller,
-    source: Source[str] | Source[Conversation] | Source[str | Conversation],
+    source: Source[Item],
     n_parallel: Parallel,
     options: BatchOptions,
     answer_type: AnswerType | None,
     system_prompt: str | None,
-) -> tuple[
-    WorkerPool[str | Conversation, TextCompletion[object], LiminError], RecordedCall | None
-]:
+) -> tuple[WorkerPool[Item, TextCompletion[object], LiminError], RecordedCall | None]:
     """Return workers, and the call with the checkpoint that they run in, if any.
 
     Raises:
@@ -207,19 +202,16 @@ def _workers(  # noqa: PLR0917 (passed on)
     """
     if system_prompt is not None:
         Message("system", system_prompt)
-    recorded = open_checkpoint(caller, options)
-    ask: Ask = recorded or ServedModelCheck(caller).ask
-    if answer_type is not None:
-        ask = answer_type.asking(ask, caller)
+    batch = BatchAsk(caller, options, answer_type)
 
-    def ask_about(item: str | Conversation) -> Awaitable[TextCompletion[object]]:
-        conversation = as_conversation(item, system_prompt)
-        return as_item(conversation, partial(ask, conversation))
+    def ask_about(item: Item) -> Awaitable[TextCompletion[object]]:
+        conversation, ask = batch.about(item, system_prompt)
+        return as_item(conversation, ask)
 
     workers = WorkerPool(
         source, ask_about, n_parallel, as_result=as_limin_error, measure=measure
     )
-    return workers, recorded
+    return workers, batch.recorded
 
 
 def as_limin_error(error: Exception) -> LiminError:

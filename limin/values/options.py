@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from limin.values.conversation import Conversation
     from limin.values.tools import ToolSource
 
 OnWarning: TypeAlias = Literal["ignore", "warn", "raise"]
 OnToolError: TypeAlias = Literal["tell", "tell-all", "raise"]
+
+# An item of a batch with a configuration of its own.
+Configured: TypeAlias = "tuple[str | Conversation, ModelConfiguration]"
 
 
 class AskOptions(TypedDict, total=False):
@@ -95,6 +99,9 @@ class CompletionOptions(StreamOptions, total=False):
 
 class BatchOptions(CompletionOptions, total=False):
     """The options of a batch: those of each completion, and those of its checkpoint.
+
+    An item that is a pair brings a `ModelConfiguration`, which takes the place of
+    `model_configuration`; options given by name win over it, too.
 
     Attributes:
         checkpoint: Path of a file that each completion is written to as one line, as
