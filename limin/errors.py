@@ -33,6 +33,7 @@ The tree::
         StructuredOutputError           an answer that is no JSON of its type
         StreamError                     a stream that broke off
         NotSentError                    a prompt of a batch that stopped early
+        TokenBudgetError                a batch whose tokens are used up
         CheckpointError                 a checkpoint that cannot be used
         ToolCallError                   a model's call that no tool can take
         ToolRunError                    a run that an exception of a tool ended
@@ -412,6 +413,22 @@ class NotSentError(LiminError):
 
 
 @attrs.define(slots=False)
+class TokenBudgetError(LiminError):
+    """The answers of a batch have used its `max_total_tokens`, so it stopped.
+
+    Attributes:
+        limit: The tokens that were allowed.
+        used: The tokens that were used, those of requests that were under way as well.
+    """
+
+    limit: int
+    used: int
+
+    def __str__(self) -> str:
+        return f"the answers have used {self.used} of {self.limit} tokens"
+
+
+@attrs.define(slots=False)
 class CheckpointError(LiminError):
     """A checkpoint that cannot be read or cannot be written; it is left unchanged.
 
@@ -490,7 +507,7 @@ class BatchError(LiminError):
             or the exception that it raised, of any class, which type checkers do
             not know; with `on_error="return"` they do.
         stopped_by: The error that would have failed every item, and so stopped the
-            batch early; None if the batch ran to its end.
+            batch early, or a `TokenBudgetError`; None if the batch ran to its end.
         noun: The word for an item: `prompt`, or `item` after `run_parallel`.
     """
 
@@ -516,7 +533,7 @@ class BatchError(LiminError):
         counted = ", ".join(f"{name} {n}" for name, n in groups.most_common())
         message = f"{len(errors)} of {len(self.results)} {self.noun}s failed"
         message += f" ({counted})" if errors else ""
-        if isinstance(self.stopped_by, CheckpointError):
+        if isinstance(self.stopped_by, (CheckpointError, TokenBudgetError)):
             message += f"; stopped early: {self.stopped_by}"
         elif self.stopped_by is not None:
             message += "; stopped early, since it would strike every "

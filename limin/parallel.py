@@ -13,9 +13,10 @@ from limin.asking import BatchAsk
 from limin.batch.results import Results, check_batch, run_batch
 from limin.batch.workers import Work, WorkerPool, as_it_is, count_items
 from limin.calls.observer import InFlight
+from limin.calls.token_budget import TokenBudget
 from limin.errors import LiminError, UnexpectedError
 from limin.policy.failures import StopBatch, is_overload
-from limin.values.checks import check_argument, check_flag
+from limin.values.checks import check_argument, check_flag, check_length
 from limin.values.display import rendering
 from limin.values.messages import Message
 from limin.values.progress import BatchState, Effort
@@ -202,10 +203,16 @@ def _workers(  # noqa: PLR0917 (passed on)
     """
     if system_prompt is not None:
         Message("system", system_prompt)
+    limit = check_length("max_total_tokens", options.get("max_total_tokens"))
+    budget = None if limit is None else TokenBudget(limit)
+    if budget is not None:
+        caller = caller.observed_by(budget)
     batch = BatchAsk(caller, options, answer_type)
 
     def ask_about(item: Item) -> Awaitable[TextCompletion[object]]:
         conversation, ask = batch.about(item, system_prompt)
+        if budget is not None:
+            budget.check(conversation)
         return as_item(conversation, ask)
 
     workers = WorkerPool(

@@ -33,6 +33,7 @@ from limin.errors import (
     ServerError,
     StatusError,
     StreamError,
+    TokenBudgetError,
     TransportError,
     UnexpectedError,
 )
@@ -64,6 +65,7 @@ PARENTS: dict[type[LiminError], tuple[type[Exception], ...]] = {
     JSONTextError: (LiminError, ValueError),
     AnswerWarningError: (LiminError,),
     NotSentError: (LiminError,),
+    TokenBudgetError: (LiminError,),
     StreamError: (LiminError,),
     BatchError: (LiminError,),
     CheckpointError: (LiminError,),
@@ -98,6 +100,7 @@ EXAMPLES: list[LiminError] = [
     AnswerWarningError((MENDED, MISSING), read(body_of("4"))),
     StreamError("the server hung up", read(body_of("4")), ProtocolError("bang")),
     NotSentError("the key is wrong"),
+    TokenBudgetError(15, 20),
     CheckpointError("no space left on device", "run.jsonl"),
     UnexpectedError("KeyError"),
     BatchError([NotSentError("a"), ConnectError("b")], AuthenticationError(401, "c")),

@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from limin.errors import NotSentError
 from limin.values.completion import TextCompletion
 from limin.values.progress import Effort
 from limin.values.safe_text import escape_controls, excerpt
@@ -71,6 +72,8 @@ class _Tally:
 
     def add(self, result: object) -> None:
         """Count the *result* of one item, and its warnings about the body."""
+        if isinstance(result, NotSentError):
+            return
         self.done += 1
         if isinstance(result, Exception):
             self.failures[excerpt(type(result).__name__)] += 1

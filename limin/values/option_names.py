@@ -78,7 +78,16 @@ _CLIENT_SYNONYMS = {
 }
 
 # Options of batches, which functions of one completion do not have.
-_OF_BATCHES = frozenset({"checkpoint", "fsync", "n_parallel", "on_error", "show_progress"})
+_OF_BATCHES = frozenset(
+    {
+        "checkpoint",
+        "fsync",
+        "max_total_tokens",
+        "n_parallel",
+        "on_error",
+        "show_progress",
+    }
+)
 
 # Fields of the request's body that are close to the name of an option, and are none.
 _OF_BODY = frozenset({"n", "top_k", "top_a", "min_p", "user", "store", "suffix"})

@@ -109,10 +109,16 @@ class BatchOptions(CompletionOptions, total=False):
             again. None for no file.
         fsync: Whether each line survives a power cut; then each one waits for the
             disk. False by default.
+        max_total_tokens: Tokens of prompts and answers after which nothing more is
+            asked: requests under way are finished, and the batch stops by a
+            `TokenBudgetError`. Answers out of the checkpoint do not count, so the same
+            call goes on with as many tokens again. If the server counts no tokens, they
+            are estimated by the length of the texts. None, the default, for no limit.
     """
 
     checkpoint: str | os.PathLike[str] | None
     fsync: bool
+    max_total_tokens: int | None
 
 
 class ToolRunOptions(AskOptions, total=False):
