@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from limin.batch.results import Results
+from limin.batch.shards import shard
 from limin.calls.stream import CompletionStream
 from limin.checkpoint.file import read_checkpoint
 from limin.client import Client
@@ -183,6 +184,7 @@ __all__ = [
     "read_checkpoint",
     "run_parallel",
     "run_tools",
+    "shard",
     "stream_text_completion",
     "stream_text_completion_for_conversation",
 ]
