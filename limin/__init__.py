@@ -63,6 +63,7 @@ from limin.functions.conversations import (
 )
 from limin.functions.decisions import generate_decision, generate_decisions
 from limin.parallel import run_parallel
+from limin.values.columns import to_columns
 from limin.values.completion import Choice, Delta, TextCompletion, Usage
 from limin.values.configuration import ModelConfiguration
 from limin.values.content import Audio, File, Image
@@ -187,6 +188,7 @@ __all__ = [
     "shard",
     "stream_text_completion",
     "stream_text_completion_for_conversation",
+    "to_columns",
 ]
 
 
