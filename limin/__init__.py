@@ -81,6 +81,7 @@ from limin.values.options import (
     StreamOptions,
     ToolRunOptions,
 )
+from limin.values.summary import Summary
 from limin.values.timing import Attempt, Latency, Timing
 from limin.values.tokens import TextPiece, TokenLogProb, TokenPosition
 from limin.values.tool_runs import ToolResult, ToolRun
@@ -156,6 +157,7 @@ __all__ = [
     "StreamError",
     "StreamOptions",
     "StructuredOutputError",
+    "Summary",
     "TextCompletion",
     "TextPiece",
     "Timing",
