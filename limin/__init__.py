@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from limin.batch.results import Results
+from limin.batch.shards import shard
 from limin.calls.stream import CompletionStream
 from limin.checkpoint.file import read_checkpoint
 from limin.client import Client
@@ -34,6 +35,7 @@ from limin.errors import (
     StatusError,
     StreamError,
     StructuredOutputError,
+    TokenBudgetError,
     ToolCallError,
     ToolRunError,
     TransportError,
@@ -61,6 +63,7 @@ from limin.functions.conversations import (
 )
 from limin.functions.decisions import generate_decision, generate_decisions
 from limin.parallel import run_parallel
+from limin.values.columns import to_columns
 from limin.values.completion import Choice, Delta, TextCompletion, Usage
 from limin.values.configuration import ModelConfiguration
 from limin.values.content import Audio, File, Image
@@ -78,6 +81,7 @@ from limin.values.options import (
     StreamOptions,
     ToolRunOptions,
 )
+from limin.values.summary import Summary
 from limin.values.timing import Attempt, Latency, Timing
 from limin.values.tokens import TextPiece, TokenLogProb, TokenPosition
 from limin.values.tool_runs import ToolResult, ToolRun
@@ -153,9 +157,11 @@ __all__ = [
     "StreamError",
     "StreamOptions",
     "StructuredOutputError",
+    "Summary",
     "TextCompletion",
     "TextPiece",
     "Timing",
+    "TokenBudgetError",
     "TokenLogProb",
     "TokenPosition",
     "Tool",
@@ -181,8 +187,10 @@ __all__ = [
     "read_checkpoint",
     "run_parallel",
     "run_tools",
+    "shard",
     "stream_text_completion",
     "stream_text_completion_for_conversation",
+    "to_columns",
 ]
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from contextlib import AsyncExitStack, nullcontext
-from typing import TYPE_CHECKING, cast, get_args
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast, get_args
 
+import anyio
 import attrs
+import msgspec
 
 from limin.calls.served_model import ServedModelCheck
 from limin.calls.warning_report import report_warnings
 from limin.checkpoint.recorder import RecordedCall
-from limin.errors import ConfigurationError
+from limin.errors import ConfigurationError, ConversationError, LiminError
 from limin.recipes.tool_calls import ToolRunner
 from limin.recipes.tool_loop import ToolLimits, ToolLoop
 from limin.values.checks import (
@@ -21,11 +24,15 @@ from limin.values.checks import (
     check_integer,
     check_length,
     check_seconds,
+    describe_type,
 )
-from limin.values.options import OnToolError
+from limin.values.configuration import ModelConfiguration
+from limin.values.conversation import as_conversation
+from limin.values.options import OnToolError, resolve_configuration
+from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from limin.calls.call import Caller
@@ -38,6 +45,29 @@ if TYPE_CHECKING:
     from limin.values.tool_runs import ToolRun
     from limin.values.tools import Tool
     from limin.values.warnings import ResponseWarning
+
+    Prepared: TypeAlias = tuple[
+        Conversation, Callable[[], Awaitable[TextCompletion[object]]]
+    ]
+
+R = TypeVar("R")
+
+
+async def about(conversation: Conversation, ask: Callable[[], Awaitable[R]]) -> R:
+    """Return what *ask* returns, and note *conversation* in an error that comes instead.
+
+    It is what the user asked, whatever was added to it on the way.
+
+    Raises:
+        Exception: The error.
+    """
+    try:
+        return await ask()
+    except Exception as error:
+        for known in (error, error.__cause__):  # An exception of a tool has one as cause.
+            if isinstance(known, LiminError):
+                known.conversation = conversation
+        raise
 
 
 def open_checkpoint(
@@ -60,6 +90,103 @@ def open_checkpoint(
 def _open_ask(caller: Caller, options: ToolRunOptions) -> AbstractAsyncContextManager[Ask]:
     recorded = open_checkpoint(caller, options)
     return recorded or nullcontext(ServedModelCheck(caller).ask)
+
+
+# Configurations whose encoders are kept; a source may make a new one for each item.
+_MOST_CONFIGURATIONS = 256
+
+
+class BatchAsk:
+    """Asks about the items of a batch, each with its own configuration if it has one.
+
+    Attributes:
+        recorded: The checkpoint; it is open while items are asked about. None for none.
+    """
+
+    def __init__(
+        self, caller: Caller, options: BatchOptions, answer_type: AnswerType | None
+    ) -> None:
+        """Ask as *caller* does, which was made of *options*, for answers of a type.
+
+        Raises:
+            ConfigurationError: If an option of the checkpoint makes no sense.
+        """
+        self._caller, self._options, self._answer_type = caller, options, answer_type
+        self.recorded = open_checkpoint(caller, options)
+        self._checks = {caller.model: ServedModelCheck(caller)}
+        self._calls = {} if self.recorded is None else {caller.model: self.recorded}
+        own: Ask = self.recorded or self._checks[caller.model].ask
+        self._own = self._typed(own, caller)
+        # By identity: 1 and 1.0 are equal, and other requests. The values keep the keys.
+        self._asks: dict[int, tuple[ModelConfiguration, Ask]] = {}
+        self._turn = anyio.Lock()
+
+    def about(self, item: object, system_prompt: str | None) -> Prepared:
+        """Return the conversation of *item*, and a function that asks about it.
+
+        Raises:
+            ConversationError: If it is no prompt, no conversation, and no pair of one and
+                a configuration.
+        """
+        prompt, configuration = _split_pair(item)
+        conversation = as_conversation(prompt, system_prompt)
+        if configuration is None:
+            return conversation, partial(self._own, conversation)
+        return conversation, partial(self._ask_with, configuration, conversation)
+
+    async def _ask_with(
+        self, configuration: ModelConfiguration, conversation: Conversation
+    ) -> TextCompletion[object]:
+        known = self._asks.get(id(configuration))
+        if known is None:
+            async with self._turn:  # Looking into the checkpoint may take a while.
+                known = self._asks.get(id(configuration))
+                if known is None:
+                    known = configuration, await self._make_ask(configuration)
+                    if len(self._asks) >= _MOST_CONFIGURATIONS:
+                        del self._asks[next(iter(self._asks))]
+                    self._asks[id(configuration)] = known
+        return await known[1](conversation)
+
+    async def _make_ask(self, configuration: ModelConfiguration) -> Ask:
+        """Return a function that asks with *configuration*.
+
+        Each model has a name by which it is served, whatever else is configured.
+        """
+        caller = self._configure(configuration)
+        model = caller.model
+        if self.recorded is None:
+            check = self._checks.setdefault(model, ServedModelCheck(caller))
+            return self._typed(check.asking_as(caller).ask, caller)
+        if model not in self._calls:
+            self._calls[model] = await self.recorded.asking_another_model(caller)
+        return self._typed(self._calls[model].asking_as(caller), caller)
+
+    def _configure(self, configuration: ModelConfiguration) -> Caller:
+        options: dict[str, object] = {**self._options, "model_configuration": configuration}
+        resolved = resolve_configuration(cast("BatchOptions", options))
+        schema = None if self._answer_type is None else self._answer_type.schema
+        encoder = RequestEncoder.of(resolved, schema)
+        return msgspec.structs.replace(self._caller, encoder=encoder, model=resolved.model)
+
+    def _typed(self, ask: Ask, caller: Caller) -> Ask:
+        return self._answer_type.typed_ask(ask, caller) if self._answer_type else ask
+
+
+def _split_pair(item: object) -> tuple[str | Conversation, ModelConfiguration | None]:
+    """Return the prompt or conversation of *item*, and its configuration if it has one.
+
+    Raises:
+        ConversationError: If *item* is another tuple.
+    """
+    if not isinstance(item, tuple):
+        return cast("str", item), None
+    pair = cast("tuple[object, ...]", item)
+    if len(pair) == 2 and isinstance(pair[1], ModelConfiguration):  # noqa: PLR2004 (a pair)
+        return cast("str", pair[0]), pair[1]
+    kinds = ", ".join(map(describe_type, pair)) or "nothing"
+    problem = f"expected a pair of a prompt and a ModelConfiguration, found {kinds}"
+    raise ConversationError(problem)
 
 
 @attrs.frozen

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast, get_args
 import attrs
 import msgspec
 
-from limin.asking import open_checkpoint
+from limin.asking import about, open_checkpoint
 from limin.batch.results import run_batch
 from limin.batch.workers import WorkerPool
 from limin.calls.observer import InFlight
@@ -17,6 +17,7 @@ from limin.calls.served_model import ServedModelCheck
 from limin.calls.warning_report import report_warnings
 from limin.errors import ConfigurationError
 from limin.parallel import (
+    as_item,
     as_limin_error,
     calls_under_way,
     measure,
@@ -224,8 +225,9 @@ async def decide_one(
         refuse("labels", labels, "those of the question")
     recorded = open_checkpoint(caller, setting.options)
     decider = setting.decider(caller, known, recorded)
+    decide = partial(decider, conversation, cast("list[str]", labels))
     async with recorded or nullcontext():
-        return await decider(conversation, cast("list[str]", labels))
+        return await about(conversation, decide)
 
 
 async def decide_all(
@@ -255,12 +257,15 @@ async def decide_all(
     decider = setting.decider(caller, known, recorded)
 
     def decide(item: object) -> Awaitable[AnyDecision]:
-        prompt, labels = item, setting.labels
-        if labels is None:
-            prompt, given = split_item(item)
-            labels = setting.style.check_labels(given)
+        given: object = setting.labels
+        prompt, given = split_item(item) if given is None else (item, given)
         conversation = as_conversation(cast("str", prompt), system_prompt)
-        return decider(conversation, cast("list[str]", labels))
+
+        def ask() -> Awaitable[AnyDecision]:
+            labels = setting.labels or setting.style.check_labels(given)
+            return decider(conversation, cast("list[str]", labels))
+
+        return as_item(conversation, ask)
 
     workers = WorkerPool(
         source, decide, n_parallel, as_result=as_limin_error, measure=measure

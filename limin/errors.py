@@ -2,8 +2,8 @@
 
 Fields say what happened; `str` says it in one sentence, without control characters.
 No message and no repr holds a key or a prompt of 8 characters or more: text of a server
-is cleaned of both before it comes here. The fields `body`, `partial`, `results` and
-`completion` may hold prompts.
+is cleaned of both before it comes here. The fields `body`, `partial`, `results`,
+`completion` and `conversation` may hold prompts.
 
 The tree::
 
@@ -33,6 +33,7 @@ The tree::
         StructuredOutputError           an answer that is no JSON of its type
         StreamError                     a stream that broke off
         NotSentError                    a prompt of a batch that stopped early
+        TokenBudgetError                a batch whose tokens are used up
         CheckpointError                 a checkpoint that cannot be used
         ToolCallError                   a model's call that no tool can take
         ToolRunError                    a run that another exception ended
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from limin.values.completion import TextCompletion
+    from limin.values.conversation import Conversation
     from limin.values.timing import Attempt
     from limin.values.tool_runs import ToolRun
     from limin.values.warnings import ResponseWarning
@@ -75,11 +77,15 @@ class LiminError(Exception, Displayed):
             the message, too. None if it is no error of a request.
         tool_run: What a run with tools came to before the error; None if it is no error
             of one.
+        conversation: What was asked, with its metadata, as the function or the item of
+            the batch had it; None if the error is no answer to a conversation. Its repr
+            tells lengths alone.
     """
 
     attempts: tuple[Attempt, ...] = ()
     asked: str | None = None
     tool_run: ToolRun[object] | None = None
+    conversation: Conversation | None = None
 
     def __str__(self) -> str:
         return escape_controls(super().__str__())
@@ -407,6 +413,22 @@ class NotSentError(LiminError):
 
 
 @attrs.define(slots=False)
+class TokenBudgetError(LiminError):
+    """The answers of a batch have used its `max_total_tokens`, so it stopped.
+
+    Attributes:
+        limit: The tokens that were allowed.
+        used: The tokens that were used, those of requests that were under way as well.
+    """
+
+    limit: int
+    used: int
+
+    def __str__(self) -> str:
+        return f"the answers have used {self.used} of {self.limit} tokens"
+
+
+@attrs.define(slots=False)
 class CheckpointError(LiminError):
     """A checkpoint that cannot be read or cannot be written; it is left unchanged.
 
@@ -485,7 +507,7 @@ class BatchError(LiminError):
             or the exception that it raised, of any class, which type checkers do
             not know; with `on_error="return"` they do.
         stopped_by: The error that would have failed every item, and so stopped the
-            batch early; None if the batch ran to its end.
+            batch early, or a `TokenBudgetError`; None if the batch ran to its end.
         noun: The word for an item: `prompt`, or `item` after `run_parallel`.
     """
 
@@ -511,7 +533,7 @@ class BatchError(LiminError):
         counted = ", ".join(f"{name} {n}" for name, n in groups.most_common())
         message = f"{len(errors)} of {len(self.results)} {self.noun}s failed"
         message += f" ({counted})" if errors else ""
-        if isinstance(self.stopped_by, CheckpointError):
+        if isinstance(self.stopped_by, (CheckpointError, TokenBudgetError)):
             message += f"; stopped early: {self.stopped_by}"
         elif self.stopped_by is not None:
             message += "; stopped early, since it would strike every "

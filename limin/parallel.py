@@ -9,22 +9,21 @@ from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar, cast, overload
 
-from limin.asking import open_checkpoint
+from limin.asking import BatchAsk
 from limin.batch.results import Results, check_batch, run_batch
 from limin.batch.workers import Work, WorkerPool, as_it_is, count_items
 from limin.calls.observer import InFlight
-from limin.calls.served_model import ServedModelCheck
+from limin.calls.token_budget import TokenBudget
 from limin.errors import LiminError, UnexpectedError
-from limin.policy.failures import is_overload, unwrap_single
-from limin.values.checks import check_argument, check_flag
-from limin.values.conversation import as_conversation
+from limin.policy.failures import StopBatch, is_overload, unwrap_single
+from limin.values.checks import check_argument, check_flag, check_length
 from limin.values.display import rendering
 from limin.values.messages import Message
 from limin.values.progress import BatchState, Effort, kept_note
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
-    from contextlib import AbstractContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from limin.asking import AnswerType
     from limin.batch.results import OnError
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from limin.calls.call import Caller
     from limin.calls.rate_limiter import RateLimiter
     from limin.checkpoint.recorder import RecordedCall
-    from limin.recipes.ask import Ask
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
     from limin.values.options import BatchOptions
@@ -109,7 +107,7 @@ async def run_parallel(
 
 async def complete_all(
     caller: Caller,
-    source: Source[str] | Source[Conversation],
+    source: Source[Item],
     n_parallel: Parallel,
     options: BatchOptions,
     answer_type: AnswerType | None,
@@ -124,6 +122,60 @@ async def complete_all(
         BatchError: If any failed, and *on_error* says so.
         CheckpointError: If the checkpoint cannot be used; nothing was sent.
     """
+    workers, context = _prepare(
+        caller,
+        source,
+        n_parallel,
+        options,
+        answer_type,
+        system_prompt,
+        show_progress=show_progress,
+    )
+    return await run_batch(workers, context, on_error)
+
+
+def iter_completions(
+    caller: Caller,
+    source: Source[Item],
+    n_parallel: Parallel,
+    options: BatchOptions,
+    answer_type: AnswerType | None,
+    *,
+    system_prompt: str | None = None,
+    show_progress: bool,
+) -> Results[TextCompletion[object]]:
+    """Return the results of *source* as they finish; see `Client.iter_text_completions`."""
+    return Results(
+        *_prepare(
+            caller,
+            source,
+            n_parallel,
+            options,
+            answer_type,
+            system_prompt,
+            show_progress=show_progress,
+        )
+    )
+
+
+def _prepare(  # noqa: PLR0917 (passed on)
+    caller: Caller,
+    source: Source[Item],
+    n_parallel: Parallel,
+    options: BatchOptions,
+    answer_type: AnswerType | None,
+    system_prompt: str | None,
+    *,
+    show_progress: bool,
+) -> tuple[
+    WorkerPool[Item, TextCompletion[object], LiminError],
+    AbstractAsyncContextManager[BatchListener | None],
+]:
+    """Return workers, and the context of checkpoint and progress that they run in.
+
+    Raises:
+        LiminError: If an option makes no sense.
+    """
     show_progress = check_flag("show_progress", show_progress)
     calls = InFlight()
     if show_progress:
@@ -132,36 +184,17 @@ async def complete_all(
         caller, source, n_parallel, options, answer_type, system_prompt
     )
     state = partial(calls_under_way, calls, caller.rate_limiter, recorded)
-    progress = open_progress(show_progress, workers, state)
-    return await run_batch(workers, within(recorded, progress), on_error)
-
-
-def iter_completions(
-    caller: Caller,
-    source: Source[str | Conversation],
-    n_parallel: Parallel,
-    options: BatchOptions,
-    answer_type: AnswerType | None,
-    *,
-    system_prompt: str | None = None,
-) -> Results[TextCompletion[object]]:
-    """Return the results of *source* as they finish; see `Client.iter_text_completions`."""
-    workers, recorded = _workers(
-        caller, source, n_parallel, options, answer_type, system_prompt
-    )
-    return Results(workers, nullcontext() if recorded is None else _kept_by(recorded))
+    return workers, within(recorded, open_progress(show_progress, workers, state))
 
 
 def _workers(  # noqa: PLR0917 (passed on)
     caller: Caller,
-    source: Source[str] | Source[Conversation] | Source[str | Conversation],
+    source: Source[Item],
     n_parallel: Parallel,
     options: BatchOptions,
     answer_type: AnswerType | None,
     system_prompt: str | None,
-) -> tuple[
-    WorkerPool[str | Conversation, TextCompletion[object], LiminError], RecordedCall | None
-]:
+) -> tuple[WorkerPool[Item, TextCompletion[object], LiminError], RecordedCall | None]:
     """Return workers, and the call with the checkpoint that they run in, if any.
 
     Raises:
@@ -170,18 +203,22 @@ def _workers(  # noqa: PLR0917 (passed on)
     """
     if system_prompt is not None:
         Message("system", system_prompt)
-    recorded = open_checkpoint(caller, options)
-    ask: Ask = recorded or ServedModelCheck(caller).ask
-    if answer_type is not None:
-        ask = answer_type.typed_ask(ask, caller)
+    limit = check_length("max_total_tokens", options.get("max_total_tokens"))
+    budget = None if limit is None else TokenBudget(limit)
+    if budget is not None:
+        caller = caller.observed_by(budget)
+    batch = BatchAsk(caller, options, answer_type)
 
-    def ask_about(item: str | Conversation) -> Awaitable[TextCompletion[object]]:
-        return ask(as_conversation(item, system_prompt))
+    def ask_about(item: Item) -> Awaitable[TextCompletion[object]]:
+        conversation, ask = batch.about(item, system_prompt)
+        if budget is not None:
+            budget.check(conversation)
+        return as_item(conversation, ask)
 
     workers = WorkerPool(
         source, ask_about, n_parallel, as_result=as_limin_error, measure=measure
     )
-    return workers, recorded
+    return workers, batch.recorded
 
 
 def as_limin_error(error: Exception) -> LiminError:
@@ -191,6 +228,24 @@ def as_limin_error(error: Exception) -> LiminError:
     unexpected = UnexpectedError(type(error).__name__)
     unexpected.__cause__ = error
     return unexpected
+
+
+async def as_item(conversation: Conversation, ask: Callable[[], Awaitable[R]]) -> R:
+    """Return what *ask* returns about *conversation*, an item of a batch.
+
+    Raises:
+        LiminError: Any exception of *ask*, as what stands in the item's place.
+        StopBatch: As *ask* raised it.
+    """
+    try:
+        return await ask()
+    except StopBatch as stop:
+        stop.error.conversation = conversation
+        raise
+    except Exception as error:  # noqa: BLE001 (raised as what stands in the item's place)
+        known = as_limin_error(error)
+        known.conversation = conversation
+        raise known  # noqa: B904 (it has its cause)
 
 
 @asynccontextmanager

@@ -83,6 +83,7 @@ LATE_IMPORTS = {
 # Types from a floor above, only for annotations.
 TYPES_FROM_ABOVE = {
     ("limin.errors", "limin.values.completion"),
+    ("limin.errors", "limin.values.conversation"),
     ("limin.errors", "limin.values.timing"),
     ("limin.errors", "limin.values.tool_runs"),
     ("limin.errors", "limin.values.warnings"),

@@ -218,10 +218,14 @@ class Results(Generic[V]):
     def __init__(
         self,
         workers: WorkerPool[Any, V, LiminError],
-        within: AbstractAsyncContextManager[object],
+        within: AbstractAsyncContextManager[BatchListener | None],
     ) -> None:
-        """Hand over the results of *workers*, which run *within* a context."""
+        """Hand over the results of *workers*, which run *within* a context.
+
+        It brings the listener to the results, if there is one.
+        """
         self._workers, self._within = workers, within
+        self._listener: BatchListener | None = None
         self._is_broken = False
         self._stack = AsyncExitStack()
         self._state: Literal["not entered", "entered", "left"] = "not entered"
@@ -256,7 +260,7 @@ class Results(Generic[V]):
             raise RuntimeError(problem)
         self._state = "entered"
         try:
-            await self._stack.enter_async_context(self._within)
+            self._listener = await self._stack.enter_async_context(self._within)
         except BaseException:
             self._state = "left"
             await self._stack.aclose()
@@ -325,6 +329,8 @@ class Results(Generic[V]):
             await self._workers.run(self._hand_over)
 
     async def _hand_over(self, index: int, result: V | LiminError) -> None:
+        if self._listener is not None:
+            self._listener.finished(index, result)
         await self._send.send((index, result))
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from limin.values.completion import Delta, TextCompletion
     from limin.values.conversation import Conversation
     from limin.values.endpoint import Endpoint
+    from limin.values.headers import PrivateHeaders
     from limin.values.options import OnWarning
     from limin.wire.http import OpenResponse
     from limin.wire.request import RequestEncoder
@@ -51,6 +52,8 @@ class Caller(msgspec.Struct, frozen=True):
         observers: The listeners to the calls.
         asked_at: The line of the program that makes the calls; None if it is found
             when a warning is issued.
+        headers: The headers of these calls, which win over the transport's; the endpoint
+            has them, too. None if there are none.
     """
 
     endpoint: Endpoint
@@ -64,6 +67,7 @@ class Caller(msgspec.Struct, frozen=True):
     rate_limiter: RateLimiter
     observers: tuple[Observer, ...] = ()
     asked_at: SourceLine | None = None
+    headers: PrivateHeaders | None = None
 
     def observed_by(self, *observers: Observer) -> Caller:
         """Return a caller that *observers* listen to, beside those that do already."""
@@ -187,6 +191,7 @@ class Call:
         try:
             report_warnings(completion, self._caller.on_warning, self._caller.asked_at)
         except AnswerWarningError as error:
+            error.conversation = self.context.conversation
             if self._is_handed_over:
                 self._notify_finished(error)
             raise
@@ -194,7 +199,7 @@ class Call:
 
     def note_failure(self, error: LiminError) -> None:
         """Tell the rate limiter, and the observers if nothing more follows, of *error*."""
-        note_request(error, self._caller.endpoint)
+        self._note_question(error)
         self._caller.rate_limiter.note_failure(error, None)
         if self._is_handed_over:
             self._notify_finished(error)
@@ -233,6 +238,7 @@ class Call:
                 try:
                     return await fetch(self)
                 except LiminError as error:
+                    error.conversation = self.context.conversation
                     wait = self._seconds_before_retry(error)
                     attempts.fail(error, wait or 0.0)
                     if wait is None:
@@ -243,9 +249,14 @@ class Call:
                 await self._wait_for_retry(wait)
         except BaseException as error:
             if isinstance(error, LiminError):
-                note_request(error, caller.endpoint)
+                self._note_question(error)
             self._notify_finished(error)
             raise
+
+    def _note_question(self, error: LiminError) -> None:
+        """Note in *error* what was asked, and where."""
+        error.conversation = self.context.conversation
+        note_request(error, self._caller.endpoint)
 
     def _start_clock(self) -> None:
         """Let the seconds for the whole call begin.
@@ -308,12 +319,14 @@ class Call:
 
     def _open(self) -> Awaitable[OpenResponse]:
         """Send the request, and return the response, whose body still comes."""
-        observers = self._caller.observers
-        if not observers:
+        observers, own = self._caller.observers, self._caller.headers
+        if not observers and own is None:
             return self._caller.transport.open(self._body)
         headers: dict[str, str] = {}
         for observer in observers:
             observer.attempt(self, headers)
+        if own is not None:
+            headers = {name.lower(): value for name, value in headers.items()} | own
         return self._caller.transport.open(self._body, headers)
 
     async def _fetch(self) -> TextCompletion:

@@ -11,12 +11,21 @@ from limin.values.safe_text import excerpt
 from limin.values.warnings import ResponseWarning, WarningCode
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Iterable
 
     from limin.calls.call import Caller
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
     from limin.wire.response import ReadingContext
+
+
+class _ServedModel:
+    """The name that the first answer gave to its model; None as long as none had one."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str | None) -> None:
+        self.name = name
 
 
 class ServedModelCheck:
@@ -27,7 +36,13 @@ class ServedModelCheck:
 
     def __init__(self, caller: Caller, served_model: str | None = None) -> None:
         """Call as *caller* does, and expect *served_model* if there is one already."""
-        self._caller, self._served_model = caller, served_model
+        self._caller, self._expected = caller, _ServedModel(served_model)
+
+    def asking_as(self, caller: Caller) -> ServedModelCheck:
+        """Return calls as *caller* makes them that expect the same served model."""
+        other = ServedModelCheck(caller)
+        other._expected = self._expected
+        return other
 
     def ask(
         self, conversation: Conversation, *, spent: float = 0.0
@@ -72,20 +87,37 @@ class ServedModelCheck:
         self, completion: TextCompletion, context: ReadingContext
     ) -> ResponseWarning | None:
         """Return a warning if another model answered than before; else None."""
-        served_model = completion.served_model
-        if self._served_model is None:
-            self._served_model = served_model
-        if served_model is None or served_model == self._served_model:
-            return None
-        name = excerpt(served_model, context.secrets)
-        problem = f"expected the model that answered before, found {name!r}"
-        return ResponseWarning(WarningCode.SERVED_MODEL_CHANGED, "$.model", problem)
+        if self._expected.name is None:
+            self._expected.name = completion.served_model
+        return _find_other_model(completion, self._expected.name, context.secrets)
 
     def _report(
         self, completion: TextCompletion, only: tuple[ResponseWarning, ...] | None = None
     ) -> None:
         caller = self._caller
         report_warnings(completion, caller.on_warning, caller.asked_at, only)
+
+
+def warn_of_other_model(
+    completion: TextCompletion, expected: str | None, secrets: Iterable[str]
+) -> TextCompletion:
+    """Return *completion*, with one more warning if its served model is not the *expected*.
+
+    No message repeats *secrets*.
+    """
+    warning = _find_other_model(completion, expected, secrets)
+    return completion if warning is None else _add_warning(completion, warning)
+
+
+def _find_other_model(
+    completion: TextCompletion, expected: str | None, secrets: Iterable[str]
+) -> ResponseWarning | None:
+    served_model = completion.served_model
+    if served_model is None or served_model == expected:
+        return None
+    name = excerpt(served_model, secrets)
+    problem = f"expected the model that answered before, found {name!r}"
+    return ResponseWarning(WarningCode.SERVED_MODEL_CHANGED, "$.model", problem)
 
 
 def _add_warning(completion: TextCompletion, warning: ResponseWarning) -> TextCompletion:

@@ -7,14 +7,18 @@ a line stand in `checkpoint.line`.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
+from limin.calls.served_model import warn_of_other_model
 from limin.checkpoint.line import decode_line, encode_line, read_line, restore_completion
 from limin.checkpoint.lines import Lines, damaged_line
 from limin.checkpoint.open_file import OpenFile, explain_os_errors, open_to_read
 from limin.errors import CheckpointError, ConfigurationError, LiminError
-from limin.values.checks import describe_type
+from limin.values.checks import check_choice, describe_type, refuse
+from limin.values.warning_codes import has_warning
+from limin.values.warnings import WarningCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,31 +162,78 @@ class Checkpoint:
         self.close()
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> Iterator[TextCompletion]:
-    """Read the completions in the checkpoint at *path* one by one.
+def read_checkpoint(
+    path: str | os.PathLike[str],
+    *more_paths: str | os.PathLike[str],
+    with_warnings: Iterable[WarningCode | str] = (),
+    without_warnings: Iterable[WarningCode | str] = (),
+) -> Iterator[TextCompletion]:
+    """Read the completions in the checkpoint at *path* one by one, and then in others.
 
-    A run may be writing to it meanwhile. A last line that was torn is left out.
+    A run may be writing to a file meanwhile. A last line that was torn is left out, and a
+    line that stands in the files twice counts once.
+
+    Of each requested model the first completion tells how the server calls it. Those
+    behind it by another model have the warning `served-model-changed`.
 
     Args:
         path: The file.
+        *more_paths: More files, such as those of other shards of the run.
+        with_warnings: Codes of warnings; only completions that have one of them are
+            read. All are read by default.
+        without_warnings: Codes of warnings; completions that have one of them are left
+            out.
 
     Yields:
         The completions in the order in which they came. Their attempts' errors
         are plain `LiminError` objects that name their classes.
 
     Raises:
-        CheckpointError: If the file cannot be read, or a line is no line of a
+        CheckpointError: If a file cannot be read, or a line is no line of a
             checkpoint; while iterating, not when called.
+        ConfigurationError: If there is no such warning; while iterating, too.
     """
-    name = _check_path(path)
+    wanted = _check_codes("with_warnings", with_warnings)
+    unwanted = _check_codes("without_warnings", without_warnings)
+    identities: set[bytes] = set()
+    served_models: dict[str, str | None] = {}
+    for each in (path, *more_paths):
+        for completion in _read_file(_check_path(each), identities):
+            model = completion.model
+            if served_models.get(model) is None:
+                served_models[model] = completion.served_model
+            secrets = [t for m in completion.conversation.messages for t in m.texts()]
+            checked = warn_of_other_model(completion, served_models[model], secrets)
+            if (not wanted or has_warning(checked, wanted)) and not (
+                unwanted and has_warning(checked, unwanted)
+            ):
+                yield checked
+
+
+def _read_file(name: str, identities: set[bytes]) -> Iterator[TextCompletion]:
+    """Read the completions in the file *name*, but for lines with these *identities*."""
     with explain_os_errors(name), open_to_read(name) as file:
-        lines = Lines(file, name, decode_line)
+        lines = Lines(file, name, decode_line, identities)
         for _, line in lines:
             try:
                 completion = restore_completion(line)
             except LiminError as error:
                 raise no_completion(name, f"line {lines.number}") from error
             yield completion
+
+
+def _check_codes(name: str, codes: Iterable[WarningCode | str]) -> frozenset[WarningCode]:
+    """Return the *codes*, or the one code, of the argument *name*.
+
+    Raises:
+        ConfigurationError: If there is no such warning.
+    """
+    several = [codes] if isinstance(codes, str) else codes
+    if not isinstance(several, Iterable):
+        refuse(name, several, "codes of warnings")
+    known = {str(code): code for code in WarningCode}
+    texts = [check_choice(name, code, tuple(known)) for code in several]
+    return frozenset(known[text] for text in texts)
 
 
 def no_completion(path: str, position: str) -> CheckpointError:

@@ -31,9 +31,17 @@ class Lines(Generic[T]):
     """
 
     def __init__(
-        self, file: BinaryIO, path: str, read: Callable[[bytes], T | None]
+        self,
+        file: BinaryIO,
+        path: str,
+        read: Callable[[bytes], T | None],
+        identities: set[bytes] | None = None,
     ) -> None:
-        """Read the lines of *file*, each by *read*, which returns None for no line."""
+        """Read the lines of *file*, each by *read*, which returns None for no line.
+
+        Lines with *identities* were in another file already; those of this one are added.
+        """
+        self._identities = set[bytes]() if identities is None else identities
         self._file, self._path, self._read = file, path, read
         self.number, self.end, self.lacks_newline = 0, 0, False
         self.first_checksum = math.inf
@@ -44,8 +52,7 @@ class Lines(Generic[T]):
         Raises:
             CheckpointError: If a line is none of a checkpoint, or is damaged.
         """
-        identities: set[bytes] = set()
-        offset = 0
+        identities, offset = self._identities, 0
         for data in self._file:
             self.number += 1
             is_finished = data.endswith(b"\n")

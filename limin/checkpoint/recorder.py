@@ -55,9 +55,24 @@ class RecordedCall:
 
     def asking_as(self, caller: Caller) -> RecordedCall:
         """Return a call that asks as *caller* does, behind the same open checkpoint."""
+        return self._sharing(self._asking.asking_as(caller), caller)
+
+    async def asking_another_model(self, caller: Caller) -> RecordedCall:
+        """Return a call as `asking_as` does, for a *caller* that asks another model.
+
+        Other tasks have their turns while its first answer is looked for.
+
+        Raises:
+            CheckpointError: If the file cannot be read any more.
+        """
+        checkpoint = self._checkpoint
+        for _ in checkpoint.find_served_model(caller.model):
+            await anyio.lowlevel.checkpoint()
+        return self._sharing(ServedModelCheck(caller, checkpoint.served_model), caller)
+
+    def _sharing(self, asking: ServedModelCheck, caller: Caller) -> RecordedCall:
         other = RecordedCall(caller, self._path, fsync=self._fsync)
-        other._checkpoint = self._checkpoint
-        other._asking = ServedModelCheck(caller, self._checkpoint.served_model)
+        other._checkpoint, other._asking = self._checkpoint, asking
         return other
 
     async def __aexit__(self, *_reason: object) -> None:

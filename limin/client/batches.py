@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from limin.schemas.json_schema import JsonSchema
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
+    from limin.values.options import Configured
 
     T = TypeVar("T", default=None)
 
@@ -32,7 +33,7 @@ class BatchVerbs(ConnectedClient):
     @overload
     async def generate_text_completions(
         self,
-        user_prompts: Source[str],
+        user_prompts: Source[str | Configured],
         n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
@@ -46,7 +47,7 @@ class BatchVerbs(ConnectedClient):
     @overload
     async def generate_text_completions(
         self,
-        user_prompts: Source[str],
+        user_prompts: Source[str | Configured],
         n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
@@ -60,7 +61,7 @@ class BatchVerbs(ConnectedClient):
     @overload
     async def generate_text_completions(
         self,
-        user_prompts: Source[str],
+        user_prompts: Source[str | Configured],
         n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
@@ -74,7 +75,7 @@ class BatchVerbs(ConnectedClient):
     @overload
     async def generate_text_completions(
         self,
-        user_prompts: Source[str],
+        user_prompts: Source[str | Configured],
         n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
@@ -87,7 +88,7 @@ class BatchVerbs(ConnectedClient):
 
     async def generate_text_completions(
         self,
-        user_prompts: Source[str],
+        user_prompts: Source[str | Configured],
         n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
@@ -100,7 +101,8 @@ class BatchVerbs(ConnectedClient):
         """Return the completions of many prompts, in the prompts' order.
 
         Args:
-            user_prompts: Prompts, consumed lazily.
+            user_prompts: Prompts, or pairs of a prompt or conversation and a
+                `ModelConfiguration` of its own; consumed lazily.
             n_parallel: Requests under way at most; `auto` finds the number that
                 suits the server best.
             system_prompt: The system's message before each prompt; None for none.
@@ -135,7 +137,7 @@ class BatchVerbs(ConnectedClient):
     @overload
     async def generate_text_completions_for_conversations(
         self,
-        conversations: Source[Conversation],
+        conversations: Source[Conversation | Configured],
         n_parallel: Parallel = 5,
         *,
         show_progress: bool = True,
@@ -148,7 +150,7 @@ class BatchVerbs(ConnectedClient):
     @overload
     async def generate_text_completions_for_conversations(
         self,
-        conversations: Source[Conversation],
+        conversations: Source[Conversation | Configured],
         n_parallel: Parallel = 5,
         *,
         show_progress: bool = True,
@@ -161,7 +163,7 @@ class BatchVerbs(ConnectedClient):
     @overload
     async def generate_text_completions_for_conversations(
         self,
-        conversations: Source[Conversation],
+        conversations: Source[Conversation | Configured],
         n_parallel: Parallel = 5,
         *,
         show_progress: bool = True,
@@ -174,7 +176,7 @@ class BatchVerbs(ConnectedClient):
     @overload
     async def generate_text_completions_for_conversations(
         self,
-        conversations: Source[Conversation],
+        conversations: Source[Conversation | Configured],
         n_parallel: Parallel = 5,
         *,
         show_progress: bool = True,
@@ -186,7 +188,7 @@ class BatchVerbs(ConnectedClient):
 
     async def generate_text_completions_for_conversations(
         self,
-        conversations: Source[Conversation],
+        conversations: Source[Conversation | Configured],
         n_parallel: Parallel = 5,
         *,
         show_progress: bool = True,
@@ -198,7 +200,8 @@ class BatchVerbs(ConnectedClient):
         """Return the completions of many conversations, in their order.
 
         Args:
-            conversations: Conversations, consumed lazily.
+            conversations: Conversations, or pairs of one and a `ModelConfiguration`;
+                consumed lazily.
             n_parallel: See `generate_text_completions`; the rest, too.
             show_progress: Whether a bar on stderr shows the progress.
             on_error: Whether to raise or to return errors.
@@ -228,10 +231,11 @@ class BatchVerbs(ConnectedClient):
     @overload
     def iter_text_completions(
         self,
-        prompts_or_conversations: Source[str | Conversation],
+        prompts_or_conversations: Source[str | Conversation | Configured],
         n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
+        show_progress: bool = False,
         response_type: JsonSchema[T],
         reask: int = 0,
         **options: Unpack[BatchOptions],
@@ -240,10 +244,11 @@ class BatchVerbs(ConnectedClient):
     @overload
     def iter_text_completions(
         self,
-        prompts_or_conversations: Source[str | Conversation],
+        prompts_or_conversations: Source[str | Conversation | Configured],
         n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
+        show_progress: bool = False,
         response_type: TypeForm[T] = None,  # type: ignore[assignment]  # T is None then
         reask: int = 0,
         **options: Unpack[BatchOptions],
@@ -251,10 +256,11 @@ class BatchVerbs(ConnectedClient):
 
     def iter_text_completions(
         self,
-        prompts_or_conversations: Source[str | Conversation],
+        prompts_or_conversations: Source[str | Conversation | Configured],
         n_parallel: Parallel = 5,
         *,
         system_prompt: str | None = None,
+        show_progress: bool = False,
         response_type: object = None,
         reask: int = 0,
         **options: Unpack[BatchOptions],
@@ -266,11 +272,13 @@ class BatchVerbs(ConnectedClient):
         the completion or the error.
 
         Args:
-            prompts_or_conversations: Consumed lazily: no more than are under way,
+            prompts_or_conversations: Or pairs of one and a `ModelConfiguration` of its
+                own. Consumed lazily: no more than are under way,
                 and no faster than the results are taken.
             n_parallel: Requests under way at most; `auto` finds the number that
                 suits the server best.
             system_prompt: The system's message before each prompt; None for none.
+            show_progress: Whether a bar on stderr shows the progress.
             response_type: The type of each answer; see `generate_text_completions`.
             reask: How often to ask again if an answer does not fit.
             **options: See `BatchOptions`.
@@ -289,4 +297,5 @@ class BatchVerbs(ConnectedClient):
             options,
             answer_type,
             system_prompt=system_prompt,
+            show_progress=show_progress,
         )

@@ -12,7 +12,7 @@ from limin.calls.warning_report import find_caller
 from limin.policy.retry import RetryPolicy
 from limin.recipes.alternatives import Alternatives
 from limin.values.checks import check_argument, check_integer, check_rate, check_seconds
-from limin.values.endpoint import Endpoint, Limits
+from limin.values.endpoint import Endpoint, Limits, as_private
 from limin.values.options import check_on_warning, resolve_configuration
 from limin.wire.request import RequestEncoder
 
@@ -145,8 +145,10 @@ class ConnectedClient:
         option = cast("Mapping[str, Any]", options).get
         max_retries = option("max_retries", self._max_retries)
         on_warning = check_on_warning(option("on_warning", "ignore"))
+        headers = option("headers")
+        endpoint = self._endpoint.with_headers(headers)
         return Caller(
-            self._endpoint,
+            endpoint,
             self._transport,
             RequestEncoder.of(configuration, schema),
             configuration.model,
@@ -156,4 +158,5 @@ class ConnectedClient:
             on_warning,
             self._rate_limiter,
             asked_at=find_caller() if on_warning == "warn" else None,
+            headers=as_private(headers) if headers else None,
         )

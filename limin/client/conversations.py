@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Unpack, cast, overload
 
-from limin.asking import AnswerType, run_with_tools
+from limin.asking import AnswerType, about, run_with_tools
 from limin.calls.stream import CompletionStream
 from limin.client.connected import ConnectedClient
 from limin.values.conversation import as_conversation
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeForm, TypeVar
 
+    from limin.recipes.ask import Ask
     from limin.schemas.json_schema import JsonSchema
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
@@ -294,9 +295,15 @@ class ConversationVerbs(ConnectedClient):
         asking = cast("CompletionOptions", call | {"tools": tools})
         relaxed, first = options_after_call(asking), self._caller(asking, answer_type)
         later = first if relaxed is asking else self._caller(relaxed, answer_type)
-        return await run_with_tools(
-            conversation, to_tools(tools), (first, later), answer_type, options
+        run = partial(
+            run_with_tools,
+            conversation,
+            to_tools(tools),
+            (first, later),
+            answer_type,
+            options,
         )
+        return await about(conversation, run)
 
     async def _ask(
         self,
@@ -305,9 +312,10 @@ class ConversationVerbs(ConnectedClient):
         options: CompletionOptions,
     ) -> TextCompletion[object]:
         caller = self._caller(options, answer_type)
-        if answer_type is None:
-            return await caller.ask(conversation)
-        return await answer_type.typed_ask(caller.ask, caller)(conversation)
+        ask: Ask = caller.ask
+        if answer_type is not None:
+            ask = answer_type.typed_ask(ask, caller)
+        return await about(conversation, partial(ask, conversation))
 
     def _stream(
         self,
@@ -316,7 +324,7 @@ class ConversationVerbs(ConnectedClient):
         options: StreamOptions,
     ) -> CompletionStream[object]:
         caller = self._caller(CompletionOptions(stream=True, **options), answer_type)
-        begin = partial(caller.stream, conversation)
+        begin = partial(about, conversation, partial(caller.stream, conversation))
         if answer_type is None:
             return CompletionStream(begin)
         return CompletionStream(begin, answer_type.typed_stream(caller))

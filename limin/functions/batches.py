@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from limin.schemas.json_schema import JsonSchema
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
+    from limin.values.options import Configured
 
     T = TypeVar("T", default=None)
 
@@ -26,7 +27,7 @@ _BATCH_NAMES = FunctionBatchOptions.__annotations__
 
 @overload
 async def generate_text_completions(
-    user_prompts: Source[str],
+    user_prompts: Source[str | Configured],
     n_parallel: Parallel = 5,
     *,
     system_prompt: str | None = None,
@@ -40,7 +41,7 @@ async def generate_text_completions(
 
 @overload
 async def generate_text_completions(
-    user_prompts: Source[str],
+    user_prompts: Source[str | Configured],
     n_parallel: Parallel = 5,
     *,
     system_prompt: str | None = None,
@@ -54,7 +55,7 @@ async def generate_text_completions(
 
 @overload
 async def generate_text_completions(
-    user_prompts: Source[str],
+    user_prompts: Source[str | Configured],
     n_parallel: Parallel = 5,
     *,
     system_prompt: str | None = None,
@@ -68,7 +69,7 @@ async def generate_text_completions(
 
 @overload
 async def generate_text_completions(
-    user_prompts: Source[str],
+    user_prompts: Source[str | Configured],
     n_parallel: Parallel = 5,
     *,
     system_prompt: str | None = None,
@@ -81,7 +82,7 @@ async def generate_text_completions(
 
 
 async def generate_text_completions(
-    user_prompts: Source[str],
+    user_prompts: Source[str | Configured],
     n_parallel: Parallel = 5,
     *,
     system_prompt: str | None = None,
@@ -119,7 +120,7 @@ async def generate_text_completions(
 
 @overload
 async def generate_text_completions_for_conversations(
-    conversations: Source[Conversation],
+    conversations: Source[Conversation | Configured],
     n_parallel: Parallel = 5,
     *,
     show_progress: bool = True,
@@ -132,7 +133,7 @@ async def generate_text_completions_for_conversations(
 
 @overload
 async def generate_text_completions_for_conversations(
-    conversations: Source[Conversation],
+    conversations: Source[Conversation | Configured],
     n_parallel: Parallel = 5,
     *,
     show_progress: bool = True,
@@ -145,7 +146,7 @@ async def generate_text_completions_for_conversations(
 
 @overload
 async def generate_text_completions_for_conversations(
-    conversations: Source[Conversation],
+    conversations: Source[Conversation | Configured],
     n_parallel: Parallel = 5,
     *,
     show_progress: bool = True,
@@ -158,7 +159,7 @@ async def generate_text_completions_for_conversations(
 
 @overload
 async def generate_text_completions_for_conversations(
-    conversations: Source[Conversation],
+    conversations: Source[Conversation | Configured],
     n_parallel: Parallel = 5,
     *,
     show_progress: bool = True,
@@ -170,7 +171,7 @@ async def generate_text_completions_for_conversations(
 
 
 async def generate_text_completions_for_conversations(
-    conversations: Source[Conversation],
+    conversations: Source[Conversation | Configured],
     n_parallel: Parallel = 5,
     *,
     show_progress: bool = True,
@@ -207,10 +208,11 @@ async def generate_text_completions_for_conversations(
 
 @overload
 def iter_text_completions(
-    prompts_or_conversations: Source[str | Conversation],
+    prompts_or_conversations: Source[str | Conversation | Configured],
     n_parallel: Parallel = 5,
     *,
     system_prompt: str | None = None,
+    show_progress: bool = False,
     response_type: JsonSchema[T],
     reask: int = 0,
     **options: Unpack[FunctionBatchOptions],
@@ -219,10 +221,11 @@ def iter_text_completions(
 
 @overload
 def iter_text_completions(
-    prompts_or_conversations: Source[str | Conversation],
+    prompts_or_conversations: Source[str | Conversation | Configured],
     n_parallel: Parallel = 5,
     *,
     system_prompt: str | None = None,
+    show_progress: bool = False,
     response_type: TypeForm[T] = None,  # type: ignore[assignment]  # T is None then
     reask: int = 0,
     **options: Unpack[FunctionBatchOptions],
@@ -230,10 +233,11 @@ def iter_text_completions(
 
 
 def iter_text_completions(
-    prompts_or_conversations: Source[str | Conversation],
+    prompts_or_conversations: Source[str | Conversation | Configured],
     n_parallel: Parallel = 5,
     *,
     system_prompt: str | None = None,
+    show_progress: bool = False,
     response_type: object = None,
     reask: int = 0,
     **options: Unpack[FunctionBatchOptions],
@@ -253,6 +257,7 @@ def iter_text_completions(
         prompts_or_conversations,
         n_parallel,
         system_prompt=system_prompt,
+        show_progress=show_progress,
         response_type=cast("Any", response_type),
         reask=reask,
         **rest,

@@ -17,7 +17,7 @@ from limin.values.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
 
 class ClientOptions(TypedDict, total=False):
@@ -76,7 +76,11 @@ def find_client(options: ClientOptions) -> tuple[Client, bool, CompletionOptions
         raise ConfigurationError(problem)
     rest = {name: value for name, value in options.items() if name not in _OWN}
     is_own = client is None
-    opened = Client(base_url, api_key) if client is None else client
+    if client is None:  # The headers of the call may bring the key.
+        headers = cast("Mapping[str, str] | None", rest.pop("headers", None))
+        opened = Client(base_url, api_key, headers=headers)
+    else:
+        opened = client
     return opened, is_own, cast("CompletionOptions", rest)
 
 

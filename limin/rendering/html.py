@@ -24,6 +24,7 @@ from limin.rendering.html_elements import escape_text, render_facts, render_warn
 from limin.rendering.html_messages import render_messages
 from limin.rendering.html_tints import tint_rules
 from limin.rendering.html_tokens import render_summary, render_tokens
+from limin.rendering.summaries import summary_facts
 from limin.rendering.tool_runs import count_failures, seconds_asking, seconds_in_tools
 from limin.values.completion import schema_of
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from limin.values.display import Palette
     from limin.values.log_probs import LogProbs
     from limin.values.messages import Message
+    from limin.values.summary import Summary
     from limin.values.tool_runs import ToolRun
 
 
@@ -106,6 +108,12 @@ def decision(decision: Decision[object]) -> str:
         '<article class="limin" aria-label="Decision">'
         f"{render_decision(decision)}</article>"
     )
+
+
+def summary(value: Summary) -> str:
+    """Return the facts of *value*."""
+    facts = render_facts(summary_facts(value))
+    return f'<article class="limin" aria-label="Summary">{facts}</article>'
 
 
 def completion(completion: TextCompletion[object], *, images: bool = False) -> str:

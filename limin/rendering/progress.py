@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import sys
 import time
@@ -21,6 +20,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from limin.errors import NotSentError
+from limin.rendering.notebook import open_output
 from limin.values.completion import TextCompletion
 from limin.values.progress import Effort, kept_note
 from limin.values.safe_text import excerpt
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 
     from limin.values.progress import BatchState
 
-# A log file should show that the batch goes on, and not each step of it.
+# A log file should show that the batch goes on, and not each step of it. A notebook is
+# sent each update, and may be far away.
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_UPDATES = 0.5
 
 # A file that is full, closed, or of an encoding that lacks a character must not end a
 # batch.
@@ -71,6 +74,8 @@ class _Tally:
 
     def add(self, result: object) -> None:
         """Count the *result* of one item, and its warnings about the body."""
+        if isinstance(result, NotSentError):
+            return
         self.done += 1
         if isinstance(result, Exception):
             self.failures[excerpt(type(result).__name__)] += 1
@@ -135,9 +140,10 @@ class BatchProgress:
     """Shows the progress of one batch on stderr, so that stdout can be piped.
 
     It is the listener of the batch: `finished` is called with each result. On a terminal
-    and in a notebook it is a bar; elsewhere, and for a second batch at the same time, a
-    line every ten seconds, when results come. At the end one line sums up, everywhere.
-    If a line cannot be written, the batch goes on without it.
+    it is a bar, and in a notebook an output of the cell that changes when results come;
+    elsewhere, and for a second batch at the same time, a line every ten seconds. At the
+    end one line sums up, everywhere. If a line cannot be written, the batch goes on
+    without it.
     """
 
     def __init__(
@@ -164,6 +170,7 @@ class BatchProgress:
         self._clock, self._wall_clock = clock, wall_clock
         self._state = state
         self._start = self._last_line = 0.0
+        self._notebook = open_output(self._console)
         redraws = _redraws(self._console)
         self._bar = _Bar(self._console, clock, self._details) if redraws else None
 
@@ -178,6 +185,7 @@ class BatchProgress:
             self._bar.add_task("", total=self._tally.total, count=self._tally.count)
             with suppress(*_BROKEN):
                 self._bar.start()
+        self._show_in_notebook()
         return self
 
     def __exit__(
@@ -195,10 +203,15 @@ class BatchProgress:
             _SHOWN.remove(self._bar)
             with suppress(*_BROKEN):
                 self._bar.stop()
-        self._write(_summary(self._tally, self._seconds()))
+        lines = [_summary(self._tally, self._seconds())]
         now = self._now()
         if kind is not None and now is not None and now.checkpoint is not None:
-            self._write(kept_note(now.kept, now.checkpoint))
+            lines.append(kept_note(now.kept, now.checkpoint))
+        if self._notebook is not None:
+            self._notebook.show([f"limin: {line}" for line in lines])
+            return
+        for line in lines:
+            self._write(line)
 
     def finished(self, index: int, result: object) -> None:  # noqa: ARG002 (a listener's)
         """Count the *result* of one item: a value, or the exception in its place."""
@@ -214,9 +227,19 @@ class BatchProgress:
                     completed=self._tally.done,
                     count=self._tally.count,
                 )
+        elif self._notebook is not None:
+            if self._clock() - self._last_line >= _SECONDS_BETWEEN_UPDATES:
+                self._last_line = self._clock()
+                self._show_in_notebook()
         elif self._clock() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = self._clock()
             self._write(", ".join(self._line()))
+
+    def _show_in_notebook(self) -> None:
+        if self._notebook is not None:
+            tally = self._tally
+            line = f"{tally.count} · {self._details().plain}"
+            self._notebook.show([line], done=tally.done, total=tally.total)
 
     def _seconds(self) -> float:
         return max(self._clock() - self._start, 1e-9)
@@ -289,12 +312,12 @@ _SHOWN: list[_Bar] = []
 
 
 def _redraws(console: Console) -> bool:
-    """Return whether *console* can show a bar; rich needs ipywidgets in a notebook.
+    """Return whether *console* is a screen that can show a bar.
 
     Forced colors do not make a screen of a pipe or a log file.
     """
     if console.is_jupyter:
-        return importlib.util.find_spec("ipywidgets") is not None
+        return False
     return _is_screen(console.file) and not console.is_dumb_terminal
 
 

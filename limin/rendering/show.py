@@ -16,6 +16,7 @@ from limin.rendering import (
     html,
     markdown,
     progress,
+    summaries,
     tables,
     terminal,
     tokens,
@@ -27,6 +28,7 @@ from limin.values.conversation import Conversation
 from limin.values.decisions import Decision
 from limin.values.log_probs import LogProbs
 from limin.values.messages import Message
+from limin.values.summary import Summary
 from limin.values.tool_runs import ToolRun
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def renderable(
 
     Args:
         value: A message, a conversation, a completion, a run with tools, a decision,
-            log probabilities, or an error.
+            a summary, log probabilities, or an error.
         palette: Colors of tokens, of scalars in JSON, and of bars.
         show_probabilities: Put `[0.97]` behind each token of log probabilities.
 
@@ -58,16 +60,17 @@ def renderable(
     match value:
         case LiminError():
             shown = failures.failure(value)
-        case Message():
-            shown = conversations.conversation([value])
-        case Conversation():
-            shown = conversations.conversation(value.messages)
+        case Message() | Conversation():
+            messages = [value] if isinstance(value, Message) else value.messages
+            shown = conversations.conversation(messages)
         case TextCompletion():
             shown = completions.completion(cast("TextCompletion[object]", value), palette)
         case ToolRun():
             shown = tool_runs.tool_run(cast("ToolRun[object]", value))
         case Decision():
             shown = decisions.decision(cast("Decision[object]", value), palette)
+        case Summary():
+            shown = summaries.summary(value)
         case LogProbs():
             shown = tokens.colored(value, palette, show_probabilities=show_probabilities)
         case _:
@@ -145,6 +148,8 @@ def _html(value: object, *, images: bool = False) -> str:
             return html.tool_run(cast("ToolRun[object]", value), images=images)
         case Decision():
             return html.decision(cast("Decision[object]", value))
+        case Summary():
+            return html.summary(value)
         case LogProbs():
             return html.log_probs(value)
         case _:
@@ -158,6 +163,7 @@ def _title(value: object) -> str:
     titles = {
         ToolRun: "Run with tools",
         Decision: "Decision",
+        Summary: "Summary",
         Conversation: "Conversation",
         LogProbs: "Log probabilities",
     }

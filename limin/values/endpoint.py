@@ -16,7 +16,13 @@ import attrs
 
 from limin.errors import ConfigurationError
 from limin.values.checks import describe_type, is_above_zero, is_integer, plain, refuse
-from limin.values.headers import AROUND, ApiKey, check_header_name, check_header_value
+from limin.values.headers import (
+    AROUND,
+    ApiKey,
+    PrivateHeaders,
+    check_header_name,
+    check_header_value,
+)
 
 _OPENAI = "https://api.openai.com/v1"
 _PATH = "/chat/completions"
@@ -160,6 +166,19 @@ class Endpoint:
             raise ConfigurationError(problem)
         return cls(base_url=url, api_key=key, headers=copied)
 
+    def with_headers(self, headers: Mapping[str, str] | None) -> Endpoint:
+        """Return the endpoint of requests that have *headers*, too; they win over its own.
+
+        Raises:
+            ConfigurationError: If a header is wrong.
+        """
+        copied = _copy_headers(headers)
+        if not copied:
+            return self
+        names = {name.lower() for name in copied}
+        kept = {n: value for n, value in self.headers.items() if n.lower() not in names}
+        return attrs.evolve(self, headers=kept | copied)
+
     @property
     def completions_url(self) -> str:
         """The URL that requests go to; a query stays at its end."""
@@ -229,6 +248,16 @@ def _find_key(api_key: object) -> ApiKey | None:
     if api_key is not None:
         return ApiKey.clean(api_key)
     return ApiKey.clean(os.environ.get(_KEY_VARIABLE, ""), _KEY_VARIABLE)
+
+
+def as_private(headers: Mapping[str, str]) -> PrivateHeaders:
+    """Return *headers* with their names in lower case; no repr shows them.
+
+    Raises:
+        ConfigurationError: If a header is wrong.
+    """
+    copied = _copy_headers(headers)
+    return PrivateHeaders((name.lower(), value) for name, value in copied.items())
 
 
 def _copy_headers(headers: object) -> dict[str, str]:

@@ -77,6 +77,14 @@ class ApiKey:
         return "ApiKey('***')"
 
 
+class PrivateHeaders(dict[str, str]):
+    """Headers by their names in lower case; the repr shows neither names nor values."""
+
+    def __repr__(self) -> str:
+        """Return the number of headers."""
+        return f"<{len(self)} headers>"
+
+
 def check_header_name(name: str) -> None:
     """Refuse a *name* that would end the header or start another, without showing it.
 

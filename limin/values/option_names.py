@@ -60,6 +60,7 @@ _SYNONYMS = {
     "openai_api_base": "base_url",
     "openai_api_key": "api_key",
     "key": "api_key",
+    "extra_headers": "headers",
 }
 
 # Arguments of the client, which no single call takes.
@@ -67,7 +68,7 @@ _OF_CLIENT = frozenset(
     {
         "api_key",
         "base_url",
-        "headers",
+        "headers",  # Of all calls; an option of the same name is that of one call.
         "http_client",
         "limits",
         "requests_per_minute",
@@ -78,7 +79,6 @@ _OF_CLIENT = frozenset(
 # Names of other libraries for arguments of the client.
 _CLIENT_SYNONYMS = {
     "default_headers": "headers",
-    "extra_headers": "headers",
     "organization": "headers",
     "project": "headers",
     "proxies": "http_client",
@@ -87,7 +87,16 @@ _CLIENT_SYNONYMS = {
 }
 
 # Options of batches, which functions of one completion do not have.
-_OF_BATCHES = frozenset({"checkpoint", "fsync", "n_parallel", "on_error", "show_progress"})
+_OF_BATCHES = frozenset(
+    {
+        "checkpoint",
+        "fsync",
+        "max_total_tokens",
+        "n_parallel",
+        "on_error",
+        "show_progress",
+    }
+)
 
 # Fields of the request's body that are close to the name of an option, and are none.
 _OF_BODY = frozenset({"n", "top_k", "top_a", "min_p", "user", "store", "suffix"})

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from limin.values.conversation import Conversation
     from limin.values.tools import ToolSource
 
 OnWarning: TypeAlias = Literal["ignore", "warn", "raise"]
 OnToolError: TypeAlias = Literal["tell", "tell-all", "raise"]
+
+# An item of a batch with a configuration of its own.
+Configured: TypeAlias = "tuple[str | Conversation, ModelConfiguration]"
 
 
 class AskOptions(TypedDict, total=False):
@@ -45,6 +49,8 @@ class AskOptions(TypedDict, total=False):
             default, does nothing; `warn` issues a `LiminWarning` for each; `raise`
             raises an `AnswerWarningError`. They are in `completion.warnings` in any
             case.
+        headers: More headers for each request of this call; they win over the client's.
+            Checkpoints neither hold nor heed them. None, the default, adds none.
     """
 
     model: str
@@ -68,6 +74,7 @@ class AskOptions(TypedDict, total=False):
     idle_timeout: float | None
     max_retries: int
     on_warning: OnWarning
+    headers: Mapping[str, str] | None
 
 
 class StreamOptions(AskOptions, total=False):
@@ -94,16 +101,25 @@ class CompletionOptions(StreamOptions, total=False):
 class BatchOptions(CompletionOptions, total=False):
     """The options of a batch: those of each completion, and those of its checkpoint.
 
+    An item that is a pair brings a `ModelConfiguration`, which takes the place of
+    `model_configuration`; options given by name win over it, too.
+
     Attributes:
         checkpoint: Path of a file that each completion is written to as one line, as
             soon as it is finished. Completions that it already holds are not asked for
             again. None for no file.
         fsync: Whether each line survives a power cut; then each one waits for the
             disk. False by default.
+        max_total_tokens: Tokens of prompts and answers after which nothing more is
+            asked: requests under way are finished, and the batch stops by a
+            `TokenBudgetError`. Answers out of the checkpoint do not count, so the same
+            call goes on with as many tokens again. If the server counts no tokens, they
+            are estimated by the length of the texts. None, the default, for no limit.
     """
 
     checkpoint: str | os.PathLike[str] | None
     fsync: bool
+    max_total_tokens: int | None
 
 
 class ToolRunOptions(AskOptions, total=False):

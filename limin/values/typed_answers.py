@@ -137,4 +137,6 @@ def _error(
     problem: str,
     path: str = "$",
 ) -> StructuredOutputError:
-    return StructuredOutputError(completion, reason, path, problem)
+    error = StructuredOutputError(completion, reason, path, problem)
+    error.conversation = completion.conversation
+    return error

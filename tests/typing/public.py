@@ -49,6 +49,19 @@ def positions(
     assert_type(position.entropy, float | None)
 
 
+async def sweep(client: limin.Client) -> None:
+    configuration = limin.ModelConfiguration(temperature=0)
+    pairs = [("a", configuration)]
+    mixed: list[str | tuple[limin.Conversation, limin.ModelConfiguration]]
+    mixed = ["b", (limin.Conversation.from_prompts("c"), configuration)]
+    completions = await limin.generate_text_completions(pairs, response_type=int)
+    assert_type(completions, list[limin.TextCompletion[int]])
+    both = await client.generate_text_completions(mixed, on_error="return")
+    assert_type(both, list[limin.TextCompletion | limin.LiminError])
+    await client.generate_text_completions_for_conversations(pairs)
+    limin.iter_text_completions(mixed, headers={"x-tag": "sweep"})
+
+
 async def odd() -> None:
     try:
         await limin.generate_text_completion("hello", on_warning="raise")
@@ -87,7 +100,7 @@ async def batches() -> None:
 
 
 async def results(client: limin.Client) -> None:
-    async with client.iter_text_completions(["hello"]) as finished:
+    async with client.iter_text_completions(["hello"], show_progress=True) as finished:
         assert_type(finished, limin.Results)
         assert_type(finished, limin.Results[limin.TextCompletion])
         await take(finished)

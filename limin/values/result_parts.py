@@ -1,0 +1,71 @@
+"""What a result of a batch is made of: completions, attempts, and the conversation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from limin.errors import ConfigurationError, LiminError
+from limin.values.checks import describe_type
+from limin.values.completion import TextCompletion
+from limin.values.decisions import Decision
+from limin.values.tool_runs import ToolRun
+
+if TYPE_CHECKING:
+    from limin.values.conversation import Conversation
+    from limin.values.timing import Attempt
+
+    Result: TypeAlias = TextCompletion[object] | Decision[Any] | ToolRun[object] | Exception
+
+# Fields in which an error may hold the answer that came all the same, or a part of it.
+_ANSWER_FIELDS = ("completion", "partial")
+
+
+def check_result(index: int, result: object) -> None:
+    """Refuse a *result*, the one at *index*, that is none of a batch.
+
+    Raises:
+        ConfigurationError: If it is none.
+    """
+    if not isinstance(result, (TextCompletion, Decision, ToolRun, Exception)):
+        expected = "a completion, a decision, a run with tools or an exception"
+        problem = f"result {index}: expected {expected}, found {describe_type(result)}"
+        raise ConfigurationError(problem)
+
+
+def completion_of(result: object) -> TextCompletion[object] | None:
+    """Return the completion that *result* is or has; of an error None."""
+    if isinstance(result, Decision):
+        return result.completion
+    if isinstance(result, ToolRun):
+        return result.completion
+    return result if isinstance(result, TextCompletion) else None
+
+
+def answers_of(result: object) -> tuple[TextCompletion[object], ...]:
+    """Return every answer of a server that *result* tells of, those of errors as well."""
+    held: list[object] = [completion_of(result)]
+    if isinstance(result, ToolRun):
+        held = [*result.completions]
+    elif isinstance(result, LiminError):
+        held = [getattr(result, field, None) for field in _ANSWER_FIELDS]
+    return tuple(
+        answer
+        for completion in held
+        if isinstance(completion, TextCompletion)
+        for answer in (*completion.earlier, completion)
+    )
+
+
+def requests_of(result: object) -> list[tuple[Attempt, ...]]:
+    """Return the attempts of each request that *result* tells of."""
+    if isinstance(result, LiminError) and result.attempts:
+        return [result.attempts]
+    return [answer.timing.attempts for answer in answers_of(result)]
+
+
+def conversation_of(result: object) -> Conversation | None:
+    """Return the conversation that *result* belongs to; None if it is not known."""
+    if isinstance(result, LiminError):
+        return result.conversation
+    completion = completion_of(result)
+    return None if completion is None else completion.conversation
