@@ -142,7 +142,7 @@ class BatchAsk:
         return await ask(conversation)
 
     async def _make_once(self, configuration: ModelConfiguration) -> Ask:
-        """Return what `_make_ask` returns, which may look into the checkpoint for a while."""
+        """Return what `_make_ask` returns; it may look into the checkpoint for a while."""
         async with self._turn:
             known = self._asks.get(id(configuration))
             if known is not None:
