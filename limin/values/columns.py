@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import msgspec
@@ -102,7 +102,7 @@ def _read_row(result: Result) -> dict[str, object]:
     if completion is not None:
         row |= _of_completion(completion)
     if isinstance(result, Decision):
-        row |= _of_decision(result, row.get("warnings"))
+        row |= _of_decision(result)
     if isinstance(result, Exception):
         row["error"] = type(result).__name__
         # The message of any other exception may hold a key.
@@ -134,11 +134,12 @@ def _of_completion(completion: TextCompletion[object]) -> dict[str, object]:
     }
 
 
-def _of_decision(decision: Decision[object], warnings: object) -> dict[str, object]:
-    codes = [str(warning.code) for warning in decision.warnings]
-    others = [str(code) for code in warnings] if isinstance(warnings, list) else []
+def _of_decision(decision: Decision[Any]) -> dict[str, object]:
     row: dict[str, object] = {name: getattr(decision, name) for name in _OF_DECISIONS}
-    row["warnings"] = list(dict.fromkeys(codes + others))
+    codes = [str(warning.code) for warning in decision.warnings]
+    if decision.completion is not None:
+        codes += map(str, warning_codes(decision.completion))
+    row["warnings"] = list(dict.fromkeys(codes))
     return row | {f"prob.{label}": prob for label, prob in decision.probs.items()}
 
 

@@ -32,38 +32,40 @@ def check_result(index: int, result: object) -> None:
         raise ConfigurationError(problem)
 
 
-def completion_of(result: object) -> TextCompletion[object] | None:
+def completion_of(result: Result) -> TextCompletion[object] | None:
     """Return the completion that *result* is or has; of an error None."""
-    if isinstance(result, Decision):
-        return result.completion
-    if isinstance(result, ToolRun):
+    if isinstance(result, (Decision, ToolRun)):
         return result.completion
     return result if isinstance(result, TextCompletion) else None
 
 
-def answers_of(result: object) -> tuple[TextCompletion[object], ...]:
+def answers_of(result: Result) -> tuple[TextCompletion[object], ...]:
     """Return every answer of a server that *result* tells of, those of errors as well."""
-    held: list[object] = [completion_of(result)]
     if isinstance(result, ToolRun):
-        held = [*result.completions]
+        held = result.completions
     elif isinstance(result, LiminError):
-        held = [getattr(result, field, None) for field in _ANSWER_FIELDS]
-    return tuple(
-        answer
-        for completion in held
-        if isinstance(completion, TextCompletion)
-        for answer in (*completion.earlier, completion)
-    )
+        held = answers_in(result)
+    else:
+        completion = completion_of(result)
+        held = () if completion is None else (completion,)
+    return tuple(answer for each in held for answer in (*each.earlier, each))
 
 
-def requests_of(result: object) -> list[tuple[Attempt, ...]]:
+def answers_in(error: LiminError) -> tuple[TextCompletion[object], ...]:
+    """Return the answer that came all the same, or in part, if *error* has one."""
+    found: list[TextCompletion[object] | None]
+    found = [getattr(error, field, None) for field in _ANSWER_FIELDS]
+    return tuple(answer for answer in found if answer is not None)
+
+
+def requests_of(result: Result) -> list[tuple[Attempt, ...]]:
     """Return the attempts of each request that *result* tells of."""
     if isinstance(result, LiminError) and result.attempts:
         return [result.attempts]
     return [answer.timing.attempts for answer in answers_of(result)]
 
 
-def conversation_of(result: object) -> Conversation | None:
+def conversation_of(result: Result) -> Conversation | None:
     """Return the conversation that *result* belongs to; None if it is not known."""
     if isinstance(result, LiminError):
         return result.conversation
