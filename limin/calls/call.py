@@ -248,9 +248,16 @@ class Call:
             raise
 
     def _start_clock(self) -> None:
-        """Let the seconds for the whole call begin."""
-        if self.timeout is not None:
-            self.deadline = anyio.current_time() + self.timeout - self._spent
+        """Let the seconds for the whole call begin.
+
+        Raises:
+            RequestTimeoutError: If none are left.
+        """
+        if self.timeout is None:
+            return
+        if self._spent >= self.timeout:
+            raise self.timeout_error()
+        self.deadline = anyio.current_time() + self.timeout - self._spent
 
     async def _wait_for_rates(self) -> None:
         """Wait until the request keeps to the user's own rates."""

@@ -72,7 +72,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
         fields = _fields(configuration) | dict(extra_body)
         if schema is not None:
             if "response_format" in extra_body:
-                problem = "response_type: expected no response_format in extra_body"
+                problem = "response_type: expected no response_format beside it, found one"
                 raise ConfigurationError(problem)
             fields["response_format"] = _response_format(schema)
         if fields.get("stream_options", ...) is None:
@@ -95,7 +95,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
             n if type(n := fields.get("n")) is int else 1,
             Sampling.of(fields),
             sent_head,
-            bool(fields.get("tools")),
+            bool(fields.get("tools") or fields.get("functions")),
         )
 
     def as_sent(self, body: bytes) -> bytes:
