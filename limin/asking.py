@@ -25,7 +25,7 @@ from limin.values.checks import (
 from limin.values.options import OnToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from limin.calls.call import Caller
@@ -91,32 +91,33 @@ class AnswerType:
 
         return cls(as_schema(response_type), reask)
 
-    def asking(self, ask: Ask, caller: Caller) -> TypedAsk[object]:
+    def typed_ask(self, ask: Ask, caller: Caller) -> TypedAsk[object]:
         """Return a function that asks as *ask* does, and reads the answers.
 
         Args:
-            ask: Asks with a request of *caller*.
+            ask: Asks with requests of *caller*.
             caller: Says whether tools are offered, and how warnings are reported.
         """
+        from limin.recipes.structured import TypedAsk, TypedReader  # noqa: PLC0415 (loads schemas)
 
-        def report(completion: TextCompletion[object], warning: ResponseWarning) -> None:
-            report_warnings(completion, caller.on_warning, caller.asked_at, (warning,))
+        offers_tools, report = caller.encoder.offers_tools, _reporter(caller)
+        return TypedAsk(ask, TypedReader(self.schema, offers_tools, report), self.reask)
 
-        from limin.recipes.structured import TypedAsk  # noqa: PLC0415 (loads schemas)
-
-        return TypedAsk(
-            ask,
-            self.schema,
-            reask=self.reask,
-            offers_tools=caller.encoder.offers_tools,
-            report=report,
-        )
-
-    def streaming(self, caller: Caller) -> TypedStream[object]:
+    def typed_stream(self, caller: Caller) -> TypedStream[object]:
         """Return what reads one answer while it comes, for a stream of *caller*."""
-        from limin.recipes.structured import TypedStream  # noqa: PLC0415 (loads schemas)
+        from limin.recipes.structured import TypedReader, TypedStream  # noqa: PLC0415 (loads schemas)
 
-        return TypedStream(self.asking(caller.ask, caller))
+        offers_tools, report = caller.encoder.offers_tools, _reporter(caller)
+        return TypedStream(TypedReader(self.schema, offers_tools, report))
+
+
+def _reporter(caller: Caller) -> Callable[[TextCompletion[object], ResponseWarning], None]:
+    """Return a function that reports a warning as *caller* does."""
+
+    def report(completion: TextCompletion[object], warning: ResponseWarning) -> None:
+        report_warnings(completion, caller.on_warning, caller.asked_at, (warning,))
+
+    return report
 
 
 async def run_with_tools(
@@ -156,5 +157,5 @@ async def run_with_tools(
         asks: list[Ask] = []
         for caller in callers:
             ask = await stack.enter_async_context(_open_ask(caller, options))
-            asks.append(ask if answer_type is None else answer_type.asking(ask, caller))
+            asks.append(ask if answer_type is None else answer_type.typed_ask(ask, caller))
         return await ToolLoop(conversation, runner, limits).run(*asks)

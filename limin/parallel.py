@@ -173,7 +173,7 @@ def _workers(  # noqa: PLR0917 (passed on)
     recorded = open_checkpoint(caller, options)
     ask: Ask = recorded or ServedModelCheck(caller).ask
     if answer_type is not None:
-        ask = answer_type.asking(ask, caller)
+        ask = answer_type.typed_ask(ask, caller)
 
     def ask_about(item: str | Conversation) -> Awaitable[TextCompletion[object]]:
         return ask(as_conversation(item, system_prompt))

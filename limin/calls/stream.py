@@ -193,8 +193,8 @@ class AnswerTypeReader(Protocol[V_co]):
         """The value so far, as plain JSON values; None at first."""
         ...
 
-    def feed(self, text: str) -> None:
-        """Add the next piece of the answer."""
+    def feed(self, text: str, choice: int) -> None:
+        """Add the next piece of a choice; the one with the lowest index is read."""
         ...
 
     def read(self, completion: TextCompletion[object]) -> TextCompletion[V_co]:
@@ -202,6 +202,14 @@ class AnswerTypeReader(Protocol[V_co]):
 
         Raises:
             StructuredOutputError: If it does not fit.
+        """
+        ...
+
+    def report(self, completion: TextCompletion[object]) -> None:
+        """Report the warning of reading *completion*, if there is one.
+
+        Raises:
+            AnswerWarningError: If warnings are to be raised.
         """
         ...
 
@@ -311,12 +319,12 @@ class CompletionStream(Generic[V_co]):
         while (delta := next(self._deltas, None)) is None:
             deltas = await self._entered().next_deltas()
             if not deltas:
-                self._read_value()
+                self._read_value_once()
                 raise StopAsyncIteration
             self._deltas = iter(deltas)
         self._texts.setdefault(delta.choice, []).append(delta.text)
-        if self._answer_reader is not None and delta.choice == min(self._texts):
-            self._answer_reader.feed(delta.text)
+        if self._answer_reader is not None:
+            self._answer_reader.feed(delta.text, delta.choice)
         self._n_deltas += 1
         return delta
 
@@ -359,6 +367,18 @@ class CompletionStream(Generic[V_co]):
         async for _ in self:
             pass
         return self.completion
+
+    def _read_value_once(self) -> None:
+        """Read the value, if that was not done, and report the warning of doing so.
+
+        Raises:
+            StructuredOutputError: If the answer does not fit; each time.
+            AnswerWarningError: If there is a warning, and it is to be raised.
+        """
+        is_first = self._typed is None
+        completion = self._read_value()
+        if is_first and self._answer_reader is not None:
+            self._answer_reader.report(completion)
 
     def _read_value(self) -> TextCompletion[V_co]:
         """Return the finished completion with its value, which is read once.

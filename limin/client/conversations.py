@@ -302,7 +302,7 @@ class ConversationVerbs(ConnectedClient):
         caller = self._caller(options, answer_type)
         if answer_type is None:
             return await caller.ask(conversation)
-        return await answer_type.asking(caller.ask, caller)(conversation)
+        return await answer_type.typed_ask(caller.ask, caller)(conversation)
 
     def _stream(
         self,
@@ -314,4 +314,4 @@ class ConversationVerbs(ConnectedClient):
         begin = partial(caller.stream, conversation)
         if answer_type is None:
             return CompletionStream(begin)
-        return CompletionStream(begin, answer_type.streaming(caller))
+        return CompletionStream(begin, answer_type.typed_stream(caller))

@@ -426,9 +426,9 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
             StructuredOutputError: If the answer does not fit.
             ConfigurationError: If the type has no JSON schema.
         """
-        from limin.values.typed_answers import as_schema, read_value  # noqa: PLC0415 (loads schemas)
+        from limin.values.typed_answers import as_schema, parse_answer  # noqa: PLC0415 (loads schemas)
 
-        return read_value(self, as_schema(response_type), unwrap=True)
+        return parse_answer(self, as_schema(response_type))
 
     def to_message(self) -> Message:
         """Return the first choice as a message, to continue the conversation with.
