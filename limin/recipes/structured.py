@@ -12,6 +12,7 @@ import msgspec
 from limin.errors import AnswerWarningError, LiminError, StructuredOutputError
 from limin.json_text.partial import PartialReader
 from limin.policy.failures import StopBatch
+from limin.recipes.ask import Ask
 from limin.values.conversation import Conversation
 from limin.values.messages import Message
 from limin.values.typed_answers import read_answer
@@ -20,7 +21,6 @@ from limin.values.warnings import ResponseWarning, WarningCode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from limin.recipes.ask import Ask
     from limin.schemas.json_schema import JsonSchema
     from limin.values.completion import TextCompletion
 
@@ -88,7 +88,7 @@ class TypedReader(Generic[T]):
             self.report_warning(completion, _FENCE)
 
 
-class TypedAsk(Generic[T]):
+class TypedAsk(Ask, Generic[T]):
     """Asks for answers of one type."""
 
     def __init__(self, ask: Ask, reader: TypedReader[T], reask: int) -> None:

@@ -196,7 +196,7 @@ async def test_bug_in_learning_loses_no_answer(monkeypatch: pytest.MonkeyPatch) 
     def fail(_completion: object) -> None:
         raise LookupError
 
-    monkeypatch.setattr("limin.parallel._measure", fail)
+    monkeypatch.setattr("limin.parallel.measure", fail)
     async with serve() as server, Client(server.base_url) as client:
         with pytest.raises(LookupError) as caught:
             await client.generate_text_completions(PROMPTS, "auto", show_progress=False)

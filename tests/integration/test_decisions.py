@@ -23,7 +23,7 @@ TOLERANCE = 0.02
 
 
 @pytest.mark.parametrize(
-    "name", ["letter-sky", "letter-prefill", "word-prefixes", "word-city", "digit-rating"]
+    "name", ["letter-sky", "letter-prefill", "word-city", "digit-rating"]
 )
 async def test_bounds_hold(llama: LocalEndpoint, name: str) -> None:
     """Whatever is cut off, the truth of the whole vocabulary is between the bounds."""
