@@ -24,4 +24,7 @@ nitpick_ignore = [
     ("py:class", "ReasoningSource"),
     ("py:class", "OnWarning"),
     ("py:class", "os.PathLike"),
+    *(("py:class", name) for name in ("Content", "Call", "EndedBy", "MisfitReason")),
+    *(("py:class", name) for name in ("ToolSource", "OnToolError", "V_co", "LabelT")),
+    ("py:class", "collections.abc.Mapping"),
 ]

@@ -57,7 +57,7 @@ def test_program_runs(program: str, llama: LocalEndpoint, tmp_path: Path) -> Non
 
 def test_pages_have_programs() -> None:
     """The pattern above finds every program."""
-    assert len(PROGRAMS) == 56
+    assert len(PROGRAMS) == 57
 
 
 def test_reference_names_all_that_is_public() -> None:

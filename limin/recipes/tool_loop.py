@@ -18,6 +18,7 @@ from limin.errors import (
     ConfigurationError,
     LiminError,
     RequestTimeoutError,
+    StructuredOutputError,
     ToolRunError,
 )
 from limin.policy.failures import StopBatch
@@ -89,7 +90,7 @@ class ToolLoop:
             with anyio.move_on_after(seconds):
                 ended_by = await self._run(first, later)
         except StopBatch as stop:
-            self._append(cast("TextCompletion", stop.result))
+            self._append(_completion_in(stop.result))
             stop.error.tool_run = self._so_far("error")
             raise stop.error from stop.error.__cause__
         except Exception as error:  # noqa: BLE001 (raised again with the run)
@@ -192,6 +193,13 @@ class ToolLoop:
             calls=tuple(self._results),
             ended_by=ended_by,
         )
+
+
+def _completion_in(result: object) -> TextCompletion[object]:
+    """Return the answer that a stopped request brought, typed or not."""
+    if isinstance(result, StructuredOutputError):
+        return result.completion
+    return cast("TextCompletion[object]", result)
 
 
 def _copy(conversation: Conversation) -> Conversation:

@@ -104,7 +104,7 @@ class Decision(NotebookDisplayed, Generic[LabelT]):
 
     @property
     def probs(self) -> Mapping[LabelT, float]:
-        """The probability of each label among the labels: `low`, divided by `mass`.
+        """The probability of each label among the labels, which is `low` over `mass`.
 
         It is empty if nothing is sure of any label.
         """
@@ -124,7 +124,7 @@ class Decision(NotebookDisplayed, Generic[LabelT]):
 
     @property
     def is_certain(self) -> bool:
-        """Whether no other label can be likelier: its `low` is above every other `high`.
+        """Whether no other label can be likelier, as its `low` is above every `high`.
 
         It is False if the text alone decides, even if there is but one label.
         """

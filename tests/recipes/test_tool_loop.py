@@ -306,15 +306,19 @@ async def test_other_exception_of_a_request_has_the_run_in_its_cause() -> None:
     assert isinstance(cause.__cause__, KeyError)
 
 
-async def test_answer_that_could_not_be_kept() -> None:
-    """It is in the run of the error, which is the one that the caller sees."""
+@pytest.mark.parametrize("fits", [True, False])
+async def test_answer_that_could_not_be_kept(*, fits: bool) -> None:
+    """It is in the run of the error, which is the one that the caller sees.
+
+    So is an answer that does not fit its type.
+    """
     full = limin.CheckpointError("no space left on device", "run.jsonl")
     full.__cause__ = OSError("full")
     kept = read(calling(call("double", '{"n":2}')))
+    misfit = limin.StructuredOutputError(kept, "invalid", "$", "expected an int")
+    stop = StopBatch(kept if fits else misfit, full)
     with pytest.raises(limin.CheckpointError) as raised:
-        await run(
-            Script([calling(call("double", '{"n":1}')), StopBatch(kept, full)]), [double]
-        )
+        await run(Script([calling(call("double", '{"n":1}')), stop]), [double])
     assert raised.value is full
     assert isinstance(full.__cause__, OSError)
     before = raised.value.tool_run
