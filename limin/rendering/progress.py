@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from limin.values.progress import BatchState
 
 # A log file should show that the batch goes on, and not each step of it.
-_SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_LINES = 10.0
 
 # A file that is full, closed, or of an encoding that lacks a character must not end a
 # batch.
@@ -50,6 +50,7 @@ _NOT_READ = "log-probs-not-checked"
 
 _MINUTE, _HOUR = 60, 3600
 _MANY, _FEW = 100, 0.1
+_SHORTEST_WAIT = 0.5
 
 
 @attrs.define
@@ -66,6 +67,7 @@ class _Tally:
     done: int = 0
     recalled: int = 0
     retried: int = 0
+    waited: float = 0.0
     tokens: int = 0
     failures: Counter[str] = attrs.field(factory=Counter[str])
     warnings: Counter[str] = attrs.field(factory=Counter[str])
@@ -83,6 +85,7 @@ class _Tally:
             self.recalled += 1
         else:
             self.retried += effort.retries
+            self.waited += sum(attempt.waited for attempt in effort.attempts)
             self.tokens += effort.tokens or 0
 
     @property
@@ -139,8 +142,8 @@ class BatchProgress:
 
     It is the listener of the batch: `finished` is called with each result. On a terminal
     and in a notebook it is a bar; elsewhere, and for a second batch at the same time, a
-    line every ten seconds, when results come. At the end one line sums up, everywhere.
-    If a line cannot be written, the batch goes on without it.
+    line every ten seconds, or as often as is wanted, when results come. At the end one line
+    sums up, everywhere. If a line cannot be written, the batch goes on without it.
     """
 
     def __init__(
@@ -151,6 +154,7 @@ class BatchProgress:
         *,
         wall_clock: Callable[[], float] = time.time,
         state: Callable[[], BatchState] | None = None,
+        seconds_between_lines: float = SECONDS_BETWEEN_LINES,
     ) -> None:
         """Prepare to show the progress of *total* items.
 
@@ -161,11 +165,12 @@ class BatchProgress:
             wall_clock: Returns Unix seconds.
             state: Returns the state of the batch; called by a thread that redraws the
                 bar. None shows none.
+            seconds_between_lines: Seconds from one line to the next where there is no bar.
         """
         self._tally, self._log_prob_warnings = _Tally(total), _LogProbWarnings(clock)
         self._console = console or PatientConsole(stderr=True)
         self._clock, self._wall_clock = clock, wall_clock
-        self._state = state
+        self._state, self._seconds_between_lines = state, seconds_between_lines
         self._start = self._last_line = 0.0
         redraws = _redraws(self._console)
         self._bar = _Bar(self._console, clock, self._details) if redraws else None
@@ -198,8 +203,10 @@ class BatchProgress:
             _SHOWN.remove(self._bar)
             with suppress(*_BROKEN):
                 self._bar.stop()
-        self._write(_summary(self._tally, self._seconds()))
         now = self._now()
+        if now is not None and not now.is_read:
+            return
+        self._write(_summary(self._tally, self._seconds()))
         if kind is not None and now is not None and now.checkpoint is not None:
             self._write(_kept(now.kept, now.checkpoint))
 
@@ -216,7 +223,7 @@ class BatchProgress:
                     completed=self._tally.done,
                     count=self._tally.count,
                 )
-        elif self._clock() - self._last_line >= _SECONDS_BETWEEN_LINES:
+        elif self._clock() - self._last_line >= self._seconds_between_lines:
             self._last_line = self._clock()
             self._write(", ".join(self._line()))
 
@@ -351,6 +358,8 @@ def _summary(tally: _Tally, seconds: float) -> str:
         parts.append(f"{tally.tokens} tokens ({_format_rate(tally.tokens / seconds)}/s)")
     if tally.retried:
         parts.append(f"{tally.retried} retried")
+    if tally.waited >= _SHORTEST_WAIT:
+        parts.append(f"waited {_format_span(tally.waited)} in all before retries")
     if tally.failed:
         kinds = ", ".join(f"{kind} {n}" for kind, n in tally.failures.most_common())
         parts.append(f"{tally.failed} failed: {kinds}")
