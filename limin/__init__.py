@@ -64,6 +64,7 @@ from limin.functions.conversations import (
 )
 from limin.functions.decisions import generate_decision, generate_decisions
 from limin.parallel import run_parallel
+from limin.values.columns import to_columns
 from limin.values.completion import Choice, Delta, TextCompletion, Usage
 from limin.values.configuration import ModelConfiguration
 from limin.values.content import Audio, File, Image
@@ -81,6 +82,7 @@ from limin.values.options import (
     StreamOptions,
     ToolRunOptions,
 )
+from limin.values.summary import Summary
 from limin.values.timing import Attempt, Latency, Timing
 from limin.values.tokens import TextPiece, TokenLogProb, TokenPosition
 from limin.values.tool_runs import ToolResult, ToolRun
@@ -156,6 +158,7 @@ __all__ = [
     "StreamError",
     "StreamOptions",
     "StructuredOutputError",
+    "Summary",
     "TextCompletion",
     "TextPiece",
     "Timing",
@@ -188,6 +191,7 @@ __all__ = [
     "shard",
     "stream_text_completion",
     "stream_text_completion_for_conversation",
+    "to_columns",
 ]
 
 

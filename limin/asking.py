@@ -138,15 +138,20 @@ class BatchAsk:
         self, configuration: ModelConfiguration, conversation: Conversation
     ) -> TextCompletion[object]:
         known = self._asks.get(id(configuration))
-        if known is None:
-            async with self._turn:  # Looking into the checkpoint may take a while.
-                known = self._asks.get(id(configuration))
-                if known is None:
-                    known = configuration, await self._make_ask(configuration)
-                    if len(self._asks) >= _MOST_CONFIGURATIONS:
-                        del self._asks[next(iter(self._asks))]
-                    self._asks[id(configuration)] = known
-        return await known[1](conversation)
+        ask = await self._make_once(configuration) if known is None else known[1]
+        return await ask(conversation)
+
+    async def _make_once(self, configuration: ModelConfiguration) -> Ask:
+        """Return what `_make_ask` returns; it may look into the checkpoint for a while."""
+        async with self._turn:
+            known = self._asks.get(id(configuration))
+            if known is not None:
+                return known[1]
+            ask = await self._make_ask(configuration)
+            if len(self._asks) >= _MOST_CONFIGURATIONS:
+                del self._asks[next(iter(self._asks))]
+            self._asks[id(configuration)] = configuration, ask
+            return ask
 
     async def _make_ask(self, configuration: ModelConfiguration) -> Ask:
         """Return a function that asks with *configuration*.

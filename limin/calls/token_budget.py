@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from limin.calls.observer import Observer
-from limin.errors import NotSentError, TokenBudgetError
+from limin.errors import LiminError, NotSentError, TokenBudgetError
 from limin.policy.failures import StopBatch
 from limin.values.completion import TextCompletion
+from limin.values.result_parts import answers_in
 
 if TYPE_CHECKING:
     from limin.calls.call import Call
-    from limin.errors import LiminError
     from limin.values.conversation import Conversation
 
 # English takes about four characters a token; see `policy.rate_limits`.
@@ -55,15 +55,14 @@ class TokenBudget(Observer):
         """Count the tokens of *result*."""
         self._count(result)
 
-    def _count(self, result: object) -> None:
+    def _count(self, result: TextCompletion[object] | BaseException | None) -> None:
         """Count the tokens of a completion, or of the one that an error holds."""
-        for answer in (
-            result,
-            getattr(result, "completion", None),
-            getattr(result, "partial", None),
-        ):
-            if isinstance(answer, TextCompletion):
-                self.used += _tokens_of(answer)
+        answers: tuple[TextCompletion[object], ...] = ()
+        if isinstance(result, TextCompletion):
+            answers = (result,)
+        elif isinstance(result, LiminError):
+            answers = answers_in(result)
+        self.used += sum(map(_tokens_of, answers))
 
 
 def _tokens_of(completion: TextCompletion[object]) -> int:

@@ -24,6 +24,7 @@ from limin.rendering.html_elements import escape_text, render_facts
 from limin.rendering.html_messages import render_messages
 from limin.rendering.html_tints import tint_rules
 from limin.rendering.html_tokens import render_summary, render_tokens
+from limin.rendering.summaries import summary_facts
 from limin.rendering.tool_runs import count_failures, seconds_asking, seconds_in_tools
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from limin.values.display import Palette
     from limin.values.log_probs import LogProbs
     from limin.values.messages import Message
+    from limin.values.summary import Summary
     from limin.values.tool_runs import ToolRun
 
 
@@ -96,6 +98,12 @@ def log_probs(tokens: LogProbs) -> str:
         '<article class="limin" aria-label="Log probabilities">'
         f"{render_summary(tokens)}{render_tokens(tokens, tokens.pieces())}</article>"
     )
+
+
+def summary(value: Summary) -> str:
+    """Return the facts of *value*."""
+    facts = render_facts(summary_facts(value))
+    return f'<article class="limin" aria-label="Summary">{facts}</article>'
 
 
 def completion(completion: TextCompletion[object], *, images: bool = False) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import sys
 import time
@@ -22,6 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from limin.errors import NotSentError
+from limin.rendering.notebook import open_output
 from limin.values.completion import TextCompletion
 from limin.values.progress import Effort
 from limin.values.safe_text import escape_controls, excerpt
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 
     from limin.values.progress import BatchState
 
-# A log file should show that the batch goes on, and not each step of it.
+# A log file should show that the batch goes on, and not each step of it. A notebook is
+# sent each update, and may be far away.
 SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_UPDATES = 0.5
 
 # A file that is full, closed, or of an encoding that lacks a character must not end a
 # batch.
@@ -49,8 +51,7 @@ _LONGEST_READ = 1 << 18
 _NOT_READ = "log-probs-not-checked"
 
 _MINUTE, _HOUR = 60, 3600
-_MANY, _FEW = 100, 0.1
-_SHORTEST_WAIT = 0.5
+_MANY, _FEW, _SHORTEST_WAIT = 100, 0.1, 0.5
 
 
 @attrs.define
@@ -141,9 +142,10 @@ class BatchProgress:
     """Shows the progress of one batch on stderr, so that stdout can be piped.
 
     It is the listener of the batch: `finished` is called with each result. On a terminal
-    and in a notebook it is a bar; elsewhere, and for a second batch at the same time, a
-    line every ten seconds, or as often as is wanted, when results come. At the end one line
-    sums up, everywhere. If a line cannot be written, the batch goes on without it.
+    it is a bar, and in a notebook an output of the cell that changes when results come;
+    elsewhere, and for a second batch at the same time, a line every ten seconds, or as
+    often as is wanted. At the end one line sums up, everywhere. If a line cannot be
+    written, the batch goes on without it.
     """
 
     def __init__(
@@ -172,6 +174,7 @@ class BatchProgress:
         self._clock, self._wall_clock = clock, wall_clock
         self._state, self._seconds_between_lines = state, seconds_between_lines
         self._start = self._last_line = 0.0
+        self._notebook = open_output(self._console)
         redraws = _redraws(self._console)
         self._bar = _Bar(self._console, clock, self._details) if redraws else None
 
@@ -186,6 +189,7 @@ class BatchProgress:
             self._bar.add_task("", total=self._tally.total, count=self._tally.count)
             with suppress(*_BROKEN):
                 self._bar.start()
+        self._show_in_notebook()
         return self
 
     def __exit__(
@@ -206,9 +210,13 @@ class BatchProgress:
         now = self._now()
         if now is not None and not now.is_read:
             return
-        self._write(_summary(self._tally, self._seconds()))
+        lines = [_summary(self._tally, self._seconds())]
         if kind is not None and now is not None and now.checkpoint is not None:
-            self._write(_kept(now.kept, now.checkpoint))
+            lines.append(_kept(now.kept, now.checkpoint))
+        if self._notebook is not None:
+            self._notebook.show([f"limin: {line}" for line in lines])
+        else:
+            self._write("\nlimin: ".join(lines))
 
     def finished(self, index: int, result: object) -> None:  # noqa: ARG002 (a listener's)
         """Count the *result* of one item: a value, or the exception in its place."""
@@ -223,9 +231,19 @@ class BatchProgress:
                     completed=self._tally.done,
                     count=self._tally.count,
                 )
+        elif self._notebook is not None:
+            if self._clock() - self._last_line >= _SECONDS_BETWEEN_UPDATES:
+                self._last_line = self._clock()
+                self._show_in_notebook()
         elif self._clock() - self._last_line >= self._seconds_between_lines:
             self._last_line = self._clock()
             self._write(", ".join(self._line()))
+
+    def _show_in_notebook(self) -> None:
+        if self._notebook is not None:
+            tally = self._tally
+            line = f"{tally.count} · {self._details().plain}"
+            self._notebook.show([line], done=tally.done, total=tally.total)
 
     def _seconds(self) -> float:
         return max(self._clock() - self._start, 1e-9)
@@ -298,12 +316,12 @@ _SHOWN: list[_Bar] = []
 
 
 def _redraws(console: Console) -> bool:
-    """Return whether *console* can show a bar; rich needs ipywidgets in a notebook.
+    """Return whether *console* is a screen that can show a bar.
 
     Forced colors do not make a screen of a pipe or a log file.
     """
     if console.is_jupyter:
-        return importlib.util.find_spec("ipywidgets") is not None
+        return False
     return _is_screen(console.file) and not console.is_dumb_terminal
 
 

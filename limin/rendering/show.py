@@ -15,6 +15,7 @@ from limin.rendering import (
     html,
     markdown,
     progress,
+    summaries,
     tables,
     terminal,
     tokens,
@@ -25,6 +26,7 @@ from limin.values.completion import TextCompletion
 from limin.values.conversation import Conversation
 from limin.values.log_probs import LogProbs
 from limin.values.messages import Message
+from limin.values.summary import Summary
 from limin.values.tool_runs import ToolRun
 
 if TYPE_CHECKING:
@@ -44,8 +46,8 @@ def renderable(
     """Return *value* as rich renders it.
 
     Args:
-        value: A message, a conversation, a completion, a run with tools, log
-            probabilities, or an error.
+        value: A message, a conversation, a completion, a run with tools, a
+            summary, log probabilities, or an error.
         palette: Colors of tokens.
         show_probabilities: Put `[0.97]` behind each token of log probabilities.
 
@@ -55,14 +57,15 @@ def renderable(
     match value:
         case LiminError():
             return failures.failure(value)
-        case Message():
-            return conversations.conversation([value])
-        case Conversation():
-            return conversations.conversation(value.messages)
+        case Message() | Conversation():
+            messages = [value] if isinstance(value, Message) else value.messages
+            return conversations.conversation(messages)
         case TextCompletion():
             return completions.completion(value, palette)
         case ToolRun():
             return tool_runs.tool_run(value)
+        case Summary():
+            return summaries.summary(value)
         case LogProbs():
             return tokens.colored(value, palette, show_probabilities=show_probabilities)
         case _:
@@ -143,6 +146,8 @@ def _html(value: object, *, images: bool = False) -> str:
             return html.completion(value, images=images)
         case ToolRun():
             return html.tool_run(value, images=images)
+        case Summary():
+            return html.summary(value)
         case LogProbs():
             return html.log_probs(value)
         case _:
@@ -155,6 +160,8 @@ def _title(value: object) -> str:
         return f"Completion by {value.model}"
     if isinstance(value, ToolRun):
         return "Run with tools"
+    if isinstance(value, Summary):
+        return "Summary"
     return "Conversation" if isinstance(value, Conversation) else "Log probabilities"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import pytest
 from loopback import Request, completion, http, serve
 
@@ -151,21 +150,27 @@ async def test_encoder_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made[1:] == [first, second, third, first]
 
 
-async def test_two_workers_make_one_encoder(tmp_path: Path) -> None:
-    """A configuration that two items bring at once is made ready once."""
+async def test_two_workers_make_one_encoder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A configuration that several items bring at once is made ready once."""
+    path, made = tmp_path / "run.jsonl", list[ModelConfiguration]()
+    original = RequestEncoder.of
+
+    def of(configuration: ModelConfiguration, schema: Any = None) -> RequestEncoder:
+        made.append(configuration)
+        return original(configuration, schema)
+
     pairs = [(str(number), CONFIGURATIONS[0]) for number in range(4)]
-    gate = anyio.Event()
-
-    async def respond(request: Request) -> bytes:
-        if len(server.requests) == 4:
-            gate.set()
-        await gate.wait()
-        return http(completion(request.prompt))
-
-    path = tmp_path / "run.jsonl"
-    async with serve(respond) as server, Client(server.base_url) as client:
-        results = await client.generate_text_completions(pairs, 4, checkpoint=path, **QUIET)
+    async with serve() as server, Client(server.base_url) as client:
+        ask = client.generate_text_completions
+        await ask(["a", "b", "c"], checkpoint=path, **QUIET)
+        monkeypatch.setattr(RequestEncoder, "of", of)
+        # So that others have their turns while lines of the model are looked for.
+        monkeypatch.setattr("limin.checkpoint.open_file._STEP", 1)
+        results = await ask(pairs, 4, checkpoint=path, **QUIET)
     assert [result.message for result in results] == ["0", "1", "2", "3"]
+    assert len(made) == 2
 
 
 @pytest.mark.parametrize(

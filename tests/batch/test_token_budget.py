@@ -11,6 +11,7 @@ from streaming import ROLE, USAGE, streamed, text_of
 
 import limin
 from limin import Client, Conversation, ModelConfiguration, NotSentError, TokenBudgetError
+from limin.calls import call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,6 +161,20 @@ async def test_broken_and_refused_answers_count() -> None:
         "NotSentError",
     ]
     assert "have used 24 of 24 tokens" in str(results[2])
+
+
+async def test_bug_costs_no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that is not limin's has no answer to count."""
+
+    def fail(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(call, "read_completion", fail)
+    async with serve(count_ten) as server, Client(server.base_url) as client:
+        results = await client.generate_text_completions(
+            PROMPTS, 1, max_total_tokens=1, on_error="return", **QUIET
+        )
+    assert [type(result) for result in results] == [limin.UnexpectedError] * 6
 
 
 async def _ask_with_retry(base_url: str, items: list[Any]) -> list[Any]:

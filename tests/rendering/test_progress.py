@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.util
 import io
 import itertools
 import re
+import sys
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING
 
 import attrs
@@ -235,15 +236,109 @@ def test_dumb_terminal_gets_lines() -> None:
     assert shown(console) == "limin: 0 of 1 done in 0.0 s (0/s)\n"
 
 
-@pytest.mark.parametrize("widgets", [True, False])
-def test_notebook_shows_a_bar_if_it_can(
-    monkeypatch: pytest.MonkeyPatch, *, widgets: bool
-) -> None:
-    """Rich needs ipywidgets to redraw in a notebook; without them there are lines."""
-    spec = importlib.util.find_spec("json") if widgets else None
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: spec)
+class Cell:
+    """Stands for IPython: the outputs of a cell, and each state of them."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.outputs: list[list[dict[str, str]]] = []
+        self.error = error
+
+    def display(self, data: dict[str, str], *, raw: bool, display_id: bool) -> object:
+        """Show *data* as a new output, and return what changes it."""
+        if self.error is not None:
+            raise self.error
+        assert (raw, display_id) == (True, True)
+        self.outputs.append([data])
+        states = self.outputs[-1]
+
+        def update(data: dict[str, str], *, raw: bool) -> None:
+            assert raw
+            states.append(data)
+
+        return SimpleNamespace(update=update)
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let it be what `import IPython.display` finds."""
+        monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+        module = SimpleNamespace(display=self.display)
+        monkeypatch.setitem(sys.modules, "IPython.display", module)
+
+
+def test_notebook_shows_one_output_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar with its numbers stands in the cell; at the end the line that sums up."""
+    cell, clock = Cell(), Clock()
+    cell.install(monkeypatch)
     console = screen(force_jupyter=True)
-    assert (BatchProgress(1, console)._bar is not None) is widgets
+    state = BatchState(in_flight=2, resting=3.0)
+    with BatchProgress(4, console, clock, state=lambda: state) as progress:
+        for index in range(3):  # Two within half a second are one update.
+            clock.now += 0.3
+            progress.finished(index, KeyError() if index else "a value")
+    ((first, second, last),) = cell.outputs
+    assert first["text/plain"].startswith("0/4 · 0 s · ")
+    assert second["text/plain"] == (
+        "2/4 · 1 s · 3.3/s · 2 in flight · 1 s left · 1 failed · "
+        "the server asks to wait 3 s"
+    )
+    assert second["text/html"].startswith(
+        '<div><progress value="2" max="4"></progress> 2/4 · '
+    )
+    summary = "limin: 3 of 4 done in 0.9 s (3.3/s), 2 failed: KeyError 2"
+    assert last == {"text/plain": summary, "text/html": f"<div>{summary}</div>"}
+    assert shown(console) == ""
+
+
+def test_notebook_is_told_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an interruption the output says where the answers are, without markup."""
+    cell = Cell()
+    cell.install(monkeypatch)
+    state = BatchState(in_flight=0, kept=2, checkpoint="<b>.jsonl")
+    with (
+        pytest.raises(KeyboardInterrupt),
+        BatchProgress(None, screen(force_jupyter=True), Clock(), state=lambda: state),
+    ):
+        raise KeyboardInterrupt
+    ((first, last),) = cell.outputs
+    assert first["text/html"].startswith("<div><progress></progress> 0/? · ")
+    assert last["text/plain"].splitlines() == [
+        "limin: 0 done in 0.0 s (0/s)",
+        "limin: 2 completions are kept in <b>.jsonl; the same call goes on from there",
+    ]
+    assert "<br>limin: 2 completions are kept in &lt;b&gt;.jsonl" in last["text/html"]
+
+
+def test_two_batches_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has an output of its own."""
+    cell = Cell()
+    cell.install(monkeypatch)
+    with (
+        BatchProgress(1, screen(force_jupyter=True), Clock()),
+        BatchProgress(2, screen(force_jupyter=True), Clock()),
+    ):
+        pass
+    ends = [states[-1]["text/plain"] for states in cell.outputs]
+    assert ends == [
+        "limin: 0 of 1 done in 0.0 s (0/s)",
+        "limin: 0 of 2 done in 0.0 s (0/s)",
+    ]
+
+
+def test_notebook_that_went_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The batch goes on, whatever is wrong with the output."""
+    Cell(RuntimeError("closed")).install(monkeypatch)
+    clock = Clock()
+    with BatchProgress(1, screen(force_jupyter=True), clock) as progress:
+        clock.now += 1
+        progress.finished(0, "a value")
+
+
+def test_notebook_without_ipython_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only says that it is a notebook gets what a pipe gets."""
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    console = screen(force_jupyter=True)
+    with BatchProgress(1, console, Clock()) as progress:
+        progress.finished(0, "a value")
+    assert shown(console).startswith("limin: 1 done in ")
 
 
 class Broken(io.StringIO):

@@ -1,6 +1,6 @@
 """The types that mypy and pyright must infer for the public names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import assert_type
 
@@ -60,6 +60,27 @@ async def sweep(client: limin.Client) -> None:
     assert_type(both, list[limin.TextCompletion | limin.LiminError])
     await client.generate_text_completions_for_conversations(pairs)
     limin.iter_text_completions(mixed, headers={"x-tag": "sweep"})
+
+
+async def tables(client: limin.Client, source: AsyncIterator[str]) -> None:
+    results = await client.generate_text_completions(
+        limin.shard(["a", "b"], 0, 2), on_error="return", max_total_tokens=100
+    )
+    assert_type(limin.to_columns(results), dict[str, list[object]])
+    summary = limin.Summary.of(results)
+    assert_type(summary.failures, Mapping[str, int])
+    assert_type(summary.duration, limin.Latency | None)
+    decisions = await client.generate_decisions(["a"], ["b", "c"], on_error="return")
+    limin.to_columns(decisions)
+    run = await client.run_tools("a", [])
+    limin.Summary.of([run, *results, KeyError()])
+    limin.to_columns(limin.read_checkpoint("a", "b", without_warnings=["body-mended"]))
+    assert_type(limin.shard(source, 0, 2), AsyncIterable[str])
+    assert_type(limin.shard(range(3), 0, 2), Iterable[int])
+    try:
+        await client.generate_text_completions(["a"], max_total_tokens=1)
+    except limin.LiminError as error:
+        assert_type(error.conversation, limin.Conversation | None)
 
 
 async def odd() -> None:
