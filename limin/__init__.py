@@ -1,5 +1,6 @@
 """Conversations to any OpenAI-compatible endpoint, and typed completions back."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limin.batch.results import Results
@@ -209,11 +210,19 @@ def __getattr__(name: str) -> object:
 
         return label_probs
     if name == "__version__":
-        from importlib import metadata  # noqa: PLC0415 (loads email and zipfile)
-
-        try:
-            return metadata.version("limin")
-        except metadata.PackageNotFoundError:
-            return "0+unknown"  # A checkout on the path, and no installed package.
+        return _find_version(Path(__file__).parent.parent)
     problem = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(problem)
+
+
+def _find_version(folder: Path) -> str:
+    """Return the version of the package that is installed in *folder*, or else anywhere."""
+    described = [entry.name for entry in folder.glob("limin-*.dist-info")]
+    if len(described) == 1:  # As a wheel is installed: its name tells.
+        return described[0].removeprefix("limin-").removesuffix(".dist-info")
+    from importlib import metadata  # noqa: PLC0415 (loads email and zipfile)
+
+    try:
+        return metadata.version("limin")
+    except metadata.PackageNotFoundError:
+        return "0+unknown"  # A checkout on the path, and no installed package.

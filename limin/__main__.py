@@ -1,37 +1,41 @@
-"""The program limin: `python -m limin`."""
+"""The program limin: `limin`, or `python -m limin`."""
 
 from __future__ import annotations
 
-import argparse
+import signal
 import sys
 from typing import TYPE_CHECKING
 
-from limin.cli import demo
-from limin.errors import LiminError
+from limin.cli import console, statuses
+from limin.cli.commands import parse
+from limin.errors import ConfigurationError, ConversationError, LiminError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = {"demo": demo}
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command, and return the program's exit status: 0, or 1 after an error."""
-    parser = argparse.ArgumentParser(prog="python -m limin")
-    commands = parser.add_subparsers(required=True)
-    for name, command in _COMMANDS.items():
-        subparser = commands.add_parser(
-            name, help=command.SUMMARY, description=command.DESCRIPTION
-        )
-        command.add_arguments(subparser)
-        subparser.set_defaults(run=command.run)
-    options = parser.parse_args(arguments)
+    """Run one command, and return the program's exit status; see `cli.statuses`.
+
+    Raises:
+        SystemExit: If the arguments are wrong, or ask for help.
+    """
+    options = parse(sys.argv[1:] if arguments is None else arguments)
     try:
-        options.run(options)
+        status: int = options.run(options)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # It is ending already.
+        return statuses.INTERRUPTED
+    except BrokenPipeError:
+        console.give_up_stdout()
+        return statuses.ANSWERED
+    except (ConfigurationError, ConversationError) as error:
+        console.note(str(error))
+        return statuses.USAGE
     except LiminError as error:
-        sys.stderr.write(f"limin: {error}\n")
-        return 1
-    return 0
+        console.note(str(error))
+        return statuses.FAILED
+    return status
 
 
 if __name__ == "__main__":

@@ -180,14 +180,14 @@ def _prepare(  # noqa: PLR0917 (passed on)
     calls = InFlight()
     if show_progress:
         caller = caller.observed_by(calls)
-    workers, recorded = _workers(
+    workers, recorded = batch_workers(
         caller, source, n_parallel, options, answer_type, system_prompt
     )
     state = partial(calls_under_way, calls, caller.rate_limiter, recorded)
     return workers, within(recorded, open_progress(show_progress, workers, state))
 
 
-def _workers(  # noqa: PLR0917 (passed on)
+def batch_workers(  # noqa: PLR0917 (passed on)
     caller: Caller,
     source: Source[Item],
     n_parallel: Parallel,

@@ -78,7 +78,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the developer's key, endpoint and proxy from the environment."""
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "LIMIN_LOCAL_MODEL"):
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "LIMIN_LOCAL_MODEL", "LIMIN_MODEL"):
         monkeypatch.delenv(name, raising=False)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from programs import run_shell
 
 import limin
 
@@ -53,6 +54,16 @@ def run(program: str, base_url: str, folder: Path) -> str:
 def test_program_runs(program: str, llama: LocalEndpoint, tmp_path: Path) -> None:
     """A newcomer who pastes a program sees output."""
     assert run(program, llama.base_url, tmp_path).strip()
+
+
+def test_commands_of_the_program_run(llama: LocalEndpoint, tmp_path: Path) -> None:
+    """Whoever pastes the commands of the page, one after the other, sees no error."""
+    page = (ROOT / "docs" / "guides" / "program.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 7
+    script = "set -ex\n" + "".join(blocks)
+    done = run_shell(script, base_url=llama.base_url, folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_pages_have_programs() -> None:

@@ -38,6 +38,7 @@ FLOORS = (
     ("limin.functions",),
     ("limin",),
     ("limin.local", "limin.local_server"),
+    ("limin.files",),  # Of prompts and of answers, which the program reads and writes.
     ("limin.cli",),
     ("limin.__main__",),
 )
@@ -53,7 +54,7 @@ DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 # importlib.metadata loads email and zipfile, and few programs ask for the version. The
 # tables of errors, and difflib, are slow to load and needed where something is wrong.
 # Schemas are for programs that ask for a type.
-# Labels are read by few programs.
+# Labels are read by few programs. Tables need csv or polars, and few inputs are tables.
 LATE_IMPORTS = {
     DOOR,
     ("limin.checkpoint.request", "ShortBody.digest", "hashlib"),
@@ -61,7 +62,7 @@ LATE_IMPORTS = {
     ("limin.client.connected", "ConnectedClient.__init__", "limin.transport.http"),
     ("limin", "__getattr__", "limin.transport.async_http"),
     ("limin.local_server", "kill_at_end_of_input", "fcntl"),
-    ("limin", "__getattr__", "importlib"),
+    ("limin", "_find_version", "importlib"),
     ("limin", "__getattr__", "limin.schemas.json_schema"),
     ("limin", "__getattr__", "limin.values.label_probs"),
     ("limin.wire.error_response", "status_error", "limin.wire.error_classes"),
@@ -78,6 +79,10 @@ LATE_IMPORTS = {
     ("limin.values.tools", "Tool.read_arguments", "limin.values.tool_arguments"),
     ("limin.values.tools", "ToolCall.parse", "limin.values.tool_arguments"),
     ("limin.values.safe_text", "excerpt", "limin.values.masking"),
+    ("limin.files.inputs", "_is_header", "limin.files.tables"),
+    ("limin.files.inputs", "_reader", "limin.files.tables"),
+    ("limin.files.tables", "_load_frame", "polars"),
+    ("limin.cli.arguments", "read_schema", "limin.schemas.json_schema"),
 }
 
 # Types from a floor above, only for annotations.
@@ -322,8 +327,8 @@ def test_no_clock_and_no_chance(library: str, pure: str) -> None:
     assert edges == []
 
 
-def test_environment_is_read_in_three_places() -> None:
-    """The environment names endpoints and decides on colors; nothing else reads it."""
+def test_environment_is_read_in_four_places() -> None:
+    """The environment names endpoints and models, and decides on colors; no more."""
     readers = set()
     for name, path in MODULES.items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -334,7 +339,12 @@ def test_environment_is_read_in_three_places() -> None:
                 names = {alias.name for alias in node.names}
                 if names & {"environ", "environb", "getenv"}:
                     readers.add(name)
-    assert readers == {"limin.values.endpoint", "limin.local", "limin.rendering.terminal"}
+    assert readers == {
+        "limin.values.endpoint",
+        "limin.local",
+        "limin.cli.environment",
+        "limin.rendering.terminal",
+    }
 
 
 def test_import_is_light() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
+from limin.cli import statuses
 from limin.client import Client
 from limin.local import local_endpoint
 from limin.values import endpoint
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 
     from limin.values.completion import TextCompletion
 
-SUMMARY = "run the main job"
 DESCRIPTION = (
     "Run the main job on a language model on this machine, or on the endpoint "
     "that --base-url or OPENAI_BASE_URL names."
 )
+EXAMPLES = """\
+  limin demo                                        needs limin[local], and no key
+  limin demo --base-url http://localhost:8000/v1    on a server of yours
+"""
 
 _SYSTEM = "You are a helpful assistant. You answer in one short sentence."
 _COUNTRIES = ("France", "Germany", "Italy", "Spain", "Japan", "Egypt", "Peru", "Kenya")
@@ -43,13 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="name of the model there")
 
 
-def run(options: argparse.Namespace) -> None:
-    """Run the command with the parsed *options*.
+def run(options: argparse.Namespace) -> int:
+    """Run the command with the parsed *options*, and return its exit status.
 
     Raises:
         LiminError: If the model does not start, or does not answer.
     """
     anyio.run(_demo, options.base_url, options.model)
+    return statuses.ANSWERED
 
 
 async def _demo(base_url: str | None, model: str | None) -> None:

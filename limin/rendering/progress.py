@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 # A log file should show that the batch goes on, and not each step of it. A notebook is
 # sent each update, and may be far away.
-_SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_UPDATES = 0.5
 
 # A file that is full, closed, or of an encoding that lacks a character must not end a
@@ -51,7 +51,7 @@ _LONGEST_READ = 1 << 18
 _NOT_READ = "log-probs-not-checked"
 
 _MINUTE, _HOUR = 60, 3600
-_MANY, _FEW = 100, 0.1
+_MANY, _FEW, _SHORTEST_WAIT = 100, 0.1, 0.5
 
 
 @attrs.define
@@ -68,6 +68,7 @@ class _Tally:
     done: int = 0
     recalled: int = 0
     retried: int = 0
+    waited: float = 0.0
     tokens: int = 0
     failures: Counter[str] = attrs.field(factory=Counter[str])
     warnings: Counter[str] = attrs.field(factory=Counter[str])
@@ -85,6 +86,7 @@ class _Tally:
             self.recalled += 1
         else:
             self.retried += effort.retries
+            self.waited += sum(attempt.waited for attempt in effort.attempts)
             self.tokens += effort.tokens or 0
 
     @property
@@ -141,9 +143,9 @@ class BatchProgress:
 
     It is the listener of the batch: `finished` is called with each result. On a terminal
     it is a bar, and in a notebook an output of the cell that changes when results come;
-    elsewhere, and for a second batch at the same time, a line every ten seconds. At the
-    end one line sums up, everywhere. If a line cannot be written, the batch goes on
-    without it.
+    elsewhere, and for a second batch at the same time, a line every ten seconds, or as
+    often as is wanted. At the end one line sums up, everywhere. If a line cannot be
+    written, the batch goes on without it.
     """
 
     def __init__(
@@ -154,6 +156,7 @@ class BatchProgress:
         *,
         wall_clock: Callable[[], float] = time.time,
         state: Callable[[], BatchState] | None = None,
+        seconds_between_lines: float = SECONDS_BETWEEN_LINES,
     ) -> None:
         """Prepare to show the progress of *total* items.
 
@@ -164,11 +167,12 @@ class BatchProgress:
             wall_clock: Returns Unix seconds.
             state: Returns the state of the batch; called by a thread that redraws the
                 bar. None shows none.
+            seconds_between_lines: Seconds from one line to the next where there is no bar.
         """
         self._tally, self._log_prob_warnings = _Tally(total), _LogProbWarnings(clock)
         self._console = console or PatientConsole(stderr=True)
         self._clock, self._wall_clock = clock, wall_clock
-        self._state = state
+        self._state, self._seconds_between_lines = state, seconds_between_lines
         self._start = self._last_line = 0.0
         self._notebook = open_output(self._console)
         redraws = _redraws(self._console)
@@ -203,15 +207,16 @@ class BatchProgress:
             _SHOWN.remove(self._bar)
             with suppress(*_BROKEN):
                 self._bar.stop()
-        lines = [_summary(self._tally, self._seconds())]
         now = self._now()
+        if now is not None and not now.is_read:
+            return
+        lines = [_summary(self._tally, self._seconds())]
         if kind is not None and now is not None and now.checkpoint is not None:
             lines.append(kept_note(now.kept, now.checkpoint))
         if self._notebook is not None:
             self._notebook.show([f"limin: {line}" for line in lines])
-            return
-        for line in lines:
-            self._write(line)
+        else:
+            self._write("\nlimin: ".join(lines))
 
     def finished(self, index: int, result: object) -> None:  # noqa: ARG002 (a listener's)
         """Count the *result* of one item: a value, or the exception in its place."""
@@ -231,7 +236,7 @@ class BatchProgress:
             if self._clock() - self._last_line >= _SECONDS_BETWEEN_UPDATES:
                 self._last_line = self._clock()
                 self._show_in_notebook()
-        elif self._clock() - self._last_line >= _SECONDS_BETWEEN_LINES:
+        elif self._clock() - self._last_line >= self._seconds_between_lines:
             self._last_line = self._clock()
             self._write(", ".join(self._line()))
 
@@ -366,6 +371,8 @@ def _summary(tally: _Tally, seconds: float) -> str:
         parts.append(f"{tally.tokens} tokens ({_format_rate(tally.tokens / seconds)}/s)")
     if tally.retried:
         parts.append(f"{tally.retried} retried")
+    if tally.waited >= _SHORTEST_WAIT:
+        parts.append(f"waited {_format_span(tally.waited)} in all before retries")
     if tally.failed:
         kinds = ", ".join(f"{kind} {n}" for kind, n in tally.failures.most_common())
         parts.append(f"{tally.failed} failed: {kinds}")

@@ -127,15 +127,21 @@ def html_fragment(value: object) -> str:
 
 
 def batch_progress(
-    total: int | None, state: Callable[[], BatchState]
+    total: int | None,
+    state: Callable[[], BatchState],
+    *,
+    seconds_between_lines: float = progress.SECONDS_BETWEEN_LINES,
 ) -> AbstractContextManager[BatchListener]:
     """Return a progress bar on stderr, which listens to the results of a batch.
 
     Args:
         total: Number of items; None if it is not known.
         state: Returns how the batch stands.
+        seconds_between_lines: Seconds from one line to the next where there is no bar.
     """
-    return progress.BatchProgress(total, state=state)
+    return progress.BatchProgress(
+        total, state=state, seconds_between_lines=seconds_between_lines
+    )
 
 
 def _html(value: object, *, images: bool = False) -> str:

@@ -50,7 +50,11 @@ class _Rendering(Protocol):
     def html_fragment(self, value: object) -> str: ...
 
     def batch_progress(
-        self, total: int | None, state: Callable[[], BatchState]
+        self,
+        total: int | None,
+        state: Callable[[], BatchState],
+        *,
+        seconds_between_lines: float = ...,
     ) -> AbstractContextManager[BatchListener]: ...
 
 

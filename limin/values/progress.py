@@ -24,12 +24,14 @@ class BatchState(msgspec.Struct, frozen=True, kw_only=True):
         resting: Seconds for which the server still asks to wait; 0 if it does not.
         kept: Number of completions in the checkpoint.
         checkpoint: Path of the checkpoint; None without one.
+        is_read: Whether anybody takes the results; otherwise no line sums them up.
     """
 
     in_flight: int
     resting: float = 0.0
     kept: int = 0
     checkpoint: str | None = None
+    is_read: bool = True
 
 
 def kept_note(number: int, path: str) -> str:

@@ -60,10 +60,10 @@ def note_request(error: LiminError, endpoint: Endpoint) -> None:
         reason = _reason_by_key_or_path(error, endpoint) or _reason_by_scheme(
             error, endpoint
         )
-        error.asked = f"POST {_public_url(endpoint)}{reason}"
+        error.asked = f"POST {public_url(endpoint)}{reason}"
 
 
-def _public_url(endpoint: Endpoint) -> str:
+def public_url(endpoint: Endpoint) -> str:
     """Return the URL that requests go to, without its query and without secrets."""
     url = urlunsplit(urlsplit(endpoint.completions_url)._replace(query=""))
     for secret in endpoint.secrets():

@@ -59,5 +59,5 @@ def test_demo_on_another_endpoint(
 
 def test_failed_demo_gives_the_reason(capfd: pytest.CaptureFixture[str]) -> None:
     """A failure is one line on stderr, without a traceback."""
-    assert main(["demo", "--base-url", "ftp://nowhere"]) == 1
+    assert main(["demo", "--base-url", "ftp://nowhere"]) == 2
     assert capfd.readouterr().err.startswith("limin: base_url: expected http://")

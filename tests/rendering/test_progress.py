@@ -576,3 +576,37 @@ def test_batch_without_checkpoint_reports_none(state: Callable[[], BatchState]) 
     with contextlib.suppress(KeyboardInterrupt), progress:
         raise KeyboardInterrupt
     assert len(shown(console).splitlines()) == 1
+
+
+def test_lines_come_as_often_as_is_wanted() -> None:
+    """The log of a run of hours can be short."""
+    console, clock = screen(), Clock()
+    with BatchProgress(9, console, clock, seconds_between_lines=60.0) as progress:
+        for _ in range(4):
+            clock.now += 20
+            progress.finished(0, answered())
+    lines = shown(console).splitlines()
+    assert [line[:14] for line in lines] == ["limin: 3 of 9 ", "limin: 4 of 9 "]
+
+
+def test_summary_says_how_long_the_server_made_us_wait() -> None:
+    """The waits before retries are added up."""
+    console = screen()
+    error = failed(LiminError("no"))
+    error.attempts = (
+        Attempt(start_time=0.0, duration=0.1, waited=50.0),
+        Attempt(start_time=0.0, duration=0.1, waited=20.0),
+        Attempt(start_time=0.0, duration=0.1),
+    )
+    with BatchProgress(1, console, Clock()) as progress:
+        progress.finished(0, error)
+    assert "2 retried, waited 1 min 10 s in all before retries, 1 failed" in shown(console)
+
+
+def test_results_that_nobody_reads_are_not_summed_up() -> None:
+    """A pipe that was closed is no reason for a word."""
+    console = screen()
+    state = BatchState(in_flight=0, is_read=False)
+    with BatchProgress(1, console, Clock(), state=lambda: state) as progress:
+        progress.finished(0, answered())
+    assert shown(console) == ""

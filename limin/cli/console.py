@@ -1,0 +1,57 @@
+"""What the program writes: answers on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+from limin.values.safe_text import escape_controls
+
+
+def is_terminal() -> bool:
+    """Return whether stdout is a terminal; a closed one is not."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def write(text: str) -> None:
+    """Write *text* to stdout: bare to a pipe or a file, harmless to a terminal.
+
+    Raises:
+        BrokenPipeError: If nobody reads it any more.
+    """
+    if sys.stdout is None:  # It was closed before the program began.
+        return
+    sys.stdout.write(escape_controls(text) if is_terminal() else text)
+    sys.stdout.flush()
+
+
+def write_styled(text: str) -> None:
+    """Write *text* to stdout as it is: it is harmless already, and may hold colors.
+
+    Raises:
+        BrokenPipeError: If nobody reads it any more.
+    """
+    if sys.stdout is not None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Write a line about the run to stderr, if that can be written."""
+    if sys.stderr is None:  # `print` would take stdout instead.
+        return
+    with suppress(OSError, ValueError):
+        print(escape_controls(f"limin: {text}"), file=sys.stderr, flush=True)
+
+
+def give_up_stdout() -> None:
+    """Let nothing more be written to stdout, whose reader has gone.
+
+    Python would flush it at its end, and complain.
+    Source: https://docs.python.org/3/library/signal.html#note-on-sigpipe
+    """
+    if sys.stdout is not None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,0 +1,1 @@
+"""Files of prompts, and files of answers: what the program reads and writes."""

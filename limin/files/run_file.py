@@ -1,0 +1,309 @@
+"""The output of a run, which is its own checkpoint."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
+
+import msgspec
+
+from limin.checkpoint.lines import damaged_line
+from limin.checkpoint.open_file import OpenFile, explain_os_errors, open_to_read
+from limin.errors import CheckpointError, ConfigurationError
+from limin.files.run_lines import Mark, read_mark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from limin.files.questions import Question
+    from limin.files.run_lines import Shape
+
+STANDARD_OUTPUT = "-"
+
+_KEY_BYTES = 16
+_TO_CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+_MODE = 0o666  # Less what the user's mask takes, as for every output.
+
+
+class Output(Protocol):
+    """Where the lines of a run go."""
+
+    def add(self, line: bytes) -> None:
+        """Write *line*, which ends with a newline."""
+
+    def close(self) -> None:
+        """Write no more."""
+
+
+class Stream:
+    """A pipe, a terminal or a device, which keeps nothing."""
+
+    def __init__(self, file: BinaryIO | None, *, is_own: bool) -> None:
+        """Write to *file*; None for a closed stdout, which takes nothing.
+
+        Args:
+            file: It is written to at once.
+            is_own: Whether it was opened for this run.
+        """
+        self._file, self._is_own = file, is_own
+
+    def add(self, line: bytes) -> None:
+        """Write *line* at once.
+
+        Raises:
+            OSError: If it cannot be written; a `BrokenPipeError` if nobody reads it.
+        """
+        if self._file is not None:
+            self._file.write(line)
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close what was opened for this run; stdout stays open."""
+        if self._file is not None and self._is_own:
+            self._file.close()
+
+
+class RunFile:
+    """A file of answers, for one run at a time."""
+
+    def __init__(self, file: OpenFile, path: str) -> None:
+        """Use *file*, which is locked; call `open` instead."""
+        self._file, self._path = file, path
+
+    @classmethod
+    def open(cls, path: str, *, resume: bool) -> Self:
+        """Open and lock the file *path*; make it if there is none.
+
+        Raises:
+            ConfigurationError: If there is one, and it is not to be resumed.
+            CheckpointError: If it cannot be opened, or another run uses it.
+        """
+        with explain_os_errors(path):
+            is_new = _create(path)
+        if not is_new and not resume:
+            raise _existing(path)
+        with explain_os_errors(path):
+            return cls(OpenFile.share(path), path)
+
+    def add(self, line: bytes) -> None:
+        """Write *line*, which ends with a newline.
+
+        Raises:
+            CheckpointError: If it cannot be written; no part of it stays.
+        """
+        with explain_os_errors(self._path):
+            self._file.add(line.removesuffix(b"\n"), fsync=False)
+
+    def read(self, shape: Shape, prefix: str) -> Answered:
+        """Return what the file has answers to, and repair its end.
+
+        A last line that was torn is cut off, and one that lacks only its newline gets it.
+
+        Args:
+            shape: The shape of the run's lines.
+            prefix: What stands before the names of its fields.
+
+        Raises:
+            CheckpointError: See `read_answered`; then the file is left as it was.
+        """
+        answered, end = read_answered(self._path, shape, prefix)
+        with explain_os_errors(self._path):
+            self._repair(end)
+        return answered
+
+    def _repair(self, end: int) -> None:
+        """Cut the file at *end*, where its last whole line ends but for a newline."""
+        size = Path(self._path).stat().st_size
+        if size < end:
+            self._file.add(b"", fsync=False)
+        elif size > end:
+            os.truncate(self._path, end)
+
+    def close(self) -> None:
+        """Close and unlock the file."""
+        self._file.release()
+
+
+def check_output(path: str, *, resume: bool) -> bool:
+    """Return whether there is a file *path*, which the run goes on with.
+
+    Raises:
+        ConfigurationError: If it is not to be resumed, or cannot be.
+    """
+    if path == STANDARD_OUTPUT or is_stream(path):
+        if resume:
+            problem = "--resume needs -o with a file, which is read first"
+            raise ConfigurationError(problem)
+        return False
+    exists = os.path.lexists(path)
+    if exists and not resume:
+        raise _existing(path)
+    return exists
+
+
+def _create(path: str) -> bool:
+    """Make the file *path*, and return whether there was none."""
+    try:
+        os.close(os.open(path, _TO_CREATE, _MODE))
+    except FileExistsError:
+        return False
+    return True
+
+
+def _existing(path: str) -> ConfigurationError:
+    return ConfigurationError(f"{path} exists; --resume goes on with it")
+
+
+def open_stream(path: str) -> Stream:
+    """Return the pipe or device at *path*; stdout for `-`.
+
+    Raises:
+        CheckpointError: If it cannot be opened.
+    """
+    if path == STANDARD_OUTPUT:
+        return Stream(None if sys.stdout is None else sys.stdout.buffer, is_own=False)
+    with explain_os_errors(path):
+        return Stream(Path(path).open("wb", buffering=0), is_own=True)
+
+
+def is_stream(path: str) -> bool:
+    """Return whether *path* is a pipe or a device."""
+    with suppress(OSError, ValueError):
+        mode = Path(path).stat().st_mode
+        return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+    return False
+
+
+def read_answered(path: str, shape: Shape, prefix: str) -> tuple[Answered, int]:
+    """Return what the file *path* has answers to, and where its last whole line ends.
+
+    Args:
+        path: The file.
+        shape: The shape of the run's lines.
+        prefix: What stands before the names of its fields.
+
+    Raises:
+        CheckpointError: If a line is damaged, is none of a run, or is one of a run of
+            another shape.
+    """
+    answered, whole = Answered(), 0
+    with explain_os_errors(path):
+        for mark, line, end in _read_lines(path):
+            whole = end
+            if (mark.shape, mark.prefix) != (shape, prefix):
+                problem = "expected lines of the same --format and --prefix, found others"
+                raise CheckpointError(problem, path)
+            is_batch = mark.shape == "openai"
+            answered.note(mark, read_custom_id(line) if is_batch else None)
+    return answered, whole
+
+
+def read_lines(path: str) -> Iterator[tuple[Mark, bytes]]:
+    """Yield the mark of each line of the file *path*, and the line.
+
+    A last line that was torn is left out.
+
+    Raises:
+        CheckpointError: If the file cannot be read, or a line is damaged or none of a run.
+    """
+    with explain_os_errors(path):
+        for mark, line, _ in _read_lines(path):
+            yield mark, line
+
+
+def _read_lines(path: str) -> Iterator[tuple[Mark, bytes, int]]:
+    """Yield the mark of each line of the file *path*, the line, and the offset of its end.
+
+    The end is that of a newline, which the last line may lack.
+    """
+    end = 0
+    with open_to_read(path) as file:
+        for number, data in enumerate(file, start=1):
+            is_finished = data.endswith(b"\n")
+            # After a power cut there may be zeros where bytes were not written yet.
+            line = data[:-1] if is_finished else data.rstrip(b"\0")
+            mark = read_mark(line)
+            if mark is None:
+                if is_finished or number == 1:
+                    raise damaged_line(path, f"line {number}")
+                return
+            end += len(line) + 1
+            yield mark, line, end
+
+
+class _WithId(msgspec.Struct):
+    custom_id: str = ""
+
+
+_id_decoder = msgspec.json.Decoder(_WithId)
+
+
+def read_custom_id(line: bytes) -> str:
+    """Return the id of *line*, one of OpenAI's."""
+    return _id_decoder.decode(line).custom_id
+
+
+class Answered:
+    """Which lines of an input have an answer in an output already.
+
+    A line is told by its number and its request; if lines were put in or taken out, by
+    its request alone. Equal requests are counted. A line of OpenAI's is told by its id
+    and its request.
+    """
+
+    def __init__(self) -> None:
+        """Know of no answer yet."""
+        self._untaken: set[bytes] = set()
+        self._matched: set[int] = set()
+        self._asked = Counter[bytes]()
+        self._elsewhere = Counter[bytes]()
+
+    def note(self, mark: Mark, custom_id: str | None) -> None:
+        """Note that the output has a line with *mark*; a newer one counts."""
+        key = _key(mark.request, custom_id, mark.number)
+        if mark.failed:
+            self._untaken.discard(key)
+        else:
+            self._untaken.add(key)
+
+    def match(self, question: Question, request: bytes) -> None:
+        """Note that *question* is in the input, with the hash *request*."""
+        number = question.line.number
+        key = _key(request, question.custom_id, number)
+        if key in self._untaken:
+            self._untaken.discard(key)
+            self._matched.add(number)
+        elif question.custom_id is None:
+            self._asked[request[:_KEY_BYTES]] += 1
+
+    def match_others(self) -> int:
+        """Match answers to lines of other numbers, after all questions were matched.
+
+        Return how many of the questions have an answer.
+        """
+        others = Counter(key[:_KEY_BYTES] for key in self._untaken)
+        self._elsewhere = others & self._asked
+        self._untaken.clear()
+        self._asked.clear()
+        return len(self._matched) + self._elsewhere.total()
+
+    def take(self, question: Question, request: bytes) -> bool:
+        """Return whether *question* has an answer, which no other line takes then."""
+        if question.line.number in self._matched:
+            return True
+        key = request[:_KEY_BYTES]
+        has_answer = self._elsewhere[key] > 0 if key in self._elsewhere else False
+        if has_answer:
+            self._elsewhere[key] -= 1
+        return has_answer
+
+
+def _key(request: bytes, custom_id: str | None, number: int) -> bytes:
+    """Return what tells a line: its request, and its id or its number."""
+    identity = str(number) if custom_id is None else custom_id
+    return request[:_KEY_BYTES] + identity.encode(errors="surrogatepass")
