@@ -25,6 +25,7 @@ def test_options_are_the_fields() -> None:
         "idle_timeout",
         "max_retries",
         "on_warning",
+        "headers",
     }
     types = {name: options[name].__forward_arg__ for name in fields}
     # Functions are taken as tools, and kept as `Tool` objects.
