@@ -106,7 +106,8 @@ async def _answer(
 ) -> bytes | None:
     head = await stream.receive_until(b"\r\n\r\n", 65536)
     lines = head.decode().lower().split("\r\n")
-    size = next(line[15:] for line in lines if line.startswith("content-length:"))
+    sizes = (line[15:] for line in lines if line.startswith("content-length:"))
+    size = next(sizes, "0")  # A GET has none.
     request = Request(head, await stream.receive_exactly(int(size)), number)
     server.requests.append(request)
     server.in_flight += 1

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
+    "ask": "ask one question",
     "run": "answer a file of prompts",
+    "models": "list the models of the endpoint",
     "demo": "see the main job on a model on this machine",
 }
 

@@ -115,7 +115,7 @@ def _fields_of_answer(
     yield "usage", None if usage is None else attrs.asdict(usage)
     yield "seconds", round(completion.duration, 6)
     if completion.log_probs is not None:
-        yield "logprobs", _raw_log_probs(completion.raw_bytes)
+        yield "logprobs", raw_log_probs(completion.raw_bytes)
     codes = sorted({warning.code.value for warning in completion.warnings})
     if codes:
         yield "warnings", codes
@@ -128,7 +128,7 @@ def _describe(error: LiminError) -> dict[str, object]:
     return described
 
 
-def _raw_log_probs(body: bytes) -> msgspec.Raw:
+def raw_log_probs(body: bytes) -> msgspec.Raw:
     """Return the log probabilities of the first choice in *body*, as they were sent."""
     choices = split_fields(body).get("choices", msgspec.Raw(b"[]"))
     first = next(iter(split_elements(choices)), msgspec.Raw(b"{}"))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from rich.text import Text
+
 from limin.errors import LiminError
 from limin.rendering import (
     completions,
@@ -28,6 +30,7 @@ from limin.values.conversation import Conversation
 from limin.values.decisions import Decision
 from limin.values.log_probs import LogProbs
 from limin.values.messages import Message
+from limin.values.safe_text import escape_controls
 from limin.values.summary import Summary
 from limin.values.tool_runs import ToolRun
 
@@ -89,6 +92,22 @@ def to_string(
     """Return *value* as a terminal shows it; see `terminal.to_string` and `renderable`."""
     shown = renderable(value, palette=palette, show_probabilities=show_probabilities)
     return terminal.to_string(shown, width=width, color=color)
+
+
+def answer_piece(text: str, log_probs: LogProbs | None, *, reasoning: str = "") -> str:
+    """Return a piece of an answer for the terminal of the program, however it is colored.
+
+    Args:
+        text: The piece, which may be a part of a line.
+        log_probs: The log probabilities of its tokens; None without any.
+        reasoning: The reasoning before it.
+    """
+    colored = None
+    if log_probs is not None:
+        colored = tokens.colored_answer(text, log_probs, "red-green")
+    piece = Text.assemble((escape_controls(reasoning), "dim"))
+    piece.append(escape_controls(text) if colored is None else colored)
+    return terminal.to_string(piece, width=None, color=None)
 
 
 def table(log_probs: LogProbs, *, lowest: int | None, palette: Palette) -> Table:

@@ -114,12 +114,12 @@ class HttpTransport:
         return self._pool.idle if is_own else None
 
     async def open(
-        self, body: bytes, headers: Mapping[str, str] | None = None
+        self, body: bytes | None, headers: Mapping[str, str] | None = None
     ) -> OpenResponse:
         """Send *body*, and read the head of the response; a redirect is a response, too.
 
         Args:
-            body: The JSON of the request.
+            body: The JSON of the request; None to get the list of models instead.
             headers: More headers, of this request only; they win over the others.
 
         Raises:
@@ -144,7 +144,7 @@ class HttpTransport:
         return opened
 
     async def _send(
-        self, client: HttpClient, body: bytes, headers: Mapping[str, str] | None
+        self, client: HttpClient, body: bytes | None, headers: Mapping[str, str] | None
     ) -> Any:  # noqa: ANN401 (of either family)
         """Send *body*, and return the client's response, whose body still comes."""
         self.in_flight += 1
@@ -242,14 +242,20 @@ class _RequestMaker:
     """Makes the requests to one endpoint; holds a key, and so has a silent repr."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._url = endpoint.completions_url
+        self._url, self._models_url = endpoint.completions_url, endpoint.models_url
         self._headers = {"accept-encoding": ACCEPTED} | endpoint.request_headers()
         self._make: Callable[[bytes], httpx.Request] | None = None
 
     def build(
-        self, client: HttpClient, body: bytes, headers: Mapping[str, str] | None
+        self, client: HttpClient, body: bytes | None, headers: Mapping[str, str] | None
     ) -> Any:  # noqa: ANN401 (of either family)
-        """Return the request that posts *body*; limin's own client parses nothing anew."""
+        """Return the request that posts *body*, or without one gets the list of models.
+
+        limin's own client parses nothing anew.
+        """
+        if body is None:
+            headers = {n: v for n, v in self._headers.items() if n != "content-type"}
+            return client.build_request("GET", self._models_url, headers=headers)
         if headers or not isinstance(client, OwnClient):
             return client.build_request(
                 "POST", self._url, headers=self._headers | dict(headers or {}), content=body

@@ -37,6 +37,10 @@ class _Rendering(Protocol):
         show_probabilities: bool = False,
     ) -> str: ...
 
+    def answer_piece(
+        self, text: str, log_probs: LogProbs | None, *, reasoning: str = ""
+    ) -> str: ...
+
     def table(
         self, log_probs: LogProbs, *, lowest: int | None, palette: Palette
     ) -> Table: ...

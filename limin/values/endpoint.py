@@ -26,6 +26,7 @@ from limin.values.headers import (
 
 _OPENAI = "https://api.openai.com/v1"
 _PATH = "/chat/completions"
+_MODELS_PATH = "/models"
 _URL_VARIABLE, _KEY_VARIABLE = "OPENAI_BASE_URL", "OPENAI_API_KEY"
 
 # Some servers read a request that has them twice as two requests (RFC 9112, 11.2).
@@ -184,6 +185,12 @@ class Endpoint:
         """The URL that requests go to; a query stays at its end."""
         parts = urlsplit(self.base_url)
         return urlunsplit(parts._replace(path=parts.path.rstrip("/") + _PATH))
+
+    @property
+    def models_url(self) -> str:
+        """The URL that lists the models; a query stays at its end."""
+        parts = urlsplit(self.base_url)
+        return urlunsplit(parts._replace(path=parts.path.rstrip("/") + _MODELS_PATH))
 
     @property
     def host(self) -> str:

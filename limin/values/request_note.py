@@ -63,9 +63,17 @@ def note_request(error: LiminError, endpoint: Endpoint) -> None:
         error.asked = f"POST {public_url(endpoint)}{reason}"
 
 
-def public_url(endpoint: Endpoint) -> str:
-    """Return the URL that requests go to, without its query and without secrets."""
-    url = urlunsplit(urlsplit(endpoint.completions_url)._replace(query=""))
+def note_question_for_models(error: LiminError, endpoint: Endpoint) -> None:
+    """Note in *error* that the models of *endpoint* were asked for."""
+    error.asked = f"GET {public_url(endpoint, endpoint.models_url)}"
+
+
+def public_url(endpoint: Endpoint, url: str | None = None) -> str:
+    """Return *url* of *endpoint* without its query and without secrets.
+
+    By default it is the URL that requests go to.
+    """
+    url = urlunsplit(urlsplit(url or endpoint.completions_url)._replace(query=""))
     for secret in endpoint.secrets():
         if len(secret) >= _SHORTEST_SECRET:
             url = url.replace(secret, "***")
