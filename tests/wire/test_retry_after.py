@@ -341,9 +341,9 @@ def test_longest_of_words_headers_and_fields() -> None:
 )
 def test_many_long_fields_cost_no_time(text: str) -> None:
     """No more is read of fields, of headers and of words than a wait needs."""
-    start = time.perf_counter()
+    start = time.process_time()
     read_retry_after({"retry-after": text}, text, NOW, [("retryafter", text)] * 1_000)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 5.0
 
 
 def test_only_the_start_of_an_error_tells_a_wait() -> None:

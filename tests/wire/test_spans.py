@@ -52,8 +52,8 @@ def test_any_text_is_read(text: str, now: float) -> None:
 def test_hostile_text_costs_no_time(unit: str) -> None:
     """Time grows in proportion to the size of the text."""
     text = unit * 20_000
-    start = time.perf_counter()
+    start = time.process_time()
     read_span(text)
     read_moment(text, 0.0)
     find_dates(text)
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 5.0
