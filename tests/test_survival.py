@@ -313,7 +313,7 @@ async def test_ctrl_c_ends_at_once_and_keeps_what_was_answered(
             ended = await end_of(process)
             seconds = time.monotonic() - start
     print(f"\nCtrl-C on {anyio_backend}: {seconds:.3f} s")  # noqa: T201 (pytest -s shows it)
-    assert seconds < 1.0
+    assert seconds < 5.0
     assert ended.returncode == -signal.SIGINT, ended.err
     # On trio the cause comes first, an error with the results.
     start = re.search("^(?:Traceback|limin.errors.BatchError)", ended.err, re.MULTILINE)
