@@ -76,6 +76,11 @@ def test_what_was_not_sent_is_none() -> None:
     assert set(attrs.asdict(Usage()).values()) == {None}
 
 
+def test_no_fields_without_log_probs() -> None:
+    """What was not sent is not made up of the text."""
+    assert read(body_of('{"name": "Paris"}')).fields is None
+
+
 def test_times() -> None:
     """The times of the completion are those of its timing."""
     completion = completion_of(Choice())

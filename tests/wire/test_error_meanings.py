@@ -181,6 +181,14 @@ def test_wording(kind: type[StatusError], status: int, body: Any) -> None:
     assert is_fatal(error) or kind not in {PermissionDeniedError, QuotaError}
 
 
+def test_model_that_takes_no_pictures_stops_no_batch() -> None:
+    """Other prompts of the batch may have none, though the status is that of no model."""
+    body = of("No endpoints found that support image input", code=404)
+    error = status_error(response(body, 404), now=1e9)
+    assert type(error) is NotFoundError
+    assert not is_fatal(error)
+
+
 CAPTURED: dict[str, type[StatusError]] = {
     "litellm-1.108.7-error_unauthorized": BadRequestError,
     "litellm-1.108.7-error_wrong_model": NotFoundError,
