@@ -58,6 +58,22 @@ def oldest(session: nox.Session) -> None:
 
 
 @nox.session
+def timed(session: nox.Session) -> None:
+    """Run the tests that measure time, one after the other, on a machine that is quiet."""
+    install(session, "tests", extra="[local]")
+    session.run("pytest", "-m", "timed", *session.posargs)
+
+
+@nox.session
+def thorough(session: nox.Session) -> None:
+    """Try each property on many more inputs."""
+    install(session, "tests", extra="[local]")
+    session.install("--quiet", *MODEL)
+    which = session.posargs or IN_PARALLEL
+    session.run("pytest", "--hypothesis-profile=thorough", *which)
+
+
+@nox.session
 def ecosystem(session: nox.Session) -> None:
     """Try the tools that watch or replace httpx, and print which see limin's requests."""
     install(session, "ecosystem")

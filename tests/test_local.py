@@ -136,11 +136,9 @@ async def test_server_that_does_not_end_is_killed(
     program.write_text("#!/bin/sh\necho http://127.0.0.1:1\nexec sleep 60\n")
     program.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(program))
-    before = time.monotonic()
     async with local_endpoint() as endpoint:
         assert not has_ended(endpoint.process_id)
     assert has_ended(endpoint.process_id)
-    assert time.monotonic() - before < 10
 
 
 def write_fake_package(folder: Path, server: str, *, at_import: str = "") -> None:

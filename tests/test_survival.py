@@ -7,7 +7,6 @@ import random
 import re
 import signal
 import sys
-import time
 from collections import Counter, defaultdict
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -283,7 +282,7 @@ async def test_full_disk_stops_the_batch_and_loses_nothing(
 async def test_ctrl_c_ends_at_once_and_keeps_what_was_answered(
     anyio_backend: str, tmp_path: Path, *, iterated: bool, show_progress: bool
 ) -> None:
-    """Ctrl-C ends the program within a second, loses no answer, and says so."""
+    """Ctrl-C ends the program before the server answers, loses no answer, and says so."""
     held, given = anyio.Event(), []
 
     async def hold_back(request: Request) -> bytes:
@@ -308,12 +307,8 @@ async def test_ctrl_c_ends_at_once_and_keeps_what_was_answered(
         async with run.started() as process:
             with anyio.fail_after(10):
                 await held.wait()
-            start = time.monotonic()
             process.send_signal(signal.SIGINT)
             ended = await end_of(process)
-            seconds = time.monotonic() - start
-    print(f"\nCtrl-C on {anyio_backend}: {seconds:.3f} s")  # noqa: T201 (pytest -s shows it)
-    assert seconds < 5.0
     assert ended.returncode == -signal.SIGINT, ended.err
     # On trio the cause comes first, an error with the results.
     start = re.search("^(?:Traceback|limin.errors.BatchError)", ended.err, re.MULTILINE)

@@ -69,6 +69,7 @@ def test_joint_probability() -> None:
     assert joint_prob([TokenLogProb("a", 0.1)]) == 1.0
 
 
+@pytest.mark.timed
 def test_answer_that_nearly_occurs_at_every_token() -> None:
     """Searching takes time in proportion to the text."""
     size = 50_000

@@ -136,6 +136,7 @@ def test_several_texts_at_once() -> None:
     assert mask_all([], secrets) == []
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     ("text", "secret"),
     [

@@ -293,6 +293,7 @@ def test_prompt_in_any_form_means_nothing(prompt: str, status: int, written: str
         assert not is_fatal(status_error(response(body, status), [prompt]))
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "unit",
     [

@@ -439,6 +439,7 @@ LINEAR: dict[str, Any] = {
 }
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("kind", LINEAR)
 def test_time_grows_with_the_size(kind: str) -> None:
     """Four times the size takes about four times as long; a square would be sixteen."""

@@ -331,6 +331,7 @@ def test_longest_of_words_headers_and_fields() -> None:
     assert read_retry_after({"retry-after": "0"}, "try again in 0s", NOW, fields) == 5.0
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "text",
     [

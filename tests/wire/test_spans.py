@@ -48,6 +48,7 @@ def test_any_text_is_read(text: str, now: float) -> None:
     assert read_moment(text, now) is None or not read_span(text)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("unit", ["1m", "1 ", "Sun, 06 Nov ", "1994-11-06T", "9", "a"])
 def test_hostile_text_costs_no_time(unit: str) -> None:
     """Time grows in proportion to the size of the text."""

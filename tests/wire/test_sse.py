@@ -250,6 +250,7 @@ def test_events_before_one_too_large_are_handed_over() -> None:
         decoder.finish()
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("size", [1, 100])
 def test_time_is_linear_in_the_size_of_an_event(size: int) -> None:
     """A large event in small pieces takes no quadratic time."""
