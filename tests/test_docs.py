@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import re
 import subprocess
 import sys
+import types
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,19 +32,20 @@ PROGRAMS = [
 # For the local server that a program starts itself; conftest.py says why.
 ONE_THREAD = {"OMP_THREAD_LIMIT": "1"}
 
+OUTPUTS = ("out.txt", "err.txt")
 
-def run(program: str, base_url: str, folder: Path) -> str:
-    """Run *program* by itself in *folder*, as a user does, and return its output.
 
-    A program that defines tests is a file for pytest.
-    """
-    arguments = ["-c", program]
-    if re.search(r"^(?:async )?def test_", program, re.MULTILINE):
-        (folder / "test_program.py").write_text(program)
-        arguments = ["-m", "pytest", "test_program.py"]
-    result = subprocess.run(  # noqa: S603 (the project's own example)
-        [sys.executable, "-W", "error", *arguments],
-        env={"OPENAI_BASE_URL": base_url, "PATH": "", **ONE_THREAD},
+# A process that has loaded what most programs load, and forks for each of them.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["limin", "httpx", "limin.client", "limin.values.display"])
+
+
+def run_file_of_tests(program: str, environment: dict[str, str], folder: Path) -> str:
+    """Run *program*, which defines tests, with pytest, and return its output."""
+    (folder / "test_program.py").write_text(program)
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "pytest", "test_program.py"],
+        env=environment,
         cwd=folder,
         capture_output=True,
         check=False,
@@ -48,6 +53,32 @@ def run(program: str, base_url: str, folder: Path) -> str:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
+
+
+def be_program(program: str, environment: dict[str, str], folder: Path) -> None:
+    """Run *program* as the main module of this process; its output goes into files."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    for descriptor, name in enumerate(OUTPUTS, start=1):
+        os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), descriptor)
+    warnings.simplefilter("error")
+    main = types.ModuleType("__main__")
+    sys.modules["__main__"] = main
+    exec(compile(program, "program.py", "exec"), main.__dict__)  # noqa: S102 (our own)
+
+
+def run(program: str, base_url: str, folder: Path) -> str:
+    """Run *program* by itself in *folder*, as a user does, and return its output."""
+    environment = {"OPENAI_BASE_URL": base_url, "PATH": "", **ONE_THREAD}
+    if re.search(r"^(?:async )?def test_", program, re.MULTILINE):
+        return run_file_of_tests(program, environment, folder)
+    process = FORKS.Process(target=be_program, args=(program, environment, folder))
+    process.start()
+    process.join()
+    out, err = (folder.joinpath(name).read_text() for name in OUTPUTS)
+    assert process.exitcode == 0, out + err
+    return out
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -158,7 +158,7 @@ async def test_line_without_completion_is_not_blamed_on_the_server(
 @pytest.mark.parametrize("n_parallel", [1, 32])
 async def test_taking_lines_gives_way(tmp_path: Path, n_parallel: int) -> None:
     """Other tasks have their turns, and a cancellation takes effect."""
-    path, prompts = tmp_path / "run.jsonl", [str(n) for n in range(1200)]
+    path, prompts = tmp_path / "run.jsonl", [str(n) for n in range(300)]
     turns = 0
 
     async def count_turns() -> None:

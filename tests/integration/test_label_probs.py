@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 # Every token of SmolLM2: with all of them listed, nothing is unlisted.
 WHOLE_VOCABULARY = 49152
 
+# Reading all of it takes seconds, so each question has one event loop.
 QUESTIONS = {
     "letters": (
+        "asyncio",
         "Which is a fruit?\nA. stone\nB. apple\nC. car\nAnswer with one letter.",
         ["A", "B", "C"],
     ),
-    "words": ("Is water wet? Answer true or false.", ["true", "false"]),
+    "words": ("trio", "Is water wet? Answer true or false.", ["true", "false"]),
 }
 
 
@@ -33,7 +35,9 @@ def truth(log_probs: LogProbs, label: str) -> float:
     )
 
 
-@pytest.mark.parametrize(("prompt", "labels"), QUESTIONS.values(), ids=QUESTIONS)
+@pytest.mark.parametrize(
+    ("anyio_backend", "prompt", "labels"), QUESTIONS.values(), ids=QUESTIONS
+)
 async def test_cut_lists_keep_their_promise(
     llama: LocalEndpoint, prompt: str, labels: list[str]
 ) -> None:

@@ -173,7 +173,7 @@ async def test_log_probs_of_a_hot_answer_are_those_of_the_sampled_tokens() -> No
         "Write a very short poem.",
         temperature=1.8,
         seed=11,
-        max_tokens=24,
+        max_tokens=12,
         log_probs=True,
         top_log_probs=3,
     )
@@ -194,7 +194,7 @@ async def test_ranks_of_a_hot_answer() -> None:
         "Write a very short poem.",
         temperature=1.8,
         seed=11,
-        max_tokens=24,
+        max_tokens=12,
         log_probs=True,
         top_log_probs=1000,
     )
@@ -222,7 +222,7 @@ async def test_hot_answer_has_no_warnings() -> None:
         "Write a very short poem.",
         temperature=1.8,
         seed=11,
-        max_tokens=24,
+        max_tokens=12,
         log_probs=True,
         top_log_probs=3,
         on_warning="raise",
@@ -311,7 +311,7 @@ async def test_log_probs_are_none_by_default() -> None:
 async def test_emoji() -> None:
     """A character of several tokens is decoded correctly."""
     completion = await generate_text_completion(
-        "Repeat exactly: 🦊🌍 café 東京", temperature=0, max_tokens=24, log_probs=True
+        "Repeat exactly: 🦊🌍 café 東京", temperature=0, max_tokens=12, log_probs=True
     )
     assert completion.message.startswith("🦊🌍")
     assert completion.token_log_probs is not None

@@ -42,7 +42,7 @@ async def test_streamed_answer_equals_whole_answer(
     prompt: str, options: dict[str, Any]
 ) -> None:
     """Text, log probabilities, finish reason, usage and the served model are the same."""
-    options = {"temperature": 0, "max_tokens": 20, **options}
+    options = {"temperature": 0, "max_tokens": 10, **options}
     whole = await generate_text_completion(prompt, **options)
     deltas: list[Delta] = []
     async with stream_text_completion(prompt, **options) as stream:
@@ -59,7 +59,7 @@ async def test_streamed_answer_equals_whole_answer(
 
 async def test_timing_of_a_stream() -> None:
     """The times are in order, and the rate of tokens fits the gaps between them."""
-    async with stream_text_completion(PROMPT, temperature=0, max_tokens=24) as stream:
+    async with stream_text_completion(PROMPT, temperature=0, max_tokens=12) as stream:
         timing = (await stream.until_done()).timing
     first = timing.time_to_first_token
     assert first is not None
@@ -86,7 +86,7 @@ async def test_streamed_batch_has_stream_times() -> None:
 
 async def test_leaving_a_stream_frees_the_slot() -> None:
     """A request waits while a long answer is read, and runs once the stream is left."""
-    tokens = 1000
+    tokens = 400
     async with (
         local_endpoint(n_parallel=1) as endpoint,
         Client(endpoint.base_url) as client,

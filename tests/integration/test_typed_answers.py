@@ -24,6 +24,7 @@ from limin import (
     StructuredOutputError,
     generate_text_completion,
     generate_text_completions,
+    run_parallel,
     stream_text_completion,
 )
 
@@ -116,7 +117,9 @@ ENOUGH = 60
 
 async def test_instance_of_each_kind() -> None:
     """The value is an instance of its type, and nothing else is in the answer."""
-    for name, (kind, expected) in KINDS.items():
+
+    async def ask(name: str) -> None:
+        kind, expected = KINDS[name]
         completion = await generate_text_completion(
             PROMPTS.get(name, PROMPT),
             response_type=kind,
@@ -125,6 +128,8 @@ async def test_instance_of_each_kind() -> None:
         )
         assert isinstance(completion.value, expected), (name, completion.message)
         assert completion.parse(kind) == completion.value, name
+
+    await run_parallel(KINDS, ask, 4, show_progress=False)
 
 
 async def test_raw_schema_gives_plain_data() -> None:
