@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
+import pty
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -22,6 +25,25 @@ PROGRAM = [sys.executable, "-m", "limin"]
 _SECONDS = 60
 
 
+class Stdin:
+    """A stdin with bytes in it."""
+
+    def __init__(self, data: bytes) -> None:
+        """Hold *data*."""
+        self.buffer = io.BytesIO(data)
+
+    def isatty(self) -> bool:
+        """Return that it is no terminal."""
+        return False
+
+
+class Terminal(io.StringIO):
+    """A stdout that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @contextmanager
 def serving(
     respond: Callable[[Request], Awaitable[bytes | None]] = echo,
@@ -32,6 +54,17 @@ def serving(
         portal.wrap_async_context_manager(serve(respond)) as server,
     ):
         yield server
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of an output, in the order of their input."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return sorted(lines, key=lambda line: int(line["limin"]["line"]))
+
+
+def bodies(server: Loopback) -> list[dict[str, Any]]:
+    """Return the bodies of the requests that came."""
+    return [json.loads(request.body) for request in server.requests]
 
 
 def environment(base_url: str, **more: str) -> dict[str, str]:
@@ -87,3 +120,37 @@ def started(
             yield process
         finally:
             process.kill()
+
+
+# Makes the terminal that is its stdin the one whose Ctrl-C it gets.
+_TAKE_TERMINAL = (
+    "import fcntl, os, sys, termios\n"
+    "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+@contextmanager
+def on_its_terminal(
+    *arguments: str, **place: Any
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Start the program on a terminal of its own; yield it, and our end of the terminal."""
+    ours, its = pty.openpty()
+    try:
+        process = subprocess.Popen(  # noqa: S603 (our own program)
+            [sys.executable, "-c", _TAKE_TERMINAL, *PROGRAM, *arguments],
+            cwd=place["folder"],
+            env=environment(place["base_url"], TERM="xterm", NO_COLOR="1"),
+            stdin=its,
+            stdout=its,
+            stderr=its,
+            start_new_session=True,
+        )
+        os.close(its)
+        with process:
+            try:
+                yield process, ours
+            finally:
+                process.kill()
+    finally:
+        os.close(ours)

@@ -156,8 +156,8 @@ def _labels(text: str) -> list[str]:
         ArgumentTypeError: If it is none.
     """
     try:
-        (row,) = csv.reader([text], skipinitialspace=True, strict=True)
-    except (csv.Error, ValueError):
+        row = next(csv.reader([text], skipinitialspace=True, strict=True))
+    except csv.Error:
         problem = "expected labels as one row of CSV"
         raise argparse.ArgumentTypeError(problem) from None
     return [label.strip() for label in row]
