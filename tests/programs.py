@@ -122,9 +122,11 @@ def started(
             process.kill()
 
 
-# Makes the terminal that is its stdin the one whose Ctrl-C it gets.
+# Makes the terminal that is its stdin the one whose Ctrl-C it gets; a background job's
+# child would ignore it.
 _TAKE_TERMINAL = (
-    "import fcntl, os, sys, termios\n"
+    "import fcntl, os, signal, sys, termios\n"
+    "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
     "os.execv(sys.argv[1], sys.argv[1:])"
 )

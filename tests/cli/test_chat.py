@@ -116,12 +116,10 @@ class Chat:
 
 
 @pytest.fixture
-def chat(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Chat]:
+def chat(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ctrl_c: None) -> Chat:  # noqa: ARG001 (a person can press it)
     """Return a person at a terminal, in a folder of the test."""
     monkeypatch.chdir(tmp_path)
-    before = signal.getsignal(signal.SIGINT)
-    yield Chat(monkeypatch)
-    signal.signal(signal.SIGINT, before)  # The program lets go of it at its end.
+    return Chat(monkeypatch)
 
 
 def test_conversation_grows(chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:

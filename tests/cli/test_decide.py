@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from answers import answer_body, listed_labels, prompt_of
 from builders import body_of
@@ -164,6 +167,31 @@ def test_other_scale_of_the_same_request(server: Loopback) -> None:
     decided("--scale", "1-7", "--resume")
     first, second = bodies(server)
     assert first == second
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_interrupted_run_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C costs no decision; --resume asks the rest, as the requests show."""
+    monkeypatch.chdir(tmp_path)
+    asked: list[str] = []
+
+    async def answer_two(request: Request) -> bytes:
+        asked.append(prompt_of(request.body)[:3])
+        if len(asked) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+            await anyio.sleep_forever()
+        return await respond(request)
+
+    with serving(answer_two) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        command = ["--labels", "a,b", "-n", "1"]
+        text = "one\ntwo\nsix\nten\n"
+        assert len(decided(*command, text=text, status=130)) == 2
+        assert "limin: interrupted; all answers are in out" in capsys.readouterr().err
+        assert len(decided(*command, "--resume", text=text)) == 4
+    assert asked == ["one", "two", "six", "six", "ten"]
 
 
 def test_table_and_parts(server: Loopback) -> None:
