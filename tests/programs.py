@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 
 PROGRAM = [sys.executable, "-m", "limin"]
 
+# Run a program that Ctrl-C ends; a background job's child would ignore it.
+_WITH_CTRL_C = (
+    "import fcntl, os, signal, sys, termios\n"
+    "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+# The same, on the terminal that is its stdin.
+_ON_TERMINAL = _WITH_CTRL_C.replace(
+    "os.exec", "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\nos.exec"
+)
+
 _SECONDS = 60
 
 
@@ -113,23 +124,16 @@ def started(
     """Start the program in *folder*, and end it at the end."""
     environ = environment(base_url) | options.pop("environ", {})
     process = subprocess.Popen(  # noqa: S603 (our own program)
-        [*PROGRAM, *arguments], cwd=folder, env=environ, **options
+        [sys.executable, "-c", _WITH_CTRL_C, *PROGRAM, *arguments],
+        cwd=folder,
+        env=environ,
+        **options,
     )
     with process:
         try:
             yield process
         finally:
             process.kill()
-
-
-# Makes the terminal that is its stdin the one whose Ctrl-C it gets; a background job's
-# child would ignore it.
-_TAKE_TERMINAL = (
-    "import fcntl, os, signal, sys, termios\n"
-    "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
-    "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
-    "os.execv(sys.argv[1], sys.argv[1:])"
-)
 
 
 @contextmanager
@@ -140,7 +144,7 @@ def on_its_terminal(
     ours, its = pty.openpty()
     try:
         process = subprocess.Popen(  # noqa: S603 (our own program)
-            [sys.executable, "-c", _TAKE_TERMINAL, *PROGRAM, *arguments],
+            [sys.executable, "-c", _ON_TERMINAL, *PROGRAM, *arguments],
             cwd=place["folder"],
             env=environment(place["base_url"], TERM="xterm", NO_COLOR="1"),
             stdin=its,
