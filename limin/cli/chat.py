@@ -82,6 +82,7 @@ class ChatModel:
         """
         self._configuration = arguments.configuration_of(options)
         self._client_options = arguments.client_options(options)
+        Client(**self._client_options)  # What is wrong is told before anybody types.
         host = Endpoint.resolve(options.base_url).host
         self.name = f"{self._configuration.model} at {host}"
         self._stream: CompletionStream | None = None

@@ -49,7 +49,7 @@ class ChatTerminal:
     def __init__(self, model: Model, dialogue: Dialogue) -> None:
         """Ask *model*, and keep the answers in *dialogue*."""
         self._model, self._dialogue = model, dialogue
-        self._commands: dict[str, Callable[[str], None]] = {
+        self._commands: dict[str, Callable[..., None]] = {
             "/undo": self._undo,
             "/save": self._save,
             "/system": self._set_system,
@@ -66,7 +66,7 @@ class ChatTerminal:
             # `input` uses it. It is not loaded before: it writes to the terminal.
             import readline  # noqa: F401, PLC0415 # pyright: ignore[reportUnusedImport]
         while (line := _read_line()) is not None:
-            name, _, rest = line.partition(" ")
+            name, *rest = line.split(maxsplit=1)
             if name == "/exit":
                 break
             if line.startswith("//"):
@@ -74,7 +74,7 @@ class ChatTerminal:
             elif not line.startswith("/"):
                 self._ask(line)
             elif name in self._commands:
-                self._commands[name](rest.strip())
+                self._commands[name](*rest)
             else:
                 console.note(
                     f"{name} is no command; /help lists them, and // asks a text that "
@@ -105,14 +105,14 @@ class ChatTerminal:
             console.write_styled("\n")
             console.note("stopped; the conversation is as it was before")
 
-    def _undo(self, _rest: str) -> None:
+    def _undo(self, _rest: str = "") -> None:
         question = self._dialogue.undo()
         if question is None:
             console.note("there is nothing to take back")
         else:
             console.note(f"taken back: {excerpt(question)}")
 
-    def _save(self, rest: str) -> None:
+    def _save(self, rest: str = "") -> None:
         if not rest or not self._dialogue:
             there_is = "no conversation to save yet" if rest else "no file to save it in"
             console.note(f"there is {there_is}")
@@ -127,7 +127,7 @@ class ChatTerminal:
         else:
             console.note(f"saved in {rest}")
 
-    def _set_system(self, rest: str) -> None:
+    def _set_system(self, rest: str = "") -> None:
         before, self._dialogue.system = self._dialogue.system, rest or None
         if rest:
             console.note("the system's message is set")
@@ -136,7 +136,7 @@ class ChatTerminal:
         else:
             console.note(f"the system's message is taken away; it was: {before}")
 
-    def _help(self, _rest: str) -> None:
+    def _help(self, _rest: str = "") -> None:
         console.write(HELP)
 
 

@@ -151,7 +151,7 @@ def test_undo(chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_system(chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
     """The system's message can be set, replaced and taken away at any time."""
-    lines = ("/system", "/system  Be kind.", "one", "/system Be short.", "two", "/system")
+    lines = ("/system", "/system\t Be kind.", "one", "/system Be short.", "two", "/system")
     chat.type(*lines, "three", answers=[said("a")])
     assert [texts[0] for texts in chat.asked] == ["Be kind.", "Be short.", "one"]
     shown = capsys.readouterr().err
@@ -279,10 +279,19 @@ def test_without_readline(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     assert chat.asked == [["one"]]
 
 
-def test_missing_key(capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong start is told before anybody has typed."""
-    assert main(["chat"]) == 2
-    assert "set OPENAI_API_KEY" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ([], "set OPENAI_API_KEY"),
+        (["--base-url", "http://localhost/v1", "--timeout", "-1"], "timeout: expected"),
+    ],
+)
+def test_wrong_start(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], problem: str
+) -> None:
+    """What is wrong is told before anybody has typed."""
+    assert main(["chat", *arguments]) == 2
+    assert problem in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("has_stdin", [True, False])

@@ -434,8 +434,10 @@ def test_dry_run_needs_no_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (tmp_path / "in.txt").write_text("one\n")
     assert main(["run", str(tmp_path / "in.txt"), "--dry-run"]) == 0
     assert "POST https://api.openai.com/v1/chat/completions" in capsys.readouterr().out
-    assert main(["run", str(tmp_path / "in.txt")]) == 2
+    output = tmp_path / "out.jsonl"
+    assert main(["run", str(tmp_path / "in.txt"), "-o", str(output)]) == 2
     assert "set OPENAI_API_KEY" in capsys.readouterr().err
+    assert not output.exists()
 
 
 @pytest.mark.usefixtures("server")
