@@ -102,9 +102,12 @@ def run_program(
 
 
 def run_shell(
-    script: str, *, base_url: str, folder: Path, **more: str
+    script: str, *, base_url: str, folder: Path, seconds: float = _SECONDS, **more: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run *script*, in which `limin` is the program, by bash in *folder*."""
+    """Run *script*, in which `limin` is the program, by bash in *folder*.
+
+    After *seconds* it hangs, and is killed.
+    """
     function = f'limin() {{ "{sys.executable}" -m limin "$@"; }}\n'
     return subprocess.run(  # noqa: S603 (our own script)
         ["bash", "-c", function + script],  # noqa: S607 (whichever there is)
@@ -113,7 +116,7 @@ def run_shell(
         check=False,
         cwd=folder,
         env=environment(base_url, **more),
-        timeout=_SECONDS,
+        timeout=seconds,
     )
 
 
