@@ -95,11 +95,18 @@ class DecisionSetting:
         """Check *options* and *labels*; these are None if each question has its own.
 
         Raises:
-            ConfigurationError: If an option makes no sense, or labels are no labels.
+            ConfigurationError: If an option makes no sense, labels are no labels, or a
+                grammar constrains the answers.
         """
         style = _read_style(options)
         checked = None if labels is None else style.check_labels(labels)
-        return cls(style, checked, _configuration(options, style, checked), options)
+        configuration = _configuration(options, style, checked)
+        sampling = RequestEncoder.of(configuration).sampling
+        if sampling.is_constrained or sampling.must_call:
+            limit = "grammar" if sampling.is_constrained else "call that must be made"
+            problem = f"expected no {limit} for a decision: it hides the other answers"
+            raise ConfigurationError(problem)
+        return cls(style, checked, configuration, options)
 
     @property
     def call_options(self) -> AskOptions:
@@ -116,15 +123,7 @@ class DecisionSetting:
             caller: Makes calls with `call_options`.
             known: What is known of the number of alternatives that the server takes.
             recorded: The checkpoint, if there is one; it is open when the decider asks.
-
-        Raises:
-            ConfigurationError: If a grammar constrains the answers.
         """
-        sampling = caller.encoder.sampling
-        if sampling.is_constrained or sampling.must_call:
-            limit = "grammar" if sampling.is_constrained else "call that must be made"
-            problem = f"expected no {limit} for a decision: it hides the other answers"
-            raise ConfigurationError(problem)
         asks: dict[int, Ask] = {}
 
         def ask(number: int) -> Ask:

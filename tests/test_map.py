@@ -55,6 +55,7 @@ DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 # tables of errors, and difflib, are slow to load and needed where something is wrong.
 # Schemas are for programs that ask for a type.
 # Labels are read by few programs. Tables need csv or polars, and few inputs are tables.
+# readline writes to a terminal as soon as it is loaded, and Windows has none.
 LATE_IMPORTS = {
     DOOR,
     ("limin.checkpoint.request", "ShortBody.digest", "hashlib"),
@@ -83,6 +84,7 @@ LATE_IMPORTS = {
     ("limin.files.inputs", "_reader", "limin.files.tables"),
     ("limin.files.tables", "_load_frame", "polars"),
     ("limin.cli.arguments", "read_schema", "limin.schemas.json_schema"),
+    ("limin.cli.chat_terminal", "ChatTerminal.talk", "readline"),
 }
 
 # Types from a floor above, only for annotations.

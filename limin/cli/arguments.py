@@ -42,20 +42,35 @@ def add_endpoint(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_sampling(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say what is sent beside the prompt."""
+def add_sampling(parser: argparse.ArgumentParser, temperature: str = "0.7") -> None:
+    """Add the arguments that say what is sent beside the prompt.
+
+    *temperature* is what is sent unless another one is given.
+    """
     group = parser.add_argument_group("request")
     group.add_argument("-s", "--system", metavar="TEXT", help="the system's message")
     group.add_argument(
         "--temperature",
         type=_temperature,
         metavar="T",
-        help="0.7 by default; `none` leaves it to the server",
+        help=f"{temperature} by default; `none` leaves it to the server",
     )
     group.add_argument("--max-tokens", type=int, metavar="N", help="longest answer")
     group.add_argument("--seed", type=int, metavar="N", help="seed of the random numbers")
     group.add_argument(
         "--extra-body", type=json_object, metavar="JSON", help="more fields of the request"
+    )
+
+
+def add_log_probs(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that asks for log probabilities, to show them."""
+    parser.add_argument(
+        "--log-probs",
+        type=int,
+        nargs="?",
+        const=0,
+        metavar="N",
+        help="ask for log probabilities with N alternatives each, 0 by default",
     )
 
 
@@ -71,20 +86,26 @@ def model_of(options: argparse.Namespace) -> str | None:
     return options.model or environment.named_model()
 
 
-def configuration_of(options: argparse.Namespace, **more: object) -> ModelConfiguration:
-    """Return the fields of a request that *options* hold, and *more*.
+def sampling_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields of a request that *options* hold, by name; no others."""
+    given = {name: getattr(options, name, None) for name in _SAMPLING}
+    given["model"] = model_of(options)
+    fields = {name: value for name, value in given.items() if value is not None}
+    if fields.get("temperature") == "none":
+        fields["temperature"] = None
+    return fields
+
+
+def configuration_of(options: argparse.Namespace) -> ModelConfiguration:
+    """Return the fields of a request that *options* hold, log probabilities included.
 
     Raises:
         ConfigurationError: If a value is out of range.
     """
-    given = {name: getattr(options, name, None) for name in _SAMPLING}
-    fields = {name: value for name, value in given.items() if value is not None} | more
-    if fields.get("temperature") == "none":
-        fields["temperature"] = None
-    model = model_of(options)
-    if model is not None:
-        fields["model"] = model
-    return ModelConfiguration(**cast("Any", fields))
+    fields = sampling_of(options)
+    if options.log_probs is not None:
+        fields |= {"log_probs": True, "top_log_probs": options.log_probs}
+    return ModelConfiguration(**fields)
 
 
 def given_sampling(options: argparse.Namespace) -> list[str]:

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from limin.cli import arguments, console, statuses
+from limin.cli import answers, arguments, console
 from limin.client import Client
 from limin.errors import ConfigurationError
 from limin.files.results import raw_log_probs
 from limin.values.content import Image
 from limin.values.conversation import Conversation
-from limin.values.display import rendering
 from limin.values.messages import Message
 
 if TYPE_CHECKING:
     import argparse
 
     from limin.values.completion import TextCompletion
-    from limin.values.configuration import ModelConfiguration
 
 DESCRIPTION = """\
 Ask one question. What comes by stdin is appended to it. To a terminal the answer streams;
@@ -38,10 +36,6 @@ EXAMPLES = """\
 """
 
 _URL = re.compile(r"https?://|data:")
-_ENDINGS = {
-    "length": "the answer was cut off at its length limit",
-    "content_filter": "a filter of the server cut off the answer",
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,14 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the path or the URL of a picture to send, too; again for more",
     )
     parser.add_argument("--schema", metavar="FILE", help="JSON schema of the answer")
-    parser.add_argument(
-        "--log-probs",
-        type=int,
-        nargs="?",
-        const=0,
-        metavar="N",
-        help="ask for log probabilities with N alternatives each, 0 by default",
-    )
+    arguments.add_log_probs(parser)
     parser.add_argument(
         "--json", action="store_true", help="write one object with everything"
     )
@@ -83,31 +70,30 @@ def run(options: argparse.Namespace) -> int:
         LiminError: If there is no answer.
         BrokenPipeError: If nobody reads it.
     """
-    more: dict[str, object] = {}
-    if options.log_probs is not None:
-        more = {"log_probs": True, "top_log_probs": options.log_probs}
-    configuration = arguments.configuration_of(options, **more)
-    schema = arguments.read_schema(options.schema)
+    configuration = arguments.configuration_of(options)
+    schema: Any = arguments.read_schema(options.schema)  # Overloads tell None apart.
     conversation = _read_question(options)
     streams = console.is_terminal() and not (options.no_stream or options.json)
 
     async def ask() -> TextCompletion[object]:
         async with Client(**arguments.client_options(options)) as client:
-            if streams:
-                return await _stream(client, conversation, configuration, schema)
-            return await _ask(client, conversation, configuration, schema)
+            if not streams:
+                return await client.generate_text_completion_for_conversation(
+                    conversation,
+                    model_configuration=configuration,
+                    response_type=schema,
+                )
+            stream = client.stream_text_completion_for_conversation(
+                conversation, model_configuration=configuration, response_type=schema
+            )
+            return await answers.write_stream(stream)
 
     completion = anyio.run(ask)
     if options.json:
         console.write(_to_json(completion) + "\n")
     elif not streams:
-        _write_answer(completion)
-    if completion.refusal is not None:
-        console.note(f"the model refused: {completion.refusal}")
-        return statuses.FAILED
-    if completion.finish_reason in _ENDINGS:
-        console.note(_ENDINGS[completion.finish_reason])
-    return statuses.ANSWERED
+        answers.write_whole(completion)
+    return answers.note_ending(completion)
 
 
 def _read_question(options: argparse.Namespace) -> Conversation:
@@ -145,53 +131,6 @@ def _read_stdin() -> str:
     except UnicodeDecodeError:
         problem = "expected UTF-8 by stdin, found other bytes"
         raise ConfigurationError(problem) from None
-
-
-async def _ask(
-    client: Client,
-    conversation: Conversation,
-    configuration: ModelConfiguration,
-    schema: Any,  # noqa: ANN401 (either a schema or None, which overloads tell apart)
-) -> TextCompletion[object]:
-    return await client.generate_text_completion_for_conversation(
-        conversation, model_configuration=configuration, response_type=schema
-    )
-
-
-async def _stream(
-    client: Client,
-    conversation: Conversation,
-    configuration: ModelConfiguration,
-    schema: Any,  # noqa: ANN401 (see above)
-) -> TextCompletion[object]:
-    """Write the answer to the terminal as it comes, and return it."""
-    stream = client.stream_text_completion_for_conversation(
-        conversation, model_configuration=configuration, response_type=schema
-    )
-    async with stream:
-        first = None
-        try:
-            async for delta in stream:
-                first = delta.choice if first is None else first
-                if delta.choice == first:
-                    piece = rendering().answer_piece(
-                        delta.text, delta.log_probs, reasoning=delta.reasoning
-                    )
-                    console.write_styled(piece)
-        finally:
-            console.write_styled("\n")
-        completion: TextCompletion[object] = stream.completion
-    return completion
-
-
-def _write_answer(completion: TextCompletion[object]) -> None:
-    """Write the text of *completion*: colored on a terminal, bare elsewhere."""
-    text = completion.message
-    if console.is_terminal() and completion.log_probs is not None:
-        piece = rendering().answer_piece(text, completion.log_probs)
-        console.write_styled(piece + "\n")
-        return
-    console.write(text if text.endswith("\n") else f"{text}\n")
 
 
 def _to_json(completion: TextCompletion[object]) -> str:

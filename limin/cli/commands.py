@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "ask": "ask one question",
+    "chat": "talk in the terminal",
     "run": "answer a file of prompts",
+    "decide": "choose labels for a file of questions",
     "models": "list the models of the endpoint",
     "demo": "see the main job on a model on this machine",
 }

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
-from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio
-
-from limin.cli import arguments, console, statuses
-from limin.cli.dry_run import show_plan
-from limin.cli.running import Run, RunClient, RunSettings
-from limin.errors import CheckpointError, ConfigurationError
-from limin.files.inputs import Input
-from limin.files.plan import Plan, Shard, WrongInputError
+from limin.cli import arguments, file_runs
+from limin.cli.running import RunClient
+from limin.errors import ConfigurationError
 from limin.files.questions import BatchReader, PromptReader
 from limin.files.results import ADDED
-from limin.files.run_file import (
-    STANDARD_OUTPUT,
-    RunFile,
-    check_output,
-    is_stream,
-    open_stream,
-    read_answered,
-)
-from limin.files.run_lines import PREFIX
-from limin.files.templates import Template, WrongFieldsError
 
 if TYPE_CHECKING:
-    from limin.files.run_file import Output
+    import argparse
+
+    from limin.files.inputs import Input
+    from limin.files.plan import QuestionReader
+    from limin.files.run_lines import Shape
+    from limin.files.templates import Template
     from limin.schemas.json_schema import JsonSchema
 
 DESCRIPTION = """\
@@ -47,55 +36,12 @@ EXAMPLES = """\
   zcat prompts.gz | limin run - | jq -r .answer     from stdin to stdout
 """
 
-_FORMATS = ("auto", "lines", "jsonl", "openai", "csv", "parquet")
+_FORMATS = ("lines", "jsonl", "openai", "csv", "parquet")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to *parser*."""
-    parser.add_argument("input", metavar="IN", help="the file of prompts; - for stdin")
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="OUT",
-        default=STANDARD_OUTPUT,
-        help="the file of answers; - for stdout, as by default",
-    )
-    parser.add_argument(
-        "-n", type=_parallel, default=32, help="requests at once, or `auto`; 32 by default"
-    )
-    parser.add_argument(
-        "--format",
-        choices=_FORMATS,
-        default="auto",
-        help="what IN is; by default the first lines tell",
-    )
-    parser.add_argument(
-        "--template",
-        metavar="TEXT",
-        help="the prompt, with {column} for a field of the line",
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="go on with OUT, and ask failures again"
-    )
-    parser.add_argument(
-        "--shard", type=Shard.parse, metavar="I/N", help="answer part I of N, from 1"
-    )
-    parser.add_argument(
-        "--prefix",
-        default="",
-        help="what stands before the names of the output's own fields",
-    )
-    parser.add_argument(
-        "--on-error",
-        choices=("keep", "stop"),
-        default="keep",
-        help="go on after a failure, or send nothing more; a wrong key always stops",
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="show the first request, and send nothing"
-    )
-    _add_limits(parser)
-    arguments.add_endpoint(parser)
+    file_runs.add_arguments(parser, _FORMATS)
     arguments.add_sampling(parser)
     parser.add_argument(
         "--log-probs",
@@ -106,18 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--schema", metavar="FILE", help="JSON schema of each answer")
 
 
-def _add_limits(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("limits")
-    group.add_argument("--rpm", type=float, metavar="N", help="requests a minute at most")
-    group.add_argument("--tpm", type=float, metavar="N", help="tokens a minute at most")
-    group.add_argument(
-        "--max-total-tokens",
-        type=_positive,
-        metavar="N",
-        help="send nothing more once the answers have used them",
-    )
-
-
 def run(options: argparse.Namespace) -> int:
     """Run the command with the parsed *options*, and return its exit status.
 
@@ -126,147 +60,32 @@ def run(options: argparse.Namespace) -> int:
         BrokenPipeError: If nobody reads the answers any more.
         KeyboardInterrupt: After Ctrl-C, and a line about how to go on.
     """
-    template = None if options.template is None else Template.parse(options.template)
-    if PREFIX.fullmatch(options.prefix) is None:
-        problem = "--prefix: expected letters, digits, _, . and -, at most 64"
-        raise ConfigurationError(problem)
-    resumes = check_output(options.output, resume=options.resume)
-    with ExitStack() as stack:
-        source = stack.enter_context(Input.open(options.input, options.format, template))
-        if source.is_same_file(options.output):
-            problem = "expected an output that is not the input"
-            raise ConfigurationError(problem)
-        schema = arguments.read_schema(options.schema)
-        plan = _plan(source, template, schema, options)
-        try:
-            if options.dry_run:
-                return _show(plan, options, resumes=resumes)
-            output = _open(plan, options, resumes=resumes)
-        except WrongInputError as error:
-            for problem in error.problems:
-                console.note(problem)
-            return statuses.USAGE
-        except CheckpointError as error:
-            console.note(str(error))
-            return statuses.USAGE
-        stack.callback(output.close)
-        return _answer(plan, output, schema, options)
+    schema = arguments.read_schema(options.schema)
+    prepare = partial(_prepare, options, schema)
+    start = partial(RunClient.start_answers, schema=schema)
+    return file_runs.answer_file(options, prepare, start)
 
 
-def _plan(
+def _prepare(
+    options: argparse.Namespace,
+    schema: JsonSchema[object] | None,
     source: Input,
     template: Template | None,
-    schema: JsonSchema[object] | None,
-    options: argparse.Namespace,
-) -> Plan:
-    """Return the plan to ask for the lines of *source*."""
-    shard = options.shard or Shard()
+) -> tuple[QuestionReader, Shape]:
+    """Return what reads the lines of *source*, and the shape of the output's lines."""
     if source.format == "openai":
         given = arguments.given_sampling(options)
         if given:
             problem = f"expected no {', '.join(given)} for lines of OpenAI's Batch API, "
             raise ConfigurationError(problem + "which have their own parameters")
-        reader = BatchReader(options.model, arguments.model_of(options))
-        return Plan(source, reader, "openai", shard)
-    more: dict[str, object] = {}
-    if options.log_probs is not None:
-        more = {"log_probs": True, "top_log_probs": options.log_probs}
+        return BatchReader(options.model, arguments.model_of(options)), "openai"
+    configuration = arguments.configuration_of(options)
+    added = frozenset(options.prefix + name for name in ADDED)
     prompts = PromptReader(
-        arguments.configuration_of(options, **more),
+        configuration,
         schema,
         template=template,
         system_prompt=options.system,
-        added=frozenset(options.prefix + name for name in ADDED),
+        added=added,
     )
-    return Plan(source, prompts, "fields", shard)
-
-
-def _show(plan: Plan, options: argparse.Namespace, *, resumes: bool) -> int:
-    answered = None
-    if resumes:
-        answered, _ = read_answered(options.output, plan.shape, options.prefix)
-    plan.check(answered)
-    show_plan(plan, options.base_url)
-    return statuses.ANSWERED
-
-
-def _open(plan: Plan, options: argparse.Namespace, *, resumes: bool) -> Output:
-    """Check the input of *plan*, and return its output; a new one only if all is fine."""
-    path = options.output
-    if not resumes:
-        plan.check(None)
-    if path == STANDARD_OUTPUT or is_stream(path):
-        return open_stream(path)
-    output = RunFile.open(path, resume=options.resume)
-    if resumes:
-        try:
-            plan.check(output.read(plan.shape, options.prefix))
-        except BaseException:
-            output.close()
-            raise
-    return output
-
-
-def _answer(
-    plan: Plan,
-    output: Output,
-    schema: JsonSchema[object] | None,
-    options: argparse.Namespace,
-) -> int:
-    """Ask the questions of *plan*, and return the exit status."""
-    settings = RunSettings(
-        n_parallel=options.n,
-        prefix=options.prefix,
-        schema=schema,
-        stops_on_error=options.on_error == "stop",
-        max_total_tokens=options.max_total_tokens,
-    )
-    if plan.n_answered:
-        console.note(f"{plan.n_answered} of {plan.n_lines} lines have an answer already")
-
-    run = Run(plan, output, settings)
-
-    async def ask() -> None:
-        rates = {"requests_per_minute": options.rpm, "tokens_per_minute": options.tpm}
-        async with RunClient(**arguments.client_options(options), **rates) as client:
-            await run.ask(client)
-
-    try:
-        if len(run):
-            anyio.run(ask)
-    except KeyboardInterrupt:
-        console.note(f"interrupted; {_way_on(options)}")
-        raise
-    except CheckpointError as error:  # The disk is full, for example.
-        console.note(f"stopped early: {error}; {_way_on(options)}")
-        return statuses.STOPPED
-    except WrongFieldsError:
-        console.note(f"stopped early: the input has changed; {_way_on(options)}")
-        return statuses.STOPPED
-    if run.stopped_by is not None:
-        console.note(f"stopped early: {run.stopped_by}; {_way_on(options)}")
-        return statuses.STOPPED
-    return statuses.FAILED if run.n_failed else statuses.ANSWERED
-
-
-def _way_on(options: argparse.Namespace) -> str:
-    """Return how to go on with the run."""
-    if options.output == STANDARD_OUTPUT or is_stream(options.output):
-        return "what was written is all that there is"
-    return f"all answers are in {options.output}; the same command with --resume goes on"
-
-
-def _parallel(text: str) -> int | str:
-    return text if text == "auto" else _positive(text)
-
-
-def _positive(text: str) -> int:
-    """Return the number in *text*, an argument.
-
-    Raises:
-        ArgumentTypeError: If it is none of at least 1.
-    """
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    problem = "expected a number of at least 1"
-    raise argparse.ArgumentTypeError(problem)
+    return prompts, "fields"

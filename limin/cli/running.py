@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import TYPE_CHECKING, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 import attrs
 
 from limin.asking import AnswerType
+from limin.batch.workers import WorkerPool
+from limin.calls.token_budget import TokenBudget
 from limin.client import Client
 from limin.errors import LiminError, NotSentError
 from limin.files import results
 from limin.files.run_lines import Mark, encode_line
-from limin.parallel import batch_workers
+from limin.parallel import as_item, as_limin_error, batch_workers, measure
 from limin.values.display import rendering
 from limin.values.progress import BatchState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
-    from limin.batch.workers import Parallel, WorkerPool
+    from limin.batch.workers import Parallel
+    from limin.deciding import DecisionSetting
     from limin.files.plan import Plan
     from limin.files.questions import Question
+    from limin.files.results import Result
     from limin.files.run_file import Output
     from limin.files.run_lines import Shape
     from limin.schemas.json_schema import JsonSchema
     from limin.values.completion import TextCompletion
     from limin.values.configuration import ModelConfiguration
     from limin.values.conversation import Conversation
+    from limin.values.decisions import Decision
     from limin.values.options import BatchOptions
 
-    Result: TypeAlias = TextCompletion[object] | LiminError
     Item: TypeAlias = tuple[Conversation, ModelConfiguration]
+    # Returns workers that ask the questions of a run, as the client of the run.
+    Start: TypeAlias = "Callable[[RunClient, Run], Workers]"
 
 # The log of a run of hours should be short.
 _SECONDS_BETWEEN_LINES = 60.0
@@ -44,31 +52,69 @@ class RunSettings:
     Attributes:
         n_parallel: Requests under way at most.
         prefix: What stands before the names of the output's own fields.
-        schema: The type of each answer; None for any text.
         stops_on_error: Whether nothing more is sent after a failure.
         max_total_tokens: Tokens that the answers may use; None for no limit.
     """
 
     n_parallel: Parallel
     prefix: str = ""
-    schema: JsonSchema[object] | None = None
     stops_on_error: bool = False
     max_total_tokens: int | None = None
+
+
+class Workers(Protocol):
+    """The workers of a run, whatever they ask for; see `WorkerPool`."""
+
+    @property
+    def broken(self) -> BaseException | None:
+        """The exception that ended the run and is no result."""
+
+    @property
+    def stopped_by(self) -> LiminError | None:
+        """The error that would fail every question."""
+
+    async def run(self, deliver: Callable[[int, Result], Awaitable[None]]) -> None:
+        """Ask until there is no question left."""
 
 
 class RunClient(Client):
     """A client that a run asks with, and that tells how its requests stand."""
 
-    def start(self, run: Run) -> WorkerPool[Item, TextCompletion[object], LiminError]:
-        """Return workers that ask the questions of *run*."""
+    def start_answers(
+        self, run: Run, schema: JsonSchema[object] | None
+    ) -> WorkerPool[Item, TextCompletion[object], LiminError]:
+        """Return workers that ask the questions of *run*, for answers of a *schema*."""
         settings = run.settings
         options: BatchOptions = {"max_total_tokens": settings.max_total_tokens}
-        answer_type = None if settings.schema is None else AnswerType(settings.schema)
+        answer_type = None if schema is None else AnswerType(schema)
         caller = self._caller(options, answer_type)
         workers, _ = batch_workers(
             caller, run, settings.n_parallel, options, answer_type, None
         )
         return workers
+
+    def start_decisions(
+        self, run: Run, setting: DecisionSetting
+    ) -> WorkerPool[Item, Decision[str], LiminError]:
+        """Return workers that decide the questions of *run*, all between the same labels.
+
+        Labels may be numbers.
+        """
+        limit = run.settings.max_total_tokens
+        budget = TokenBudget(sys.maxsize if limit is None else limit)
+        caller = self._caller(setting.call_options).observed_by(budget)
+        decider = setting.decider(caller, self._alternatives[caller.model], None)
+        labels = cast("list[str]", setting.labels)
+
+        def decide(item: Item) -> Awaitable[Decision[str]]:
+            conversation, _ = item
+            budget.check(conversation)
+            return as_item(conversation, partial(decider, conversation, labels))
+
+        n_parallel = run.settings.n_parallel
+        return WorkerPool(
+            run, decide, n_parallel, as_result=as_limin_error, measure=measure
+        )
 
     def state(self, *, is_read: bool) -> BatchState:
         """Return how the requests stand, and whether the answers are read."""
@@ -98,13 +144,17 @@ class Run:
         self._plan, self._output = plan, output
         self._asked: dict[int, Question] = {}
 
-    async def ask(self, client: RunClient) -> None:
+    async def ask(self, client: RunClient, start: Start) -> None:
         """Ask until everything is answered, or the run stops.
+
+        Args:
+            client: The client to ask with.
+            start: Returns workers that ask the questions.
 
         Raises:
             Exception: What kept a result from being written, or a line from being read.
         """
-        workers = client.start(self)
+        workers = start(client, self)
 
         def state() -> BatchState:
             is_read = not isinstance(workers.broken, BrokenPipeError)

@@ -11,6 +11,7 @@ from limin.errors import ConfigurationError, ConversationError
 from limin.files.templates import Template, WrongFieldsError
 from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import Conversation
+from limin.values.media_files import sha256_of
 from limin.values.messages import Message
 from limin.wire.request import RequestEncoder
 
@@ -33,6 +34,7 @@ class Question:
         configuration: The other fields of the request.
         body: The request as JSON.
         custom_id: The id of a line of OpenAI's; None of any other.
+        reading: How the answer is read, if its request does not say so.
     """
 
     line: InputLine
@@ -40,10 +42,17 @@ class Question:
     configuration: ModelConfiguration = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     custom_id: str | None = None
+    reading: bytes = attrs.field(default=b"", repr=False)
 
     def hash(self) -> bytes:
-        """Return the SHA-256 of the request's canonical JSON, as checkpoints have it."""
-        return RecordedRequest.of(self.body, self.conversation).digest
+        """Return the SHA-256 of the request's canonical JSON, as checkpoints have it.
+
+        Where the request does not say how its answer is read, that counts, too.
+        """
+        digest = RecordedRequest.of(self.body, self.conversation).digest
+        if not self.reading:
+            return digest
+        return bytes.fromhex(sha256_of(digest + self.reading))
 
 
 class PromptReader:
@@ -80,6 +89,20 @@ class PromptReader:
         Raises:
             WrongFieldsError: If it stands for none.
         """
+        conversation = self.read_conversation(line)
+        return Question(
+            line=line,
+            conversation=conversation,
+            configuration=self._configuration,
+            body=encode_request(self._encoder, conversation),
+        )
+
+    def read_conversation(self, line: InputLine) -> Conversation:
+        """Return the conversation that *line* stands for.
+
+        Raises:
+            WrongFieldsError: If it stands for none, or has a field that the output adds.
+        """
         taken = sorted(self._added & line.fields.keys())
         if taken:
             names = ", ".join(taken)
@@ -87,15 +110,9 @@ class PromptReader:
                 f"the output would overwrite {names}; --prefix out_ renames its fields"
             )
             raise WrongFieldsError(problem)
-        conversation = self._read_conversation(line.fields)
-        return Question(
-            line=line,
-            conversation=conversation,
-            configuration=self._configuration,
-            body=_encode(self._encoder, conversation),
-        )
+        return self._read_fields(line.fields)
 
-    def _read_conversation(self, fields: Mapping[str, object]) -> Conversation:
+    def _read_fields(self, fields: Mapping[str, object]) -> Conversation:
         if self._template is not None:
             filled = self._template.fill(fields)
             return Conversation.from_prompts(filled, self._system_prompt)
@@ -173,7 +190,7 @@ class BatchReader:
             line=line,
             conversation=conversation,
             configuration=configuration,
-            body=_encode(encoder, conversation),
+            body=encode_request(encoder, conversation),
             custom_id=custom_id,
         )
 
@@ -198,7 +215,12 @@ def _is_chat(url: object) -> bool:
     return isinstance(url, str) and url.endswith(_PATH)
 
 
-def _encode(encoder: RequestEncoder, conversation: Conversation) -> bytes:
+def encode_request(encoder: RequestEncoder, conversation: Conversation) -> bytes:
+    """Return the request about *conversation* as JSON.
+
+    Raises:
+        WrongFieldsError: If there can be none.
+    """
     try:
         return encoder.encode(conversation)
     except ConversationError as error:

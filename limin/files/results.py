@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import attrs
 import msgspec
 
-from limin.errors import StatusError, StructuredOutputError
+from limin.errors import LogProbsMissingError, StatusError, StructuredOutputError
 from limin.files.run_lines import join_objects
 from limin.values.completion import TextCompletion
+from limin.values.decisions import Decision
 from limin.wire.raw_json import UNDECODABLE, split_elements, split_fields
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from limin.errors import LiminError
     from limin.files.questions import Question
+    from limin.values.warnings import ResponseWarning
+
+    Result: TypeAlias = TextCompletion[object] | Decision[str] | Decision[int] | LiminError
 
 # Fields that an output may have beside those of its input.
 ADDED = (
@@ -37,12 +41,26 @@ ADDED = (
     "limin",
 )
 
+# Those that only an output of decisions has; log probabilities are read, and not kept.
+_OF_DECISIONS = (
+    "label",
+    "prob",
+    "low",
+    "high",
+    "mass",
+    "is_certain",
+    "labels",
+    "expected",
+    "expected_low",
+    "expected_high",
+    "spread",
+)
+ADDED_BY_DECISIONS = (*_OF_DECISIONS, *(name for name in ADDED if name != "logprobs"))
+
 _FIRST_ERROR = 400
 
 
-def to_fields(
-    question: Question, result: TextCompletion[object] | LiminError, prefix: str
-) -> bytes:
+def to_fields(question: Question, result: Result, prefix: str) -> bytes:
     """Return the fields of *question* and of its *result* as a JSON object.
 
     Args:
@@ -54,9 +72,7 @@ def to_fields(
     return join_objects(question.line.to_json(), _encode(named))
 
 
-def to_batch_output(
-    question: Question, result: TextCompletion[object] | LiminError, request: bytes
-) -> bytes:
+def to_batch_output(question: Question, result: Result, request: bytes) -> bytes:
     """Return *result* as a line of the output of OpenAI's Batch API, without its newline.
 
     A refusal by HTTP is a response; what never got an answer is an error.
@@ -80,19 +96,56 @@ def to_batch_output(
     )
 
 
-def _fields_of(
-    result: TextCompletion[object] | LiminError,
-) -> Iterator[tuple[str, object]]:
+def _fields_of(result: Result) -> Iterator[tuple[str, object]]:
     if isinstance(result, TextCompletion):
-        yield from _fields_of_answer(result)
+        yield from _fields_of_completion(result)
         yield "error", None
-        return
-    answer = result.completion if isinstance(result, StructuredOutputError) else None
-    if answer is None:
-        yield "answer", None
+    elif isinstance(result, Decision):
+        yield from _fields_of_decision(cast("Decision[object]", result))
+        yield "error", None
     else:
-        yield from _fields_of_answer(answer)
-    yield "error", _describe(result)
+        yield from _fields_of_failure(result)
+
+
+def _fields_of_failure(error: LiminError) -> Iterator[tuple[str, object]]:
+    if isinstance(error, StructuredOutputError | LogProbsMissingError):
+        yield from _fields_of_completion(error.completion)
+    else:
+        yield "answer", None
+    yield "error", _describe(error)
+
+
+def _fields_of_completion(
+    completion: TextCompletion[object],
+) -> Iterator[tuple[str, object]]:
+    yield from _fields_of_answer(completion)
+    if completion.log_probs is not None:
+        yield "logprobs", raw_log_probs(completion.raw_bytes)
+    yield from _codes_of(completion.warnings)
+
+
+def _fields_of_decision(decision: Decision[object]) -> Iterator[tuple[str, object]]:
+    """Yield the label, what is known of it and of the others, and the answer."""
+    label, probs = decision.label, decision.probs
+    bounds = {
+        str(each): {"prob": probs.get(each), "low": low, "high": decision.high[each]}
+        for each, low in decision.low.items()
+    }
+    chosen = dict[str, float | None]() if label is None else bounds[str(label)]
+    yield "label", label
+    for name in ("prob", "low", "high"):
+        yield name, chosen.get(name)
+    yield "mass", decision.mass
+    yield "is_certain", decision.is_certain
+    yield "labels", bounds
+    if decision.expected_low is not None:
+        for name in ("expected", "expected_low", "expected_high"):
+            yield name, getattr(decision, name)
+    if decision.spread is not None:
+        yield "spread", decision.spread
+    completion = cast("TextCompletion[object]", decision.completion)
+    yield from _fields_of_answer(completion)
+    yield from _codes_of((*completion.warnings, *decision.warnings))
 
 
 def _fields_of_answer(
@@ -114,9 +167,10 @@ def _fields_of_answer(
     usage = completion.total_usage
     yield "usage", None if usage is None else attrs.asdict(usage)
     yield "seconds", round(completion.duration, 6)
-    if completion.log_probs is not None:
-        yield "logprobs", raw_log_probs(completion.raw_bytes)
-    codes = sorted({warning.code.value for warning in completion.warnings})
+
+
+def _codes_of(warnings: tuple[ResponseWarning, ...]) -> Iterator[tuple[str, object]]:
+    codes = sorted({warning.code.value for warning in warnings})
     if codes:
         yield "warnings", codes
 

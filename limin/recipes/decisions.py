@@ -169,6 +169,21 @@ class Decider:
         return cast("Decision[LabelT]", decided)
 
 
+def first_request(
+    conversation: Conversation, labels: Sequence[object], style: Style
+) -> Conversation:
+    """Return what the model is asked first to decide between *labels*.
+
+    Raises:
+        ConversationError: If *conversation* cannot be asked about in this style.
+    """
+    if style.lists(labels):
+        texts = cast("Sequence[str]", labels)
+        (order,) = find_orders(texts, 1, _question(conversation))
+        conversation = with_letters(conversation, order)
+    return with_prefill(conversation, style)
+
+
 def split_item(item: object) -> tuple[object, object]:
     """Return the prompt and the labels of an *item*, which is a pair of them.
 

@@ -171,6 +171,10 @@ Peak megabytes of the process after that many prompts of one generator, taken fr
 `limin.iter_text_completions` as they finish, 64 in parallel.
 """
 
+_FILE_RUN = """\
+The same of the program: `limin run` over a file of so many prompts, with `-n 64`.
+"""
+
 _PARALLELISM = f"""\
 ## Parallelism
 
@@ -216,6 +220,8 @@ def page(figures: Figures, targets: Sequence[Target]) -> str:
         _first_token_table(figures.first_tokens),
         _LONG_RUN,
         _long_run_table(figures.memory),
+        _FILE_RUN,
+        _long_run_table(figures.file_memory),
         _PARALLELISM,
         _parallelism_table(figures.parallelism),
     ]

@@ -101,6 +101,7 @@ class Figures:
         parsings: Costs of parsing, by positions and alternatives.
         typed: Costs of typed answers, by positions and alternatives.
         memory: Peak memory in kilobytes, by the number of prompts.
+        file_memory: The same of the program and of a file of prompts.
         parallelism: Seconds and requests in flight, by `n_parallel`.
         readings: Streams, by client and kind.
         first_tokens: Seconds to the first token, by client.
@@ -112,6 +113,7 @@ class Figures:
     parsings: Parsings
     typed: Parsings
     memory: dict[str, int]
+    file_memory: dict[str, int]
     parallelism: dict[str, dict[str, float]]
     readings: Readings
     first_tokens: dict[str, float]
@@ -354,6 +356,14 @@ def measure_memory() -> dict[str, int]:
     note("memory")
     with server() as url:
         line = python("memory.py", url)
+    return {} if line is None else json.loads(line)
+
+
+def measure_file_memory() -> dict[str, int]:
+    """Measure the peak kilobytes of the program over a short file, and over a long one."""
+    note("memory of the program")
+    with server() as url:
+        line = python("file_memory.py", url)
     return {} if line is None else json.loads(line)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
+from file_memory import FEW, MANY
 from memory import ALL, SOME
 from streams import LOG_PROBS, ONE_BY_ONE, STREAMS, TEXT
 
@@ -62,7 +63,8 @@ def targets(figures: Figures) -> list[Target]:
             _IMPORT_AT_MOST,
             imports["limin"] / imports["httpx"],
         ),
-        _memory(figures.memory),
+        _memory(figures.memory, SOME, ALL, "prompts"),
+        _memory(figures.file_memory, FEW, MANY, "lines of a file"),
         _parallelism(figures.parallelism),
     ]
 
@@ -123,10 +125,10 @@ def _growth(loads: Loads) -> Target:
     return Target("limin, 1000 in parallel against 16, CPU", _GROWTH_AT_MOST, ratio)
 
 
-def _memory(memory: dict[str, int]) -> Target:
-    some, most = (memory.get(str(number)) for number in (SOME, ALL))
+def _memory(memory: dict[str, int], few: int, many: int, what: str) -> Target:
+    some, most = (memory.get(str(number)) for number in (few, many))
     growth = None if some is None or most is None else (most - some) / _GROWN_AT_MOST_KB
-    promise = f"peak memory, {ALL} prompts less that of {SOME}, in units of 5 MB"
+    promise = f"peak memory, {many} {what} less that of {few}, in units of 5 MB"
     return Target(promise, 1.0, growth)
 
 

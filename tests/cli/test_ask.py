@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from loopback import completion, http
-from programs import run_program, serving
+from programs import Stdin, Terminal, run_program, serving
 from streaming import DONE, event_of, streamed
 
 from limin.__main__ import main
@@ -26,25 +25,6 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 LOGPROBS = {
     "content": [{"token": "ok", "logprob": -0.1, "bytes": None, "top_logprobs": []}]
 }
-
-
-class Stdin:
-    """A stdin with bytes in it."""
-
-    def __init__(self, data: bytes) -> None:
-        """Hold *data*."""
-        self.buffer = io.BytesIO(data)
-
-    def isatty(self) -> bool:
-        """Return that it is no terminal."""
-        return False
-
-
-class Terminal(io.StringIO):
-    """A stdout that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture(autouse=True)

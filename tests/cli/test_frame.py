@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from programs import PROGRAM, run_shell
+from programs import PROGRAM, Terminal, run_shell
 
 import limin
 from limin import _find_version
@@ -156,13 +156,6 @@ def test_interrupted_before_anything(monkeypatch: pytest.MonkeyPatch) -> None:
         assert main(["demo"]) == 130
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-class Terminal(io.StringIO):
-    """A stdout that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def test_text_is_bare_to_a_pipe_and_harmless_to_a_terminal(

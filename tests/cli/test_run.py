@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 from loopback import completion, echo, http
-from programs import serving
+from programs import bodies, lines_of, serving
 
 from limin.__main__ import main
 
@@ -36,17 +36,6 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Loopback
     with serving(respond) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
         yield server
-
-
-def lines_of(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of an output, in the order of their input."""
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return sorted(lines, key=lambda line: int(line["limin"]["line"]))
-
-
-def bodies(server: Loopback) -> list[dict[str, Any]]:
-    """Return the bodies of the requests that came."""
-    return [json.loads(request.body) for request in server.requests]
 
 
 def test_lines_are_answered(
@@ -445,8 +434,10 @@ def test_dry_run_needs_no_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (tmp_path / "in.txt").write_text("one\n")
     assert main(["run", str(tmp_path / "in.txt"), "--dry-run"]) == 0
     assert "POST https://api.openai.com/v1/chat/completions" in capsys.readouterr().out
-    assert main(["run", str(tmp_path / "in.txt")]) == 2
+    output = tmp_path / "out.jsonl"
+    assert main(["run", str(tmp_path / "in.txt"), "-o", str(output)]) == 2
     assert "set OPENAI_API_KEY" in capsys.readouterr().err
+    assert not output.exists()
 
 
 @pytest.mark.usefixtures("server")

@@ -63,7 +63,6 @@ def test_killed_run_is_resumed(tmp_path: Path, kind: signal.Signals) -> None:
     with serving(held.respond) as server:
         place = {"base_url": server.base_url, "folder": tmp_path}
         with started(*command, stderr=subprocess.PIPE, **place) as process:
-            # It may be a background job's child, which ignores Ctrl-C.
             held.on_held = lambda: process.send_signal(kind)
             _, shown = process.communicate(timeout=20)
         written = {line["prompt"] for line in output(tmp_path)}
