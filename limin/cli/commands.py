@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "ask": "ask one question",
     "run": "answer a file of prompts",
+    "show": "look at a run or a checkpoint",
+    "convert": "write a run as OpenAI's output, CSV, parquet or JSON lines",
     "models": "list the models of the endpoint",
     "demo": "see the main job on a model on this machine",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,8 @@ from limin.files.run_lines import PREFIX
 from limin.files.templates import Template, WrongFieldsError
 
 if TYPE_CHECKING:
+    import argparse
+
     from limin.files.run_file import Output
     from limin.schemas.json_schema import JsonSchema
 
@@ -112,7 +113,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--tpm", type=float, metavar="N", help="tokens a minute at most")
     group.add_argument(
         "--max-total-tokens",
-        type=_positive,
+        type=arguments.positive,
         metavar="N",
         help="send nothing more once the answers have used them",
     )
@@ -257,16 +258,4 @@ def _way_on(options: argparse.Namespace) -> str:
 
 
 def _parallel(text: str) -> int | str:
-    return text if text == "auto" else _positive(text)
-
-
-def _positive(text: str) -> int:
-    """Return the number in *text*, an argument.
-
-    Raises:
-        ArgumentTypeError: If it is none of at least 1.
-    """
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    problem = "expected a number of at least 1"
-    raise argparse.ArgumentTypeError(problem)
+    return text if text == "auto" else arguments.positive(text)

@@ -51,7 +51,7 @@ def to_fields(
         prefix: What stands before the names of the fields that are not the input's.
     """
     named = {prefix + name: value for name, value in _fields_of(result)}
-    return join_objects(question.line.to_json(), _encode(named))
+    return join_objects(question.line.to_json(), encode_object(named))
 
 
 def to_batch_output(
@@ -65,12 +65,12 @@ def to_batch_output(
     response: object = None
     error: object = None
     if isinstance(result, TextCompletion):
-        response = _response(200, result.request_id, result.raw_bytes)
+        response = response_object(200, result.request_id, result.raw_bytes)
     elif isinstance(result, StatusError) and result.effective_status >= _FIRST_ERROR:
-        response = _response(result.effective_status, result.request_id, result.body)
+        response = response_object(result.effective_status, result.request_id, result.body)
     else:
         error = {"code": type(result).__name__, "message": str(result)}
-    return _encode(
+    return encode_object(
         {
             "id": f"batch_req_{request.hex()[:24]}",
             "custom_id": question.custom_id,
@@ -84,18 +84,18 @@ def _fields_of(
     result: TextCompletion[object] | LiminError,
 ) -> Iterator[tuple[str, object]]:
     if isinstance(result, TextCompletion):
-        yield from _fields_of_answer(result)
+        yield from fields_of_answer(result)
         yield "error", None
         return
     answer = result.completion if isinstance(result, StructuredOutputError) else None
     if answer is None:
         yield "answer", None
     else:
-        yield from _fields_of_answer(answer)
+        yield from fields_of_answer(answer)
     yield "error", _describe(result)
 
 
-def _fields_of_answer(
+def fields_of_answer(
     completion: TextCompletion[object],
 ) -> Iterator[tuple[str, object]]:
     """Yield the fields that every answer has, and those that this one has."""
@@ -135,7 +135,8 @@ def raw_log_probs(body: bytes) -> msgspec.Raw:
     return _to_raw(bytes(split_fields(first).get("logprobs", b"null")))
 
 
-def _response(status: int, request_id: str | None, body: bytes) -> dict[str, object]:
+def response_object(status: int, request_id: str | None, body: bytes) -> dict[str, object]:
+    """Return the `response` of a line of OpenAI's output."""
     return {"status_code": status, "request_id": request_id, "body": _read_body(body)}
 
 
@@ -145,7 +146,7 @@ def _read_body(body: bytes) -> msgspec.Raw:
     if bytes(raw).startswith(b"{"):
         return raw
     message = {"message": body.decode(errors="replace")}
-    return msgspec.Raw(_encode({"error": message}))
+    return msgspec.Raw(encode_object({"error": message}))
 
 
 def _to_raw(data: bytes) -> msgspec.Raw:
@@ -166,20 +167,21 @@ def _to_raw(data: bytes) -> msgspec.Raw:
         return msgspec.Raw(b"null")
 
 
-def _encode(fields: dict[str, object]) -> bytes:
-    """Return *fields* as a JSON object; values may be JSON already."""
+def encode_object(fields: dict[str, object]) -> bytes:
+    """Return *fields* as a JSON object; values may be, or hold, JSON already."""
     return b"{%b}" % b",".join(
-        b"%b:%b" % (_encode_value(name), _encode_value(value))
+        b"%b:%b" % (encode_value(name), encode_value(value))
         for name, value in fields.items()
     )
 
 
-def _encode_value(value: object) -> bytes:
+def encode_value(value: object) -> bytes:
+    """Return *value* as JSON; it may be, or hold, JSON already."""
     if isinstance(value, msgspec.Raw):
         return bytes(value)
     if isinstance(value, dict) and any(
         isinstance(each, msgspec.Raw) for each in cast("dict[str, object]", value).values()
     ):
-        return _encode(cast("dict[str, object]", value))
+        return encode_object(cast("dict[str, object]", value))
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.encode(errors="replace")

@@ -84,6 +84,12 @@ def read_mark(line: bytes) -> Mark | None:
     )
 
 
+def without_mark(line: bytes) -> bytes:
+    """Return the JSON object on *line*, which has a mark, without the mark."""
+    found = _MARK.search(line, max(len(line) - _LONGEST_MARK, 0))
+    return line if found is None else line[: found.start()].removesuffix(b",") + b"}"
+
+
 def join_objects(*objects: bytes) -> bytes:
     """Return the fields of JSON *objects* as one object; none may be the same."""
     return b"{%b}" % b",".join(filter(None, _insides(objects)))
