@@ -121,10 +121,11 @@ class _Shown:
 
     Attributes:
         number: Number of lines so far.
+        needs_summary: Whether what the run came to is shown, and not only named lines.
     """
 
     def __init__(self, source: StoredRun, options: argparse.Namespace) -> None:
-        self.number = 0
+        self.number, self.needs_summary = 0, options.where is None
         self._source, self._where = source, options.where
         self._selection = Selection(
             failed=options.failed,

@@ -5,12 +5,12 @@ What a run's output has no field for is left out: the requested model, for examp
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from limin.files.results import encode_object, encode_value
+from limin.files.results import encode_object
+from limin.wire.raw_json import read_value, split_elements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,16 +36,16 @@ def to_body(fields: Mapping[str, msgspec.Raw], name: str, time: float) -> bytes:
         "id": name,
         "object": "chat.completion",
         "created": int(time),
-        "model": _load(fields, "served_model") or "",
-        "choices": msgspec.Raw(b"[%b]" % b",".join(_choices(fields))),
+        "model": read_value(fields.get("served_model", _NULL)) or "",
+        "choices": list(_choices(fields)),
     }
-    usage = _load(fields, "usage")
+    usage = read_value(fields.get("usage", _NULL))
     if isinstance(usage, dict):
-        body["usage"] = _usage(usage)
+        body["usage"] = _usage(cast("dict[str, object]", usage))
     return encode_object(body)
 
 
-def _choices(fields: Mapping[str, msgspec.Raw]) -> Iterator[bytes]:
+def _choices(fields: Mapping[str, msgspec.Raw]) -> Iterator[dict[str, object]]:
     """Yield the choices; of all but the first only the text is known."""
     message: dict[str, object] = {
         "role": "assistant",
@@ -56,20 +56,15 @@ def _choices(fields: Mapping[str, msgspec.Raw]) -> Iterator[bytes]:
         message["reasoning_content"] = fields["reasoning"]
     if "tool_calls" in fields:
         message["tool_calls"] = fields["tool_calls"]
-    yield encode_object(
-        {
-            "index": 0,
-            "message": message,
-            "logprobs": fields.get("logprobs", _NULL),
-            "finish_reason": fields.get("finish_reason", _NULL),
-        }
-    )
-    answers = _load(fields, "answers")
-    others = answers[1:] if isinstance(answers, list) else ()
-    for index, text in enumerate(others, start=1):
+    yield {
+        "index": 0,
+        "message": message,
+        "logprobs": fields.get("logprobs", _NULL),
+        "finish_reason": fields.get("finish_reason", _NULL),
+    }
+    for index, text in enumerate(split_elements(fields.get("answers", _NULL))[1:], start=1):
         other = {"role": "assistant", "content": text, "refusal": None}
-        choice = {"index": index, "message": other, "logprobs": None, "finish_reason": None}
-        yield encode_value(choice)
+        yield {"index": index, "message": other, "logprobs": None, "finish_reason": None}
 
 
 def _usage(counts: dict[str, object]) -> dict[str, object]:
@@ -80,8 +75,3 @@ def _usage(counts: dict[str, object]) -> dict[str, object]:
         elif count is not None:
             usage[name] = count
     return usage
-
-
-def _load(fields: Mapping[str, msgspec.Raw], name: str) -> object:
-    value: object = json.loads(bytes(fields.get(name, _NULL)))
-    return value

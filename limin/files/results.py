@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import attrs
 import msgspec
@@ -14,7 +14,7 @@ from limin.values.completion import TextCompletion
 from limin.wire.raw_json import UNDECODABLE, split_elements, split_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from limin.errors import LiminError
     from limin.files.questions import Question
@@ -167,21 +167,24 @@ def _to_raw(data: bytes) -> msgspec.Raw:
         return msgspec.Raw(b"null")
 
 
-def encode_object(fields: dict[str, object]) -> bytes:
-    """Return *fields* as a JSON object; values may be, or hold, JSON already."""
-    return b"{%b}" % b",".join(
-        b"%b:%b" % (encode_value(name), encode_value(value))
-        for name, value in fields.items()
-    )
+def encode_object(fields: Mapping[str, object]) -> bytes:
+    """Return *fields* as a JSON object; values may be, or hold, JSON already.
+
+    Half a surrogate pair, which is no character, becomes a question mark.
+    """
+    try:
+        return msgspec.json.encode(fields)
+    except UnicodeEncodeError:
+        return b"{%b}" % b",".join(
+            b"%b:%b" % (encode_value(name), encode_value(value))
+            for name, value in fields.items()
+        )
 
 
 def encode_value(value: object) -> bytes:
-    """Return *value* as JSON; it may be, or hold, JSON already."""
-    if isinstance(value, msgspec.Raw):
-        return bytes(value)
-    if isinstance(value, dict) and any(
-        isinstance(each, msgspec.Raw) for each in cast("dict[str, object]", value).values()
-    ):
-        return encode_object(cast("dict[str, object]", value))
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode(errors="replace")
+    """Return *value* as JSON; see `encode_object`."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return text.encode(errors="replace")

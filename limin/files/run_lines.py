@@ -84,10 +84,10 @@ def read_mark(line: bytes) -> Mark | None:
     )
 
 
-def without_mark(line: bytes) -> bytes:
-    """Return the JSON object on *line*, which has a mark, without the mark."""
-    found = _MARK.search(line, max(len(line) - _LONGEST_MARK, 0))
-    return line if found is None else line[: found.start()].removesuffix(b",") + b"}"
+def without_mark(line: bytes, mark: Mark) -> bytes:
+    """Return the JSON object on *line* without its *mark*."""
+    start = line.rindex(b'"%blimin":{' % mark.prefix.encode())
+    return line[:start].removesuffix(b",") + b"}"
 
 
 def join_objects(*objects: bytes) -> bytes:

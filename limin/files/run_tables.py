@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,7 +20,7 @@ from limin.files.results import ADDED, encode_object
 from limin.files.stored_lines import text_of
 from limin.files.tables import load_polars
 from limin.values.completion import Usage
-from limin.wire.raw_json import kind_of, split_fields
+from limin.wire.raw_json import is_null, kind_of, read_value, split_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -101,10 +100,10 @@ def _type_of(value: msgspec.Raw) -> type:
         return bool
     if kind in {b'"', b"{", b"["}:
         return str
-    number: int | float = json.loads(bytes(value))
-    if isinstance(number, float):
-        return float
-    return int if _LEAST_INT <= number <= _MOST_INT else str
+    number = read_value(value)
+    if isinstance(number, int):
+        return int if _LEAST_INT <= number <= _MOST_INT else str
+    return float
 
 
 def _join(types: set[type]) -> type:
@@ -188,6 +187,6 @@ def _typed_row(cells: Mapping[str, msgspec.Raw], types: Mapping[str, type]) -> b
     row: dict[str, object] = {}
     for name, kind in types.items():
         cell = cells.get(name, _NULL)
-        is_text = kind is str and bytes(cell) != b"null"
+        is_text = kind is str and not is_null(cell)
         row[name] = text_of(cell) if is_text else cell
     return encode_object(row) + b"\n"

@@ -6,7 +6,7 @@ that the outputs of `limin run` have.
 
 from __future__ import annotations
 
-import json
+from functools import cache
 from typing import TYPE_CHECKING, Protocol, cast
 
 import msgspec
@@ -26,7 +26,7 @@ from limin.values.run_records import RecordedError, RunRecord
 from limin.values.timing import Timing
 from limin.values.warning_codes import warning_codes
 from limin.wire.http import HttpResponse
-from limin.wire.raw_json import kind_of, split_fields
+from limin.wire.raw_json import is_null, read_text, read_value, split_fields
 from limin.wire.response import ReadingContext, read_completion
 
 if TYPE_CHECKING:
@@ -85,9 +85,10 @@ class StoredLine(Protocol):
 
 def text_of(value: msgspec.Raw) -> str:
     """Return the text in *value*; what is no text is there as JSON, and null is empty."""
-    if kind_of(value) == b'"':
-        return str(json.loads(bytes(value)))
-    return "" if bytes(value) == b"null" else bytes(value).decode(errors="replace")
+    text = read_text(value)
+    if text is not None:
+        return text
+    return "" if is_null(value) else bytes(value).decode(errors="replace")
 
 
 def ids_of(line: StoredLine) -> frozenset[str]:
@@ -96,24 +97,30 @@ def ids_of(line: StoredLine) -> frozenset[str]:
     return frozenset(text_of(inputs[name]) for name in _IDS if name in inputs)
 
 
+@cache
+def _own_names(prefix: str) -> Mapping[str, str]:
+    """Return the names of the answer's fields, by those that they have behind *prefix*."""
+    return {prefix + name: name for name in ADDED}
+
+
 class FieldsLine:
     """A line with the fields of its input and those of the answer."""
 
     def __init__(self, line: bytes, mark: Mark) -> None:
         """Read *line*, whose mark is *mark*."""
         self.number, self.prefix = mark.number, mark.prefix
-        self._mark, self._json = mark, without_mark(line)
+        self._mark, self._json = mark, without_mark(line, mark)
         self._all = split_fields(self._json)
 
     def inputs(self) -> Mapping[str, msgspec.Raw]:
         """See `StoredLine`."""
-        own = {self.prefix + name for name in ADDED}
+        own = _own_names(self.prefix)
         return {name: value for name, value in self._all.items() if name not in own}
 
     def fields(self) -> Mapping[str, msgspec.Raw]:
         """See `StoredLine`."""
-        names = {name: self.prefix + name for name in ADDED}
-        return {name: self._all[long] for name, long in names.items() if long in self._all}
+        own = _own_names(self.prefix)
+        return {own[name]: value for name, value in self._all.items() if name in own}
 
     def to_json(self) -> bytes:
         """See `StoredLine`; the line is as it was, without what only limin needs."""
@@ -133,9 +140,9 @@ class FieldsLine:
     def record(self) -> RunRecord:
         """See `StoredLine`; the warnings are those of the run."""
         fields = self.fields()
-        seconds = json.loads(bytes(fields.get("seconds", _NULL)))
+        seconds = read_value(fields.get("seconds", _NULL))
         completion = None
-        if bytes(fields.get("answer", _NULL)) != b"null":
+        if not is_null(fields.get("answer", _NULL)):
             timing = _timing(self._mark.time, seconds)
             answer = HttpResponse(200, {}, self._body(fields))
             completion = _read_completion(timing, answer)
@@ -144,7 +151,7 @@ class FieldsLine:
             inputs={name: text_of(value) for name, value in self.inputs().items()},
             completion=completion,
             error=_read_error(fields),
-            warnings=tuple(json.loads(bytes(fields.get("warnings", b"[]")))),
+            warnings=tuple(read_value(fields.get("warnings", b"[]"))),
             seconds=seconds,
             end_time=self._mark.time,
         )
@@ -162,7 +169,7 @@ class BatchLine:
     def __init__(self, line: bytes, mark: Mark) -> None:
         """Read *line*, whose mark is *mark*."""
         self.number, self._time = mark.number, mark.time
-        self._json = without_mark(line)
+        self._json = without_mark(line, mark)
         self._all = split_fields(self._json)
 
     def inputs(self) -> Mapping[str, msgspec.Raw]:
@@ -205,7 +212,7 @@ class BatchLine:
                 text_of(error.get(name, _NULL)) for name in ("code", "message")
             )
             return RecordedError(code, message)
-        status = json.loads(bytes(response["status_code"]))
+        status = read_value(response["status_code"])
         answer = HttpResponse(status, {}, bytes(response["body"]))
         try:
             return _read_completion(_timing(self._time, None), answer)
@@ -272,7 +279,7 @@ def _read_error(fields: Mapping[str, msgspec.Raw]) -> RecordedError | None:
     error = split_fields(fields.get("error", _NULL))
     if not error:
         return None
-    status = json.loads(bytes(error.get("status", _NULL)))
+    status = read_value(error.get("status", _NULL))
     kind, message = (text_of(error.get(name, _NULL)) for name in ("type", "message"))
     return RecordedError(kind, message, status)
 

@@ -185,6 +185,7 @@ def test_closed_streams_take_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     console.write("a")
     console.write_styled("a")
     console.note("a")
+    console.settle_stdout()
     console.give_up_stdout()
     assert not console.is_terminal()
 
