@@ -60,7 +60,7 @@ def test_commands_of_the_program_run(llama: LocalEndpoint, tmp_path: Path) -> No
     """Whoever pastes the commands of the page, one after the other, sees no error."""
     page = (ROOT / "docs" / "guides" / "program.md").read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 9
+    assert len(blocks) == 11
     script = "set -ex\n" + "".join(blocks)
     done = run_shell(script, base_url=llama.base_url, folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -25,8 +25,9 @@ from limin.values.conversation import Conversation
 from limin.values.run_records import RecordedError, RunRecord
 from limin.values.timing import Timing
 from limin.values.warning_codes import warning_codes
+from limin.wire import untyped
 from limin.wire.http import HttpResponse
-from limin.wire.raw_json import is_null, read_text, read_value, split_fields
+from limin.wire.raw_json import is_null, read_text, read_value, split_elements, split_fields
 from limin.wire.response import ReadingContext, read_completion
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class FieldsLine:
     def record(self) -> RunRecord:
         """See `StoredLine`; the warnings are those of the run."""
         fields = self.fields()
-        seconds = read_value(fields.get("seconds", _NULL))
+        seconds = untyped.as_number(read_value(fields.get("seconds", _NULL)))
         completion = None
         if not is_null(fields.get("answer", _NULL)):
             timing = _timing(self._mark.time, seconds)
@@ -151,7 +152,7 @@ class FieldsLine:
             inputs={name: text_of(value) for name, value in self.inputs().items()},
             completion=completion,
             error=_read_error(fields),
-            warnings=tuple(read_value(fields.get("warnings", b"[]"))),
+            warnings=_read_warnings(fields),
             seconds=seconds,
             end_time=self._mark.time,
         )
@@ -212,8 +213,8 @@ class BatchLine:
                 text_of(error.get(name, _NULL)) for name in ("code", "message")
             )
             return RecordedError(code, message)
-        status = read_value(response["status_code"])
-        answer = HttpResponse(status, {}, bytes(response["body"]))
+        status = _read_status(response.get("status_code", _NULL))
+        answer = HttpResponse(status or 0, {}, bytes(response.get("body", _NULL)))
         try:
             return _read_completion(_timing(self._time, None), answer)
         except StatusError as refusal:
@@ -279,9 +280,19 @@ def _read_error(fields: Mapping[str, msgspec.Raw]) -> RecordedError | None:
     error = split_fields(fields.get("error", _NULL))
     if not error:
         return None
-    status = read_value(error.get("status", _NULL))
+    status = _read_status(error.get("status", _NULL))
     kind, message = (text_of(error.get(name, _NULL)) for name in ("type", "message"))
     return RecordedError(kind, message, status)
+
+
+def _read_status(value: msgspec.Raw) -> int | None:
+    status = read_value(value)
+    return status if isinstance(status, int) else None
+
+
+def _read_warnings(fields: Mapping[str, msgspec.Raw]) -> tuple[str, ...]:
+    codes = map(read_text, split_elements(fields.get("warnings", _NULL)))
+    return tuple(code for code in codes if code is not None)
 
 
 def _read_completion(timing: Timing, answer: HttpResponse) -> TextCompletion[object]:

@@ -62,7 +62,7 @@ def _answers(completion: TextCompletion[object], lowest: int | None) -> Iterator
 
 def _least_probable(log_probs: LogProbs, lowest: int) -> str:
     """Return the least probable positions, each with the alternatives to it."""
-    facts = []
+    facts: list[tuple[str, str]] = []
     for index in row_indexes(log_probs, lowest):
         position = log_probs[index]
         tokens = (position.sampled, *position.alternatives)
