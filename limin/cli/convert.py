@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from limin.cli import statuses, stored_runs
+from limin.cli import console, statuses, stored_runs
+from limin.errors import ConfigurationError
 from limin.files.new_file import new_file
 from limin.files.run_file import STANDARD_OUTPUT
 from limin.files.run_tables import write_csv, write_parquet
 
 if TYPE_CHECKING:
     import argparse
-    from typing import BinaryIO
 
+    from limin.files.new_file import Writable
     from limin.files.stored_run import StoredRun
 
 DESCRIPTION = """\
@@ -56,6 +57,10 @@ def run(options: argparse.Namespace) -> int:
         LiminError: If the run cannot be read, or the output cannot be written.
         BrokenPipeError: If nobody reads it any more.
     """
+    to_terminal = options.output == STANDARD_OUTPUT and console.is_terminal()
+    if options.to == "parquet" and to_terminal:
+        problem = "parquet is not for a terminal: expected -o with a file, found none"
+        raise ConfigurationError(problem)
     with (
         stored_runs.open_run(options.source) as source,
         new_file(options.output, options.source, overwrites=options.overwrite) as file,
@@ -64,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     return statuses.ANSWERED
 
 
-def _write(source: StoredRun, form: str, file: BinaryIO) -> None:
+def _write(source: StoredRun, form: str, file: Writable) -> None:
     if form == "csv":
         write_csv(source.lines, file)
     elif form == "parquet":

@@ -6,11 +6,12 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Protocol
 
 from limin.errors import ConfigurationError, LiminError
 from limin.files.run_file import STANDARD_OUTPUT, is_stream
 from limin.files.sources import describe_problem
+from limin.values.safe_text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -19,12 +20,27 @@ _TO_CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 _MODE = 0o666  # Less what the user's mask takes, as for every output.
 
 
+class Writable(Protocol):
+    """What takes bytes."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write *data*."""
+
+
+class _Terminal:
+    """A terminal, on which nothing acts that is written."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write *data*, which holds whole characters; what is no UTF-8 is replaced."""
+        return sys.stdout.write(escape_controls(data.decode(errors="replace")))
+
+
 @contextmanager
-def new_file(path: str, source: str, *, overwrites: bool) -> Generator[BinaryIO]:
+def new_file(path: str, source: str, *, overwrites: bool) -> Generator[Writable]:
     """Open the file *path*, or stdout for `-`, to be written within the block.
 
     It appears when the block has ended, and not if that failed. A pipe or a device is
-    written to at once.
+    written to at once. What is written to a terminal, in whole characters, is harmless.
 
     Args:
         path: The file.
@@ -72,20 +88,20 @@ def _is_same_file(path: str, other: str) -> bool:
     return False
 
 
-def _write_stdout() -> Generator[BinaryIO]:
+def _write_stdout() -> Generator[Writable]:
     if sys.stdout is None:  # It was closed before the program began.
         yield from _write_stream(os.devnull)
         return
-    yield sys.stdout.buffer
-    sys.stdout.buffer.flush()
+    yield _Terminal() if sys.stdout.isatty() else sys.stdout.buffer
+    sys.stdout.flush()
 
 
-def _write_stream(path: str) -> Generator[BinaryIO]:
+def _write_stream(path: str) -> Generator[Writable]:
     with Path(path).open("wb") as file:
         yield file
 
 
-def _write_file(path: str) -> Generator[BinaryIO]:
+def _write_file(path: str) -> Generator[Writable]:
     target = os.path.realpath(path)  # A link stays a link.
     temporary = f"{target}.{os.getpid()}.tmp"
     try:

@@ -24,8 +24,8 @@ from limin.wire.raw_json import is_null, kind_of, read_value, split_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import BinaryIO
 
+    from limin.files.new_file import Writable
     from limin.files.stored_lines import StoredLine
 
     Rows: TypeAlias = Callable[[], Iterable[StoredLine]]
@@ -127,7 +127,7 @@ def _cells(line: StoredLine) -> dict[str, msgspec.Raw]:
     return cells
 
 
-def write_csv(rows: Rows, file: BinaryIO) -> None:
+def write_csv(rows: Rows, file: Writable) -> None:
     """Write a table as CSV: UTF-8, with lines that end in a newline alone.
 
     Texts are written as they are, also those that a spreadsheet would take for a formula.
@@ -154,7 +154,7 @@ def _csv_row(cells: list[str]) -> bytes:
     return (text.getvalue()[:-2] + "\n").encode(errors="replace")
 
 
-def write_parquet(rows: Rows, file: BinaryIO) -> None:
+def write_parquet(rows: Rows, file: Writable) -> None:
     """Write a table as parquet, with the types that its values have.
 
     A column with values of several types is one of texts.

@@ -32,7 +32,8 @@ def record(value: RunRecord, lowest: int | None) -> str:
 
 
 def _parts(value: RunRecord, lowest: int | None) -> Iterator[str]:
-    yield render_label(escape_text(describe_line(value).capitalize()))
+    name = describe_line(value)
+    yield render_label(escape_text(name[:1].upper() + name[1:]))
     if value.inputs:
         fields = value.inputs.items()
         facts = [(escape_text(excerpt(name)), excerpt(text)) for name, text in fields]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -65,6 +66,18 @@ def test_parquet() -> None:
     assert pl.read_parquet("out.parquet")["answer"].to_list() == ["one", "two", None]
     assert main(command) == 2
     assert main([*command, "--overwrite"]) == 0
+
+
+def test_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a model wrote does not act on a terminal, and parquet is not written to one."""
+    Path("out.jsonl").write_bytes(answered(1, answer="\x1b[2J\x9b"))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["convert", "out.jsonl", "--to", "csv"]) == 0
+    assert "␛[2J⟨U+009B⟩" in capsys.readouterr().out
+    assert main(["convert", "out.jsonl", "--to", "parquet"]) == 2
+    assert "expected -o with a file" in capsys.readouterr().err
 
 
 def test_damaged_run(capsys: pytest.CaptureFixture[str]) -> None:

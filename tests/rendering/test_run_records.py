@@ -20,7 +20,7 @@ COMPLETION: TextCompletion[object] = read(
 )
 RECORD = RunRecord(
     number=3,
-    custom_id="a",
+    custom_id="An-id",
     inputs={"prompt": "say\nhello", "id": "7"},
     completion=COMPLETION,
     error=None,
@@ -57,7 +57,7 @@ def page(record: RunRecord, lowest: int | None = None) -> str:
 def test_answer() -> None:
     """The input, the answer, the warnings and the facts stand below each other."""
     assert text(RECORD).splitlines() == [
-        "── line 3 · a",
+        "── line 3 · An-id",
         "prompt: say hello",
         "id: 7",
         "hello",
@@ -95,7 +95,7 @@ def test_text_that_looks_like_a_line() -> None:
         error=RecordedError("Error", fake),
     )
     assert [line for line in text(record).splitlines() if line.startswith("──")] == [
-        "── line 3 · a"
+        "── line 3 · An-id"
     ]
 
 
@@ -120,7 +120,7 @@ def test_page() -> None:
     shown = page(RECORD)
     assert shown.startswith("<!doctype html>")
     assert shown.endswith("</main>\n</body>\n</html>\n")
-    for part in ("Line 3 · a", "say hello", ">hello<", "fewer-choices", "0.50 s"):
+    for part in ("Line 3 · An-id", "say hello", ">hello<", "fewer-choices", "0.50 s"):
         assert part in shown
     assert "Least probable" not in shown
     failure = page(FAILURE)
