@@ -16,7 +16,7 @@ import attrs
 import msgspec
 
 from limin.errors import ConfigurationError
-from limin.files.results import ADDED, encode_object
+from limin.files.results import ADDED
 from limin.files.stored_lines import text_of
 from limin.files.tables import load_polars
 from limin.values.completion import Usage
@@ -50,6 +50,9 @@ _TYPES: dict[str, type] = {
     "error.status": int,
     "seconds": float,
 }
+
+# Rows of a table that are in memory at once, and bytes that are copied.
+_ROWS, _PIECE = 10_000, 1 << 20
 
 _LEAST_INT, _MOST_INT = -(2**63), 2**63 - 1  # Of a column of 64 bits.
 
@@ -169,24 +172,41 @@ def write_parquet(rows: Rows, file: Writable) -> None:
     """
     polars = load_polars()
     types = find_columns(rows())
-    names = {bool: polars.Boolean, int: polars.Int64, float: polars.Float64}
-    schema = {name: names.get(kind, polars.String) for name, kind in types.items()}
+    kinds = {bool: polars.Boolean, int: polars.Int64, float: polars.Float64}
+    schema = {name: kinds.get(kind, polars.String) for name, kind in types.items()}
     with tempfile.TemporaryDirectory() as folder:
-        lines, table = Path(folder, "rows.jsonl"), Path(folder, "rows.parquet")
-        with lines.open("wb") as temporary:
-            for line in rows():
-                temporary.write(_typed_row(_cells(line), types))
-        # Neither the lines nor the table are ever in memory as a whole.
-        polars.scan_ndjson(lines, schema=schema).sink_parquet(table)
-        with table.open("rb") as written:
-            while piece := written.read(1 << 20):
+        paths = list[Path]()
+        for columns in _column_chunks(rows(), types):
+            paths.append(Path(folder, f"{len(paths)}.parquet"))
+            polars.DataFrame(columns, schema=schema).write_parquet(paths[-1])
+        if len(paths) > 1:  # The table is never in memory as a whole.
+            scanned, paths = polars.scan_parquet(paths), [Path(folder, "table.parquet")]
+            scanned.sink_parquet(paths[0])
+        with paths[0].open("rb") as written:
+            while piece := written.read(_PIECE):
                 file.write(piece)
 
 
-def _typed_row(cells: Mapping[str, msgspec.Raw], types: Mapping[str, type]) -> bytes:
-    row: dict[str, object] = {}
-    for name, kind in types.items():
-        cell = cells.get(name, _NULL)
-        is_text = kind is str and not is_null(cell)
-        row[name] = text_of(cell) if is_text else cell
-    return encode_object(row) + b"\n"
+def _column_chunks(
+    lines: Iterable[StoredLine], types: Mapping[str, type]
+) -> Iterator[dict[str, list[object]]]:
+    """Yield the columns of some *lines* after the other; at least once, perhaps empty."""
+    chunk: dict[str, list[object]] = {name: [] for name in types}
+    for number, line in enumerate(lines, start=1):
+        cells = _cells(line)
+        for name, kind in types.items():
+            chunk[name].append(_typed(cells.get(name, _NULL), kind))
+        if number % _ROWS == 0:
+            yield chunk
+            chunk = {name: [] for name in types}
+    yield chunk
+
+
+def _typed(cell: msgspec.Raw, kind: type) -> object:
+    """Return the value of *cell* in a column of this *kind*."""
+    if is_null(cell):
+        return None
+    if kind is str:
+        return text_of(cell).encode(errors="replace").decode()
+    value = read_value(cell)
+    return float(value) if kind is float and isinstance(value, int) else value

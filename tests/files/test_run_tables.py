@@ -152,6 +152,22 @@ def test_parquet(tmp_path: Path) -> None:
     assert frame["error.status"].to_list() == [None, 400]
 
 
+def test_parquet_of_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that is written in parts is one table, in the order of the input."""
+    monkeypatch.setattr("limin.files.run_tables._ROWS", 2)
+    lines = [answered(number, answer=str(number)) for number in range(1, 6)]
+    frame = to_frame(tmp_path, *lines)
+    assert frame["answer"].to_list() == ["1", "2", "3", "4", "5"]
+
+
+def test_half_a_surrogate_pair(tmp_path: Path) -> None:
+    """What is no character becomes a question mark."""
+    line = answered(1, x="\ud800")
+    assert to_frame(tmp_path, line)["x"].to_list() == ["?"]
+    (row,) = csv.DictReader(io.StringIO(to_csv(tmp_path, line)))
+    assert row["x"] == "?"
+
+
 def test_parquet_without_polars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has no polars is told what to install."""
     monkeypatch.setitem(sys.modules, "polars", None)
