@@ -181,7 +181,7 @@ def write_parquet(rows: Rows, file: Writable) -> None:
             polars.DataFrame(columns, schema=schema).write_parquet(paths[-1])
         if len(paths) > 1:  # The table is never in memory as a whole.
             scanned, paths = polars.scan_parquet(paths), [Path(folder, "table.parquet")]
-            scanned.sink_parquet(paths[0])
+            scanned.sink_parquet(paths[0], row_group_size=_ROWS)
         with paths[0].open("rb") as written:
             while piece := written.read(_PIECE):
                 file.write(piece)
