@@ -249,6 +249,9 @@ def test_ids(read: Read, line: bytes, ids: set[str]) -> None:
 
 def test_half_a_surrogate_pair(read: Read) -> None:
     """A text that is no character stays as the input has it, and fails nothing."""
-    line = read(answered(1, x="\ud800"))
-    assert line.record().inputs["x"] == "\ud800"
+    line = read(answered(1, x="\ud800", served_model="\ud800"))
+    record = line.record()
+    assert record.inputs["x"] == "\ud800"
+    assert record.completion is not None
+    assert record.completion.served_model == "?"
     assert loaded(line.to_json())["x"] == "\ud800"
