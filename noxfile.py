@@ -75,7 +75,10 @@ def thorough(session: nox.Session) -> None:
 
 @nox.session
 def ecosystem(session: nox.Session) -> None:
-    """Try the tools that watch or replace httpx, and print which see limin's requests."""
+    """Try the tools that watch or replace httpx, and read outputs by openai's types.
+
+    It prints which tools see limin's requests.
+    """
     install(session, "ecosystem")
     session.run("pytest", "tests/ecosystem", *session.posargs)
 

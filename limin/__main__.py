@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return statuses.USAGE
     except LiminError as error:
         console.note(str(error))
+        console.settle_stdout()
         return statuses.FAILED
     return status
 

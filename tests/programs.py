@@ -33,7 +33,7 @@ _ON_TERMINAL = _WITH_CTRL_C.replace(
     "os.exec", "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\nos.exec"
 )
 
-_SECONDS = 60
+_SECONDS = 180  # Of a program that hangs; a busy machine is slow.
 
 
 class Stdin:

@@ -91,12 +91,10 @@ def test_commands_of_the_program_run(llama: LocalEndpoint, tmp_path: Path) -> No
     """Whoever pastes the commands of the page, one after the other, sees no error."""
     page = (ROOT / "docs" / "guides" / "program.md").read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 11
+    assert len(blocks) == 13
     script = "set -ex\n" + "".join(blocks)
     place = {"base_url": llama.base_url, "folder": tmp_path}
-    done = run_shell(
-        script, **place, seconds=300
-    )  # Seventeen programs, and a busy machine.
+    done = run_shell(script, **place, seconds=300)  # Many programs, on a busy machine.
     assert done.returncode == 0, done.stdout + done.stderr
 
 

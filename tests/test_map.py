@@ -82,7 +82,7 @@ LATE_IMPORTS = {
     ("limin.values.safe_text", "excerpt", "limin.values.masking"),
     ("limin.files.inputs", "_is_header", "limin.files.tables"),
     ("limin.files.inputs", "_reader", "limin.files.tables"),
-    ("limin.files.tables", "_load_frame", "polars"),
+    ("limin.files.tables", "load_polars", "polars"),
     ("limin.cli.arguments", "read_schema", "limin.schemas.json_schema"),
     ("limin.cli.chat_terminal", "ChatTerminal.talk", "readline"),
 }
@@ -96,6 +96,8 @@ TYPES_FROM_ABOVE = {
     ("limin.errors", "limin.values.warnings"),
     ("limin.values.display", "limin.values.log_probs"),
     ("limin.values.display", "limin.values.progress"),
+    ("limin.values.display", "limin.values.run_records"),
+    ("limin.values.display", "limin.values.summary"),
 }
 
 # Types of a library outside its own room, only for annotations.

@@ -199,15 +199,27 @@ def read_checkpoint(
     served_models: dict[str, str | None] = {}
     for each in (path, *more_paths):
         for completion in _read_file(_check_path(each), identities):
-            model = completion.model
-            if served_models.get(model) is None:
-                served_models[model] = completion.served_model
-            secrets = [t for m in completion.conversation.messages for t in m.texts()]
-            checked = warn_of_other_model(completion, served_models[model], secrets)
+            checked = check_served_model(completion, served_models)
             if (not wanted or has_warning(checked, wanted)) and not (
                 unwanted and has_warning(checked, unwanted)
             ):
                 yield checked
+
+
+def check_served_model(
+    completion: TextCompletion, served_models: dict[str, str | None]
+) -> TextCompletion:
+    """Return *completion*, with one more warning if another model answered before.
+
+    Args:
+        completion: The next completion of a file.
+        served_models: How the server calls each requested model; this adds to it.
+    """
+    model = completion.model
+    if served_models.get(model) is None:
+        served_models[model] = completion.served_model
+    secrets = [t for m in completion.conversation.messages for t in m.texts()]
+    return warn_of_other_model(completion, served_models[model], secrets)
 
 
 def _read_file(name: str, identities: set[bytes]) -> Iterator[TextCompletion]:

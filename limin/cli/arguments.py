@@ -74,6 +74,18 @@ def add_log_probs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def positive(text: str) -> int:
+    """Return the number in *text*, an argument.
+
+    Raises:
+        ArgumentTypeError: If it is none of at least 1.
+    """
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    problem = "expected a number of at least 1"
+    raise argparse.ArgumentTypeError(problem)
+
+
 def client_options(options: argparse.Namespace) -> dict[str, Any]:
     """Return the arguments of a `Client` in *options*."""
     given = {name: getattr(options, name) for name in ("timeout", "max_retries")}

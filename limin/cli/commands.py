@@ -22,6 +22,8 @@ COMMANDS = {
     "chat": "talk in the terminal",
     "run": "answer a file of prompts",
     "decide": "choose labels for a file of questions",
+    "show": "look at a run or a checkpoint",
+    "convert": "write a run as OpenAI's output, CSV, parquet or JSON lines",
     "models": "list the models of the endpoint",
     "demo": "see the main job on a model on this machine",
 }

@@ -45,6 +45,15 @@ def note(text: str) -> None:
         print(escape_controls(f"limin: {text}"), file=sys.stderr, flush=True)
 
 
+def settle_stdout() -> None:
+    """Write what is left for stdout; what cannot be written is given up."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:  # The disk is still full.
+        give_up_stdout()
+
+
 def give_up_stdout() -> None:
     """Let nothing more be written to stdout, whose reader has gone.
 

@@ -69,7 +69,7 @@ def _add_style(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--orders",
-        type=file_runs.positive,
+        type=arguments.positive,
         default=1,
         metavar="K",
         help="orders of the labels to ask in, one request each; 1 by default",

@@ -5,7 +5,6 @@ What is sent for a line, and how its answer is read, is each command's own.
 
 from __future__ import annotations
 
-import argparse
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -29,6 +28,7 @@ from limin.files.run_lines import PREFIX
 from limin.files.templates import Template, WrongFieldsError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
 
     from limin.cli.running import Start
@@ -94,7 +94,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--tpm", type=float, metavar="N", help="tokens a minute at most")
     group.add_argument(
         "--max-total-tokens",
-        type=positive,
+        type=arguments.positive,
         metavar="N",
         help="send nothing more once the answers have used them",
     )
@@ -225,16 +225,4 @@ def _way_on(options: argparse.Namespace) -> str:
 
 
 def _parallel(text: str) -> int | str:
-    return text if text == "auto" else positive(text)
-
-
-def positive(text: str) -> int:
-    """Return the number in *text*, an argument.
-
-    Raises:
-        ArgumentTypeError: If it is none of at least 1.
-    """
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    problem = "expected a number of at least 1"
-    raise argparse.ArgumentTypeError(problem)
+    return text if text == "auto" else arguments.positive(text)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -15,13 +12,12 @@ from typing import TYPE_CHECKING, BinaryIO, Self, TypeAlias
 from limin.errors import ConfigurationError
 from limin.files import input_lines
 from limin.files.input_lines import Format, InputLine, WrongLine
+from limin.files.sources import STANDARD_INPUT, describe_problem, open_source
 
 if TYPE_CHECKING:
     from limin.files.templates import Template
 
 _Reader: TypeAlias = Callable[[BinaryIO], Iterator[InputLine | WrongLine]]
-
-STANDARD_INPUT = "-"
 
 _PARQUET = b"PAR1"
 
@@ -61,11 +57,9 @@ class Input:
             ConfigurationError: If there is no such file, or a table of another kind.
         """
         try:
-            source = _open(name)
-            opened = cls(source if source.seekable() else _spool(source), name)
+            opened = cls(open_source(name), name)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it cannot be opened"
-            problem = f"input {name}: {reason}"
+            problem = f"input {name}: {describe_problem(error)}"
             raise ConfigurationError(problem) from error
         opened.format = _as_format(given) or opened._tell_format(template)
         opened._read = _reader(opened.format)
@@ -105,28 +99,6 @@ class Input:
         if Path(self._name).suffix.lower() in _TABLE_SUFFIXES:
             return "csv"
         return "csv" if first and _is_header(first[0], template) else "lines"
-
-
-def _open(name: str) -> BinaryIO:
-    """Open the file *name*, or stdin.
-
-    Raises:
-        OSError, ValueError: If there is none.
-    """
-    if name != STANDARD_INPUT:
-        return Path(name).open("rb")
-    if sys.stdin is None:
-        problem = "stdin is closed"
-        raise ValueError(problem)
-    return sys.stdin.buffer
-
-
-def _spool(source: BinaryIO) -> BinaryIO:
-    """Return a copy of *source* that can be read again."""
-    spooled = tempfile.TemporaryFile()  # noqa: SIM115 (closed by the input)
-    with source:
-        shutil.copyfileobj(source, spooled)
-    return spooled
 
 
 def _first_lines(file: BinaryIO) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from limin.values.decisions import Decision
 from limin.wire.raw_json import UNDECODABLE, split_elements, split_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from limin.errors import LiminError
     from limin.files.questions import Question
@@ -69,7 +69,7 @@ def to_fields(question: Question, result: Result, prefix: str) -> bytes:
         prefix: What stands before the names of the fields that are not the input's.
     """
     named = {prefix + name: value for name, value in _fields_of(result)}
-    return join_objects(question.line.to_json(), _encode(named))
+    return join_objects(question.line.to_json(), encode_object(named))
 
 
 def to_batch_output(question: Question, result: Result, request: bytes) -> bytes:
@@ -81,12 +81,12 @@ def to_batch_output(question: Question, result: Result, request: bytes) -> bytes
     response: object = None
     error: object = None
     if isinstance(result, TextCompletion):
-        response = _response(200, result.request_id, result.raw_bytes)
+        response = response_object(200, result.request_id, result.raw_bytes)
     elif isinstance(result, StatusError) and result.effective_status >= _FIRST_ERROR:
-        response = _response(result.effective_status, result.request_id, result.body)
+        response = response_object(result.effective_status, result.request_id, result.body)
     else:
         error = {"code": type(result).__name__, "message": str(result)}
-    return _encode(
+    return encode_object(
         {
             "id": f"batch_req_{request.hex()[:24]}",
             "custom_id": question.custom_id,
@@ -98,7 +98,7 @@ def to_batch_output(question: Question, result: Result, request: bytes) -> bytes
 
 def _fields_of(result: Result) -> Iterator[tuple[str, object]]:
     if isinstance(result, TextCompletion):
-        yield from _fields_of_completion(result)
+        yield from fields_of_completion(result)
         yield "error", None
     elif isinstance(result, Decision):
         yield from _fields_of_decision(cast("Decision[object]", result))
@@ -109,15 +109,16 @@ def _fields_of(result: Result) -> Iterator[tuple[str, object]]:
 
 def _fields_of_failure(error: LiminError) -> Iterator[tuple[str, object]]:
     if isinstance(error, StructuredOutputError | LogProbsMissingError):
-        yield from _fields_of_completion(error.completion)
+        yield from fields_of_completion(error.completion)
     else:
         yield "answer", None
     yield "error", _describe(error)
 
 
-def _fields_of_completion(
+def fields_of_completion(
     completion: TextCompletion[object],
 ) -> Iterator[tuple[str, object]]:
+    """Yield the fields of an answer, its log probabilities, and its warnings."""
     yield from _fields_of_answer(completion)
     if completion.log_probs is not None:
         yield "logprobs", raw_log_probs(completion.raw_bytes)
@@ -189,7 +190,8 @@ def raw_log_probs(body: bytes) -> msgspec.Raw:
     return _to_raw(bytes(split_fields(first).get("logprobs", b"null")))
 
 
-def _response(status: int, request_id: str | None, body: bytes) -> dict[str, object]:
+def response_object(status: int, request_id: str | None, body: bytes) -> dict[str, object]:
+    """Return the `response` of a line of OpenAI's output."""
     return {"status_code": status, "request_id": request_id, "body": _read_body(body)}
 
 
@@ -199,7 +201,7 @@ def _read_body(body: bytes) -> msgspec.Raw:
     if bytes(raw).startswith(b"{"):
         return raw
     message = {"message": body.decode(errors="replace")}
-    return msgspec.Raw(_encode({"error": message}))
+    return msgspec.Raw(encode_object({"error": message}))
 
 
 def _to_raw(data: bytes) -> msgspec.Raw:
@@ -220,20 +222,24 @@ def _to_raw(data: bytes) -> msgspec.Raw:
         return msgspec.Raw(b"null")
 
 
-def _encode(fields: dict[str, object]) -> bytes:
-    """Return *fields* as a JSON object; values may be JSON already."""
-    return b"{%b}" % b",".join(
-        b"%b:%b" % (_encode_value(name), _encode_value(value))
-        for name, value in fields.items()
-    )
+def encode_object(fields: Mapping[str, object]) -> bytes:
+    """Return *fields* as a JSON object; values may be, or hold, JSON already.
+
+    Half a surrogate pair, which is no character, becomes a question mark.
+    """
+    try:
+        return msgspec.json.encode(fields)
+    except UnicodeEncodeError:
+        return b"{%b}" % b",".join(
+            b"%b:%b" % (encode_value(name), encode_value(value))
+            for name, value in fields.items()
+        )
 
 
-def _encode_value(value: object) -> bytes:
-    if isinstance(value, msgspec.Raw):
-        return bytes(value)
-    if isinstance(value, dict) and any(
-        isinstance(each, msgspec.Raw) for each in cast("dict[str, object]", value).values()
-    ):
-        return _encode(cast("dict[str, object]", value))
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode(errors="replace")
+def encode_value(value: object) -> bytes:
+    """Return *value* as JSON; see `encode_object`."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return text.encode(errors="replace")

@@ -192,9 +192,9 @@ def read_answered(path: str, shape: Shape, prefix: str) -> tuple[Answered, int]:
             another shape.
     """
     answered, whole = Answered(), 0
-    with explain_os_errors(path):
-        for mark, line, end in _read_lines(path):
-            whole = end
+    with explain_os_errors(path), open_to_read(path) as file:
+        for mark, line, start in read_lines(file, path):
+            whole = start + len(line) + 1
             if (mark.shape, mark.prefix) != (shape, prefix):
                 problem = "expected lines of the same --format and --prefix, found others"
                 raise CheckpointError(problem, path)
@@ -203,37 +203,27 @@ def read_answered(path: str, shape: Shape, prefix: str) -> tuple[Answered, int]:
     return answered, whole
 
 
-def read_lines(path: str) -> Iterator[tuple[Mark, bytes]]:
-    """Yield the mark of each line of the file *path*, and the line.
+def read_lines(file: BinaryIO, path: str) -> Iterator[tuple[Mark, bytes, int]]:
+    """Yield the mark of each line of *file*, the line, and its offset.
 
-    A last line that was torn is left out.
+    A last line that was torn is left out. One that lacks only its newline is whole.
 
     Raises:
-        CheckpointError: If the file cannot be read, or a line is damaged or none of a run.
+        CheckpointError: If a line of the file, which is at *path*, is damaged or none of a
+            run.
     """
-    with explain_os_errors(path):
-        for mark, line, _ in _read_lines(path):
-            yield mark, line
-
-
-def _read_lines(path: str) -> Iterator[tuple[Mark, bytes, int]]:
-    """Yield the mark of each line of the file *path*, the line, and the offset of its end.
-
-    The end is that of a newline, which the last line may lack.
-    """
-    end = 0
-    with open_to_read(path) as file:
-        for number, data in enumerate(file, start=1):
-            is_finished = data.endswith(b"\n")
-            # After a power cut there may be zeros where bytes were not written yet.
-            line = data[:-1] if is_finished else data.rstrip(b"\0")
-            mark = read_mark(line)
-            if mark is None:
-                if is_finished or number == 1:
-                    raise damaged_line(path, f"line {number}")
-                return
-            end += len(line) + 1
-            yield mark, line, end
+    start = 0
+    for number, data in enumerate(file, start=1):
+        is_finished = data.endswith(b"\n")
+        # After a power cut there may be zeros where bytes were not written yet.
+        line = data[:-1] if is_finished else data.rstrip(b"\0")
+        mark = read_mark(line)
+        if mark is None:
+            if is_finished or number == 1:
+                raise damaged_line(path, f"line {number}")
+            return
+        yield mark, line, start
+        start += len(data)
 
 
 class _WithId(msgspec.Struct):

@@ -84,6 +84,12 @@ def read_mark(line: bytes) -> Mark | None:
     )
 
 
+def without_mark(line: bytes, mark: Mark) -> bytes:
+    """Return the JSON object on *line* without its *mark*."""
+    start = line.rindex(b'"%blimin":{' % mark.prefix.encode())
+    return line[:start].removesuffix(b",") + b"}"
+
+
 def join_objects(*objects: bytes) -> bytes:
     """Return the fields of JSON *objects* as one object; none may be the same."""
     return b"{%b}" % b",".join(filter(None, _insides(objects)))

@@ -15,6 +15,7 @@ from limin.files.input_lines import InputLine, WrongLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
     from typing import BinaryIO
 
     import polars as pl
@@ -100,18 +101,25 @@ def read_parquet(file: BinaryIO) -> Iterator[InputLine | WrongLine]:
         yield InputLine(number, cast("dict[str, object]", msgspec.to_builtins(row)))
 
 
-def _load_frame(file: BinaryIO) -> pl.DataFrame:
+def load_polars() -> ModuleType:
+    """Return polars, which is an extra and slow to load.
+
+    Raises:
+        ConfigurationError: If it is not installed.
+    """
     try:
-        import polars as pl  # noqa: PLC0415 (an extra, and slow to load)
+        import polars  # noqa: ICN001, PLC0415 (an extra, and slow to load)
     except ImportError:
-        raise _without_polars() from None
+        problem = "parquet needs polars: run `pip install 'limin[tables]'`, or use CSV"
+        raise ConfigurationError(problem) from None
+    return polars
+
+
+def _load_frame(file: BinaryIO) -> pl.DataFrame:
+    polars = load_polars()
     try:
-        return pl.read_parquet(file)
-    except (pl.exceptions.PolarsError, OSError) as error:
+        frame: pl.DataFrame = polars.read_parquet(file)
+    except (polars.exceptions.PolarsError, OSError) as error:
         problem = "expected a parquet file, found another"
         raise ConfigurationError(problem) from error
-
-
-def _without_polars() -> ConfigurationError:
-    problem = "parquet needs polars: run `pip install 'limin[tables]'`, or use CSV"
-    return ConfigurationError(problem)
+    return frame

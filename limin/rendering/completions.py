@@ -37,15 +37,22 @@ def completion(completion: TextCompletion[object], palette: Palette = "red-green
 def _parts(
     completion: TextCompletion[object], palette: Palette
 ) -> Iterator[RenderableType]:
-    several, schema = len(completion.choices) > 1, schema_of(completion)
-    for choice in completion.choices:
-        if several:
-            title = _join_facts(f"choice {choice.index}", choice.finish_reason)
-            yield Rule(Text(title, style="bold"), style="dim", align="left")
-        yield from _choice_parts(choice, palette, schema)
+    yield from answer_parts(completion, palette)
     for warning in completion.warnings:
         yield Text.assemble("! ", excerpt(str(warning)), style="yellow")
     yield Text(_footer(completion), style="dim")
+
+
+def answer_parts(
+    completion: TextCompletion[object], palette: Palette
+) -> Iterator[RenderableType]:
+    """Yield the choices of *completion*; of several, each under its number."""
+    several, schema = len(completion.choices) > 1, schema_of(completion)
+    for choice in completion.choices:
+        if several:
+            title = join_facts(f"choice {choice.index}", choice.finish_reason)
+            yield Rule(Text(title, style="bold"), style="dim", align="left")
+        yield from _choice_parts(choice, palette, schema)
 
 
 def _choice_parts(
@@ -81,7 +88,7 @@ def _footer(completion: TextCompletion[object]) -> str:
     timing = completion.timing
     tokens = None if completion.usage is None else completion.usage.completion_tokens
     first = timing.time_to_first_token
-    return _join_facts(
+    return join_facts(
         completion.served_model or completion.model,
         completion.finish_reason if len(completion.choices) == 1 else None,
         None if tokens is None else f"{tokens} token{'' if tokens == 1 else 's'}",
@@ -92,7 +99,8 @@ def _footer(completion: TextCompletion[object]) -> str:
     )
 
 
-def _join_facts(*facts: str | None) -> str:
+def join_facts(*facts: str | None) -> str:
+    """Return the *facts* that are known on one line, harmless."""
     return " · ".join(excerpt(fact) for fact in facts if fact)
 
 

@@ -49,10 +49,22 @@ def fragment(body: str, *, palette: Palette = "red-green") -> str:
     return f"<style>{_stylesheet(palette)}</style>{body}"
 
 
+PAGE_END = "\n</main>\n</body>\n</html>\n"
+
+
 def page(
     body: str, *, title: str, palette: Palette = "red-green", images: bool = False
 ) -> str:
-    """Return *body* as a complete page, whose policy allows its stylesheet only.
+    """Return *body* as a complete page; see `page_start`.
+
+    Raises:
+        ConfigurationError: If there is no such palette.
+    """
+    return page_start(title=title, palette=palette, images=images) + body + PAGE_END
+
+
+def page_start(*, title: str, palette: Palette = "red-green", images: bool = False) -> str:
+    """Return the page before its body; its policy allows its stylesheet only.
 
     With *images* it allows pictures that the page itself holds, too.
 
@@ -72,7 +84,7 @@ def page(
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{escape_text(title)}</title>\n<style>{style}</style>\n</head>\n"
-        f'<body class="limin-page">\n<main>\n{body}\n</main>\n</body>\n</html>\n'
+        '<body class="limin-page">\n<main>\n'
     )
 
 

@@ -16,8 +16,10 @@ from limin.rendering import (
     decisions,
     failures,
     html,
+    html_run_records,
     markdown,
     progress,
+    run_records,
     summaries,
     tables,
     terminal,
@@ -35,7 +37,7 @@ from limin.values.summary import Summary
 from limin.values.tool_runs import ToolRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from rich.console import RenderableType
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
     from limin.values.display import Palette
     from limin.values.progress import BatchListener, BatchState
+    from limin.values.run_records import RunRecord
 
 
 def renderable(
@@ -108,6 +111,39 @@ def answer_piece(text: str, log_probs: LogProbs | None, *, reasoning: str = "") 
     piece = Text.assemble((escape_controls(reasoning), "dim"))
     piece.append(escape_controls(text) if colored is None else colored)
     return terminal.to_string(piece, width=None, color=None)
+
+
+def record_string(
+    record: RunRecord, *, lowest: int | None, width: int, color: bool | None
+) -> str:
+    """Return *record* as a terminal shows it.
+
+    Args:
+        record: A line of a run.
+        lowest: How many of the least probable positions are listed; None for none.
+        width: Columns at which lines wrap.
+        color: See `terminal.to_string`.
+    """
+    shown = run_records.record(record, lowest)
+    return terminal.to_string(shown, width=width, color=color)
+
+
+def run_page(
+    summary: Summary, records: Iterable[RunRecord], *, title: str, lowest: int | None
+) -> Iterator[str]:
+    """Yield the parts of an HTML page, which needs nothing else, with *records*.
+
+    Args:
+        summary: The summary of the run, which comes first.
+        records: Lines of the run, which are taken one by one.
+        title: The title of the page.
+        lowest: See `record_string`.
+    """
+    yield html.page_start(title=title)
+    yield html.summary(summary)
+    for record in records:
+        yield html_run_records.record(record, lowest)
+    yield html.PAGE_END
 
 
 def table(log_probs: LogProbs, *, lowest: int | None, palette: Palette) -> Table:

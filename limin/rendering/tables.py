@@ -74,7 +74,7 @@ def table(log_probs: LogProbs, *, lowest: int | None, palette: Palette) -> Table
     check_palette(palette)
     result = _empty_table()
     split_characters = _split_characters(log_probs)
-    for index in _row_indexes(log_probs, lowest):
+    for index in row_indexes(log_probs, lowest):
         position = log_probs[index]
         prob, entropy = position.sampled.prob, position.entropy
         result.add_row(
@@ -99,7 +99,8 @@ def _empty_table() -> TokenTable:
     return result
 
 
-def _row_indexes(log_probs: LogProbs, lowest: int | None) -> list[int]:
+def row_indexes(log_probs: LogProbs, lowest: int | None) -> list[int]:
+    """Return the indexes of all positions, or of the *lowest* least probable ones."""
     values = [token.log_prob for token in log_probs.sampled]
     if lowest is None:
         return list(range(len(values)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from limin.values.log_probs import LogProbs
     from limin.values.progress import BatchListener, BatchState
+    from limin.values.run_records import RunRecord
+    from limin.values.summary import Summary
 
 Palette: TypeAlias = Literal["red-green", "viridis"]
 
@@ -40,6 +42,19 @@ class _Rendering(Protocol):
     def answer_piece(
         self, text: str, log_probs: LogProbs | None, *, reasoning: str = ""
     ) -> str: ...
+
+    def record_string(
+        self, record: RunRecord, *, lowest: int | None, width: int, color: bool | None
+    ) -> str: ...
+
+    def run_page(
+        self,
+        summary: Summary,
+        records: Iterable[RunRecord],
+        *,
+        title: str,
+        lowest: int | None,
+    ) -> Iterator[str]: ...
 
     def table(
         self, log_probs: LogProbs, *, lowest: int | None, palette: Palette

@@ -88,6 +88,15 @@ def read_text(raw: msgspec.Raw) -> str | None:
         return untyped.as_text(_parse(raw)) if kind_of(raw) == b'"' else None
 
 
+def read_value(raw: msgspec.Raw) -> object:
+    """Return the value in *raw*, which is JSON; None if it cannot be decoded."""
+    try:
+        value: object = msgspec.json.decode(raw)
+    except UNDECODABLE:
+        return _parse(raw)
+    return value
+
+
 def _parse(data: bytes | msgspec.Raw) -> object:
     try:
         return untyped.parse(bytes(data))

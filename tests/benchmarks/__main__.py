@@ -20,6 +20,7 @@ from runs import (
     measure_memory,
     measure_parallelism,
     measure_parsings,
+    measure_program,
     measure_streams,
     measure_typed,
 )
@@ -45,6 +46,7 @@ def main() -> None:
             parallelism=measure_parallelism(),
             readings=measure_streams(rounds, beside),
             first_tokens=measure_first_tokens(rounds),
+            program=measure_program(),
             loads=measure_loads(rounds, beside),
             beside=None if beside is None else beside.name,
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from clients import CASES, SECONDS_MEASURED
 from first_token import RAW
 from parallelism import PROMPTS, SLOTS
+from program import LINES
 from runs import FIRST_TOKENS, MODULES, PARALLEL
 from streams import LOG_PROBS, MEMORY, ONE_BY_ONE, STREAMS, TEXT
 from targets import cpu_ratio, reading_ratio
@@ -175,6 +176,14 @@ _FILE_RUN = """\
 The same of the program: `limin run` over a file of so many prompts, with `-n 64`.
 """
 
+_PROGRAM = f"""\
+## The program
+
+`limin run` answers {LINES} JSON lines by the server above, and the other commands read its
+output; their own output is thrown away. Each is a process, its start included. "CPU" is
+microseconds of its CPU for each line, "peak" its peak memory in megabytes.
+"""
+
 _PARALLELISM = f"""\
 ## Parallelism
 
@@ -222,6 +231,8 @@ def page(figures: Figures, targets: Sequence[Target]) -> str:
         _long_run_table(figures.memory),
         _FILE_RUN,
         _long_run_table(figures.file_memory),
+        _PROGRAM,
+        _program_table(figures.program),
         _PARALLELISM,
         _parallelism_table(figures.parallelism),
     ]
@@ -423,6 +434,19 @@ def _first_token_table(first_tokens: dict[str, float]) -> str:
 def _long_run_table(memory: dict[str, int]) -> str:
     rows = [(number, f"{peak / 1e3:.2f}") for number, peak in memory.items()]
     return _table(("prompts", "peak (MB)"), rows, words=0)
+
+
+def _program_table(program: dict[str, dict[str, float]]) -> str:
+    rows = [
+        (
+            step,
+            f"{figures['seconds']:.1f}",
+            f"{figures['cpu'] / LINES * 1e6:.0f}",
+            f"{figures['peak_kb'] / 1e3:.0f}",
+        )
+        for step, figures in program.items()
+    ]
+    return _table(("command", "seconds", "CPU (µs)", "peak (MB)"), rows)
 
 
 def _parallelism_table(parallelism: dict[str, dict[str, float]]) -> str:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import attrs
 import first_token
 from clients import CASES
+from program import STEPS
 from streams import STREAMS
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Figures:
         parallelism: Seconds and requests in flight, by `n_parallel`.
         readings: Streams, by client and kind.
         first_tokens: Seconds to the first token, by client.
+        program: Seconds, CPU and peak memory of the program, by step.
         beside: Name of the other commit of limin; None if there is none.
     """
 
@@ -117,6 +119,7 @@ class Figures:
     parallelism: dict[str, dict[str, float]]
     readings: Readings
     first_tokens: dict[str, float]
+    program: dict[str, dict[str, float]]
     beside: str | None = None
 
 
@@ -372,3 +375,15 @@ def measure_parallelism() -> dict[str, dict[str, float]]:
     note("parallelism")
     line = python("parallelism.py")
     return {} if line is None else json.loads(line)
+
+
+def measure_program() -> dict[str, dict[str, float]]:
+    """Measure the commands of the program on many lines; leave out one that failed."""
+    figures: dict[str, dict[str, float]] = {}
+    with server() as url, TemporaryDirectory() as folder:
+        for step in STEPS:
+            note(f"program: {step}")
+            line = python("program.py", step, folder, url)
+            if line is not None:
+                figures[step] = json.loads(line)
+    return figures

@@ -178,8 +178,26 @@ def test_closed_streams_take_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     console.write("a")
     console.write_styled("a")
     console.note("a")
+    console.settle_stdout()
     console.give_up_stdout()
     assert not console.is_terminal()
+
+
+def test_full_disk_under_stdout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What cannot be written is given up, so that Python does not complain at its end."""
+    with (tmp_path / "out").open("wb", buffering=0) as file:
+
+        class Full(io.StringIO):
+            def flush(self) -> None:
+                raise OSError
+
+            def fileno(self) -> int:
+                return file.fileno()
+
+        monkeypatch.setattr(sys, "stdout", Full())
+        console.settle_stdout()
+        file.write(b"lost")
+    assert (tmp_path / "out").read_bytes() == b""
 
 
 def test_stderr_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:

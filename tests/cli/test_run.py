@@ -129,6 +129,39 @@ def test_parquet(tmp_path: Path) -> None:
     assert [(line["id"], line["answer"]) for line in lines] == [(7, "a"), (8, "b")]
 
 
+def test_parquet_with_a_template(server: Loopback, tmp_path: Path) -> None:
+    """A template takes the columns of parquet, whatever the file is called."""
+    table = pl.DataFrame({"n": [7, 8], "tags": [["a", "b"], []]})
+    table.write_parquet(tmp_path / "in")
+    arguments = ["--format", "parquet", "--template", "{n}: {tags}", "-o", "out.jsonl"]
+    assert main(["run", "in", *arguments]) == 0
+    lines = lines_of(tmp_path / "out.jsonl")
+    assert [line["answer"] for line in lines] == ['7: ["a", "b"]', "8: []"]
+    assert [(line["n"], line["tags"]) for line in lines] == [(7, ["a", "b"]), (8, [])]
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ({"n": [1, None]}, "line 2: expected a value in the column 'n', found null"),
+        ({"m": [1]}, "line 1: expected a column 'n', as the template has it, found none"),
+    ],
+)
+def test_parquet_that_the_template_does_not_fit(
+    server: Loopback,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    table: dict[str, list[int | None]],
+    problem: str,
+) -> None:
+    """A row that makes no prompt is told before anything is sent."""
+    pl.DataFrame(table).write_parquet(tmp_path / "in.parquet")
+    assert main(["run", "in.parquet", "--template", "{n}"]) == 2
+    assert capsys.readouterr().err == f"limin: {problem}\n"
+    assert server.requests == []
+
+
 def batch_line(custom_id: str, prompt: str, **fields: object) -> str:
     """Return a line of OpenAI's Batch API."""
     messages = [{"role": "user", "content": prompt}]

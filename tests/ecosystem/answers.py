@@ -20,9 +20,22 @@ def content_type(mode: Mode) -> str:
 def body(mode: Mode, text: str) -> bytes:
     """Return the body of a completion, or of its stream, that says *text*."""
     if mode == "whole":
-        message = {"role": "assistant", "content": text}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        return json.dumps({"id": "c", "model": "m", "choices": [choice]}).encode()
+        message = {"role": "assistant", "content": text, "refusal": None}
+        choice = {
+            "index": 0,
+            "message": message,
+            "logprobs": None,
+            "finish_reason": "stop",
+        }
+        completion = {
+            "id": "c",
+            "object": "chat.completion",
+            "created": 1_700_000_000,
+            "model": "m",
+            "choices": [choice],
+            "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+        }
+        return json.dumps(completion).encode()
     chunks = [{"index": 0, "delta": {"content": word}} for word in text.split(" ")]
     for chunk in chunks[1:]:
         chunk["delta"]["content"] = " " + chunk["delta"]["content"]

@@ -140,7 +140,10 @@ def test_lines_are_added_and_read(tmp_path: Path) -> None:
     assert left(output.read("fields", ""), [first, second]) == [2]
     output.add(line(second))
     output.close()
-    assert [mark.number for mark, _ in read_lines(str(path))] == [1, 2]
+    with path.open("rb") as file:
+        lines = list(read_lines(file, str(path)))
+    assert [mark.number for mark, _, _ in lines] == [1, 2]
+    assert [start for _, _, start in lines] == [0, len(line(first))]
 
 
 def test_existing_file_is_left_alone(tmp_path: Path) -> None:
@@ -220,7 +223,7 @@ def test_lines_of_another_shape(tmp_path: Path, shape: Shape, prefix: str) -> No
 def test_missing_file() -> None:
     """A file that is not there is told by its name."""
     with pytest.raises(CheckpointError, match="missing: No such file"):
-        list(read_lines("/missing"))
+        read_answered("/missing", "fields", "")
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/null"])
