@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from limin.batch.results import Results
 from limin.batch.shards import shard
+from limin.calls.observer import ObservedCall, Observer
 from limin.calls.stream import CompletionStream
 from limin.checkpoint.file import read_checkpoint
 from limin.client import Client
@@ -142,6 +143,8 @@ __all__ = [
     "ModelConfiguration",
     "NotFoundError",
     "NotSentError",
+    "ObservedCall",
+    "Observer",
     "PermissionDeniedError",
     "PromptLogProbs",
     "ProtocolError",

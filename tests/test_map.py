@@ -50,7 +50,8 @@ RENDERING = "limin.rendering"
 DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 
 # Imports inside functions. hashlib loads OpenSSL, which only checkpoints need, the
-# transport loads httpx, which is needed by the first client, and Windows has no fcntl.
+# transport loads httpx, which is needed by the first client and loads logging, and Windows
+# has no fcntl.
 # importlib.metadata loads email and zipfile, and few programs ask for the version. The
 # tables of errors, and difflib, are slow to load and needed where something is wrong.
 # Schemas are for programs that ask for a type.
@@ -60,6 +61,8 @@ LATE_IMPORTS = {
     ("limin.checkpoint.request", "ShortBody.digest", "hashlib"),
     ("limin.values.media_files", "sha256_of", "hashlib"),
     ("limin.client.connected", "ConnectedClient.__init__", "limin.transport.http"),
+    ("limin.client.connected", "ConnectedClient.__init__", "limin.calls.log"),
+    ("limin.calls.observer", "_warn", "logging"),
     ("limin", "__getattr__", "limin.transport.async_http"),
     ("limin.local_server", "kill_at_end_of_input", "fcntl"),
     ("limin", "_find_version", "importlib"),
@@ -356,7 +359,7 @@ def test_import_is_light() -> None:
     loaded = set(done.stdout.split())
     assert "limin.client" in loaded
     heavy = {"httpx", "rich", RENDERING, "limin.local", "xllamacpp", "trio", "asyncio"}
-    heavy |= {"limin.schemas", "pydantic"}
+    heavy |= {"limin.schemas", "pydantic", "logging", "opentelemetry"}
     assert heavy & loaded == set()
 
 

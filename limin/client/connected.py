@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from limin.calls.call import Caller
+from limin.calls.observer import check_observers
 from limin.calls.rate_limiter import RateLimiter
 from limin.calls.warning_report import find_caller
 from limin.policy.retry import RetryPolicy
@@ -17,10 +18,11 @@ from limin.values.options import check_on_warning, resolve_configuration
 from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
     from limin.asking import AnswerType
+    from limin.calls.observer import AnyObserver
     from limin.transport.http import HttpClient
     from limin.values.options import AskOptions
 
@@ -41,6 +43,7 @@ class ConnectedClient:
         requests_per_minute: float | None = None,
         tokens_per_minute: float | None = None,
         http_client: HttpClient | None = None,
+        observers: Iterable[AnyObserver] = (),
     ) -> None:
         """Make a client for one endpoint; nothing is sent yet.
 
@@ -67,6 +70,8 @@ class ConnectedClient:
                 its own are 5 seconds without data and 100 connections unless it was
                 made with `timeout=None` and
                 `limits=httpx.Limits(max_connections=None)`.
+            observers: What listens to the calls of this client: `Observer`s, or other
+                objects with all five of its methods.
 
         Raises:
             ConfigurationError: If an argument makes no sense, or the server is
@@ -83,8 +88,12 @@ class ConnectedClient:
             check_rate("tokens_per_minute", tokens_per_minute),
         )
         self._alternatives: defaultdict[str, Alternatives] = defaultdict(Alternatives)
-        # Here httpx is loaded: `import limin` does without it.
+        self._observers = check_observers(observers)
+        # Here httpx is loaded, and with it logging: `import limin` does without them.
+        from limin.calls.log import LOG  # noqa: PLC0415 (loads logging)
         from limin.transport.http import HttpTransport  # noqa: PLC0415 (loads httpx)
+
+        self._log = LOG
 
         self._transport = HttpTransport(self._endpoint, limits or Limits(), http_client)
 
@@ -157,6 +166,8 @@ class ConnectedClient:
             RetryPolicy(attempts=1 + check_integer("max_retries", max_retries, at_least=0)),
             on_warning,
             self._rate_limiter,
+            self._observers,
+            self._log,
             asked_at=find_caller() if on_warning == "warn" else None,
             headers=as_private(headers) if headers else None,
         )
