@@ -37,7 +37,7 @@ FLOORS = (
     ("limin.client",),
     ("limin.functions",),
     ("limin",),
-    ("limin.local", "limin.local_server"),
+    ("limin.local", "limin.local_server", "limin.telemetry"),
     ("limin.files",),  # Of prompts and of answers, which the program reads and writes.
     ("limin.cli",),
     ("limin.__main__",),
@@ -304,6 +304,7 @@ def test_no_event_loop_of_its_own(library: str) -> None:
         ("httpx", "limin.transport"),
         ("httpcore", "limin.transport"),
         ("rich", RENDERING),
+        ("opentelemetry", "limin.telemetry"),
     ],
 )
 def test_library_stays_in_its_room(library: str, home: str) -> None:
@@ -330,8 +331,8 @@ def test_no_clock_and_no_chance(library: str, pure: str) -> None:
     assert edges == []
 
 
-def test_environment_is_read_in_four_places() -> None:
-    """The environment names endpoints and models, and decides on colors; no more."""
+def test_environment_is_read_in_five_places() -> None:
+    """It names endpoints and models, and decides on colors and telemetry; no more."""
     readers = set()
     for name, path in MODULES.items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -347,6 +348,7 @@ def test_environment_is_read_in_four_places() -> None:
         "limin.local",
         "limin.cli.environment",
         "limin.rendering.terminal",
+        "limin.telemetry.settings",
     }
 
 
