@@ -69,8 +69,7 @@ ATTEMPT_WAIT = "limin.attempt.wait"
 NO_FINISH_REASON, ODD_FINISH_REASON = "error", "_OTHER"
 
 # The bounds that the conventions advise for histograms: seconds and tokens.
-SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96)
-SECONDS += (81.92,)
+SECONDS = tuple(round(0.01 * 2**power, 2) for power in range(14))
 TOKENS = tuple(float(4**power) for power in range(14))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import _logs, context, metrics, propagate, trace
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -210,12 +210,13 @@ class Telemetry(Observer):
     ) -> None:
         """Emit the event with prompt and answer."""
         request = describe_request(call.configuration, call.response_type)
+        facts = state.attributes | request | told | _shape_content(call, answer)
         self._logger.emit(
             LogRecord(
                 timestamp=time.time_ns(),
                 context=state.context,
                 severity_number=SeverityNumber.INFO,
-                attributes=state.attributes | request | told | _shape_content(call, answer),
+                attributes=cast("dict[str, Any]", facts),
                 event_name=names.DETAILS_EVENT,
             )
         )
