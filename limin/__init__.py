@@ -65,6 +65,7 @@ from limin.functions.conversations import (
 )
 from limin.functions.decisions import generate_decision, generate_decisions
 from limin.parallel import run_parallel
+from limin.values.client_state import ClientState
 from limin.values.columns import to_columns
 from limin.values.completion import Choice, Delta, TextCompletion, Usage
 from limin.values.configuration import ModelConfiguration
@@ -112,6 +113,7 @@ __all__ = [
     "Choice",
     "Client",
     "ClientOptions",
+    "ClientState",
     "CompletionOptions",
     "CompletionStream",
     "ConfigurationError",

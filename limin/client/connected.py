@@ -13,6 +13,7 @@ from limin.calls.warning_report import find_caller
 from limin.policy.retry import RetryPolicy
 from limin.recipes.alternatives import Alternatives
 from limin.values.checks import check_argument, check_integer, check_rate, check_seconds
+from limin.values.client_state import ClientState
 from limin.values.endpoint import Endpoint, Limits, as_private
 from limin.values.options import check_on_warning, resolve_configuration
 from limin.wire.request import RequestEncoder
@@ -101,15 +102,32 @@ class ConnectedClient:
         """Return the endpoint's host and the client's state, without the key."""
         if not hasattr(self, "_transport"):  # In the traceback of a refused argument.
             return "<limin.Client, not ready>"
-        transport, rest = self._transport, self._rate_limiter.seconds_of_rest
-        state = [f"{transport.in_flight} in flight"]
-        if transport.idle is not None:
-            state.append(f"{transport.idle} idle")
-        if rest > 0:
-            state.append(f"resting {math.ceil(rest)} s")
-        if transport.is_closed:
-            state = ["closed"]
-        return f"<limin.Client of {self._endpoint.host}: {', '.join(state)}>"
+        state = self.state
+        facts = [f"{state.in_flight} in flight"]
+        if state.idle is not None:
+            facts.append(f"{state.idle} idle")
+        if state.queued:
+            facts.append(f"{state.queued} queued")
+        if state.seconds_of_rest > 0:
+            facts.append(f"resting {math.ceil(state.seconds_of_rest)} s")
+        if state.is_closed:
+            facts = ["closed"]
+        return f"<limin.Client of {self._endpoint.host}: {', '.join(facts)}>"
+
+    @property
+    def state(self) -> ClientState:
+        """What the client is doing now; any thread may ask."""
+        transport, limiter = self._transport, self._rate_limiter
+        requests_per_minute, tokens_per_minute = limiter.rates
+        return ClientState(
+            in_flight=transport.in_flight,
+            idle=transport.idle,
+            queued=limiter.queued,
+            seconds_of_rest=limiter.seconds_of_rest,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+            is_closed=transport.is_closed,
+        )
 
     def __reduce_ex__(self, _protocol: object) -> NoReturn:
         """Refuse to be pickled or copied.
