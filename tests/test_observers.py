@@ -89,7 +89,7 @@ class Bare:
 
 async def busy_once(request: Request) -> bytes:
     """Refuse the first attempt of each prompt."""
-    if b"x-attempt: 1\r\n" in request.head.lower():
+    if b"x-attempt: 1" in request.head.lower():
         return http(b"{}", "503 Busy")
     return http(completion("hello"))
 

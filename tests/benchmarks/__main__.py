@@ -17,6 +17,7 @@ from runs import (
     measure_imports,
     measure_loads,
     measure_memory,
+    measure_observing,
     measure_parallelism,
     measure_parsings,
     measure_streams,
@@ -43,6 +44,7 @@ def main() -> None:
             parallelism=measure_parallelism(),
             readings=measure_streams(rounds, beside),
             first_tokens=measure_first_tokens(rounds),
+            observing=measure_observing(rounds),
             loads=measure_loads(rounds, beside),
             beside=None if beside is None else beside.name,
         )

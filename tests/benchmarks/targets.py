@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 from memory import ALL, SOME
+from observing import IDLE, PLAIN
 from streams import LOG_PROBS, ONE_BY_ONE, STREAMS, TEXT
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _GROWTH_AT_MOST = 1.25
 _IMPORT_AT_MOST = 1.3
 _GROWN_AT_MOST_KB = 5000
 _AUTO_AT_MOST = 1.1
+_IDLE_OBSERVER_US = 30.0
 
 _STREAM_SHARES = {TEXT: 0.04, LOG_PROBS: 0.10}
 _STREAM_BY_HAND_AT_MOST = 1.0
@@ -64,6 +66,7 @@ def targets(figures: Figures) -> list[Target]:
         ),
         _memory(figures.memory),
         _parallelism(figures.parallelism),
+        _observing(figures.observing),
     ]
 
 
@@ -94,6 +97,14 @@ def _streams(readings: Readings) -> list[Target]:
         )
         for kind, peer, limit in limits
     ]
+
+
+def _observing(observing: dict[str, float]) -> Target:
+    ratio = None
+    if PLAIN in observing and IDLE in observing:
+        ratio = (observing[IDLE] - observing[PLAIN]) / _IDLE_OBSERVER_US
+    promise = f"{IDLE} against {_IDLE_OBSERVER_US:g} µs a request, CPU"
+    return Target(promise, 1.0, ratio)
 
 
 def _of_openai(loads: Loads) -> list[Target]:
