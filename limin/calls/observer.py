@@ -36,7 +36,7 @@ class ObservedCall(Protocol):
 
     @property
     def conversation(self) -> Conversation:
-        """What is sent: with the corrections, if an answer is asked for again."""
+        """The messages that are sent, with the corrections if it is asked again."""
         ...
 
     @property
