@@ -209,7 +209,7 @@ def tell_of_attempt(
     """
     added = PrivateHeaders()
     for observer in observers:
-        headers: dict[str, str] = {}
+        headers = PrivateHeaders()
         tell((observer,), "attempt", call, headers)
         for name, value in headers.items():
             try:

@@ -3,7 +3,8 @@
 The conventions for generative AI have a repository of their own, which has no release
 yet: https://github.com/open-telemetry/semantic-conventions-genai. The names of spans and
 of attributes here are those of its commit 024a4f944a1291fcb627c9c47da69e79868dd15e (schema
-gen-ai-dev/1.42.0-dev); the last release, 1.41.0 of the general conventions, has the same.
+gen-ai-dev/1.42.0-dev). The last release, 1.41.0 of the general conventions, has the same,
+but no `gen_ai.request.reasoning.level`, and `gen_ai.request.top_k` as a double.
 
 The metrics were renamed in that repository. By default they have the names of 1.41.0,
 which dashboards know. `OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai_latest_experimental` asks for
