@@ -259,22 +259,37 @@ async def test_stream_that_is_left(memory: Memory) -> None:
     assert "error.type" not in facts(memory.chat())
 
 
-@pytest.mark.parametrize("is_stream", [False, True])
-async def test_cancellation(memory: Memory, *, is_stream: bool) -> None:
+async def test_cancellation(memory: Memory) -> None:
     """It ends the spans, as a failure of its own type, on every event loop."""
-    script: Any = [CHUNKED + chunked(*HELLO[:3]), WAIT]
+
+    async def silent(_request: Request) -> bytes:
+        scope.cancel()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async with serve(silent) as server, observed(server.base_url, memory) as client:
+        with anyio.CancelScope() as scope:
+            await client.generate_text_completion(PROMPT, model="m")
+    check_cancelled(memory)
+
+
+async def test_stream_that_is_cancelled(memory: Memory) -> None:
+    """It has failed, too."""
     async with (
-        serve_scripts(script if is_stream else [WAIT]) as server,
+        serve_scripts([CHUNKED + chunked(*HELLO[:3]), WAIT]) as server,
         observed(server.base_url, memory) as client,
     ):
-        with anyio.move_on_after(0.2) as scope:
-            if is_stream:
-                async with client.stream_text_completion(PROMPT, model="m") as stream:
-                    scope.deadline = -1.0
-                    await stream.until_done()
-            scope.deadline = anyio.current_time() + 0.05
-            await client.generate_text_completion(PROMPT, model="m")
-    for span in (memory.chat(), *memory.attempts()):
+        with anyio.CancelScope() as scope:
+            async with client.stream_text_completion(PROMPT, model="m") as stream:
+                scope.cancel()
+                await stream.until_done()
+    check_cancelled(memory)
+
+
+def check_cancelled(memory: Memory) -> None:
+    """Hold that the one call was cancelled in its one attempt."""
+    (attempt,) = memory.attempts()
+    for span in (memory.chat(), attempt):
         assert facts(span)["error.type"] == "cancelled"
         assert span.status.description == "cancelled"
 
