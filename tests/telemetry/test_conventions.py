@@ -20,7 +20,8 @@ from limin.telemetry import Telemetry, names
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-TABLE = Path(__file__).parent.parent / "data" / "opentelemetry-genai-024a4f9.json"
+DATA = Path(__file__).parent.parent / "data"
+TABLE = DATA / "conventions" / "opentelemetry-genai-024a4f9.json"
 PUBLISHED: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
 ATTRIBUTES: dict[str, dict[str, str]] = PUBLISHED["span"]["attributes"]
 
