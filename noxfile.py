@@ -84,6 +84,18 @@ def ecosystem(session: nox.Session) -> None:
 
 
 @nox.session
+def telemetry(session: nox.Session) -> None:
+    """Hold spans and metrics against the published conventions, and beside httpx's own.
+
+    Before, import it with the extra alone, which brings no SDK.
+    """
+    session.install("--quiet", ".[telemetry]")
+    session.run("python", "-c", "import limin.telemetry as t; t.instrument()")
+    install(session, "telemetry", extra="[telemetry]")
+    session.run("pytest", "tests/telemetry", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     session.install("--quiet", *nox.project.dependency_groups(PROJECT, "lint"))
@@ -102,7 +114,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
-    install(session, "docs")
+    install(session, "docs", extra="[telemetry]")
     session.run("sphinx-build", "-nW", "--keep-going", "-q", "docs", "docs/_build")
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from limin.batch.results import Results
 from limin.batch.shards import shard
+from limin.calls.observer import ObservedCall, Observer
 from limin.calls.stream import CompletionStream
 from limin.checkpoint.file import read_checkpoint
 from limin.client import Client
@@ -64,6 +65,7 @@ from limin.functions.conversations import (
 )
 from limin.functions.decisions import generate_decision, generate_decisions
 from limin.parallel import run_parallel
+from limin.values.client_state import ClientState
 from limin.values.columns import to_columns
 from limin.values.completion import Choice, Delta, TextCompletion, Usage
 from limin.values.configuration import ModelConfiguration
@@ -111,6 +113,7 @@ __all__ = [
     "Choice",
     "Client",
     "ClientOptions",
+    "ClientState",
     "CompletionOptions",
     "CompletionStream",
     "ConfigurationError",
@@ -142,6 +145,8 @@ __all__ = [
     "ModelConfiguration",
     "NotFoundError",
     "NotSentError",
+    "ObservedCall",
+    "Observer",
     "PermissionDeniedError",
     "PromptLogProbs",
     "ProtocolError",

@@ -37,7 +37,7 @@ FLOORS = (
     ("limin.client",),
     ("limin.functions",),
     ("limin",),
-    ("limin.local", "limin.local_server"),
+    ("limin.local", "limin.local_server", "limin.telemetry"),
     ("limin.files",),  # Of prompts and of answers, which the program reads and writes.
     ("limin.cli",),
     ("limin.__main__",),
@@ -50,7 +50,8 @@ RENDERING = "limin.rendering"
 DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 
 # Imports inside functions. hashlib loads OpenSSL, which only checkpoints need, the
-# transport loads httpx, which is needed by the first client, and Windows has no fcntl.
+# transport loads httpx, which is needed by the first client and loads logging, and Windows
+# has no fcntl.
 # importlib.metadata loads email and zipfile, and few programs ask for the version. The
 # tables of errors, and difflib, are slow to load and needed where something is wrong.
 # Schemas are for programs that ask for a type.
@@ -61,6 +62,8 @@ LATE_IMPORTS = {
     ("limin.checkpoint.request", "ShortBody.digest", "hashlib"),
     ("limin.values.media_files", "sha256_of", "hashlib"),
     ("limin.client.connected", "ConnectedClient.__init__", "limin.transport.http"),
+    ("limin.client.connected", "ConnectedClient.__init__", "limin.calls.log"),
+    ("limin.calls.observer", "_warn", "logging"),
     ("limin", "__getattr__", "limin.transport.async_http"),
     ("limin.local_server", "kill_at_end_of_input", "fcntl"),
     ("limin", "_find_version", "importlib"),
@@ -305,6 +308,7 @@ def test_no_event_loop_of_its_own(library: str) -> None:
         ("httpx", "limin.transport"),
         ("httpcore", "limin.transport"),
         ("rich", RENDERING),
+        ("opentelemetry", "limin.telemetry"),
     ],
 )
 def test_library_stays_in_its_room(library: str, home: str) -> None:
@@ -331,8 +335,8 @@ def test_no_clock_and_no_chance(library: str, pure: str) -> None:
     assert edges == []
 
 
-def test_environment_is_read_in_four_places() -> None:
-    """The environment names endpoints and models, and decides on colors; no more."""
+def test_environment_is_read_in_five_places() -> None:
+    """It names endpoints and models, and decides on colors and telemetry; no more."""
     readers = set()
     for name, path in MODULES.items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -348,6 +352,7 @@ def test_environment_is_read_in_four_places() -> None:
         "limin.local",
         "limin.cli.environment",
         "limin.rendering.terminal",
+        "limin.telemetry.settings",
     }
 
 
@@ -360,7 +365,7 @@ def test_import_is_light() -> None:
     loaded = set(done.stdout.split())
     assert "limin.client" in loaded
     heavy = {"httpx", "rich", RENDERING, "limin.local", "xllamacpp", "trio", "asyncio"}
-    heavy |= {"limin.schemas", "pydantic"}
+    heavy |= {"limin.schemas", "pydantic", "logging", "opentelemetry"}
     assert heavy & loaded == set()
 
 

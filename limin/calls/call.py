@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import math
 import random
+from contextvars import copy_context
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import msgspec
 
 from limin.calls.attempts import Attempts
+from limin.calls.contexts import InContext
 from limin.calls.deadline import Deadline
+from limin.calls.observer import tell, tell_of_attempt, with_those_of_process
 from limin.calls.stream import StreamedAnswer
 from limin.calls.warning_report import report_warnings
 from limin.errors import AnswerWarningError, LiminError, RequestTimeoutError
+from limin.values.headers import PrivateHeaders
 from limin.values.request_note import note_request
 from limin.wire.response import ReadingContext, read_completion
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from limin.calls.observer import Observer
+    from limin.calls.log import LogObserver
+    from limin.calls.observer import AnyObserver
     from limin.calls.rate_limiter import RateLimiter
     from limin.calls.warning_report import SourceLine
     from limin.policy.retry import RetryPolicy
     from limin.transport.http import HttpTransport
     from limin.values.completion import Delta, TextCompletion
+    from limin.values.configuration import ModelConfiguration
     from limin.values.conversation import Conversation
     from limin.values.endpoint import Endpoint
-    from limin.values.headers import PrivateHeaders
     from limin.values.options import OnWarning
     from limin.wire.http import OpenResponse
     from limin.wire.request import RequestEncoder
@@ -50,6 +55,8 @@ class Caller(msgspec.Struct, frozen=True):
         on_warning: What to do about warnings.
         rate_limiter: Says when a request may be sent.
         observers: The listeners to the calls.
+        log: The listener that writes records about them, if anybody reads these; None
+            for none.
         asked_at: The line of the program that makes the calls; None if it is found
             when a warning is issued.
         headers: The headers of these calls, which win over the transport's; the endpoint
@@ -65,11 +72,12 @@ class Caller(msgspec.Struct, frozen=True):
     retry: RetryPolicy
     on_warning: OnWarning
     rate_limiter: RateLimiter
-    observers: tuple[Observer, ...] = ()
+    observers: tuple[AnyObserver, ...] = ()
+    log: LogObserver | None = None
     asked_at: SourceLine | None = None
     headers: PrivateHeaders | None = None
 
-    def observed_by(self, *observers: Observer) -> Caller:
+    def observed_by(self, *observers: AnyObserver) -> Caller:
         """Return a caller that *observers* listen to, beside those that do already."""
         return msgspec.structs.replace(self, observers=(*self.observers, *observers))
 
@@ -132,6 +140,7 @@ class Call:
         timeout: Seconds for the whole call; None for no limit.
         deadline: When they are over, by the clock of the event loop.
         idle_timeout: Seconds that a stream may bring no event; None for no limit.
+        number: The number of the attempt under way, from 1; 0 before the first one.
     """
 
     __slots__ = (
@@ -139,11 +148,13 @@ class Call:
         "_caller",
         "_is_finished",
         "_is_handed_over",
+        "_observers",
         "_spent",
         "_tokens",
         "attempts",
         "context",
         "deadline",
+        "number",
     )
 
     def __init__(
@@ -155,7 +166,11 @@ class Call:
         """
         self._caller, self.context, self._spent = caller, context, spent
         self._body = caller.encoder.as_sent(body)
+        self._observers = with_those_of_process(caller.observers)
+        if caller.log is not None and caller.log.is_read():
+            self._observers = (*self._observers, caller.log)
         self.attempts = Attempts()
+        self.number = 0
         self.deadline = math.inf
         self._tokens = 0.0  # Of the attempt under way, as estimated.
         self._is_handed_over = self._is_finished = False
@@ -169,6 +184,26 @@ class Call:
     def idle_timeout(self) -> float | None:
         """Seconds that a stream may bring no event; None for no limit."""
         return self._caller.idle_timeout
+
+    @property
+    def conversation(self) -> Conversation:
+        """The conversation that is sent."""
+        return self.context.conversation
+
+    @property
+    def configuration(self) -> ModelConfiguration:
+        """The fields of the request."""
+        return self._caller.encoder.configuration
+
+    @property
+    def response_type(self) -> object:
+        """The type of the answer; None for any text."""
+        return self._caller.encoder.response_type
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The server of the attempt under way."""
+        return self._caller.endpoint
 
     def run(self) -> Awaitable[TextCompletion]:
         """Return the completion."""
@@ -206,13 +241,17 @@ class Call:
 
     def note_first_token(self) -> None:
         """Tell the observers that the first token came."""
-        for observer in self._caller.observers:
-            observer.first_token(self)
+        if self._observers:
+            tell(self._observers, "first_token", self)
 
-    def abandon(self) -> None:
-        """Tell the observers that nobody reads the stream any more."""
+    def abandon(self, interrupt: BaseException | None = None) -> None:
+        """Tell the observers that nobody reads the stream any more.
+
+        Args:
+            interrupt: What cancelled its reader; None if it was left.
+        """
         if self._is_handed_over:
-            self._notify_finished(None)
+            self._notify_finished(interrupt)
 
     def timeout_error(self) -> RequestTimeoutError:
         """Return the error that the deadline has passed; the last failure is its cause."""
@@ -224,10 +263,10 @@ class Call:
 
     async def _with_retries(self, fetch: Callable[[Call], Awaitable[_Result]]) -> _Result:
         """Return the result of *fetch*, after as many attempts as needed."""
-        caller, attempts, limiter = self._caller, self.attempts, self._caller.rate_limiter
-        for observer in caller.observers:
-            observer.begun(self)
+        attempts, limiter = self.attempts, self._caller.rate_limiter
         try:
+            if self._observers:
+                tell(self._observers, "begun", self)
             if limiter.has_rates:
                 await self._wait_for_rates()
             self._start_clock()
@@ -235,6 +274,7 @@ class Call:
                 await self._wait_for_pause()
             while True:
                 attempts.begin()
+                self.number += 1
                 try:
                     return await fetch(self)
                 except LiminError as error:
@@ -244,8 +284,8 @@ class Call:
                     if wait is None:
                         error.attempts = attempts.failed
                         raise
-                    for observer in caller.observers:
-                        observer.waiting(self, wait, error)
+                    if self._observers:
+                        tell(self._observers, "waiting", self, wait, error)
                 await self._wait_for_retry(wait)
         except BaseException as error:
             if isinstance(error, LiminError):
@@ -319,15 +359,18 @@ class Call:
 
     def _open(self) -> Awaitable[OpenResponse]:
         """Send the request, and return the response, whose body still comes."""
-        observers, own = self._caller.observers, self._caller.headers
-        if not observers and own is None:
-            return self._caller.transport.open(self._body)
-        headers: dict[str, str] = {}
-        for observer in observers:
-            observer.attempt(self, headers)
-        if own is not None:
-            headers = {name.lower(): value for name, value in headers.items()} | own
-        return self._caller.transport.open(self._body, headers)
+        headers, open_ = self._caller.headers, self._caller.transport.open
+        if not self._observers:
+            return open_(self._body, headers)
+        # What an observer sets in a context variable holds while the request is sent. A
+        # stream goes on in the program's own context.
+        context = copy_context()
+        added = context.run(tell_of_attempt, self._observers, self)
+        if added:
+            secrets = (*self.context.secrets, *added.values())
+            self.context = msgspec.structs.replace(self.context, secrets=secrets)
+            headers = PrivateHeaders(added if headers is None else added | headers)
+        return InContext(context, open_(self._body, headers))
 
     async def _fetch(self) -> TextCompletion:
         with Deadline(self.deadline, self):
@@ -360,5 +403,5 @@ class Call:
     ) -> None:
         if not self._is_finished:
             self._is_finished = True
-            for observer in self._caller.observers:
-                observer.finished(self, result)
+            if self._observers:
+                tell(self._observers, "finished", self, result)

@@ -31,7 +31,9 @@ class RateLimiter:
     gradually.
 
     Attributes:
-        has_rates: Whether the user has set rates; without, nobody waits for them.
+        rates: Requests and tokens in any minute at most, as the user has set them.
+        has_rates: Whether there are any; without, nobody waits for them.
+        queued: How many requests wait until they keep to the rates.
         has_paused: Whether the server has wanted a pause; without, nobody waits for one.
     """
 
@@ -45,9 +47,10 @@ class RateLimiter:
         """
         check_rate("requests_per_minute", requests_per_minute)
         check_rate("tokens_per_minute", tokens_per_minute)
-        self._rates = requests_per_minute, tokens_per_minute
+        self.rates = requests_per_minute, tokens_per_minute
         self._counts_tokens = tokens_per_minute is not None
-        self.has_rates = self._rates != (None, None)
+        self.has_rates = self.rates != (None, None)
+        self.queued = 0
         self.has_paused = False
         self._rest_ends = -math.inf  # By a clock that any thread can read.
         # A clock means nothing to another event loop, trio's least of all.
@@ -78,7 +81,11 @@ class RateLimiter:
         """
         if most_by_counts is None or not self._counts_tokens:
             most_by_counts = math.inf
-        return await self._here().wait_for_rates(size, max_tokens, most_by_counts)
+        self.queued += 1
+        try:
+            return await self._here().wait_for_rates(size, max_tokens, most_by_counts)
+        finally:
+            self.queued -= 1
 
     async def wait_for_pause(self) -> None:
         """Wait until the server's pause is over, and this request's turn has come."""
@@ -117,7 +124,7 @@ class RateLimiter:
         loop = anyio.lowlevel.current_token().native_token
         limits = self._by_loop.get(loop)
         if limits is None:
-            limits = self._by_loop[loop] = _LoopLimits(Pacer(*self._rates))
+            limits = self._by_loop[loop] = _LoopLimits(Pacer(*self.rates))
         return limits
 
 

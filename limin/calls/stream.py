@@ -113,10 +113,14 @@ class StreamedAnswer:
             raise RuntimeError(problem)
         return self._completion
 
-    async def aclose(self) -> None:
-        """Close the connection at once, unless the answer was read to its end."""
+    async def aclose(self, error: BaseException | None = None) -> None:
+        """Close the connection at once, unless the answer was read to its end.
+
+        *error* is what ended the block in which the answer was read; None for nothing.
+        """
         self._is_closed = True
-        self._call.abandon()
+        is_interrupt = not isinstance(error, (Exception, GeneratorExit))
+        self._call.abandon(error if is_interrupt else None)
         await self._response.aclose()
 
     async def _read_more(self, since: float) -> bool:
@@ -290,9 +294,15 @@ class CompletionStream(Generic[V_co]):
             await self._stack.aclose()
             raise
         self._state = "entered"
-        self._stack.push_async_callback(self._answer.aclose)
+        self._stack.push_async_exit(self._close)
         self._deltas = iter(deltas)
         return self
+
+    async def _close(
+        self, _kind: object, error: BaseException | None, _traceback: object
+    ) -> None:
+        """Close the connection; *error* is what ended the block, if it is not None."""
+        await self._entered().aclose(error)
 
     async def __aexit__(
         self,
@@ -301,7 +311,7 @@ class CompletionStream(Generic[V_co]):
         traceback: TracebackType | None,
     ) -> None:
         """Close the connection, unless the answer was read to its end."""
-        await self._stack.aclose()
+        await self._stack.__aexit__(kind, error, traceback)
 
     def closing(self, close: Callable[[], Awaitable[None]]) -> Self:
         """Call *close* when the block is left, and return the stream itself."""

@@ -11,7 +11,7 @@ from limin.values.completion import TextCompletion
 from limin.values.result_parts import answers_in
 
 if TYPE_CHECKING:
-    from limin.calls.call import Call
+    from limin.calls.observer import ObservedCall
     from limin.values.conversation import Conversation
 
 # English takes about four characters a token; see `policy.rate_limits`.
@@ -43,13 +43,13 @@ class TokenBudget(Observer):
             not_sent.conversation = conversation
             raise StopBatch(not_sent, error)
 
-    def waiting(self, call: Call, seconds: float, error: LiminError) -> None:  # noqa: ARG002 (an observer's signature)
+    def waiting(self, call: ObservedCall, seconds: float, error: LiminError) -> None:  # noqa: ARG002 (an observer's signature)
         """Count the part of an answer that came before *error*."""
         self._count(error)
 
     def finished(
         self,
-        call: Call,  # noqa: ARG002 (an observer's signature)
+        call: ObservedCall,  # noqa: ARG002 (an observer's signature)
         result: TextCompletion[object] | BaseException | None,
     ) -> None:
         """Count the tokens of *result*."""

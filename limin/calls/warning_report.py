@@ -52,6 +52,16 @@ def find_caller() -> SourceLine:
     return SourceLine(frame.f_code.co_filename, frame.f_lineno, _module(frame))
 
 
+def find_line(error: BaseException) -> SourceLine:
+    """Return the line that raised *error*."""
+    line, traceback = find_caller(), error.__traceback__
+    while traceback is not None:
+        frame = traceback.tb_frame
+        line = SourceLine(frame.f_code.co_filename, traceback.tb_lineno, _module(frame))
+        traceback = traceback.tb_next
+    return line
+
+
 def _module(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", "<unknown>"))
 

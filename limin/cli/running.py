@@ -116,12 +116,11 @@ class RunClient(Client):
             run, decide, n_parallel, as_result=as_limin_error, measure=measure
         )
 
-    def state(self, *, is_read: bool) -> BatchState:
+    def batch_state(self, *, is_read: bool) -> BatchState:
         """Return how the requests stand, and whether the answers are read."""
+        state = self.state
         return BatchState(
-            in_flight=self._transport.in_flight,
-            resting=self._rate_limiter.seconds_of_rest,
-            is_read=is_read,
+            in_flight=state.in_flight, resting=state.seconds_of_rest, is_read=is_read
         )
 
 
@@ -158,7 +157,7 @@ class Run:
 
         def state() -> BatchState:
             is_read = not isinstance(workers.broken, BrokenPipeError)
-            return client.state(is_read=is_read)
+            return client.batch_state(is_read=is_read)
 
         async def deliver(index: int, result: Result) -> None:
             if self._keep(self._asked.pop(index), result):

@@ -7,20 +7,23 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from limin.calls.call import Caller
+from limin.calls.observer import check_observers
 from limin.calls.rate_limiter import RateLimiter
 from limin.calls.warning_report import find_caller
 from limin.policy.retry import RetryPolicy
 from limin.recipes.alternatives import Alternatives
 from limin.values.checks import check_argument, check_integer, check_rate, check_seconds
+from limin.values.client_state import ClientState
 from limin.values.endpoint import Endpoint, Limits, as_private
 from limin.values.options import check_on_warning, resolve_configuration
 from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
     from limin.asking import AnswerType
+    from limin.calls.observer import AnyObserver
     from limin.transport.http import HttpClient
     from limin.values.options import AskOptions
 
@@ -41,6 +44,7 @@ class ConnectedClient:
         requests_per_minute: float | None = None,
         tokens_per_minute: float | None = None,
         http_client: HttpClient | None = None,
+        observers: Iterable[AnyObserver] = (),
     ) -> None:
         """Make a client for one endpoint; nothing is sent yet.
 
@@ -67,6 +71,8 @@ class ConnectedClient:
                 its own are 5 seconds without data and 100 connections unless it was
                 made with `timeout=None` and
                 `limits=httpx.Limits(max_connections=None)`.
+            observers: What listens to the calls of this client: `Observer`s, or other
+                objects with all five of its methods.
 
         Raises:
             ConfigurationError: If an argument makes no sense, or the server is
@@ -83,8 +89,12 @@ class ConnectedClient:
             check_rate("tokens_per_minute", tokens_per_minute),
         )
         self._alternatives: defaultdict[str, Alternatives] = defaultdict(Alternatives)
-        # Here httpx is loaded: `import limin` does without it.
+        self._observers = check_observers(observers)
+        # Here httpx is loaded, and with it logging: `import limin` does without them.
+        from limin.calls.log import LOG  # noqa: PLC0415 (loads logging)
         from limin.transport.http import HttpTransport  # noqa: PLC0415 (loads httpx)
+
+        self._log = LOG
 
         self._transport = HttpTransport(self._endpoint, limits or Limits(), http_client)
 
@@ -92,15 +102,32 @@ class ConnectedClient:
         """Return the endpoint's host and the client's state, without the key."""
         if not hasattr(self, "_transport"):  # In the traceback of a refused argument.
             return "<limin.Client, not ready>"
-        transport, rest = self._transport, self._rate_limiter.seconds_of_rest
-        state = [f"{transport.in_flight} in flight"]
-        if transport.idle is not None:
-            state.append(f"{transport.idle} idle")
-        if rest > 0:
-            state.append(f"resting {math.ceil(rest)} s")
-        if transport.is_closed:
-            state = ["closed"]
-        return f"<limin.Client of {self._endpoint.host}: {', '.join(state)}>"
+        state = self.state
+        facts = [f"{state.in_flight} in flight"]
+        if state.idle is not None:
+            facts.append(f"{state.idle} idle")
+        if state.queued:
+            facts.append(f"{state.queued} queued")
+        if state.seconds_of_rest > 0:
+            facts.append(f"resting {math.ceil(state.seconds_of_rest)} s")
+        if state.is_closed:
+            facts = ["closed"]
+        return f"<limin.Client of {self._endpoint.host}: {', '.join(facts)}>"
+
+    @property
+    def state(self) -> ClientState:
+        """What the client is doing now; any thread may ask."""
+        transport, limiter = self._transport, self._rate_limiter
+        requests_per_minute, tokens_per_minute = limiter.rates
+        return ClientState(
+            in_flight=transport.in_flight,
+            idle=transport.idle,
+            queued=limiter.queued,
+            seconds_of_rest=limiter.seconds_of_rest,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+            is_closed=transport.is_closed,
+        )
 
     def __reduce_ex__(self, _protocol: object) -> NoReturn:
         """Refuse to be pickled or copied.
@@ -157,6 +184,8 @@ class ConnectedClient:
             RetryPolicy(attempts=1 + check_integer("max_retries", max_retries, at_least=0)),
             on_warning,
             self._rate_limiter,
+            self._observers,
+            self._log,
             asked_at=find_caller() if on_warning == "warn" else None,
             headers=as_private(headers) if headers else None,
         )

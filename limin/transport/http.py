@@ -244,7 +244,7 @@ class _RequestMaker:
     def __init__(self, endpoint: Endpoint) -> None:
         self._url, self._models_url = endpoint.completions_url, endpoint.models_url
         self._headers = {"accept-encoding": ACCEPTED} | endpoint.request_headers()
-        self._make: Callable[[bytes], httpx.Request] | None = None
+        self._make: Callable[[bytes, Mapping[str, str] | None], httpx.Request] | None = None
 
     def build(
         self, client: HttpClient, body: bytes | None, headers: Mapping[str, str] | None
@@ -256,13 +256,13 @@ class _RequestMaker:
         if body is None:
             headers = {n: v for n, v in self._headers.items() if n != "content-type"}
             return client.build_request("GET", self._models_url, headers=headers)
-        if headers or not isinstance(client, OwnClient):
+        if not isinstance(client, OwnClient):
             return client.build_request(
                 "POST", self._url, headers=self._headers | dict(headers or {}), content=body
             )
         if self._make is None:
             self._make = client.prepare("POST", self._url, self._headers)
-        return self._make(body)
+        return self._make(body, headers)
 
 
 def _find_package(client: HttpClient) -> ModuleType:

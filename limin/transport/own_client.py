@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
 
 class OwnClient(httpx.AsyncClient):
@@ -35,11 +35,14 @@ class OwnClient(httpx.AsyncClient):
 
     def prepare(
         self, method: str, url: str, headers: dict[str, str]
-    ) -> Callable[[bytes], httpx.Request]:
-        """Return a function that makes a request of a body; the rest is parsed once."""
+    ) -> Callable[[bytes, Mapping[str, str] | None], httpx.Request]:
+        """Return a function that makes a request of a body, and of headers of its own.
+
+        The rest is parsed once.
+        """
         template = self.build_request(method, url, headers=headers, content=b" ")
 
-        def make(body: bytes) -> httpx.Request:
+        def make(body: bytes, more: Mapping[str, str] | None) -> httpx.Request:
             # httpx copies headers of its own class as they are; others it reads anew.
             request = httpx.Request(
                 method,
@@ -49,6 +52,8 @@ class OwnClient(httpx.AsyncClient):
                 extensions={"timeout": {}},
             )
             request.headers["content-length"] = str(len(body))
+            if more:
+                request.headers.update(more)
             return request
 
         return make

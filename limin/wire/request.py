@@ -35,6 +35,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
     Attributes:
         head: The body up to the messages.
         asks_log_probs: Whether the requests ask for log probabilities.
+        configuration: The fields of the request.
         top_log_probs: Number of alternatives that they ask for at each position.
         max_tokens: Most tokens of an answer; None for the server's own limit.
         streams: Whether the requests ask for streams.
@@ -42,10 +43,12 @@ class RequestEncoder(msgspec.Struct, frozen=True):
         sampling: How the tokens are to be chosen.
         sent_head: The head that is sent; None if it is the same.
         offers_tools: Whether the model may call tools.
+        response_type: The type of the answer; None for any text.
     """
 
     head: bytes
     asks_log_probs: bool
+    configuration: ModelConfiguration
     top_log_probs: int | None = None
     max_tokens: int | None = None
     streams: bool = False
@@ -53,6 +56,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
     sampling: Sampling = Sampling()
     sent_head: bytes | None = None
     offers_tools: bool = False
+    response_type: object = None
 
     @classmethod
     def of(
@@ -89,6 +93,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
         return cls(
             head,
             asks_log_probs,
+            configuration,
             top if type(top) is int else None,
             most if type(most) is int else None,
             configuration.stream,
@@ -96,6 +101,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
             Sampling.of(fields),
             sent_head,
             bool(fields.get("tools") or fields.get("functions")),
+            None if schema is None else schema.type,
         )
 
     def as_sent(self, body: bytes) -> bytes:

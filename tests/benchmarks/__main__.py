@@ -18,6 +18,7 @@ from runs import (
     measure_imports,
     measure_loads,
     measure_memory,
+    measure_observing,
     measure_parallelism,
     measure_parsings,
     measure_program,
@@ -47,6 +48,7 @@ def main() -> None:
             readings=measure_streams(rounds, beside),
             first_tokens=measure_first_tokens(rounds),
             program=measure_program(),
+            observing=measure_observing(rounds),
             loads=measure_loads(rounds, beside),
             beside=None if beside is None else beside.name,
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clients import CASES, SECONDS_MEASURED
 from first_token import RAW
+from observing import N_PARALLEL, PLAIN
 from parallelism import PROMPTS, SLOTS
 from program import LINES
 from runs import FIRST_TOKENS, MODULES, PARALLEL
@@ -165,6 +166,13 @@ medians of {FIRST_TOKENS} requests, the best of several interleaved rounds.
   the moment when the request leaves.
 """
 
+_OBSERVING = f"""\
+## Observers
+
+Microseconds of CPU for each request, {N_PARALLEL} in parallel, as above; figures are
+the best of several interleaved rounds. "Longer" is the difference to a client without.
+"""
+
 _LONG_RUN = """\
 ## A long run: memory
 
@@ -227,6 +235,8 @@ def page(figures: Figures, targets: Sequence[Target]) -> str:
         _stream_table(figures.readings),
         _FIRST_TOKENS,
         _first_token_table(figures.first_tokens),
+        _OBSERVING,
+        _observing_table(figures.observing),
         _LONG_RUN,
         _long_run_table(figures.memory),
         _FILE_RUN,
@@ -429,6 +439,15 @@ def _first_token_table(first_tokens: dict[str, float]) -> str:
         for name, seconds in first_tokens.items()
     ]
     return _table(("client", "µs", "longer (µs)"), rows)
+
+
+def _observing_table(observing: dict[str, float]) -> str:
+    plain = observing.get(PLAIN, float("nan"))
+    rows = [
+        (name, f"{cpu_us:.0f}", f"{cpu_us - plain:.0f}")
+        for name, cpu_us in observing.items()
+    ]
+    return _table(("observed by", "CPU (µs)", "longer (µs)"), rows)
 
 
 def _long_run_table(memory: dict[str, int]) -> str:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 import first_token
+import observing
 from clients import CASES
 from program import STEPS
 from streams import STREAMS
@@ -107,6 +108,7 @@ class Figures:
         readings: Streams, by client and kind.
         first_tokens: Seconds to the first token, by client.
         program: Seconds, CPU and peak memory of the program, by step.
+        observing: Microseconds of CPU for each request, by who observes.
         beside: Name of the other commit of limin; None if there is none.
     """
 
@@ -120,6 +122,7 @@ class Figures:
     readings: Readings
     first_tokens: dict[str, float]
     program: dict[str, dict[str, float]]
+    observing: dict[str, float]
     beside: str | None = None
 
 
@@ -312,6 +315,20 @@ def measure_first_tokens(rounds: int) -> dict[str, float]:
                 line = python("first_token.py", name, str(FIRST_TOKENS), url)
                 for kind, seconds in json.loads(line or "{}").items():
                     best[kind] = min(seconds, best.get(kind, seconds))
+    return best
+
+
+def measure_observing(rounds: int) -> dict[str, float]:
+    """Measure the microseconds of CPU for each request, by who observes, at best."""
+    best: dict[str, float] = {}
+    with server() as url:
+        for index in range(rounds):
+            note(f"observers: round {index + 1} of {rounds}")
+            for name in observing.CASES:
+                line = python("observing.py", name, url)
+                if line is not None:
+                    cpu_us = json.loads(line)["cpu_us"]
+                    best[name] = min(cpu_us, best.get(name, cpu_us))
     return best
 
 

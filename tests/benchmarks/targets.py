@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 from file_memory import FEW, MANY
 from memory import ALL, SOME
+from observing import IDLE, PLAIN
 from streams import LOG_PROBS, ONE_BY_ONE, STREAMS, TEXT
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _GROWTH_AT_MOST = 1.25
 _IMPORT_AT_MOST = 1.3
 _GROWN_AT_MOST_KB = 5000
 _AUTO_AT_MOST = 1.1
+_IDLE_OBSERVER_US = 30.0
 
 _STREAM_SHARES = {TEXT: 0.04, LOG_PROBS: 0.10}
 _STREAM_BY_HAND_AT_MOST = 1.0
@@ -66,6 +68,7 @@ def targets(figures: Figures) -> list[Target]:
         _memory(figures.memory, SOME, ALL, "prompts"),
         _memory(figures.file_memory, FEW, MANY, "lines of a file"),
         _parallelism(figures.parallelism),
+        _observing(figures.observing),
     ]
 
 
@@ -96,6 +99,14 @@ def _streams(readings: Readings) -> list[Target]:
         )
         for kind, peer, limit in limits
     ]
+
+
+def _observing(observing: dict[str, float]) -> Target:
+    ratio = None
+    if PLAIN in observing and IDLE in observing:
+        ratio = (observing[IDLE] - observing[PLAIN]) / _IDLE_OBSERVER_US
+    promise = f"{IDLE} against {_IDLE_OBSERVER_US:g} µs a request, CPU"
+    return Target(promise, 1.0, ratio)
 
 
 def _of_openai(loads: Loads) -> list[Target]:

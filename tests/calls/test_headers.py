@@ -12,10 +12,10 @@ from limin import Client, ConfigurationError
 from limin.calls.observer import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, MutableMapping
     from pathlib import Path
 
-    from limin.calls.call import Call
+    from limin.calls.observer import ObservedCall
 
 HEADERS = {"X-Tag": "of the call", "authorization": "Bearer sk-of-the-call"}
 
@@ -86,7 +86,11 @@ async def test_headers_of_a_call_win_over_an_observers() -> None:
     class Tracing(Observer):
         """Adds two headers."""
 
-        def attempt(self, call: Call, headers: dict[str, str]) -> None:  # noqa: ARG002 (an observer's)
+        def attempt(
+            self,
+            call: ObservedCall,  # noqa: ARG002 (an observer's)
+            headers: MutableMapping[str, str],
+        ) -> None:
             headers |= {"X-TAG": "of the trace", "Traceparent": "1"}
 
     async with serve() as server, Client(server.base_url) as client:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import pytest
@@ -16,7 +16,10 @@ from limin.calls.stream import CompletionStream
 from limin.values.conversation import Conversation
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from limin.calls.call import Call, Caller
+    from limin.calls.observer import ObservedCall
     from limin.errors import LiminError
     from limin.values.completion import TextCompletion
 
@@ -30,24 +33,26 @@ class Listener(Observer):
         self.heard: list[str] = []
         self.results: list[object] = []
 
-    def begun(self, call: Call) -> None:
-        self.heard.append(f"begun {call.context.conversation.messages[-1].content}")
+    def begun(self, call: ObservedCall) -> None:
+        self.heard.append(f"begun {call.conversation.messages[-1].content}")
 
-    def attempt(self, call: Call, headers: dict[str, str]) -> None:
+    def attempt(self, call: ObservedCall, headers: MutableMapping[str, str]) -> None:
         assert headers == {}
-        headers["traceparent"] = f"attempt-{len(call.attempts.failed) + 1}"
+        headers["traceparent"] = f"attempt-{call.number}"
         self.heard.append("attempt")
 
-    def waiting(self, call: Call, seconds: float, error: LiminError) -> None:
-        assert call.attempts.failed[-1].error is error
+    def waiting(self, call: ObservedCall, seconds: float, error: LiminError) -> None:
+        assert cast("Call", call).attempts.failed[-1].error is error
         self.heard.append(f"waiting {seconds:g}")
 
-    def first_token(self, call: Call) -> None:
-        assert call.attempts.seconds() > 0
+    def first_token(self, call: ObservedCall) -> None:
+        assert cast("Call", call).attempts.seconds() > 0
         self.heard.append("first token")
 
-    def finished(self, call: Call, result: TextCompletion | BaseException | None) -> None:
-        assert call.timeout == 600.0
+    def finished(
+        self, call: ObservedCall, result: TextCompletion[object] | BaseException | None
+    ) -> None:
+        assert cast("Call", call).timeout == 600.0
         self.heard.append("finished")
         self.results.append(result)
 

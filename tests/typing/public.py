@@ -1,12 +1,20 @@
 """The types that mypy and pyright must infer for the public names."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from pathlib import Path
 from typing import assert_type
 
 from rich.table import Table
 
 import limin
+from limin.telemetry import Telemetry, instrument
 
 
 async def single() -> None:
@@ -287,3 +295,29 @@ async def wrong_decisions(client: limin.Client) -> None:
     await client.generate_decision("hello", [0.5])  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
     await client.generate_decision("hello", ["a"], by="number")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await client.generate_decisions(["hello"])  # type: ignore[list-item]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+class Tally(limin.Observer):
+    def attempt(self, call: limin.ObservedCall, headers: MutableMapping[str, str]) -> None:
+        assert_type(call.number, int)
+        assert_type(call.configuration, limin.ModelConfiguration)
+        assert_type(call.conversation, limin.Conversation)
+        assert_type(call.endpoint.base_url, str)
+        headers["x-attempt"] = str(call.number)
+
+
+class Unrelated:
+    def begun(self, call: limin.ObservedCall) -> None: ...
+    def attempt(self, call: object, headers: MutableMapping[str, str]) -> None: ...
+    def waiting(self, call: object, wait: float, why: limin.LiminError) -> None: ...
+    def first_token(self, call: object) -> None: ...
+    def finished(self, call: object, result: object) -> None: ...
+
+
+def observed() -> None:
+    client = limin.Client(observers=[Tally(), Unrelated(), Telemetry(provider_name="a")])
+    assert_type(client.state, limin.ClientState)
+    assert_type(client.state.idle, int | None)
+    instrument(capture_content="span_only")
+    limin.Client(observers=[object()])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    instrument(capture_content="often")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

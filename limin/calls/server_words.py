@@ -1,0 +1,30 @@
+"""Words of a server that may be written down where no prompt and no key may be."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from limin.calls.observer import ObservedCall
+
+# A shorter text occurs inside others by chance; see `values.masking`.
+_SHORTEST_SECRET = 8
+_LONGEST_WORD = 200
+
+
+def plain_word(call: ObservedCall, word: str | None) -> str | None:
+    """Return *word*, which a server wrote about *call*, if it may be written down.
+
+    None if it is long, or has characters that act, or quotes the key or the prompt, or
+    is quoted from them: then it is no name and no id.
+    """
+    if not word or len(word) > _LONGEST_WORD or not word.isprintable():
+        return None
+    prompts = (message.texts() for message in call.conversation.messages)
+    for secret in chain(call.endpoint.secrets(), chain.from_iterable(prompts)):
+        if len(secret) >= _SHORTEST_SECRET and secret in word:
+            return None
+        if len(word) >= _SHORTEST_SECRET and word in secret:
+            return None
+    return word
