@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 
 from limin.testing.bodies import encode
@@ -40,7 +41,7 @@ def to_chunks(
     """
     rest = {name: v for name, v in body.items() if name not in {"choices", "usage"}}
     head = {**rest, "object": "chat.completion.chunk"}
-    for choice in _list(body.get("choices")):
+    for choice in _objects(body.get("choices")):
         for part in _choice_parts(choice, pieces):
             yield {**head, "choices": [part]}
     if includes_usage and "usage" in body:
@@ -83,7 +84,7 @@ def _message_parts(
             marked = {"logprobs": {"content": listed}} if listed else {}
             delta = {"content": piece}
             yield {**base, "delta": delta, **marked, "finish_reason": None}
-    for delta in _tool_deltas(_list(message.get("tool_calls"))):
+    for delta in _tool_deltas(_objects(message.get("tool_calls"))):
         yield {**base, "delta": delta, "finish_reason": None}
 
 
@@ -132,20 +133,17 @@ def _with_tokens(
     pieces: Sequence[str], tokens: Sequence[Any]
 ) -> Iterator[tuple[str, list[Any]]]:
     """Yield each of *pieces* with the *tokens* that end in it; the last with the rest."""
-    end, position, index = 0, 0, 0
+    token_ends = list(accumulate(len(_bytes_of(token)) for token in tokens))
+    end, index = 0, 0
     for number, piece in enumerate(pieces, 1):
         end += len(piece.encode(errors="replace"))
         start = index
-        while index < len(tokens):
-            position += len(_bytes_of(tokens[index]))
-            if position > end and number < len(pieces):
-                position -= len(_bytes_of(tokens[index]))
-                break
+        while index < len(tokens) and (token_ends[index] <= end or number == len(pieces)):
             index += 1
         yield piece, list(tokens[start:index])
 
 
-def _bytes_of(token: Any) -> bytes:  # noqa: ANN401 (of a recording, so any JSON)
+def _bytes_of(token: dict[str, Any]) -> bytes:
     match token:
         case {"bytes": [*numbers]} if all(number in range(256) for number in numbers):
             return bytes(numbers)
@@ -155,14 +153,15 @@ def _bytes_of(token: Any) -> bytes:  # noqa: ANN401 (of a recording, so any JSON
             return b""
 
 
-def _listed_tokens(log_probs: object) -> list[Any] | None:
-    """Return the list of tokens in *log_probs*; None if they hold anything else, too."""
+def _listed_tokens(log_probs: object) -> list[dict[str, Any]] | None:
+    """Return the list of tokens in *log_probs*; None if they hold anything else."""
     if not isinstance(log_probs, dict):
         return None
     fields = cast("dict[str, object]", log_probs)
-    is_list = isinstance(fields.get("content"), list) and len(fields) == 1
-    return _list(fields["content"]) if is_list else None
+    return _objects(fields.get("content")) or None if len(fields) == 1 else None
 
 
-def _list(value: object) -> list[Any]:
-    return cast("list[object]", value) if isinstance(value, list) else []
+def _objects(value: object) -> list[dict[str, Any]]:
+    """Return the objects in the list *value*; none if it is no list."""
+    listed = cast("list[object]", value) if isinstance(value, list) else []
+    return [cast("dict[str, Any]", entry) for entry in listed if isinstance(entry, dict)]

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     Fields: TypeAlias = Mapping[str, Any]
     # Fields as they are, or made of the text and the request.
     MadeFields: TypeAlias = Fields | Callable[[str, Request], Fields]
+
     Tokens: TypeAlias = list[dict[str, Any]]
     ChangedTokens: TypeAlias = Callable[[Tokens], object]
 
 USAGE = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
 
 _UNCHANGED: Fields = MappingProxyType({})
-_ABSENT = object()  # In the place of a value: the field is left out.
+ABSENT = object()  # In the place of a value: the field is left out.
 _WORD = re.compile(r"\s*\S+|\s+")
 _CITY = '{"city":"Paris"}'  # The text where the model calls a tool: its arguments.
-_LOWEST = -3.4028234663852886e38  # The lowest float of 32 bits.
 
 
 def tokens_of(text: str) -> list[ScriptedToken]:
@@ -84,10 +84,10 @@ def _laid_over(
 ) -> dict[str, Any]:
     made = change(text, request) if callable(change) else change
     merged = {**fields, **made}
-    return {name: value for name, value in merged.items() if value is not _ABSENT}
+    return {name: value for name, value in merged.items() if value is not ABSENT}
 
 
-def _odd(
+def odd(
     name: str,
     servers: str,
     description: str,
@@ -99,6 +99,7 @@ def _odd(
     tokens: ChangedTokens | None = None,
     most_choices: int | None = None,
 ) -> Quirk:
+    """Return the quirk that lays these fields over the standard body."""
     change = _Change(message, choice, body, tokens, most_choices)
     return Quirk(
         name=name,
@@ -120,23 +121,24 @@ def _call(arguments: object, request: Request, **fields: object) -> dict[str, An
     return {"id": "call_1", "type": "function", "function": function, **fields}
 
 
-def _without(fields: Fields, *names: str) -> dict[str, Any]:
+def without(fields: Fields, *names: str) -> dict[str, Any]:
+    """Return *fields* without those with *names*."""
     return {name: value for name, value in fields.items() if name not in names}
 
 
 BODIES = (
-    _odd(
+    odd(
         "content-null",
         "OpenAI",
         "The model refuses: the content is null, and the words are under `refusal`.",
         message=lambda text, _: {"content": None, "refusal": text},
         choice={"logprobs": None},
     ),
-    _odd(
+    odd(
         "content-absent",
         "Azure",
         "A content filter has taken the content: the message has none, not even null.",
-        message={"content": _ABSENT},
+        message={"content": ABSENT},
         choice={
             "finish_reason": "content_filter",
             "content_filter_results": {"hate": {"filtered": True, "severity": "high"}},
@@ -144,7 +146,7 @@ BODIES = (
         },
         body={"prompt_filter_results": [{"prompt_index": 0}]},
     ),
-    _odd(
+    odd(
         "content-parts",
         "Mistral",
         "The content is a list of parts, and the reasoning is one of them.",
@@ -155,45 +157,45 @@ BODIES = (
             ]
         },
     ),
-    _odd(
+    odd(
         "message-absent",
         "Gemini",
         "Reasoning took all tokens: the choice has no message, and nobody counted it.",
-        choice={"message": _ABSENT, "finish_reason": "length", "logprobs": _ABSENT},
+        choice={"message": ABSENT, "finish_reason": "length", "logprobs": ABSENT},
         body={"usage": {"prompt_tokens": 9, "total_tokens": 512}},
     ),
-    _odd(
+    odd(
         "reasoning",
         "vLLM, OpenRouter, Ollama",
         "The reasoning is under `reasoning`.",
         message={"reasoning": "Which city was it?"},
     ),
-    _odd(
+    odd(
         "reasoning-content",
         "DeepSeek, SGLang, llama.cpp",
         "The reasoning is under `reasoning_content`.",
         message={"reasoning_content": "Which city was it?"},
     ),
-    _odd(
+    odd(
         "half-surrogate",
         "several servers",
         "The text ends in half of a surrogate pair, which is no character.",
         message=lambda text, _: {"content": text + "\ud83d"},
         choice={"logprobs": None},
     ),
-    _odd(
+    odd(
         "choices-fewer",
         "Ollama",
         "One choice comes, however many were asked for.",
         most_choices=1,
     ),
-    _odd(
+    odd(
         "model-other",
         "OpenRouter",
         "Another model answers than the one that was asked.",
         body={"model": "another/model", "provider": "Together"},
     ),
-    _odd(
+    odd(
         "metadata-odd",
         "Azure and others",
         "The id and the kind of the object are empty, and the date is a fraction.",
@@ -202,37 +204,37 @@ BODIES = (
 )
 
 FINISHES = (
-    _odd(
+    odd(
         "finish-null",
         "several servers",
         "The finish reason of a finished answer is null.",
         choice=_finish(None),
     ),
-    _odd(
+    odd(
         "finish-empty",
         "LocalAI, SGLang before 2025",
         "The finish reason is an empty text.",
         choice=_finish(""),
     ),
-    _odd(
+    odd(
         "finish-eos",
         "TGI",
         "The finish reason of a normal end has another name, `eos_token`.",
         choice=_finish("eos_token"),
     ),
-    _odd(
+    odd(
         "finish-model-length",
         "Mistral",
         "The finish reason of an answer that was cut has another name.",
         choice=_finish("model_length"),
     ),
-    _odd(
+    odd(
         "finish-abort",
         "vLLM, SGLang",
         "The server gave the answer up, and says so in the finish reason alone.",
         choice=_finish("abort"),
     ),
-    _odd(
+    odd(
         "finish-no-resource",
         "DeepSeek",
         "The server ran out of resources, and says so in the finish reason alone.",
@@ -241,27 +243,25 @@ FINISHES = (
 )
 
 USAGES = (
-    _odd(
+    odd(
         "usage-absent",
         "several servers",
         "Nobody counts the tokens.",
-        body={"usage": _ABSENT},
+        body={"usage": ABSENT},
     ),
-    _odd("usage-null", "several servers", "The usage is null.", body={"usage": None}),
-    _odd(
-        "usage-text", "several servers", "The usage is a text.", body={"usage": "unknown"}
-    ),
-    _odd(
+    odd("usage-null", "several servers", "The usage is null.", body={"usage": None}),
+    odd("usage-text", "several servers", "The usage is a text.", body={"usage": "unknown"}),
+    odd(
         "usage-in-choice",
         "Moonshot",
         "The usage stands in the choice.",
         choice={"usage": USAGE},
-        body={"usage": _ABSENT},
+        body={"usage": ABSENT},
     ),
 )
 
 TOOLS = (
-    _odd(
+    odd(
         "tool-arguments-broken",
         "models on any server",
         "The arguments of a tool call end in the middle of their JSON.",
@@ -272,7 +272,7 @@ TOOLS = (
         },
         choice={"finish_reason": "tool_calls", "logprobs": None},
     ),
-    _odd(
+    odd(
         "tool-arguments-object",
         "several servers",
         "The arguments of a tool call are an object in the place of a text.",
@@ -283,18 +283,18 @@ TOOLS = (
         },
         choice={"finish_reason": "tool_calls", "logprobs": None},
     ),
-    _odd(
+    odd(
         "tool-id-absent",
         "several servers",
         "A tool call has no id.",
         text=_CITY,
         message=lambda text, request: {
             "content": "",
-            "tool_calls": [_without(_call(text, request), "id")],
+            "tool_calls": [without(_call(text, request), "id")],
         },
         choice={"finish_reason": "tool_calls", "logprobs": None},
     ),
-    _odd(
+    odd(
         "tool-finish-stop",
         "vLLM with a named tool",
         "A tool call ends with the finish reason of a text.",
@@ -305,7 +305,7 @@ TOOLS = (
         },
         choice={"finish_reason": "stop", "logprobs": None},
     ),
-    _odd(
+    odd(
         "function-call",
         "the first form of OpenAI's API",
         "A tool call has the old shape, `function_call`.",
@@ -318,176 +318,4 @@ TOOLS = (
     ),
 )
 
-
-def _each(**fields: object) -> ChangedTokens:
-    """Return a change that lays *fields* over each token."""
-    return lambda tokens: {"content": [_laid(token, fields) for token in tokens]}
-
-
-def _laid(token: Fields, fields: Fields) -> dict[str, Any]:
-    return {name: v for name, v in {**token, **fields}.items() if v is not _ABSENT}
-
-
-def _first(**fields: object) -> ChangedTokens:
-    """Return a change that lays *fields* over the first token, and its own entry."""
-
-    def change(tokens: Tokens) -> object:
-        first, *rest = tokens
-        top = [
-            _laid(entry, fields) if entry["token"] == first["token"] else entry
-            for entry in first["top_logprobs"]
-        ]
-        return {"content": [{**first, **fields, "top_logprobs": top}, *rest]}
-
-    return change
-
-
-def _to_legacy(tokens: Tokens) -> object:
-    return {
-        "tokens": [token["token"] for token in tokens],
-        "token_logprobs": [token["logprob"] for token in tokens],
-        "top_logprobs": [
-            {entry["token"]: entry["logprob"] for entry in token["top_logprobs"]}
-            for token in tokens
-        ],
-    }
-
-
-def _to_probs(tokens: Tokens) -> object:
-    def converted(entry: Fields) -> dict[str, Any]:
-        return {**_without(entry, "logprob", "top_logprobs"), "prob": 0.9}
-
-    return {
-        "content": [
-            {**converted(token), "top_probs": [converted(token)]} for token in tokens
-        ]
-    }
-
-
-def _to_ids(tokens: Tokens) -> object:
-    def named(entry: Fields, number: int) -> dict[str, Any]:
-        token = f"token_id:{number}"
-        return {**entry, "token": token, "bytes": list(token.encode())}
-
-    return {
-        "content": [
-            {
-                **named(token, index),
-                "top_logprobs": [
-                    named(entry, index + 1000 * rank)
-                    for rank, entry in enumerate(token["top_logprobs"])
-                ],
-            }
-            for index, token in enumerate(tokens)
-        ]
-    }
-
-
-def _to_replacements(tokens: Tokens) -> object:
-    return _each(token="\ufffd", bytes=[239, 191, 189])(tokens)  # noqa: S106 (no secret)
-
-
-def _without_sampled(tokens: Tokens) -> object:
-    return {
-        "content": [
-            {
-                **token,
-                "logprob": -8.5,
-                "top_logprobs": [
-                    entry
-                    for entry in token["top_logprobs"]
-                    if entry["token"] != token["token"]
-                ],
-            }
-            for token in tokens
-        ]
-    }
-
-
-def _with_end(tokens: Tokens) -> object:
-    end: Fields = {"token": "", "logprob": -0.2, "bytes": [], "top_logprobs": []}
-    return {"content": [*tokens, end]}
-
-
-TOKENS = (
-    _odd(
-        "log-probs-null",
-        "Ollama, OpenRouter's providers",
-        "Log probabilities were asked for, and are null.",
-        tokens=lambda _: None,
-    ),
-    _odd(
-        "log-probs-empty",
-        "several servers",
-        "Log probabilities were asked for, and are an empty object.",
-        tokens=lambda _: {},
-    ),
-    _odd(
-        "log-probs-sentinel",
-        "OpenAI, vLLM",
-        "Minus infinity is -9999.0.",
-        tokens=_first(logprob=-9999.0),
-    ),
-    _odd(
-        "log-probs-lowest",
-        "llama.cpp, SGLang",
-        "Minus infinity is the lowest float of 32 bits.",
-        tokens=_first(logprob=_LOWEST),
-    ),
-    _odd(
-        "log-probs-nan",
-        "servers in Python",
-        "A log probability is NaN, which is no JSON.",
-        tokens=_first(logprob=float("nan")),
-    ),
-    _odd(
-        "log-probs-positive",
-        "several servers",
-        "A log probability is a little above 0.",
-        tokens=_first(logprob=1e-7),
-    ),
-    _odd(
-        "log-probs-without-bytes",
-        "TGI and others",
-        "The bytes of the tokens are null.",
-        tokens=_each(bytes=None),
-    ),
-    _odd(
-        "log-probs-replaced",
-        "Ollama",
-        "Tokens that end inside a character are U+FFFD, text and bytes.",
-        tokens=_to_replacements,
-    ),
-    _odd(
-        "log-probs-token-ids",
-        "vLLM with `return_tokens_as_token_ids`",
-        "In the place of the tokens stand their ids.",
-        tokens=_to_ids,
-    ),
-    _odd(
-        "log-probs-legacy",
-        "Together, llama-cpp-python",
-        "Log probabilities have the shape of OpenAI's first API.",
-        tokens=_to_legacy,
-    ),
-    _odd(
-        "log-probs-as-probs",
-        "llama.cpp with `post_sampling_probs`",
-        "Probabilities in the place of their logarithms.",
-        tokens=_to_probs,
-    ),
-    _odd(
-        "log-probs-unlisted",
-        "OpenAI, llama.cpp",
-        "The sampled token is not among the alternatives.",
-        tokens=_without_sampled,
-    ),
-    _odd(
-        "log-probs-end-token",
-        "llama.cpp",
-        "The token that ends the answer is listed, with an empty text.",
-        tokens=_with_end,
-    ),
-)
-
-ODD_BODIES = (*BODIES, *FINISHES, *USAGES, *TOOLS, *TOKENS)
+ODD_BODIES = (*BODIES, *FINISHES, *USAGES, *TOOLS)

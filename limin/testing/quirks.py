@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from limin.testing.odd_bodies import ODD_BODIES
 from limin.testing.odd_errors import ODD_ERRORS
+from limin.testing.odd_http import ODD_HTTP
 from limin.testing.odd_streams import ODD_STREAMS
+from limin.testing.odd_tokens import ODD_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,5 +17,8 @@ if TYPE_CHECKING:
     from limin.testing.answers import Quirk
 
 QUIRKS: Mapping[str, Quirk] = MappingProxyType(
-    {quirk.name: quirk for quirk in (*ODD_BODIES, *ODD_STREAMS, *ODD_ERRORS)}
+    {
+        quirk.name: quirk
+        for quirk in (*ODD_BODIES, *ODD_TOKENS, *ODD_STREAMS, *ODD_HTTP, *ODD_ERRORS)
+    }
 )
