@@ -23,9 +23,17 @@ if TYPE_CHECKING:
 
     Reaction = Response | Garbage | Silence
 
-# A test that sends more has a loop, or is not the sender.
-MOST_BYTES_OF_HEAD = 65_536
+# A test that sends more has a loop, or is not the sender. A head may be counted with what
+# came before it at once.
+MOST_BYTES_OF_HEAD = 131_072
 MOST_BYTES_OF_BODY = 67_108_864
+
+# Why the connection ends, by the status that says so.
+_FAULTS = {
+    400: "expected HTTP/1.1, without an upgrade to another protocol",
+    413: f"expected a request of at most {MOST_BYTES_OF_BODY} bytes",
+    431: f"expected headers of at most {MOST_BYTES_OF_HEAD} bytes",
+}
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _END = b"0\r\n\r\n"
@@ -74,18 +82,17 @@ class RequestReader:
 
     def feed(self, data: bytes) -> None:
         """Read the next bytes of the connection."""
-        if not self._has_head:
-            self._bytes_of_head += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # The request was complete. It is answered as if it had not asked for another
-            # protocol, and what follows might be that.
-            self.requests[-1].may_keep = False
+            self.requests.pop()  # Its body was not read.
+            self.fault = self.fault or 400
         except httptools.HttpParserError:
             self.fault = self.fault or 400
-        if not self._has_head and self._bytes_of_head > MOST_BYTES_OF_HEAD + len(data):
-            self.fault = 431
+        if not self._has_head:
+            self._bytes_of_head += len(data)
+            if self._bytes_of_head > MOST_BYTES_OF_HEAD:
+                self.fault = 431
 
     def on_message_begin(self) -> None:
         """Start a request."""
@@ -118,8 +125,10 @@ class RequestReader:
         self._body += data
 
     def on_message_complete(self) -> None:
-        """Keep the request."""
+        """Keep the request, unless it was too large."""
         self.wants_continue = False
+        if self.fault is not None:
+            return
         self.requests.append(
             HttpRequest(
                 method=self._parser.get_method().decode("latin-1"),
@@ -135,14 +144,14 @@ class RequestReader:
 async def serve_connection(
     stream: ByteStream,
     answer: Callable[[HttpRequest], Awaitable[Reaction]],
-    refuse: Callable[[int], Response],
+    refuse: Callable[[int, str], Response],
 ) -> None:
     """Answer the requests that come through *stream*, one after the other.
 
     Args:
         stream: The connection, which the caller closes.
         answer: Says how to answer a request.
-        refuse: Says how to refuse what is no request, by its status.
+        refuse: Says how to refuse what is no request, by a status and words.
     """
     reader = RequestReader()
     while True:
@@ -152,7 +161,7 @@ async def serve_connection(
                 return
         if reader.fault is not None:
             last = HttpRequest(may_keep=False)
-            await _send(stream, refuse(reader.fault), last)
+            await _send(stream, refuse(reader.fault, _FAULTS[reader.fault]), last)
             return
         try:
             data = await stream.receive()

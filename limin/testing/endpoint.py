@@ -254,7 +254,7 @@ class _Server:
             self._error = self._error or error
             return self._refuse(_OFF_SCRIPT, "the script's function raised an error")
 
-    def _refuse(self, status: int, fault: str = "expected HTTP/1.1") -> Response:
+    def _refuse(self, status: int, fault: str) -> Response:
         """Return the response to a request that fails the test, because of *fault*."""
         self._faults.append(fault)
         response = to_response(Refusal(status, f"limin.testing: {fault}"), _NO_REQUEST)

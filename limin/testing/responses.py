@@ -115,7 +115,7 @@ def to_response(reply: Reply, request: Request) -> Response | Garbage | Silence:
             return _to_stream(reply, request)
         case Quirk():
             return reply.respond(request, reply.text)
-        case Garbage() | Silence():
+        case _:
             return reply
 
 
