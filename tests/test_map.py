@@ -37,7 +37,7 @@ FLOORS = (
     ("limin.client",),
     ("limin.functions",),
     ("limin",),
-    ("limin.local", "limin.local_server"),
+    ("limin.local", "limin.local_server", "limin.testing"),
     ("limin.files",),  # Of prompts and of answers, which the program reads and writes.
     ("limin.cli",),
     ("limin.__main__",),
@@ -83,6 +83,7 @@ LATE_IMPORTS = {
     ("limin.files.inputs", "_reader", "limin.files.tables"),
     ("limin.files.tables", "_load_frame", "polars"),
     ("limin.cli.arguments", "read_schema", "limin.schemas.json_schema"),
+    ("limin.testing.replay", "_Recorder._open", "limin.transport.http"),
 }
 
 # Types from a floor above, only for annotations.
@@ -356,7 +357,7 @@ def test_import_is_light() -> None:
     loaded = set(done.stdout.split())
     assert "limin.client" in loaded
     heavy = {"httpx", "rich", RENDERING, "limin.local", "xllamacpp", "trio", "asyncio"}
-    heavy |= {"limin.schemas", "pydantic"}
+    heavy |= {"limin.schemas", "pydantic", "limin.testing"}
     assert heavy & loaded == set()
 
 
