@@ -97,7 +97,7 @@ def _deltas_before_text(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
         if name in {"role", "content", "tool_calls"} or value is None:
             continue
         is_text = isinstance(value, str) and name.startswith("reasoning")
-        for part in _WORD.findall(value) if is_text else [value]:
+        for part in (_WORD.findall(value) if is_text else None) or [value]:
             yield {name: part}
 
 

@@ -183,9 +183,7 @@ async def test_hours_are_looked_up() -> None:
     call = ToolCall("1", "opening_hours", '{"day": "Monday"}')
     script = [Answer(None, tool_calls=[call]), Answer("At noon.")]
     async with (
-        scripted_endpoint(
-            [Answer(None, tool_calls=[call]), Answer("At noon.")]
-        ) as endpoint,
+        scripted_endpoint(script) as endpoint,
         Client(endpoint.base_url) as client,
     ):
         assert await Reviewer(client).answer("When?") == "At noon."
