@@ -6,7 +6,15 @@
 Nothing else of limin imports it.
 """
 
-from limin.testing.answers import Answer, Garbage, Quirk, Refusal, Silence, Stream
+from limin.testing.answers import (
+    Answer,
+    Garbage,
+    Quirk,
+    Refusal,
+    Reply,
+    Silence,
+    Stream,
+)
 from limin.testing.endpoint import ScriptedEndpoint, scripted_endpoint
 from limin.testing.quirks import QUIRKS
 from limin.testing.replay import replay_endpoint
@@ -18,6 +26,7 @@ __all__ = [
     "Garbage",
     "Quirk",
     "Refusal",
+    "Reply",
     "Request",
     "ScriptedEndpoint",
     "Silence",

@@ -6,7 +6,7 @@ These values only hold the script; `responses` makes HTTP of them.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -35,8 +35,14 @@ if TYPE_CHECKING:
 _ERRORS = range(400, 600)
 
 
+class Reply:
+    """What may stand in a script: one of the six classes here."""
+
+    __slots__ = ()
+
+
 @attrs.frozen
-class Answer:
+class Answer(Reply):
     """A finished answer, sent whole or as a stream, as the request asks.
 
     What the request did not ask for is left out: log probabilities, alternatives beyond
@@ -83,7 +89,7 @@ class Answer:
 
 
 @attrs.frozen
-class Refusal:
+class Refusal(Reply):
     """An error of the server, as OpenAI sends it: `{"error": {"message": ...}}`.
 
     Attributes:
@@ -121,7 +127,7 @@ class Refusal:
 
 
 @attrs.frozen
-class Stream:
+class Stream(Reply):
     """An answer whose pieces the test chooses, and that may break off.
 
     Where the request asks for a whole answer, the pieces are joined, after all pauses;
@@ -157,12 +163,12 @@ class Stream:
 
 
 @attrs.frozen
-class Silence:
+class Silence(Reply):
     """No answer: the connection stays open until the client or the test closes it."""
 
 
 @attrs.frozen
-class Garbage:
+class Garbage(Reply):
     """Bytes in the place of an HTTP response; then the connection is closed.
 
     Attributes:
@@ -181,7 +187,7 @@ class Garbage:
 
 
 @attrs.frozen(kw_only=True)
-class Quirk:
+class Quirk(Reply):
     """An odd answer that some servers really send; see `QUIRKS`.
 
     Attributes:
@@ -205,7 +211,3 @@ class Quirk:
             ConfigurationError: If JSON cannot hold it.
         """
         return attrs.evolve(self, text=check_text("text", to_text(text)))
-
-
-# Anything that may stand in a script.
-Reply: TypeAlias = Union[Answer, Refusal, Stream, Silence, Garbage, Quirk]  # noqa: UP007 (told to isinstance)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Protocol, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import anyio
@@ -16,7 +16,7 @@ from limin.testing.answers import Refusal, Reply
 from limin.testing.bodies import models_body
 from limin.testing.connection import serve_connection
 from limin.testing.requests import Request, read_request
-from limin.testing.responses import to_response, whole
+from limin.testing.responses import refused, to_response, whole
 from limin.values.checks import describe_type
 from limin.values.endpoint import hide_secret_path
 from limin.values.safe_text import excerpt
@@ -115,7 +115,7 @@ class _ListScript:
             raise ConfigurationError(problem)
         self._answers = deque(script)
         for index, answer in enumerate(self._answers):
-            if not _is_reply(answer):
+            if not isinstance(answer, Reply):
                 found = describe_type(answer)
                 problem = f"script[{index}]: expected {_KINDS}, found {found}"
                 raise ConfigurationError(problem)
@@ -144,9 +144,9 @@ class _FunctionScript:
         self._function = function
 
     async def respond(self, request: Request) -> Reaction:
-        result = self._function(request)
+        result: object = self._function(request)
         reply = await result if isinstance(result, Awaitable) else result
-        if not _is_reply(reply):
+        if not isinstance(reply, Reply):
             found = describe_type(reply)
             problem = f"the script's function: expected {_KINDS}, found {found}"
             raise ConfigurationError(problem)
@@ -154,10 +154,6 @@ class _FunctionScript:
 
     def unused(self) -> list[str]:
         return []
-
-
-def _is_reply(value: object) -> bool:
-    return isinstance(value, get_args(Reply))
 
 
 def _count(number: int, noun: str) -> str:
@@ -257,8 +253,4 @@ class _Server:
     def _refuse(self, status: int, fault: str) -> Response:
         """Return the response to a request that fails the test, because of *fault*."""
         self._faults.append(fault)
-        response = to_response(Refusal(status, f"limin.testing: {fault}"), _NO_REQUEST)
-        return cast("Response", response)
-
-
-_NO_REQUEST = Request(messages=[], parameters={}, headers={}, body=b"")
+        return refused(Refusal(status, f"limin.testing: {fault}"))

@@ -59,6 +59,7 @@ class ReadRecording:
             ConfigurationError: If *path* is no path.
         """
         self.path = check_path(path)
+        self._has_searched = False
         self._untaken: dict[bytes, list[int]] = {}
         self._sizes: dict[bytes, int] = {}
         with ExitStack() as closing:
@@ -98,6 +99,9 @@ class ReadRecording:
         if n_recorded:
             times = "once" if n_recorded == 1 else f"{n_recorded} times"
             return f"it is recorded {times}, and was asked for once more"
+        if self._has_searched:  # Reading all lines takes a while.
+            return "it is not recorded"
+        self._has_searched = True
         for parameters in self._parameters_beside(request.messages):
             asked = {n: v for n, v in request.parameters.items() if n not in _FETCHING}
             names = sorted(asked.keys() | parameters.keys())

@@ -14,7 +14,7 @@ from limin.json_text.lenient import parse_leniently
 from limin.testing.answers import Refusal
 from limin.testing.endpoint import OffScriptError, run_endpoint
 from limin.testing.recordings import ReadRecording, digests_of, whole_body
-from limin.testing.responses import as_asked, to_response, whole
+from limin.testing.responses import as_asked, refused, whole
 from limin.values.checks import check_choice
 from limin.values.conversation import Conversation
 from limin.values.endpoint import SECRET_PATH_START, Endpoint, Limits
@@ -155,7 +155,7 @@ class _Recorder:
         try:
             answer = await (await self._open(body)).read()
         except TransportError as error:
-            return cast("Response", to_response(Refusal(502, str(error)), request))
+            return refused(Refusal(502, str(error)))
         duration = time.perf_counter() - clock
         timing = Timing(
             start_time=start,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
-from limin.testing.answers import Answer, Garbage, Quirk, Refusal, Silence, Stream
+from limin.testing.answers import Answer, Garbage, Refusal, Silence, Stream
 from limin.testing.bodies import body_of, completion_body, encode, error_body
 from limin.testing.chunks import DONE, event_of, to_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from limin.testing.answers import Reply
+    from limin.testing.answers import Quirk, Reply
     from limin.testing.requests import Request
 
 _JSON = "application/json"
@@ -110,16 +110,18 @@ def to_response(reply: Reply, request: Request) -> Response | Garbage | Silence:
             body = completion_body(reply, request)
             return as_asked(body, request, headers=reply.headers, delay=reply.delay)
         case Refusal():
-            return _refuse(reply)
+            return refused(reply)
         case Stream():
             return _to_stream(reply, request)
-        case Quirk():
-            return reply.respond(request, reply.text)
-        case _:
+        case Garbage() | Silence():
             return reply
+        case _:
+            quirk = cast("Quirk", reply)
+            return quirk.respond(request, quirk.text)
 
 
-def _refuse(refusal: Refusal) -> Response:
+def refused(refusal: Refusal) -> Response:
+    """Return the response that *refusal* is."""
     headers = dict(refusal.headers)
     if refusal.retry_after is not None:
         headers["retry-after"] = f"{refusal.retry_after:g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,9 @@ import attrs
 import numpy as np
 import pydantic
 import pytest
+from builders import read, read_stream
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from limin import ConfigurationError, ToolCall
 from limin.testing import (
@@ -365,6 +369,29 @@ def test_silence_and_garbage_are_sent_as_they_are() -> None:
     for reply in (Silence(), Garbage(b"\0")):
         assert to_response(reply, ask()) is reply
     assert repr(Garbage(b"abc")) == "Garbage(data=<3 bytes>)"
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+@settings(max_examples=60)
+@given(text=TEXT, cuts=st.lists(st.integers(0, 48)), reasoning=TEXT, n=st.integers(1, 2))
+@example(text="é🏯\r\n", cuts=[1, 3, 4], reasoning=" a  b\n", n=2)
+@example(text="", cuts=[], reasoning="", n=1)
+def test_streamed_equals_whole(text: str, cuts: list[int], reasoning: str, n: int) -> None:
+    """However an answer is cut, the same is read in its stream."""
+    data = text.encode()
+    ends = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
+    parts = [data[start:end] for start, end in itertools.pairwise(ends)]
+    answer = Answer(
+        text, log_probs=[(part, -0.5, {"?": -1.0}) for part in parts], reasoning=reasoning
+    )
+    asked: dict[str, Any] = {"logprobs": True, "top_logprobs": 2, "n": n}
+    options: dict[str, Any] = {"asks_log_probs": True, "top_log_probs": 2, "n_choices": n}
+    whole = read(body_of(answer, **asked), **options)
+    streamed, _ = read_stream(*events_of(answer, **asked)[:-1], **options)
+    assert streamed.choices == whole.choices
+    assert streamed.message == text
 
 
 @pytest.mark.parametrize(

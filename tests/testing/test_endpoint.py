@@ -29,7 +29,7 @@ from limin.testing.requests import read_request
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from limin.testing.answers import Reply
+    from limin.testing import Reply
 
 KEY = "sk-very-secret-key-0123456789"
 

@@ -117,6 +117,17 @@ async def test_request_that_is_not_recorded_fails_the_test(
                 )
 
 
+async def test_only_the_first_missing_request_is_explained(path: Path) -> None:
+    """A batch of a thousand does not read the file a thousand times."""
+    await record(path, echo, "a")
+    problem = "request 1 has no answer: its messages are not recorded; request 2 has no"
+    with pytest.raises(AssertionError, match=problem):  # noqa: PT012 (the end is what fails)
+        async with replay_endpoint(path) as endpoint:
+            for text in "bc":
+                with pytest.raises(limin.BadRequestError, match="recorded"):
+                    await generate_text_completion(text, base_url=endpoint.base_url)
+
+
 @pytest.mark.parametrize("top_log_probs", [0, 1, 2])
 async def test_whole_and_streamed_are_the_same_answer(
     path: Path, top_log_probs: int
