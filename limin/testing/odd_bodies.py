@@ -6,7 +6,6 @@ the body, and what becomes of the list of tokens.
 
 from __future__ import annotations
 
-import copy
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     Fields: TypeAlias = Mapping[str, Any]
     # Fields as they are, or made of the text and the request.
     MadeFields: TypeAlias = Fields | Callable[[str, Request], Fields]
-
     Tokens: TypeAlias = list[dict[str, Any]]
     ChangedTokens: TypeAlias = Callable[[Tokens], object]
 
@@ -66,22 +64,24 @@ class _Change:
 
     def respond(self, request: Request, text: str) -> Response:
         """Return the changed body, whole or as a stream."""
-        body = copy.deepcopy(standard_body(text, request))
-        body["choices"] = body["choices"][: self.most_choices]
-        for choice in body["choices"]:
-            message = choice["message"]
-            choice["message"] = _laid_over(message, self.message, text, request)
-            if self.tokens is not None and choice["logprobs"] is not None:
-                choice["logprobs"] = self.tokens(choice["logprobs"]["content"])
-            changed = _laid_over(choice, self.choice, text, request)
-            choice.clear()
-            choice.update(changed)
-        return as_asked(_laid_over(body, self.body, text, request), request)
+        body = standard_body(text, request)
+        choices = body["choices"][: self.most_choices]
+        body["choices"] = [self._changed(choice, request, text) for choice in choices]
+        return as_asked(_laid_over(body, self.body, request, text), request)
+
+    def _changed(self, choice: Fields, request: Request, text: str) -> dict[str, Any]:
+        message = _laid_over(choice["message"], self.message, request, text)
+        log_probs: Any = choice["logprobs"]
+        if self.tokens is not None and log_probs is not None:
+            log_probs = self.tokens(log_probs["content"])
+        changed = {**choice, "message": message, "logprobs": log_probs}
+        return _laid_over(changed, self.choice, request, text)
 
 
 def _laid_over(
-    fields: Fields, change: MadeFields, text: str, request: Request
+    fields: Fields, change: MadeFields, request: Request, text: str
 ) -> dict[str, Any]:
+    """Return *fields* with those of *change*, and without what that makes absent."""
     made = change(text, request) if callable(change) else change
     merged = {**fields, **made}
     return {name: value for name, value in merged.items() if value is not ABSENT}
@@ -114,11 +114,11 @@ def _finish(reason: str | None) -> Fields:
     return {"finish_reason": reason}
 
 
-def _call(arguments: object, request: Request, **fields: object) -> dict[str, Any]:
+def _call(arguments: object, request: Request) -> dict[str, Any]:
     """Return a call of the first tool that *request* offers."""
     tools: Any = request.parameters.get("tools") or [{"function": {"name": "get_weather"}}]
     function = {"name": tools[0]["function"]["name"], "arguments": arguments}
-    return {"id": "call_1", "type": "function", "function": function, **fields}
+    return {"id": "call_1", "type": "function", "function": function}
 
 
 def without(fields: Fields, *names: str) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class ReadRecording:
             names = sorted(asked.keys() | parameters.keys())
             other = [n for n in names if asked.get(n, ...) != parameters.get(n, ...)]
             return f"its messages are recorded with another {', '.join(other)}"
-        return "its messages are not recorded"
+        return "it is not recorded"
 
     def _parameters_beside(self, messages: object) -> Iterator[Mapping[str, Any]]:
         """Yield the parameters of each line that has these *messages*."""

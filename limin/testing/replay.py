@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 Missing: TypeAlias = Literal["error", "record"]
 
-# What a client needs to know of a response that is passed on.
-_PASSED_ON = ("content-type", "retry-after", "retry-after-ms", "x-request-id")
+# How the names of headers begin that a client needs of an error that is passed on.
+_PASSED_ON = ("content-type", "retry-after", "x-ratelimit", "x-request-id")
 
 
 @asynccontextmanager
@@ -183,5 +183,5 @@ class _Recorder:
         """Return *answer*, an error, without the key, which the client does not know."""
         text = answer.body.decode(errors="replace")
         masked = mask_secrets(text, self._real.secrets()).encode()
-        headers = {n: v for n, v in answer.headers.items() if n in _PASSED_ON}
+        headers = {n: v for n, v in answer.headers.items() if n.startswith(_PASSED_ON)}
         return whole(masked, status=answer.status, headers=headers)

@@ -100,7 +100,7 @@ async def test_equal_requests_get_different_answers(path: Path) -> None:
 @pytest.mark.parametrize(
     ("prompt", "options", "problem"),
     [
-        ("b", {}, "its messages are not recorded"),
+        ("b", {}, "request 1 has no answer: it is not recorded"),
         ("a", {"temperature": 0, "seed": 1}, "recorded with another seed, temperature"),
     ],
 )
@@ -120,7 +120,7 @@ async def test_request_that_is_not_recorded_fails_the_test(
 async def test_only_the_first_missing_request_is_explained(path: Path) -> None:
     """A batch of a thousand does not read the file a thousand times."""
     await record(path, echo, "a")
-    problem = "request 1 has no answer: its messages are not recorded; request 2 has no"
+    problem = "request 1 has no answer: it is not recorded; request 2 has no"
     with pytest.raises(AssertionError, match=problem):  # noqa: PT012 (the end is what fails)
         async with replay_endpoint(path) as endpoint:
             for text in "bc":
