@@ -26,5 +26,6 @@ nitpick_ignore = [
     ("py:class", "os.PathLike"),
     *(("py:class", name) for name in ("Content", "Call", "EndedBy", "MisfitReason")),
     *(("py:class", name) for name in ("ToolSource", "OnToolError", "V_co", "LabelT")),
+    *(("py:class", name) for name in ("ScriptedToken", "PrivateHeaders", "Response")),
     ("py:class", "collections.abc.Mapping"),
 ]

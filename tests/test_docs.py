@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 from programs import run_shell
 
-import limin
+import limin.testing
+from limin.testing import QUIRKS
 
 if TYPE_CHECKING:
     from limin.local import LocalEndpoint
@@ -100,7 +101,7 @@ def test_commands_of_the_program_run(llama: LocalEndpoint, tmp_path: Path) -> No
 
 def test_pages_have_programs() -> None:
     """The pattern above finds every program."""
-    assert len(PROGRAMS) == 61
+    assert len(PROGRAMS) == 62
 
 
 def test_reference_names_all_that_is_public() -> None:
@@ -110,6 +111,18 @@ def test_reference_names_all_that_is_public() -> None:
         r"^\.\. (?:auto(?!module)|py:)\w+:: limin\.(\w+)$", page, re.MULTILINE
     )
     assert sorted(entries) == sorted(limin.__all__)
+    entries = re.findall(
+        r"^\.\. (?:auto|py:)\w+:: limin\.testing\.(\w+)$", page, re.MULTILINE
+    )
+    assert sorted(entries) == sorted(limin.testing.__all__)
+
+
+def test_reference_lists_the_odd_answers() -> None:
+    """Whoever looks for his provider finds each odd answer, and who sends it."""
+    page = (ROOT / "docs" / "reference.md").read_text()
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.*) \| (.*) \|$", page, re.MULTILINE)
+    quirks = [(quirk.name, quirk.description, quirk.servers) for quirk in QUIRKS.values()]
+    assert rows == quirks
 
 
 def test_continuous_integration_runs_the_readmes_command() -> None:

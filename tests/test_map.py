@@ -37,7 +37,7 @@ FLOORS = (
     ("limin.client",),
     ("limin.functions",),
     ("limin",),
-    ("limin.local", "limin.local_server", "limin.telemetry"),
+    ("limin.local", "limin.local_server", "limin.telemetry", "limin.testing"),
     ("limin.files",),  # Of prompts and of answers, which the program reads and writes.
     ("limin.cli",),
     ("limin.__main__",),
@@ -88,6 +88,7 @@ LATE_IMPORTS = {
     ("limin.files.tables", "load_polars", "polars"),
     ("limin.cli.arguments", "read_schema", "limin.schemas.json_schema"),
     ("limin.cli.chat_terminal", "ChatTerminal.talk", "readline"),
+    ("limin.testing.replay", "_Recorder._open", "limin.transport.http"),
 }
 
 # Types from a floor above, only for annotations.
@@ -365,7 +366,7 @@ def test_import_is_light() -> None:
     loaded = set(done.stdout.split())
     assert "limin.client" in loaded
     heavy = {"httpx", "rich", RENDERING, "limin.local", "xllamacpp", "trio", "asyncio"}
-    heavy |= {"limin.schemas", "pydantic", "logging", "opentelemetry"}
+    heavy |= {"limin.schemas", "pydantic", "logging", "opentelemetry", "limin.testing"}
     assert heavy & loaded == set()
 
 

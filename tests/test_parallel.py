@@ -8,11 +8,12 @@ import anyio
 import anyio.lowlevel
 import numpy as np
 import pytest
-from loopback import Request, completion, http, serve
+from loopback import serve
 
 import limin
 from limin import Client, run_parallel
 from limin.rendering.progress import BatchProgress
+from limin.testing import QUIRKS, Answer, scripted_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -222,11 +223,11 @@ async def test_completions_may_be_chained_for_each_item() -> None:
 
 async def test_refused_key_of_a_client_stops_early() -> None:
     """An error of limin's in the function has its usual effect."""
-
-    async def refuse(_request: Request) -> bytes:
-        return http(b'{"error":"Unauthorized"}', "401 Unauthorized")
-
-    async with serve(refuse) as server, Client(server.base_url) as client:
+    refuse = QUIRKS["error-text"]
+    async with (
+        scripted_endpoint(lambda _: refuse) as server,
+        Client(server.base_url) as client,
+    ):
         results = await run_parallel(
             ["hello"] * 100,
             client.generate_text_completion,
@@ -379,11 +380,8 @@ async def test_progress_counts_the_tokens_of_completions(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """If the function returns them."""
-
-    async def answer(request: Request) -> bytes:
-        return http(completion(request.prompt, usage={"completion_tokens": 20}))
-
-    async with serve(answer) as server, Client(server.base_url) as client:
+    script = [Answer("a", usage={"completion_tokens": 20})] * 2
+    async with scripted_endpoint(script) as server, Client(server.base_url) as client:
         await run_parallel(["a", "b"], client.generate_text_completion)
     assert ", 40 tokens (" in capfd.readouterr().err
 

@@ -1,7 +1,7 @@
 """Runs with tools from end to end: strict servers, whole and streamed, and checkpoints.
 
-The servers are scripts on raw sockets. Two of them answer 400 where the real ones do: to an
-echo that has lost something. The real llama.cpp is in tests/integration/test_tools.py.
+The servers are scripts. Some of them answer 400 where the real ones do: to an echo that has
+lost something. The real llama.cpp is in tests/integration/test_tools.py.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ from typing import Any, Literal
 import anyio
 import attrs
 import pytest
-from loopback import Loopback, Request, http, serve
-from streaming import streamed
-from tool_scripts import call, calling, saying
 
 import limin
-from limin import Client, Conversation, Message
+from limin import Client, Conversation, Message, ToolCall
+from limin.testing import Answer, Refusal, Request, Silence, scripted_endpoint
 
 ROUNDS = 10
 CALLER = Path(__file__).with_name("tool_caller.py")
@@ -37,39 +35,6 @@ def add(a: int, b: int = 1) -> int:
     return a + b
 
 
-def whole_or_streamed(body: Any, *, stream: bool) -> bytes:
-    """Return the response of *body*; as a stream, its strings come in pieces."""
-    if not stream:
-        return http(json.dumps(body).encode())
-    (choice,) = body["choices"]
-    message = dict(choice["message"])
-    calls = message.pop("tool_calls", None) or []
-    deltas: list[Any] = [{"role": "assistant", "content": None}]
-    for name in ("reasoning_content", "content"):
-        text = message.get(name) or ""
-        deltas += [{name: text[:3]}, {name: text[3:]}]
-    for index, each in enumerate(calls):
-        function = each["function"]
-        first = {**each, "index": index, "function": {**function, "arguments": ""}}
-        rest = [function["arguments"][:4], function["arguments"][4:]]
-        deltas.append({"tool_calls": [first]})
-        deltas += [
-            {"tool_calls": [{"index": index, "function": {"arguments": part}}]}
-            for part in rest
-        ]
-    chunks = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
-    ending = {"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}
-    chunks.append({"choices": [ending]})
-    events = [b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks]
-    return streamed(*events, b"data: [DONE]\n\n")
-
-
-def refuse(problem: str) -> bytes:
-    """Return a 400 that says *problem*."""
-    body = json.dumps({"error": {"message": problem, "code": 400}}).encode()
-    return http(body, "400 Bad Request")
-
-
 @attrs.define
 class StrictServer:
     """A server that wants each of its messages back as it was.
@@ -82,31 +47,36 @@ class StrictServer:
     kind: Literal["gemini", "deepseek", "kimi"]
     said: list[Any] = attrs.field(factory=list)
 
-    async def respond(self, request: Request) -> bytes:
+    def respond(self, request: Request) -> Answer | Refusal:
         """Answer with two calls, or after ten rounds with a text."""
-        body = json.loads(request.body)
-        problem = self.find_problem(body["messages"])
+        problem = self.find_problem(request.messages)
         if problem is not None:
-            return refuse(problem)
+            return Refusal(400, problem)
         number = len(self.said)
-        answer = self.make_calls(number) if number < ROUNDS - 1 else saying(f"{number}")
+        calls = self.make_calls(number) if number < ROUNDS - 1 else []
+        reasoning = None
         if self.kind != "gemini":
             # Kimi wants the field even where it is empty.
-            text = "" if self.kind == "kimi" and number % 2 else f"think {number}"
-            answer["choices"][0]["message"]["reasoning_content"] = text
-        self.said.append(answer["choices"][0]["message"])
-        return whole_or_streamed(answer, stream=body.get("stream", False))
+            reasoning = "" if self.kind == "kimi" and number % 2 else f"think {number}"
+        self.said.append(
+            {
+                "reasoning_content": reasoning,
+                "tool_calls": [call.to_openai() for call in calls],
+            }
+        )
+        text = None if calls else f"{number}"
+        return Answer(text, tool_calls=calls, reasoning=reasoning)
 
-    def make_calls(self, number: int) -> Any:
-        """Return an answer with calls in the server's own spelling."""
+    def make_calls(self, number: int) -> list[ToolCall]:
+        """Return calls in the server's own spelling."""
         arguments = f'{{ "a": {number},  "b":2}}'
-        if self.kind == "gemini":
-            signed = {"google": {"thought_signature": f"sig+{number}/é=="}}
-            first = call("add", arguments, f"g{number}", extra_content=signed)
-            # Only the first of parallel calls is signed.
-            # https://ai.google.dev/gemini-api/docs/openai
-            return calling(first, call("add", '{"a":1}', f"h{number}"))
-        return calling(call("add", arguments, f"add:{number}"))
+        if self.kind != "gemini":
+            return [ToolCall(f"add:{number}", "add", arguments)]
+        signed = {"google": {"thought_signature": f"sig+{number}/é=="}}
+        first = ToolCall(f"g{number}", "add", arguments, extra={"extra_content": signed})
+        # Only the first of parallel calls is signed.
+        # https://ai.google.dev/gemini-api/docs/openai
+        return [first, ToolCall(f"h{number}", "add", '{"a":1}')]
 
     def find_problem(self, messages: list[Any]) -> str | None:
         """Return what the echo has lost; None if it is whole."""
@@ -134,7 +104,7 @@ async def test_ten_rounds_with_a_server_that_wants_everything_back(
 ) -> None:
     """Signatures, reasoning and the model's own spelling go back verbatim."""
     strict = StrictServer(kind)
-    async with serve(strict.respond) as server:
+    async with scripted_endpoint(strict.respond) as server:
         ended = await limin.run_tools(
             "add", [add], base_url=server.base_url, max_rounds=ROUNDS, stream=stream
         )
@@ -152,7 +122,10 @@ async def test_lossy_echo_is_refused(
 ) -> None:
     """The servers of these tests notice what the test above is about."""
     strict = StrictServer(kind)
-    async with serve(strict.respond) as server, Client(server.base_url) as client:
+    async with (
+        scripted_endpoint(strict.respond) as server,
+        Client(server.base_url) as client,
+    ):
         completion = await client.generate_text_completion("add", tools=[add])
         calls = [attrs.evolve(each, extra=None) for each in completion.tool_calls]
         conversation = Conversation(
@@ -167,20 +140,18 @@ async def test_lossy_echo_is_refused(
             await client.run_tools(conversation, [add])
 
 
-async def counting(request: Request) -> bytes:
+def counting(request: Request) -> Answer:
     """Call a tool as often as the prompt says, without ids, and then answer."""
-    body = json.loads(request.body)
-    prompt, *others = [m["content"] for m in body["messages"] if m["role"] != "assistant"]
-    if len(others) < int(prompt.split()[-1]):
-        each = call("add", f'{{"a": {len(others)}}}')
-        del each["id"]
-        return whole_or_streamed(calling(each), stream=body.get("stream", False))
-    return http(json.dumps(saying(f"{prompt}: {others}")).encode())
+    texts = [m["content"] for m in request.messages if m["role"] != "assistant"]
+    prompt, *results = texts
+    if len(results) < int(prompt.split()[-1]):
+        return Answer(None, tool_calls=[ToolCall("", "add", f'{{"a": {len(results)}}}')])
+    return Answer(f"{prompt}: {results}")
 
 
 async def test_choice_forces_the_first_request_alone() -> None:
     """Otherwise no run with `required` would ever come to an answer."""
-    async with serve(counting) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(counting) as server, Client(server.base_url) as client:
         configuration = limin.ModelConfiguration(tools=[add], tool_choice="required")
         options: list[Any] = [
             {"tool_choice": "required"},
@@ -190,7 +161,7 @@ async def test_choice_forces_the_first_request_alone() -> None:
         ]
         for each in options:
             await client.run_tools("count 2", [add], **each)
-    sent = [json.loads(request.body).get("tool_choice") for request in server.requests]
+    sent = [request.parameters.get("tool_choice") for request in server.requests]
     named = {"type": "function", "function": {"name": "add"}}
     assert sent[:3] == ["required", None, None]
     assert sent[3:6] == [named, None, None]
@@ -200,7 +171,7 @@ async def test_choice_forces_the_first_request_alone() -> None:
 
 async def test_function_and_method_do_the_same() -> None:
     """A prompt or a conversation, a system prompt, and the tools with their schemas."""
-    async with serve(counting) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(counting) as server, Client(server.base_url) as client:
         for run in (client.run_tools, limin.run_tools):
             own: Any = {} if run == client.run_tools else {"base_url": server.base_url}
             prompted = await run("count 1", [add], max_tokens=5, seed=1, **own)
@@ -232,7 +203,7 @@ async def test_function_and_method_do_the_same() -> None:
 )
 async def test_option_that_makes_no_sense(options: Any, problem: str) -> None:
     """It is refused before anything is sent."""
-    async with serve(counting) as server:
+    async with scripted_endpoint(counting) as server:
         with pytest.raises(limin.ConfigurationError) as raised:
             await limin.run_tools("count 1", [add], base_url=server.base_url, **options)
     assert (str(raised.value), server.requests) == (problem, [])
@@ -249,7 +220,7 @@ async def test_option_that_makes_no_sense(options: Any, problem: str) -> None:
 )
 async def test_tools_that_make_no_sense(tools: Any, problem: str) -> None:
     """They are refused before anything is sent."""
-    async with serve(counting) as server:
+    async with scripted_endpoint(counting) as server:
         with pytest.raises(limin.ConfigurationError) as raised:
             await limin.run_tools("count 1", tools, base_url=server.base_url)
     assert problem in str(raised.value)
@@ -273,7 +244,7 @@ async def test_second_run_is_out_of_the_checkpoint(tmp_path: Path) -> None:
         return a + 1
 
     tool = limin.Tool("add", "", {"type": "object"}, add_and_count)
-    async with serve(counting) as server:
+    async with scripted_endpoint(counting) as server:
         runs = [
             await limin.run_tools(
                 "count 3",
@@ -299,7 +270,7 @@ async def test_many_runs_over_one_checkpoint(tmp_path: Path, *, stream: bool) ->
     """Calls of one process share the file; the second time nothing is sent."""
     path, prompts = tmp_path / "run.jsonl", [f"{n} count {n % 4}" for n in range(12)]
 
-    async with serve(counting) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(counting) as server, Client(server.base_url) as client:
 
         async def ask(prompt: str) -> str:
             ended = await client.run_tools(prompt, [add], checkpoint=path, stream=stream)
@@ -320,7 +291,7 @@ async def test_checkpoint_that_cannot_be_written(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("limin.checkpoint.open_file.OpenFile.add", fail)
-    async with serve(counting) as server:
+    async with scripted_endpoint(counting) as server:
         with pytest.raises(limin.CheckpointError, match="No space left") as raised:
             await limin.run_tools(
                 "count 2", [add], base_url=server.base_url, checkpoint=tmp_path / "a"
@@ -334,12 +305,15 @@ async def test_error_of_the_server_has_the_run(tmp_path: Path) -> None:
     """A run that failed goes on where it was, once the server does."""
     path, broken = tmp_path / "run.jsonl", True
 
-    async def respond(request: Request) -> bytes:
-        if broken and len(json.loads(request.body)["messages"]) > 3:
-            return http(b"{}", "500 Internal Server Error")
-        return await counting(request)
+    def respond(request: Request) -> Answer | Refusal:
+        if broken and len(request.messages) > 3:
+            return Refusal(500)
+        return counting(request)
 
-    async with serve(respond) as server, Client(server.base_url, max_retries=0) as client:
+    async with (
+        scripted_endpoint(respond) as server,
+        Client(server.base_url, max_retries=0) as client,
+    ):
         with pytest.raises(limin.ServerError) as raised:
             await client.run_tools("count 2", [add], checkpoint=path)
         broken = False
@@ -354,14 +328,14 @@ async def test_cancelled_run_keeps_its_answers(tmp_path: Path) -> None:
     """They are in the file, and the same call goes on from there."""
     path = tmp_path / "run.jsonl"
 
-    async def respond(request: Request) -> bytes:
-        if len(json.loads(request.body)["messages"]) > 3:
+    def respond(request: Request) -> Answer | Silence:
+        if len(request.messages) > 3:
             silent.set()
-            await anyio.sleep_forever()
-        return await counting(request)
+            return Silence()
+        return counting(request)
 
     silent = anyio.Event()
-    async with serve(respond) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(respond) as server, Client(server.base_url) as client:
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as tasks:
 
@@ -376,7 +350,7 @@ async def test_cancelled_run_keeps_its_answers(tmp_path: Path) -> None:
 
 async def test_warning_about_a_choice_that_was_ignored() -> None:
     """It is in the completions of the run, as everywhere."""
-    async with serve(counting) as server:
+    async with scripted_endpoint(counting) as server:
         ended = await limin.run_tools(
             "count 0", [add], base_url=server.base_url, tool_choice="required"
         )
@@ -391,17 +365,17 @@ async def test_killed_run_goes_on_where_it_was(
     """Kill -9 in a tool costs no answer that came, though the server sends no ids."""
     path = tmp_path / "run.jsonl"
 
-    def command(server: Loopback, die_at: int) -> list[str]:
-        program = [sys.executable, str(CALLER), server.base_url, anyio_backend_name]
+    def command(base_url: str, die_at: int) -> list[str]:
+        program = [sys.executable, str(CALLER), base_url, anyio_backend_name]
         return [*program, str(path), str(die_at)]
 
-    async with serve(counting) as server:
+    async with scripted_endpoint(counting) as server:
         n_asked = []
         for die_at in (2, 4, -1):
             before = len(server.requests)
             with anyio.fail_after(60):
                 ended = await anyio.run_process(
-                    command(server, die_at), check=False, stderr=PIPE
+                    command(server.base_url, die_at), check=False, stderr=PIPE
                 )
             n_asked.append(len(server.requests) - before)
             killed = ended.returncode == -signal.SIGKILL
@@ -413,7 +387,7 @@ async def test_killed_run_goes_on_where_it_was(
 async def test_reasoning_is_in_the_conversation() -> None:
     """What a server wants back can be read by the user, too."""
     strict = StrictServer("deepseek")
-    async with serve(strict.respond) as server:
+    async with scripted_endpoint(strict.respond) as server:
         ended = await limin.run_tools("add", [add], base_url=server.base_url, max_rounds=2)
     assert ended.ended_by == "max-rounds"
     extras = [message.extra for message in ended.conversation.messages]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import attrs
 import pytest
-from loopback import Request, completion, http, serve
-from streaming import DONE, FINISH, ROLE, USAGE, chunk_of, event_of, streamed, text_of
+from loopback import Request as RawRequest
+from loopback import serve
+from streaming import DONE, FINISH, chunk_of, event_of, streamed, text_of
 
 import limin
 from limin import (
@@ -23,8 +24,10 @@ from limin import (
     LiminWarning,
     StructuredOutputError,
     TextCompletion,
+    ToolCall,
 )
 from limin.checkpoint.file import Checkpoint
+from limin.testing import Answer, Request, Stream, scripted_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,17 +61,14 @@ CITY_SCHEMA = {
 WRONG = limin.ConfigurationError
 
 
-async def echo_json(request: Request) -> bytes:
-    """Answer each prompt with itself, streamed or whole."""
-    body = json.loads(request.body)
-    if body.get("stream"):
-        return streamed(ROLE, text_of(request.prompt), FINISH, USAGE, DONE)
-    return http(completion(request.prompt, usage={"completion_tokens": 7}))
+def echo_json(request: Request) -> Answer:
+    """Answer each prompt with itself."""
+    return Answer(request.messages[-1]["content"], usage={"completion_tokens": 7})
 
 
 def sent(request: Request) -> dict[str, Any]:
     """The `json_schema` of a request."""
-    response_format = json.loads(request.body)["response_format"]
+    response_format = request.parameters["response_format"]
     assert response_format["type"] == "json_schema"
     return dict(response_format["json_schema"])
 
@@ -98,7 +98,7 @@ def sent(request: Request) -> dict[str, Any]:
 )
 async def test_schema_is_sent(kind: Any, schema: dict[str, object]) -> None:
     """The request holds the schema of the type in the words of every server."""
-    async with serve(echo_json) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(echo_json) as server, Client(server.base_url) as client:
         answer = await client.generate_text_completion(PARIS, response_type=kind)
     assert sent(server.requests[0]) == schema
     assert answer.value in (PARIS_VALUE, json.loads(PARIS))
@@ -118,7 +118,7 @@ async def test_what_strict_mode_cannot_say_is_sent_without_it(
     kind: Any, *, strict: bool
 ) -> None:
     """A strict server would refuse the schema of a tuple, or of free keys."""
-    async with serve(echo_json) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(echo_json) as server, Client(server.base_url) as client:
         with pytest.raises(StructuredOutputError):
             await client.generate_text_completion("no JSON", response_type=kind)
     assert sent(server.requests[0])["strict"] is strict
@@ -126,9 +126,9 @@ async def test_what_strict_mode_cannot_say_is_sent_without_it(
 
 async def test_nothing_is_sent_without_a_type() -> None:
     """A plain request is what it was."""
-    async with serve(echo_json) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(echo_json) as server, Client(server.base_url) as client:
         answer = await client.generate_text_completion(PARIS, response_type=None)
-    assert "response_format" not in json.loads(server.requests[0].body)
+    assert "response_format" not in server.requests[0].parameters
     assert (answer.value, answer.earlier) == (None, ())
     assert answer.parse(City) == PARIS_VALUE
 
@@ -164,7 +164,7 @@ async def test_argument_that_makes_no_sense_sends_nothing(
     options: dict[str, Any], error: type[Exception], problem: str
 ) -> None:
     """Each is refused before anything is paid for, and the error names it."""
-    async with serve(echo_json) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(echo_json) as server, Client(server.base_url) as client:
         with pytest.raises(error) as caught:
             await client.generate_text_completion("hi", **options)
         with pytest.raises(error):
@@ -303,7 +303,7 @@ VERBS = [
 @pytest.mark.parametrize("ask", VERBS)
 async def test_every_verb_gives_the_value_and_its_warning(ask: Any) -> None:
     """A fence around the JSON is read in every way to ask, and told as asked."""
-    async with serve(echo_json) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(echo_json) as server, Client(server.base_url) as client:
         ignored = await ask(client)
         with pytest.warns(LiminWarning, match="fenced-json") as warned:
             issued = await ask(client, on_warning="warn")
@@ -320,7 +320,7 @@ async def test_every_verb_gives_the_value_and_its_warning(ask: Any) -> None:
 async def test_stream_has_its_value_after_a_raised_warning() -> None:
     """The warning is raised once, where the answer ends; the completion is usable."""
     async with (
-        serve(echo_json) as server,
+        scripted_endpoint(echo_json) as server,
         Client(server.base_url) as client,
         client.stream_text_completion(
             FENCED, response_type=City, on_warning="raise"
@@ -336,7 +336,7 @@ async def test_stream_has_its_value_after_a_raised_warning() -> None:
 async def test_answer_out_of_a_checkpoint_warns_too(ask: Any, tmp_path: Path) -> None:
     """What is read again is told again, and nothing is sent."""
     options = {"checkpoint": tmp_path / "run.jsonl"}
-    async with serve(echo_json) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(echo_json) as server, Client(server.base_url) as client:
         first = await ask(client, **options)
         with pytest.warns(LiminWarning, match="fenced-json"):
             second = await ask(client, **options, on_warning="warn")
@@ -352,14 +352,8 @@ async def test_answer_out_of_a_checkpoint_warns_too(ask: Any, tmp_path: Path) ->
 @pytest.mark.parametrize("cut", range(len(FENCED) + 1))
 async def test_partial_after_a_cut(cut: int) -> None:
     """Wherever the text is cut, `partial` holds what is closed, and the end is equal."""
-
-    async def respond(request: Request) -> bytes:
-        if not json.loads(request.body).get("stream"):
-            return http(completion(FENCED))
-        pieces = (text_of(FENCED[:cut]), text_of(FENCED[cut:]))
-        return streamed(ROLE, *pieces, FINISH, DONE)
-
-    async with serve(respond) as server, Client(server.base_url) as client:
+    script = [Answer(FENCED), Stream([FENCED[:cut], FENCED[cut:]])]
+    async with scripted_endpoint(script) as server, Client(server.base_url) as client:
         whole = await client.generate_text_completion("hi", response_type=City)
         async with client.stream_text_completion("hi", response_type=City) as stream:
             assert stream.partial is None
@@ -375,11 +369,11 @@ async def test_partial_after_a_cut(cut: int) -> None:
 async def test_stream_that_does_not_fit_ends_in_its_error() -> None:
     """All deltas come first; then the error comes each time that the value is asked for."""
     async with (
-        serve(echo_json) as server,
+        scripted_endpoint(echo_json) as server,
         Client(server.base_url) as client,
         client.stream_text_completion('{"name": 5}', response_type=City) as stream,
     ):
-        deltas = [await anext(stream), await anext(stream)]
+        deltas = [await anext(stream) for _ in range(3)]
         for _ in range(2):
             with pytest.raises(StructuredOutputError) as caught:
                 await anext(stream)
@@ -397,7 +391,7 @@ async def test_stream_of_choices_reads_the_first() -> None:
     end = event_of(chunk_of({}, index=1, finish_reason="stop"))
     events = (other, text_of(PARIS), end, FINISH, DONE)
 
-    async def respond(_: Request) -> bytes:
+    async def respond(_: RawRequest) -> bytes:
         return streamed(*events)
 
     async with (
@@ -433,7 +427,7 @@ OUTCOME = [str(PARIS_VALUE), "not-json", "invalid", str(PARIS_VALUE)]
 @pytest.mark.parametrize("n_parallel", [1, 4, "auto"])
 async def test_misfit_costs_no_other(n_parallel: Any) -> None:
     """It stands in its prompt's place, and the batch goes on to its end."""
-    async with serve(echo_json) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(echo_json) as server, Client(server.base_url) as client:
         results = await client.generate_text_completions(
             PROMPTS, n_parallel, response_type=City, show_progress=False, on_error="return"
         )
@@ -454,17 +448,17 @@ async def test_misfit_costs_no_other(n_parallel: Any) -> None:
 
 async def test_bar_counts_misfits_as_failures(capfd: pytest.CaptureFixture[str]) -> None:
     """The last line of the progress bar says how many failed."""
-    async with serve(echo_json) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(echo_json) as server, Client(server.base_url) as client:
         await client.generate_text_completions(
             PROMPTS, response_type=City, on_error="return"
         )
     assert "2 failed" in capfd.readouterr().err
 
 
-async def mend(request: Request) -> bytes:
+def mend(request: Request) -> Answer:
     """Answer with the prompt; with PARIS if it was asked again."""
-    messages = json.loads(request.body)["messages"]
-    return http(completion(PARIS if len(messages) > 1 else request.prompt))
+    first, *more = request.messages
+    return Answer(PARIS if more else first["content"])
 
 
 async def test_each_request_is_a_line_of_the_checkpoint(tmp_path: Path) -> None:
@@ -477,7 +471,7 @@ async def test_each_request_is_a_line_of_the_checkpoint(tmp_path: Path) -> None:
         "on_error": "return",
     }
     outcomes, requests = [], []
-    async with serve(mend) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(mend) as server, Client(server.base_url) as client:
         for reask in (0, 0, 1, 2, 0):
             results = await client.generate_text_completions(
                 PROMPTS, reask=reask, **options
@@ -495,7 +489,7 @@ async def test_each_request_is_a_line_of_the_checkpoint(tmp_path: Path) -> None:
 async def test_stored_answer_is_read_as_another_type(tmp_path: Path) -> None:
     """The checkpoint keeps the text, so a new type needs no new answer."""
     path = tmp_path / "run.jsonl"
-    async with serve(echo_json) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(echo_json) as server, Client(server.base_url) as client:
         await client.generate_text_completions(
             [PARIS], response_type=City, checkpoint=path, show_progress=False
         )
@@ -516,7 +510,7 @@ async def test_last_answer_on_a_full_disk_has_its_value(
 
     monkeypatch.setattr(Checkpoint, "add", refuse)
     outcomes = []
-    async with serve(echo_json) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(echo_json) as server, Client(server.base_url) as client:
         for prompts in ([PARIS, "x"], ["x", PARIS]):
             with pytest.raises(BatchError) as caught:
                 await client.generate_text_completions(
@@ -535,7 +529,7 @@ async def test_last_answer_on_a_full_disk_has_its_value(
 
 async def test_method_is_a_function_of_one_prompt() -> None:
     """A method that is passed on asks as it does by itself."""
-    async with serve(echo_json) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(echo_json) as server, Client(server.base_url) as client:
         answers = await limin.run_parallel(
             PROMPTS, client.generate_text_completion, show_progress=False
         )
@@ -551,14 +545,8 @@ async def test_method_is_a_function_of_one_prompt() -> None:
 )
 async def test_call_in_the_place_of_an_answer(extra_body: dict[str, object]) -> None:
     """However tools are offered, a call without text is no misfit."""
-    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    message = {"role": "assistant", "content": None, "tool_calls": [call]}
-    body = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
-
-    async def respond(_: Request) -> bytes:
-        return http(json.dumps(body).encode())
-
-    async with serve(respond) as server, Client(server.base_url) as client:
+    script = [Answer(None, tool_calls=[ToolCall("c", "f", "{}")])] * 2
+    async with scripted_endpoint(script) as server, Client(server.base_url) as client:
         answer = await client.generate_text_completion(
             "hi", response_type=City, extra_body=extra_body, reask=3
         )
@@ -571,7 +559,7 @@ async def test_call_in_the_place_of_an_answer(extra_body: dict[str, object]) -> 
 async def test_request_without_time_left_is_not_sent() -> None:
     """The deadline of all requests is one: an Ask is told what is spent of it."""
     conversation = Conversation.from_prompts("hi")
-    async with serve(echo_json) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(echo_json) as server, Client(server.base_url) as client:
         caller = client._caller({"timeout": 30.0})
         assert (await caller.ask(conversation, spent=1.0)).message == "hi"
         with pytest.raises(limin.RequestTimeoutError, match="within 30 seconds"):
@@ -588,7 +576,7 @@ async def test_observers_are_told_of_the_answer() -> None:
             del call
             told.append(result)
 
-    async with serve(echo_json) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(echo_json) as server, Client(server.base_url) as client:
         schema = limin.asking.AnswerType.of(City)
         assert schema is not None
         caller = client._caller({}, schema).observed_by(Listener())

@@ -71,7 +71,7 @@ class Checkpoint:
     @classmethod
     def lock(cls, path: str | os.PathLike[str], *, fsync: bool) -> Checkpoint:
         """Open and lock the checkpoint at *path*, but do not read it; see `open`."""
-        name = _check_path(path)
+        name = check_path(path)
         with explain_os_errors(name):
             return cls(name, OpenFile.share(name), fsync=fsync)
 
@@ -198,7 +198,7 @@ def read_checkpoint(
     identities: set[bytes] = set()
     served_models: dict[str, str | None] = {}
     for each in (path, *more_paths):
-        for completion in _read_file(_check_path(each), identities):
+        for completion in _read_file(check_path(each), identities):
             checked = check_served_model(completion, served_models)
             if (not wanted or has_warning(checked, wanted)) and not (
                 unwanted and has_warning(checked, unwanted)
@@ -253,7 +253,7 @@ def no_completion(path: str, position: str) -> CheckpointError:
     return CheckpointError(f"{position}: expected a completion, found none", path)
 
 
-def _check_path(path: str | os.PathLike[str]) -> str:
+def check_path(path: str | os.PathLike[str]) -> str:
     """Return *path* as text.
 
     Raises:

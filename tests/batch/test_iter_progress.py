@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from loopback import Request, completion, http, serve
+from loopback import serve
 
 import limin
 from limin import Client
+from limin.testing import Answer, Refusal, Request, scripted_endpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,13 +20,12 @@ async def test_bar_counts_what_is_handed_over(
 ) -> None:
     """The progress is that of a batch: results, failures, and what a checkpoint had."""
 
-    async def refuse_one(request: Request) -> bytes:
-        if request.prompt == "b":
-            return http(b'{"error": {"message": "no"}}', "400 Bad Request")
-        return http(completion(request.prompt))
+    def refuse_one(request: Request) -> Answer | Refusal:
+        prompt = request.messages[-1]["content"]
+        return Refusal(400) if prompt == "b" else Answer(prompt)
 
     path = tmp_path / "run.jsonl"
-    async with serve(refuse_one) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(refuse_one) as server, Client(server.base_url) as client:
         await client.generate_text_completions(["c"], checkpoint=path, show_progress=False)
         async with client.iter_text_completions(
             list("abc"), 1, show_progress=True, checkpoint=path

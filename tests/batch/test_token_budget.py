@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from loopback import Request, completion, http, serve
+from loopback import Request as RawRequest
+from loopback import completion, http, serve
 from streaming import ROLE, USAGE, streamed, text_of
 
 import limin
 from limin import Client, Conversation, ModelConfiguration, NotSentError, TokenBudgetError
 from limin.calls import call
+from limin.testing import Answer, Request, scripted_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,14 +24,14 @@ TEN = {"prompt_tokens": 6, "completion_tokens": 4, "total_tokens": 10}
 PROMPTS = [str(number) for number in range(6)]
 
 
-async def count_ten(request: Request) -> bytes:
+def count_ten(request: Request) -> Answer:
     """Answer each prompt with its own text, for ten tokens."""
-    return http(completion(request.prompt, usage=TEN))
+    return Answer(request.messages[-1]["content"], usage=TEN)
 
 
 async def test_batch_stops_when_the_budget_is_spent() -> None:
     """No new request is sent, and what was finished is there."""
-    async with serve(count_ten) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(count_ten) as server, Client(server.base_url) as client:
         with pytest.raises(limin.BatchError) as caught:
             await client.generate_text_completions(PROMPTS, 1, max_total_tokens=15, **QUIET)
         returned = await client.generate_text_completions(
@@ -54,7 +56,7 @@ async def test_batch_stops_when_the_budget_is_spent() -> None:
 
 async def test_budget_for_all_is_no_failure() -> None:
     """A batch whose last answer spends the budget has ended."""
-    async with serve(count_ten) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(count_ten) as server, Client(server.base_url) as client:
         results = await client.generate_text_completions(
             PROMPTS, 1, max_total_tokens=60, **QUIET
         )
@@ -65,7 +67,7 @@ async def test_requests_under_way_are_finished() -> None:
     """Their answers are paid for."""
     everybody = anyio.Event()
 
-    async def wait_for_three(request: Request) -> bytes:
+    async def wait_for_three(request: RawRequest) -> bytes:
         if server.in_flight == 3:
             everybody.set()
         await everybody.wait()
@@ -90,7 +92,7 @@ async def test_lazy_source_is_left_alone() -> None:
 
     finished: list[object] = []
     async with (
-        serve(count_ten) as server,
+        scripted_endpoint(count_ten) as server,
         Client(server.base_url) as client,
         client.iter_text_completions(source(), 1, max_total_tokens=30) as results,
     ):
@@ -109,7 +111,7 @@ async def test_same_call_goes_on(tmp_path: Path) -> None:
     options: Any = {"checkpoint": tmp_path / "run.jsonl", "max_total_tokens": 20}
     options |= {"on_error": "return"} | QUIET
     sent: list[int] = []
-    async with serve(count_ten) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(count_ten) as server, Client(server.base_url) as client:
         for _ in range(4):
             results = await client.generate_text_completions(PROMPTS, 1, **options)
             sent.append(len(server.requests))
@@ -127,13 +129,10 @@ async def test_same_call_goes_on(tmp_path: Path) -> None:
         ({"total_tokens": -5}, 4),
     ],
 )
-async def test_what_counts(usage: object, used: int) -> None:
+async def test_what_counts(usage: dict[str, object] | None, used: int) -> None:
     """The server's sum, or both counts, or a token for four characters of the texts."""
-
-    async def respond(_request: Request) -> bytes:
-        return http(completion("12345", **({"usage": usage} if usage else {})))
-
-    async with serve(respond) as server, Client(server.base_url) as client:
+    script = [Answer("12345", usage=usage)]
+    async with scripted_endpoint(script) as server, Client(server.base_url) as client:
         results = await client.generate_text_completions(
             ["1234567890", "b"],
             1,
@@ -150,7 +149,7 @@ async def test_broken_and_refused_answers_count() -> None:
     pair = ("a", ModelConfiguration(stream=True))
     replies = [broken, broken, http(completion("odd", usage=TEN))]
 
-    async def respond(_request: Request) -> bytes:
+    async def respond(_request: RawRequest) -> bytes:
         return replies.pop(0)
 
     async with serve(respond) as server:
@@ -170,7 +169,7 @@ async def test_bug_costs_no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyError
 
     monkeypatch.setattr(call, "read_completion", fail)
-    async with serve(count_ten) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(count_ten) as server, Client(server.base_url) as client:
         results = await client.generate_text_completions(
             PROMPTS, 1, max_total_tokens=1, on_error="return", **QUIET
         )
@@ -195,7 +194,7 @@ async def test_progress_does_not_count_what_was_not_asked(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The last line says how many were done."""
-    async with serve(count_ten) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(count_ten) as server, Client(server.base_url) as client:
         await client.generate_text_completions(
             PROMPTS, 1, max_total_tokens=20, on_error="return"
         )

@@ -6,31 +6,36 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from loopback import Request, completion, http, serve
-from streaming import ROLE, streamed, text_of
 
 import limin
-from limin import Client, Conversation, LiminError, Message, StructuredOutputError
+from limin import (
+    Client,
+    Conversation,
+    LiminError,
+    Message,
+    StructuredOutputError,
+    ToolCall,
+)
 from limin.calls import call
 from limin.checkpoint.file import Checkpoint
+from limin.testing import Answer, Garbage, Refusal, Stream, scripted_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    Respond = Callable[[Request], Awaitable[bytes | None]]
+    from limin.testing import ScriptedEndpoint
+
+    Reply = Answer | Refusal | Stream | Garbage
 
 ASKED = Conversation([Message("user", "a secret prompt")], metadata={"id": 7})
 QUIET: Any = {"show_progress": False, "on_error": "return"}
 
 
-def answering(reply: bytes | None) -> Respond:
-    """Return a server's function that answers with *reply*."""
-
-    async def respond(_request: Request) -> bytes | None:
-        return reply
-
-    return respond
+def serve(reply: Reply) -> AbstractAsyncContextManager[ScriptedEndpoint]:
+    """Run an endpoint that answers each request with *reply*."""
+    return scripted_endpoint(lambda _: reply)
 
 
 def double(number: int) -> int:
@@ -38,12 +43,9 @@ def double(number: int) -> int:
     raise ValueError(number)
 
 
-REFUSED = http(b'{"error": {"message": "no"}}', "400 Bad Request")
-BUSY = http(b"{}", "503 Service Unavailable")
-TEXT = http(completion("no JSON"))
-CALL = {"id": "1", "type": "function"}
-CALL["function"] = {"name": "double", "arguments": '{"number": 1}'}  # type: ignore[assignment]  # an object in an object
-BROKEN = streamed(ROLE, text_of("Hel"))
+REFUSED, BUSY = Refusal(400, "no"), Refusal(503)
+TEXT, BROKEN = Answer("no JSON"), Stream(["Hel", "lo"], cut_after=1)
+CALL = Answer(None, tool_calls=[ToolCall("1", "double", '{"number": 1}')])
 
 
 async def ask(client: Client, **options: Any) -> None:
@@ -92,12 +94,12 @@ def raise_error(result: object) -> None:
     raise result
 
 
-CASES: list[tuple[Any, bytes | None, dict[str, object], str]] = [
+CASES: list[tuple[Any, Reply, dict[str, object], str]] = [
     (verb, reply, options, kind)
     for verb in (ask, stream, hand_over, run_batch, decide, decide_all, run_tools)
     for reply, options, kind in [
         (REFUSED, {}, "BadRequestError"),
-        (None, {"max_retries": 1}, "ProtocolError"),
+        (Garbage(b""), {"max_retries": 1}, "ProtocolError"),
     ]
 ] + [
     (stream, BROKEN, {}, "StreamError"),
@@ -116,12 +118,12 @@ CASES: list[tuple[Any, bytes | None, dict[str, object], str]] = [
 @pytest.mark.parametrize(("verb", "reply", "options", "kind"), CASES)
 async def test_error_has_what_was_asked(
     verb: Callable[..., Awaitable[None]],
-    reply: bytes | None,
+    reply: Reply,
     options: dict[str, object],
     kind: str,
 ) -> None:
     """Whatever was added to it on the way, it is what the user asked, with metadata."""
-    async with serve(answering(reply)) as server, Client(server.base_url) as client:
+    async with serve(reply) as server, Client(server.base_url) as client:
         with pytest.raises(LiminError) as caught:
             await verb(client, **options)
     error = caught.value
@@ -148,15 +150,14 @@ async def test_message_that_cannot_be_sent(
 
 async def test_attempts_and_exceptions_of_tools() -> None:
     """Errors in other errors have it, too."""
-    async with serve(answering(BUSY)) as server, Client(server.base_url) as client:
+    async with serve(BUSY) as server, Client(server.base_url) as client:
         with pytest.raises(limin.ServerError) as caught:
             await ask(client, max_retries=1)
     assert len(caught.value.attempts) == 2
     for attempt in caught.value.attempts:
         assert attempt.error is not None
         assert attempt.error.conversation == ASKED
-    body = completion("", choices=[{"message": {"tool_calls": [CALL]}}])
-    async with serve(answering(http(body))) as server, Client(server.base_url) as client:
+    async with serve(CALL) as server, Client(server.base_url) as client:
         with pytest.raises(ValueError, match="1") as raised:
             await run_tools(client, on_tool_error="raise")
     assert isinstance(raised.value.__cause__, limin.ToolRunError)
@@ -170,7 +171,7 @@ async def test_bug_in_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyError
 
     monkeypatch.setattr(call, "read_completion", fail)
-    async with serve() as server, Client(server.base_url) as client:
+    async with serve(Answer("yes")) as server, Client(server.base_url) as client:
         with pytest.raises(limin.UnexpectedError) as caught:
             await run_batch(client)
         assert caught.value.conversation == ASKED
@@ -188,7 +189,7 @@ async def test_checkpoint_that_cannot_be_written(
         raise limin.CheckpointError("full", "run.jsonl")  # noqa: EM101 (the shortest)
 
     monkeypatch.setattr(Checkpoint, "add", fail)
-    async with serve() as server, Client(server.base_url) as client:
+    async with serve(Answer("yes")) as server, Client(server.base_url) as client:
         with pytest.raises(limin.BatchError) as caught:
             await run_batch(client, checkpoint=tmp_path / "run.jsonl")
     assert caught.value.stopped_by is not None
@@ -197,8 +198,7 @@ async def test_checkpoint_that_cannot_be_written(
 
 async def test_what_is_no_answer_has_none() -> None:
     """A prompt that was not sent, a text that is no answer, and the batch as a whole."""
-    wrong = http(b'{"error": {"message": "no key"}}', "401 Unauthorized")
-    async with serve(answering(wrong)) as server, Client(server.base_url) as client:
+    async with serve(Refusal(401, "no key")) as server, Client(server.base_url) as client:
         with pytest.raises(limin.BatchError) as caught:
             await client.generate_text_completions(
                 ["a", "b"], 1, show_progress=False, system_prompt="s"
@@ -213,7 +213,7 @@ async def test_what_is_no_answer_has_none() -> None:
 
 async def test_answer_that_is_parsed_later() -> None:
     """A completion out of a file can be found again, too."""
-    async with serve(answering(TEXT)) as server, Client(server.base_url) as client:
+    async with serve(TEXT) as server, Client(server.base_url) as client:
         answer = await client.generate_text_completion_for_conversation(ASKED)
     with pytest.raises(StructuredOutputError) as caught:
         answer.parse(int)

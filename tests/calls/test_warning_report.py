@@ -8,11 +8,11 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from loopback import Request, completion, http, serve
 
 import limin
 from limin import Client
 from limin.calls.warning_report import find_caller
+from limin.testing import Answer, Request, scripted_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -64,9 +64,9 @@ WAYS = [
 ]
 
 
-async def answer(request: Request) -> bytes:
+def answer(request: Request) -> Answer:
     """Answer each prompt with itself, without log probabilities."""
-    return http(completion(request.prompt))
+    return Answer(request.messages[-1]["content"])
 
 
 @pytest.mark.parametrize(("ask", "line"), WAYS)
@@ -74,7 +74,7 @@ async def test_warning_names_the_line_that_asked(
     ask: Callable[[Client], Awaitable[int]], line: str
 ) -> None:
     """Each answer has its warning, even under Python's filter that shows a line once."""
-    async with serve(answer) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
             answers = await ask(client)
@@ -89,7 +89,7 @@ async def test_warning_names_the_line_that_asked(
 async def test_answers_of_a_checkpoint_warn_as_others_do(tmp_path: Path) -> None:
     """Whether they are issued or raised."""
     path, prompts = tmp_path / "run.jsonl", ["a", "b"]
-    async with serve(answer) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
 
         async def ask(on_warning: Any) -> list[object]:
             return list(

@@ -10,12 +10,12 @@ import anyio.lowlevel
 import anyio.to_thread
 import numpy as np
 import pytest
-from loopback import Request, completion, http, serve
 
 import limin
 from limin import Client
 from limin.checkpoint.file import Checkpoint
 from limin.checkpoint.open_file import _open_files
+from limin.testing import Answer, Request, scripted_endpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 PROMPTS = ["a", "b", "c"]
 
 
-async def answer(request: Request) -> bytes:
+def answer(request: Request) -> Answer:
     """Answer each prompt with itself, in 7 tokens."""
-    return http(completion(request.prompt, usage={"completion_tokens": 7}))
+    return Answer(request.messages[-1]["content"], usage={"completion_tokens": 7})
 
 
 async def test_second_run_asks_only_for_the_rest(
@@ -33,12 +33,12 @@ async def test_second_run_asks_only_for_the_rest(
 ) -> None:
     """Completions of the first run are read from the file, and the bar counts them."""
     path = tmp_path / "run.jsonl"
-    async with serve(answer) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
         first = await client.generate_text_completions(
             PROMPTS[:2], checkpoint=path, show_progress=False
         )
         second = await client.generate_text_completions(PROMPTS, checkpoint=path)
-    assert [request.prompt for request in server.requests] == PROMPTS
+    assert [each.messages[-1]["content"] for each in server.requests] == PROMPTS
     assert [result.message for result in second] == PROMPTS
     assert [result.raw for result in second[:2]] == [result.raw for result in first]
     assert ", 2 from the checkpoint, 7 tokens (" in capfd.readouterr().err
@@ -47,7 +47,7 @@ async def test_second_run_asks_only_for_the_rest(
 async def test_results_of_a_file_come_as_they_finish(tmp_path: Path) -> None:
     """The checkpoint is open in the block, and others may open it afterwards."""
     path = tmp_path / "run.jsonl"
-    async with serve(answer) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
         for _ in range(2):
             async with client.iter_text_completions(PROMPTS, 1, checkpoint=path) as results:
                 assert [index async for index, _ in results] == [0, 1, 2]
@@ -58,7 +58,7 @@ async def test_results_of_a_file_come_as_they_finish(tmp_path: Path) -> None:
 async def test_checkpoint_that_cannot_be_used_sends_nothing(tmp_path: Path) -> None:
     """A wrong path is refused before anything is paid for."""
     path = tmp_path / "missing" / "run.jsonl"
-    async with serve(answer) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
         with pytest.raises(limin.CheckpointError):
             await client.generate_text_completions(
                 PROMPTS, checkpoint=path, show_progress=False
@@ -111,7 +111,7 @@ async def test_completion_that_cannot_be_written_is_kept(
         raise problem
 
     monkeypatch.setattr(Checkpoint, "add", refuse)
-    async with serve(answer) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
         with pytest.raises(limin.BatchError) as caught:
             await client.generate_text_completions(
                 PROMPTS,
@@ -133,7 +133,7 @@ async def test_line_without_completion_is_not_blamed_on_the_server(
 ) -> None:
     """Without a checksum only reading the answer shows the damage."""
     path = tmp_path / "run.jsonl"
-    async with serve(answer) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
         await client.generate_text_completions(PROMPTS, 1, checkpoint=path)
         lines = [json.loads(line) for line in path.read_bytes().splitlines()]
         for line in lines:
@@ -167,7 +167,7 @@ async def test_taking_lines_gives_way(tmp_path: Path, n_parallel: int) -> None:
             await anyio.lowlevel.checkpoint()
             turns += 1
 
-    async with serve(answer) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
         await client.generate_text_completions(
             prompts, 32, checkpoint=path, show_progress=False
         )
@@ -201,7 +201,7 @@ async def test_opening_gives_way(
             turns += 1
         batch.cancel_scope.cancel()
 
-    async with serve(answer) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
         prompts = [str(n) for n in range(100)]
         await client.generate_text_completions(
             prompts, checkpoint=path, show_progress=False, model="another"
@@ -219,7 +219,7 @@ async def test_opening_gives_way(
 
 async def test_bad_item_fails_in_its_own_place(tmp_path: Path) -> None:
     """With a checkpoint as without one."""
-    async with serve(answer) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
         results = await client.generate_text_completions(
             ["a", None, "c"],  # type: ignore[list-item] # no prompt
             checkpoint=tmp_path / "run.jsonl",
@@ -237,7 +237,7 @@ async def test_bad_item_fails_in_its_own_place(tmp_path: Path) -> None:
 async def test_texts_of_numpy_are_found_again(tmp_path: Path, path_type: type[str]) -> None:
     """A prompt is the same question as an element of an array and as a plain text."""
     path = path_type(tmp_path / "run.jsonl")
-    async with serve(answer) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
         for prompts in (np.array(PROMPTS), PROMPTS):
             results = await client.generate_text_completions(
                 prompts, checkpoint=path, show_progress=False
@@ -256,7 +256,7 @@ async def test_two_batches_at_once_share_their_file(tmp_path: Path) -> None:
         )
         assert [result.message for result in results] == prompts
 
-    async with serve(answer) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
         for _ in range(2):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(ask, client, ["a", "b", "same"])
@@ -269,7 +269,7 @@ async def test_each_item_of_a_run_has_the_same_file(tmp_path: Path) -> None:
     """Functions of one's own, many at once, resume from one file."""
     path, prompts = tmp_path / "run.jsonl", [str(number) for number in range(12)]
 
-    async with serve(answer) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
 
         async def ask_twice(prompt: str) -> str:
             pair = [f"{prompt}, first", f"{prompt}, second"]
@@ -297,7 +297,7 @@ async def test_event_loops_of_two_threads_share_the_file(
             )
         return [result.message for result in results]
 
-    async with serve(answer) as server:
+    async with scripted_endpoint(answer) as server:
 
         async def run_in_thread(start: int) -> None:
             prompts = [str(number) for number in range(start, start + 20)]
@@ -323,16 +323,16 @@ def about(picture: limin.Image, row: object) -> limin.Conversation:
     return limin.Conversation([message], metadata={"row": row})
 
 
-async def describe(request: Request) -> bytes:
+def describe(request: Request) -> Answer:
     """Answer with the URL of the picture."""
-    (message,) = json.loads(request.body)["messages"]
-    return http(completion(message["content"][1]["image_url"]["url"]))
+    (message,) = request.messages
+    return Answer(message["content"][1]["image_url"]["url"])
 
 
 async def test_run_with_pictures_resumes(tmp_path: Path) -> None:
     """The server gets the picture, the file its hash, and the run its own metadata."""
     path = tmp_path / "run.jsonl"
-    async with serve(describe) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(describe) as server, Client(server.base_url) as client:
         for row in (1, 2):
             (result,) = await client.generate_text_completions_for_conversations(
                 [about(PICTURE, row)], checkpoint=path, show_progress=False
@@ -350,7 +350,7 @@ async def test_metadata_that_json_cannot_hold_fails_in_its_own_place(
 ) -> None:
     """Nothing is sent for that prompt; without a checkpoint anything is metadata."""
     conversations = [about(PICTURE, 1), about(PICTURE, {2}), about(PICTURE, 3)]
-    async with serve(describe) as server, Client(server.base_url) as client:
+    async with scripted_endpoint(describe) as server, Client(server.base_url) as client:
         results = await client.generate_text_completions_for_conversations(
             conversations,
             checkpoint=tmp_path / "run.jsonl",

@@ -14,6 +14,7 @@ from typing import assert_type
 from rich.table import Table
 
 import limin
+from limin import testing
 from limin.telemetry import Telemetry, instrument
 
 
@@ -321,3 +322,44 @@ def observed() -> None:
     instrument(capture_content="span_only")
     limin.Client(observers=[object()])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     instrument(capture_content="often")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def scripted_answers() -> None:
+    tokens = [("Par", -0.1, {"Lon": -2.0}), ("is", -0.2, {"ma": -3.0})]
+    script = [
+        testing.Answer("Paris", log_probs=tokens, usage={"total_tokens": 3}),
+        testing.Answer({"city": "Paris"}, tool_calls=[limin.ToolCall("1", "f", "{}")]),
+        testing.Refusal(429, "slower", retry_after=0.5, headers={"x-tag": "a"}),
+        testing.Stream(["a", "b"], cut_after=1),
+        testing.Silence(),
+        testing.Garbage(b""),
+        testing.QUIRKS["usage-null"].with_text("Paris"),
+    ]
+    async with testing.scripted_endpoint(script) as endpoint:
+        assert_type(endpoint.base_url, str)
+        assert_type(endpoint.requests, list[testing.Request])
+        text: str = endpoint.requests[0].messages[-1]["content"]
+        assert_type(text, str)
+        assert_type(endpoint.requests[0].headers, Mapping[str, str])
+
+
+async def answers_of_functions() -> None:
+    def now(request: testing.Request) -> testing.Answer | testing.Refusal:
+        return testing.Answer("a") if request.body else testing.Refusal(400)
+
+    async def later(request: testing.Request) -> testing.Reply:
+        return now(request)
+
+    async with (
+        testing.scripted_endpoint(now),
+        testing.scripted_endpoint(later),
+        testing.scripted_endpoint(lambda _: testing.QUIRKS["usage-null"]),
+        testing.replay_endpoint(Path("a"), missing="record") as endpoint,
+    ):
+        assert_type(endpoint, testing.ScriptedEndpoint)
+
+
+async def wrong_scripts() -> None:
+    testing.Answer("a", log_probs=["a"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    testing.scripted_endpoint(["a"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    testing.replay_endpoint("a", missing="ask")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
