@@ -73,8 +73,8 @@ class RunClient(Client):
     def state(self, *, is_read: bool) -> BatchState:
         """Return how the requests stand, and whether the answers are read."""
         return BatchState(
-            in_flight=self._transport.in_flight,
-            resting=self._rate_limiter.seconds_of_rest,
+            in_flight=sum(each.transport.in_flight for each in self._servers.all),
+            resting=self._servers.seconds_of_rest,
             is_read=is_read,
         )
 
