@@ -3,7 +3,7 @@
 Decisions only: the caller brings the time and the random numbers, and sends.
 
 A replica is *healthy* until a failure says otherwise (`judge`). Then it *rests*: longer
-after each further failure, up to a minute. When the rest is over, one request tries it
+after each further failure, up to half a minute. When the rest is over, one request tries it
 again. An answer makes it healthy, a failure begins the next rest. As long as any replica
 is healthy, the others get no other request; if none is, the best of them gets it, since
 then nothing is better than to try.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from limin.values.conversation import Conversation
 
 # Longest first rest, and longest rest, in seconds.
-_FIRST_REST, _LONGEST_REST = 1.0, 60.0
+_FIRST_REST, _LONGEST_REST = 1.0, 30.0
 
 # A replica keeps a conversation unless it has so many times the mean load, and more.
 _MOST_OF_MEAN, _AND_MORE = 1.25, 1.0
@@ -304,7 +304,7 @@ class LoadBalancer:
             # 2.0 ** 1024 raises OverflowError; 2.0 ** 64 outgrows the longest rest.
             rest = min(_FIRST_REST * 2.0 ** min(replica.n_rests - 1, 64), _LONGEST_REST)
             # Half of it is chance, so that clients that failed together come apart.
-            replica.until = now + rest * (1.0 + chance) / 2.0
+            replica.until = max(replica.until, now + rest * (1.0 + chance) / 2.0)
         if pause is not None:
             replica.until = max(replica.until, now + pause)
 
