@@ -130,10 +130,10 @@ class ConnectedClient:
         idle = [transport.idle for transport in transports]
         if None not in idle:
             state.append(f"{sum(filter(None, idle))} idle")
-        if servers.n_resting:
-            state.append(f"{servers.n_resting} resting")
         if rest > 0:
             state.append(f"resting {math.ceil(rest)} s")
+        elif servers.n_resting:
+            state.append(f"{servers.n_resting} resting")
         if transports[0].is_closed:
             state = ["closed"]
         host, size = servers.all[0].endpoint.host, len(transports)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,13 @@ from streaming import CHUNKED, CLOSE, HELLO, RESET, WAIT, chunked, serve_scripts
 
 import limin
 from limin import Client, Conversation, Endpoint, Message
+from limin.calls.observer import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from limin.calls.call import Call
 
 CUT = b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"
 
@@ -375,3 +380,99 @@ async def test_functions_take_replicas() -> None:
         )
         await limin.generate_text_completion("c", base_url=Endpoint(two.base_url))
     assert (len(one.requests), len(two.requests)) == (1, 2)
+
+
+async def test_models_are_compared_by_the_name_that_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Replicas of one model have no warnings; of very many names some are not compared."""
+    monkeypatch.setattr("limin.calls.replicas._MOST_MODELS", 2)
+
+    async def respond(request: Request) -> bytes:
+        return http(completion("hi", model=f"served {json.loads(request.body)['model']}"))
+
+    async with (
+        serve(respond) as one,
+        serve(respond) as two,
+        Client([one.base_url, two.base_url]) as client,
+    ):
+        answers = [
+            await client.generate_text_completion("hi", model=model, on_warning="raise")
+            for model in "001122"
+        ]
+        servers: Any = client._servers
+        assert set(servers.served) == {"0", "1"}
+    assert all(answer.warnings == () for answer in answers)
+
+
+async def test_warning_that_is_raised_is_no_failure_of_the_replica() -> None:
+    """The answer came; it is the program that wants no odd one."""
+    odd = http(b'{"choices": [{"message": {"content": "hi"}}], "id": 5}')
+    async with (
+        serve(always(odd)) as one,
+        serve(always(odd)) as two,
+        Client([one.base_url, two.base_url]) as client,
+    ):
+        with pytest.raises(limin.AnswerWarningError) as caught:
+            await client.generate_text_completion("hi", on_warning="raise")
+        assert loads(client) == [0, 0]
+    assert caught.value.completion.endpoint == one.base_url
+    assert two.requests == []
+
+
+class Endpoints(Observer):
+    """Notes the endpoint of each event."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self.seen: list[tuple[str, str]] = []
+
+    def begun(self, call: Call) -> None:
+        """Note where the first attempt goes."""
+        self.seen.append(("begun", call.endpoint))
+
+    def attempt(self, call: Call, headers: dict[str, str]) -> None:  # noqa: ARG002 (an observer's signature)
+        """Note where the attempt goes."""
+        self.seen.append(("attempt", call.endpoint))
+
+    def waiting(self, call: Call, seconds: float, error: limin.LiminError) -> None:  # noqa: ARG002 (an observer's signature)
+        """Note where the attempt went."""
+        self.seen.append(("waiting", call.endpoint))
+
+
+async def test_observers_are_told_the_endpoint_of_each_attempt() -> None:
+    """It is the one under way, and the last one after it failed."""
+    seen = Endpoints()
+    async with (
+        serve(always(refusal(503))) as bad,
+        serve() as good,
+        Client([bad.base_url, good.base_url]) as client,
+    ):
+        caller = client._caller({}).observed_by(seen)
+        await caller.ask(Conversation.from_prompts("hi"))
+    assert seen.seen == [
+        ("begun", bad.base_url),
+        ("attempt", bad.base_url),
+        ("waiting", bad.base_url),
+        ("attempt", good.base_url),
+    ]
+
+
+async def test_checkpoint_keeps_the_endpoints(tmp_path: Path) -> None:
+    """A resumed run knows who answered, and where each attempt went."""
+    path = tmp_path / "run.jsonl"
+    async with serve(always(refusal(503))) as bad, serve() as good:
+        urls = [bad.base_url, f"{good.base_url}?api-key=abcdefgh"]
+        first, second = [
+            await limin.generate_text_completions(
+                ["a"], base_url=urls, checkpoint=path, show_progress=False
+            )
+            for _ in range(2)
+        ]
+    (kept,) = limin.read_checkpoint(path)
+    for (answer,) in (first, second, [kept]):
+        assert answer.endpoint == good.base_url
+        asked = [attempt.endpoint for attempt in answer.timing.attempts]
+        assert asked == [bad.base_url, good.base_url]
+    assert "abcdefgh" not in path.read_text(encoding="utf-8")
+    assert len(good.requests) == 1
