@@ -77,6 +77,12 @@ class ReplicaProcess:
             self._process = None
 
 
+@pytest.fixture
+def tables(request: pytest.FixtureRequest) -> list[str]:
+    """Return the tables to print at the end."""
+    return request.config.stash.setdefault(TABLES, [])
+
+
 @pytest.fixture(scope="session")
 def processes() -> Iterator[list[ReplicaProcess]]:
     """Run three servers."""

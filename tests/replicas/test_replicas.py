@@ -13,18 +13,16 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 import attrs
-from replicas.conftest import TABLES
 
 import limin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import pytest
     from replicas.conftest import ReplicaProcess
 
 STAGES = ("before", "during", "after")
-N_PARALLEL, N_ANSWERS = 12, 48
+N_PARALLEL, N_ANSWERS = 12, 36
 
 
 @attrs.define
@@ -57,7 +55,7 @@ class Run:
             limin.Client(self.urls) as client,
             anyio.create_task_group() as tasks,
             client.iter_text_completions(
-                self.prompts(), N_PARALLEL, max_tokens=6, temperature=0
+                self.prompts(), N_PARALLEL, max_tokens=2, temperature=0
             ) as results,
         ):
             async for index, result in results:
@@ -107,9 +105,8 @@ class Run:
             cells = "".join(f"{row[name]:>15}" for name in columns)
             lines.append(f"{number:<12}{cells}")
         attempts = Counter(len(a.timing.attempts) for a in self.answers.values())
-        lines.append(
-            f"{self.n_prompts} prompts, answered after so many attempts: {attempts}"
-        )
+        counts = ", ".join(f"{n} after {number}" for number, n in sorted(attempts.items()))
+        lines.append(f"{self.n_prompts} prompts: {counts} attempts")
         tables.append("\n".join(lines))
         return rows
 
@@ -127,7 +124,7 @@ def are_even(counts: list[int]) -> bool:
 async def test_killed(
     processes: list[ReplicaProcess],
     anyio_backend: str,
-    pytestconfig: pytest.Config,
+    tables: list[str],
 ) -> None:
     """The others take over, and get its share evenly; it is started anew, and back."""
     first, *_ = processes
@@ -135,7 +132,7 @@ async def test_killed(
     await run.go(first.end, first.start)
     run.check()
     title = f"one of three killed, then started anew ({anyio_backend})"
-    rows = run.describe(title, pytestconfig.stash.setdefault(TABLES, []))
+    rows = run.describe(title, tables)
     dead, *others = rows.values()
     assert are_even([row["before"] for row in rows.values()])
     assert are_even([row["during"] for row in others])
@@ -146,7 +143,7 @@ async def test_killed(
 async def test_stopped(
     processes: list[ReplicaProcess],
     anyio_backend: str,
-    pytestconfig: pytest.Config,
+    tables: list[str],
 ) -> None:
     """What it has waits for it, and all else goes to the others until it goes on."""
     first, second, _ = processes
@@ -156,7 +153,7 @@ async def test_stopped(
     )
     run.check()
     title = f"one of two stopped, then continued ({anyio_backend})"
-    rows = run.describe(title, pytestconfig.stash.setdefault(TABLES, []))
+    rows = run.describe(title, tables)
     stopped, other = rows.values()
     assert are_even([row["before"] for row in rows.values()])
     assert stopped["during"] <= N_PARALLEL < other["during"]
