@@ -74,7 +74,7 @@ class WarningCode(enum.StrEnum):
     """A token was sent as U+FFFD, and without its bytes, which are None."""
 
     SERVED_MODEL_CHANGED = "served-model-changed"
-    """Another model answered than before: in this batch, in its checkpoint, or at
+    """Another model answered than before in this batch, or in its checkpoint, or than at
     another replica of the client."""
 
     REPLICA_REFUSED = "replica-refused"

@@ -476,3 +476,23 @@ async def test_checkpoint_keeps_the_endpoints(tmp_path: Path) -> None:
         assert asked == [bad.base_url, good.base_url]
     assert "abcdefgh" not in path.read_text(encoding="utf-8")
     assert len(good.requests) == 1
+
+
+def test_name_of_a_server_holds_no_secret() -> None:
+    """It is in completions, checkpoints and observers."""
+    url = f"http://127.0.0.1:8080/secret-{'0a' * 16}/v1?api-version=1&key=abcdefgh"
+    server = Client(url)._servers.all[0]
+    assert server.name == "http://127.0.0.1:8080/***/v1"
+    assert "secret-0a" not in repr(Client([url, "http://a.test/v1"]))
+
+
+async def test_list_of_one_is_one_url() -> None:
+    """It behaves and looks as the URL alone does."""
+    async with serve(always(refusal(503))) as server:
+        for base_url in (server.base_url, [server.base_url]):
+            async with Client(base_url, max_retries=1) as client:
+                assert repr(client).startswith("<limin.Client of 127.0.0.1:")
+                with pytest.raises(limin.ServerError) as caught:
+                    await client.generate_text_completion("hi", headers={"x-a": "b"})
+                assert len(caught.value.attempts) == 2
+                assert client._servers.n_resting == 0

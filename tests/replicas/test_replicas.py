@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections import Counter
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from replicas.conftest import ReplicaProcess
 
 STAGES = ("before", "during", "after")
-N_PARALLEL, N_ANSWERS = 12, 36
+N_PARALLEL, N_ANSWERS = 12, 30
 
 
 @attrs.define
@@ -41,6 +42,9 @@ class Run:
     began: list[float] = attrs.field(factory=lambda: [0.0])
     n_prompts: int = 0
     is_over: bool = False
+    _due: float = N_ANSWERS
+    _event_over: float = math.inf
+    _is_back: anyio.Event = attrs.field(factory=anyio.Event)
 
     def prompts(self) -> Iterator[str]:
         """Yield prompts, each another one, as long as the run goes on."""
@@ -50,7 +54,7 @@ class Run:
 
     async def go(self, *events: Callable[[], None]) -> None:
         """Answer prompts; between two stages the next of the *events* happens."""
-        left, due = [*events], N_ANSWERS
+        left = [*events]
         async with (
             limin.Client(self.urls) as client,
             anyio.create_task_group() as tasks,
@@ -62,19 +66,25 @@ class Run:
                 assert isinstance(result, limin.TextCompletion), result
                 assert index not in self.answers
                 self.answers[index] = result
-                # A stage begins when its event is over; a server takes seconds to start.
-                if len(self.answers) < due or len(self.began) + len(left) <= len(events):
-                    due = max(due, len(self.answers) + 1)
+                is_first = result.endpoint == self.urls[0]
+                if is_first and result.timing.attempts[-1].start_time > self._event_over:
+                    self._is_back.set()
+                if len(self.answers) < self._due:
                     continue
-                due = len(self.answers) + N_ANSWERS
+                self._due = math.inf
                 if left:
-                    tasks.start_soon(self._happen, left.pop(0))
+                    tasks.start_soon(self._happen, left.pop(0), not left)
                 else:
                     self.is_over = True
 
-    async def _happen(self, event: Callable[[], None]) -> None:
+    async def _happen(self, event: Callable[[], None], is_last: bool) -> None:  # noqa: FBT001 (passed on)
+        """Begin the next stage; the last one when the first replica is back."""
         await anyio.to_thread.run_sync(event)
+        if is_last:
+            self._event_over = time.time()
+            await self._is_back.wait()
         self.began.append(time.time())
+        self._due = len(self.answers) + N_ANSWERS
 
     def check(self) -> None:
         """Check that every prompt was answered, and none twice."""
