@@ -175,33 +175,24 @@ class ReplicaRoute:
         if not self._is_open:
             return Outlook.NONE
         self.release()
-        replicas, index, now = self._replicas, self._index, self._replicas.clock()
-        balancer, fault = replicas.balancer, judge(error)
-        if replicas.parallelism is not None:
-            overloaded = is_overload(error)
-            replicas.parallelism.learn(
-                index, now, started=self._started, work=0.0, overloaded=overloaded
-            )
+        fault = self._note_failure(error, chance)
         if fault is None:
-            balancer.note_answer(index, self._started)
             return Outlook.NONE
-        server_error = server_error_in(error)
-        pause = None if server_error is None else server_error.retry_after
-        balancer.note_fault(
-            index, fault, now, started=self._started, chance=chance, pause=pause
-        )
-        self._failed.add(index)
-        has_others = balancer.others_take_requests(index)
+        self._failed.add(self._index)
+        replicas, balancer = self._replicas, self._replicas.balancer
+        has_others = balancer.others_take_requests(self._index)
         if fault is Fault.REFUSES:
             self._refusals.append((self.server.name, error))
+            server_error = server_error_in(error)
             if server_error is not None and has_others:
                 server_error.strikes_every_prompt = False  # The others may answer.
-        is_last = self.n_moves >= len(replicas.all) - 1
-        if fault in MOVING and not is_last and balancer.has_other(now, self._failed):
+        may_move = fault in MOVING and self.n_moves < len(replicas.all) - 1
+        if may_move and balancer.has_other(replicas.clock(), self._failed):
             self.n_moves += 1
             return Outlook.NOW
-        is_gone = fault in {Fault.AWAY, Fault.REFUSES}
-        return Outlook.LATER if is_gone and has_others else Outlook.NONE
+        # The pause that this one asks for is kept by its rate limiter, not by the call.
+        may_wait = fault in MOVING and fault is not Fault.CLOSED
+        return Outlook.LATER if may_wait and has_others else Outlook.NONE
 
     def finish(self, completion: TextCompletion) -> TextCompletion:
         """Note that *completion* came, and return it, with warnings about the replicas."""
@@ -229,6 +220,25 @@ class ReplicaRoute:
         if self._is_open:
             self._is_open = False
             self._replicas.balancer.end(self._index, is_trial=self._is_trial)
+
+    def _note_failure(self, error: LiminError, chance: float) -> Fault | None:
+        """Tell what the attempt's *error* says of its replica, and return that."""
+        replicas, index, now = self._replicas, self._index, self._replicas.clock()
+        if replicas.parallelism is not None:
+            replicas.parallelism.learn(
+                index, now, started=self._started, work=0.0, overloaded=is_overload(error)
+            )
+        fault, server_error = judge(error), server_error_in(error)
+        if fault is None:
+            replicas.balancer.note_answer(index, self._started)
+            return None
+        replicas.balancer.note_fault(
+            *(index, fault, now),
+            started=self._started,
+            chance=chance,
+            pause=None if server_error is None else server_error.retry_after,
+        )
+        return fault
 
     def _find_refusals(self) -> list[ResponseWarning]:
         """Return a warning for each replica that refused this call, and would any other."""

@@ -138,12 +138,15 @@ async def test_busy_replica_pauses_alone() -> None:
     assert Counter(places)["http://busy/v1"] >= 4
 
 
-async def test_pause_of_all_replicas_is_waited_for() -> None:
+@pytest.mark.parametrize("is_short_first", [True, False])
+async def test_pause_of_all_replicas_is_waited_for(*, is_short_first: bool) -> None:
     """The shortest counts; a pause beyond the deadline is not begun."""
-    network = Network(
-        long=Replica(replies=[httpx.Response(429, headers={"retry-after": "50"})]),
-        short=Replica(replies=[httpx.Response(429, headers={"retry-after": "20"})]),
-    )
+    long = Replica(replies=[httpx.Response(429, headers={"retry-after": "50"})])
+    short = Replica(replies=[httpx.Response(429, headers={"retry-after": "20"})])
+    replicas = {"long": long, "short": short}
+    if is_short_first:
+        replicas = {"short": short, "long": long}
+    network = Network(**replicas)
     async with client_of(network, timeout=40.0) as client:
         answer = await client.generate_text_completion("hi")
         assert answer.endpoint == "http://short/v1"
