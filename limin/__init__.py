@@ -72,7 +72,7 @@ from limin.values.configuration import ModelConfiguration
 from limin.values.content import Audio, File, Image
 from limin.values.conversation import Conversation
 from limin.values.decisions import Decision
-from limin.values.endpoint import Limits
+from limin.values.endpoint import Endpoint, Limits
 from limin.values.fields import FieldLogProbs
 from limin.values.log_probs import LogProbs, PromptLogProbs
 from limin.values.messages import Message, Role
@@ -125,6 +125,7 @@ __all__ = [
     "Decision",
     "DecisionOptions",
     "Delta",
+    "Endpoint",
     "FieldLogProbs",
     "File",
     "FunctionBatchOptions",

@@ -249,6 +249,7 @@ async def decide_all(
     show_progress = check_flag("show_progress", show_progress)
     if system_prompt is not None:
         Message("system", system_prompt)
+    caller, parallelism = caller.limited_by(n_parallel)
     calls = InFlight()
     if show_progress:
         caller = caller.observed_by(calls)
@@ -267,8 +268,8 @@ async def decide_all(
         return as_item(conversation, ask)
 
     workers = WorkerPool(
-        source, decide, n_parallel, as_result=as_limin_error, measure=measure
+        source, decide, parallelism, as_result=as_limin_error, measure=measure
     )
-    state = partial(calls_under_way, calls, caller.rate_limiter, recorded)
+    state = partial(calls_under_way, calls, caller.servers, recorded)
     progress = open_progress(show_progress, workers, state)
     return await run_batch(workers, within(recorded, progress), on_error)

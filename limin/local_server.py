@@ -87,7 +87,8 @@ def serve(options: dict[str, Any], announcement: TextIO) -> object:
 
     Args:
         options: `path` of the model, `slots`, `n_ctx` of each slot, `n_threads` or
-            None, and the `prefix` of every path.
+            None, and the `prefix` of every path; and perhaps the `port`, by default a
+            free one.
         announcement: Gets one line as soon as the server answers requests.
     """
     xllamacpp = importlib.import_module("xllamacpp")  # Only the extra has it.
@@ -101,7 +102,7 @@ def serve(options: dict[str, Any], announcement: TextIO) -> object:
         params.cpuparams_batch.n_threads = options["n_threads"]
     params.api_prefix = options["prefix"]
     params.hostnames = ["127.0.0.1"]
-    params.port = 0
+    params.port = options.get("port", 0)
     params.ui = False
     # No web page may read an answer. llama.cpp answers OPTIONS before it looks at the
     # path, with nothing but this.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from limin.batch.results import OnError
     from limin.batch.workers import Parallel, Source
     from limin.calls.call import Caller
-    from limin.calls.rate_limiter import RateLimiter
+    from limin.calls.server import Servers
     from limin.checkpoint.recorder import RecordedCall
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
@@ -183,7 +183,7 @@ def _prepare(  # noqa: PLR0917 (passed on)
     workers, recorded = batch_workers(
         caller, source, n_parallel, options, answer_type, system_prompt
     )
-    state = partial(calls_under_way, calls, caller.rate_limiter, recorded)
+    state = partial(calls_under_way, calls, caller.servers, recorded)
     return workers, within(recorded, open_progress(show_progress, workers, state))
 
 
@@ -203,6 +203,7 @@ def batch_workers(  # noqa: PLR0917 (passed on)
     """
     if system_prompt is not None:
         Message("system", system_prompt)
+    caller, parallelism = caller.limited_by(n_parallel)
     limit = check_length("max_total_tokens", options.get("max_total_tokens"))
     budget = None if limit is None else TokenBudget(limit)
     if budget is not None:
@@ -216,7 +217,7 @@ def batch_workers(  # noqa: PLR0917 (passed on)
         return as_item(conversation, ask)
 
     workers = WorkerPool(
-        source, ask_about, n_parallel, as_result=as_limin_error, measure=measure
+        source, ask_about, parallelism, as_result=as_limin_error, measure=measure
     )
     return workers, batch.recorded
 
@@ -289,12 +290,12 @@ def measure(result: object) -> Work:
 
 
 def calls_under_way(
-    calls: InFlight, rate_limiter: RateLimiter, recorded: RecordedCall | None
+    calls: InFlight, servers: Servers, recorded: RecordedCall | None
 ) -> BatchState:
     """Return how a batch of *calls* stands."""
     return BatchState(
         in_flight=calls.under_way,
-        resting=rate_limiter.seconds_of_rest,
+        resting=servers.seconds_of_rest,
         kept=0 if recorded is None else recorded.kept,
         checkpoint=None if recorded is None else recorded.path,
     )

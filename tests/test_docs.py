@@ -101,7 +101,7 @@ def test_commands_of_the_program_run(llama: LocalEndpoint, tmp_path: Path) -> No
 
 def test_pages_have_programs() -> None:
     """The pattern above finds every program."""
-    assert len(PROGRAMS) == 62
+    assert len(PROGRAMS) == 63
 
 
 def test_reference_names_all_that_is_public() -> None:

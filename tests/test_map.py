@@ -50,8 +50,8 @@ RENDERING = "limin.rendering"
 DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 
 # Imports inside functions. hashlib loads OpenSSL, which only checkpoints need, the
-# transport loads httpx, which is needed by the first client and loads logging, and Windows
-# has no fcntl.
+# transport loads httpx, which is needed by the first client and loads logging, few clients
+# have replicas, which are chosen by hashes, and Windows has no fcntl.
 # importlib.metadata loads email and zipfile, and few programs ask for the version. The
 # tables of errors, and difflib, are slow to load and needed where something is wrong.
 # Schemas are for programs that ask for a type.
@@ -64,6 +64,7 @@ LATE_IMPORTS = {
     ("limin.client.connected", "ConnectedClient.__init__", "limin.transport.http"),
     ("limin.client.connected", "ConnectedClient.__init__", "limin.calls.log"),
     ("limin.calls.observer", "_warn", "logging"),
+    ("limin.client.connected", "ConnectedClient.__init__", "limin.calls.replicas"),
     ("limin", "__getattr__", "limin.transport.async_http"),
     ("limin.local_server", "kill_at_end_of_input", "fcntl"),
     ("limin", "_find_version", "importlib"),

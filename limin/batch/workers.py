@@ -27,6 +27,8 @@ from limin.policy.parallelism import AdaptiveParallelism, FixedParallelism
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from limin.policy.parallelism import Parallelism
+
 Item = TypeVar("Item")
 R = TypeVar("R")  # A result.
 E = TypeVar("E", bound=Exception)  # An exception that stands in a result's place.
@@ -87,7 +89,7 @@ class WorkerPool(Generic[Item, R, E]):
         self,
         source: Source[Item],
         ask: Callable[[Item], Awaitable[R]],
-        n_parallel: Parallel,
+        n_parallel: Parallel | Parallelism,
         *,
         as_result: Callable[[Exception], E],
         measure: Callable[[R], Work] = count_one,
@@ -97,7 +99,8 @@ class WorkerPool(Generic[Item, R, E]):
         Args:
             source: Consumed as workers become free, and no further.
             ask: Asks about one item.
-            n_parallel: Items under way at most; `auto` finds the number.
+            n_parallel: Items under way at most; `auto`, or what is given in its place,
+                finds the number.
             as_result: Returns the result that stands for an exception of *ask*.
             measure: Measures a result, for `auto`.
         """
@@ -108,12 +111,14 @@ class WorkerPool(Generic[Item, R, E]):
         self._ask, self._as_result, self._measure = ask, as_result, measure
         self._next_item = _item_reader(source)
         self._workers = 0
-        self._adaptive: AdaptiveParallelism | None = None
-        self._parallelism: AdaptiveParallelism | FixedParallelism
-        if n_parallel == "auto":
+        self._adaptive: Parallelism | None = None
+        self._parallelism: Parallelism | FixedParallelism
+        if isinstance(n_parallel, int):
+            self._parallelism = FixedParallelism(n_parallel)
+        elif n_parallel == "auto":
             self._parallelism = self._adaptive = AdaptiveParallelism()
         else:
-            self._parallelism = FixedParallelism(n_parallel)
+            self._parallelism = self._adaptive = n_parallel
 
     async def run(self, deliver: Callable[[int, R | E], Awaitable[None]]) -> None:
         """Ask until the source is empty, or the batch stops.

@@ -30,8 +30,9 @@ class Attempts:
         """Why the last attempt failed; None if none did."""
         return self.failed[-1].error if self.failed else None
 
-    def begin(self) -> None:
-        """Start the clock of the next attempt."""
+    def begin(self, endpoint: str | None = None) -> None:
+        """Start the clock of the next attempt, at the server with this name."""
+        self._endpoint = endpoint
         self._start = time.time(), time.perf_counter()
         self._first = self._first or self._start
 
@@ -68,5 +69,9 @@ class Attempts:
     ) -> Attempt:
         start_time, start = self._start
         return Attempt(
-            start_time=start_time, duration=now - start, error=error, waited=waited
+            start_time=start_time,
+            duration=now - start,
+            error=error,
+            waited=waited,
+            endpoint=self._endpoint,
         )

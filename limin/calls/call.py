@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from contextvars import copy_context
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import anyio
 import msgspec
@@ -14,6 +14,7 @@ from limin.calls.attempts import Attempts
 from limin.calls.contexts import InContext
 from limin.calls.deadline import Deadline
 from limin.calls.observer import tell, tell_of_attempt, with_those_of_process
+from limin.calls.server import Outlook
 from limin.calls.stream import StreamedAnswer
 from limin.calls.warning_report import report_warnings
 from limin.errors import AnswerWarningError, LiminError, RequestTimeoutError
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 
     from limin.calls.log import LogObserver
     from limin.calls.observer import AnyObserver
-    from limin.calls.rate_limiter import RateLimiter
+    from limin.calls.server import Servers
     from limin.calls.warning_report import SourceLine
+    from limin.policy.parallelism import Parallelism
     from limin.policy.retry import RetryPolicy
-    from limin.transport.http import HttpTransport
     from limin.values.completion import Delta, TextCompletion
     from limin.values.configuration import ModelConfiguration
     from limin.values.conversation import Conversation
@@ -45,33 +46,29 @@ class Caller(msgspec.Struct, frozen=True):
     """Makes calls with one configuration: a batch has one, and uses it for each item.
 
     Attributes:
-        endpoint: The server.
-        transport: The way to it.
+        servers: The server, or the replicas among which each attempt chooses.
         encoder: Encodes the requests.
         model: Name of the model.
         timeout: Seconds for a whole call; None for no limit.
         idle_timeout: Seconds that a stream may bring no event; None for no limit.
         retry: When to send a failed request again.
         on_warning: What to do about warnings.
-        rate_limiter: Says when a request may be sent.
         observers: The listeners to the calls.
         log: The listener that writes records about them, if anybody reads these; None
             for none.
         asked_at: The line of the program that makes the calls; None if it is found
             when a warning is issued.
-        headers: The headers of these calls, which win over the transport's; the endpoint
-            has them, too. None if there are none.
+        headers: The headers of these calls, which win over the transport's; the servers
+            have them, too. None if there are none.
     """
 
-    endpoint: Endpoint
-    transport: HttpTransport
+    servers: Servers
     encoder: RequestEncoder
     model: str
     timeout: float | None
     idle_timeout: float | None
     retry: RetryPolicy
     on_warning: OnWarning
-    rate_limiter: RateLimiter
     observers: tuple[AnyObserver, ...] = ()
     log: LogObserver | None = None
     asked_at: SourceLine | None = None
@@ -80,6 +77,13 @@ class Caller(msgspec.Struct, frozen=True):
     def observed_by(self, *observers: AnyObserver) -> Caller:
         """Return a caller that *observers* listen to, beside those that do already."""
         return msgspec.structs.replace(self, observers=(*self.observers, *observers))
+
+    def limited_by(
+        self, n_parallel: int | Literal["auto"]
+    ) -> tuple[Caller, int | Literal["auto"] | Parallelism]:
+        """Return a caller for a batch, and how many of its requests may be under way."""
+        servers, parallelism = self.servers.limited_by(n_parallel)
+        return msgspec.structs.replace(self, servers=servers), parallelism
 
     def ask(
         self, conversation: Conversation, *, spent: float = 0.0
@@ -127,7 +131,8 @@ class Caller(msgspec.Struct, frozen=True):
             top_log_probs=self.encoder.top_log_probs,
             n_choices=self.encoder.n_choices,
             sampling=self.encoder.sampling,
-            secrets=(*self.endpoint.secrets(), *prompts),
+            secrets=(*self.servers.secrets, *prompts),
+            endpoint=self.servers.name,
         )
 
 
@@ -149,6 +154,7 @@ class Call:
         "_is_finished",
         "_is_handed_over",
         "_observers",
+        "_route",
         "_spent",
         "_tokens",
         "attempts",
@@ -169,6 +175,7 @@ class Call:
         self._observers = with_those_of_process(caller.observers)
         if caller.log is not None and caller.log.is_read():
             self._observers = (*self._observers, caller.log)
+        self._route = caller.servers.route(context.conversation)
         self.attempts = Attempts()
         self.number = 0
         self.deadline = math.inf
@@ -203,7 +210,7 @@ class Call:
     @property
     def endpoint(self) -> Endpoint:
         """The server of the attempt under way."""
-        return self._caller.endpoint
+        return self._route.server.endpoint
 
     def run(self) -> Awaitable[TextCompletion]:
         """Return the completion."""
@@ -216,13 +223,16 @@ class Call:
         self._is_handed_over = True
         return answer
 
-    def finish(self, completion: TextCompletion[object]) -> None:
-        """Update the rate limiter, and report warnings as `on_warning` says.
+    def finish(self, completion: TextCompletion) -> TextCompletion:
+        """Return *completion*, and report its warnings as `on_warning` says.
+
+        The rate limiter and the replicas learn from it.
 
         Raises:
             AnswerWarningError: If there are warnings, and these are to be raised.
         """
-        self._caller.rate_limiter.note_usage(self._tokens, completion.usage)
+        self._route.server.rate_limiter.note_usage(self._tokens, completion.usage)
+        completion = self._route.finish(completion)
         try:
             report_warnings(completion, self._caller.on_warning, self._caller.asked_at)
         except AnswerWarningError as error:
@@ -231,12 +241,14 @@ class Call:
                 self._notify_finished(error)
             raise
         self._notify_finished(completion)
+        return completion
 
     def note_failure(self, error: LiminError) -> None:
-        """Tell the rate limiter, and the observers if nothing more follows, of *error*."""
+        """Tell the rate limiter, and all others if nothing more follows, of *error*."""
         self._note_question(error)
-        self._caller.rate_limiter.note_failure(error, None)
+        self._route.server.rate_limiter.note_failure(error, None)
         if self._is_handed_over:
+            self._route.leave(error, random.random())  # noqa: S311 (no secret)
             self._notify_finished(error)
 
     def note_first_token(self) -> None:
@@ -263,17 +275,18 @@ class Call:
 
     async def _with_retries(self, fetch: Callable[[Call], Awaitable[_Result]]) -> _Result:
         """Return the result of *fetch*, after as many attempts as needed."""
-        attempts, limiter = self.attempts, self._caller.rate_limiter
+        attempts = self.attempts
+        self._choose_server()
         try:
             if self._observers:
                 tell(self._observers, "begun", self)
-            if limiter.has_rates:
+            if self._route.server.rate_limiter.has_rates:
                 await self._wait_for_rates()
             self._start_clock()
-            if limiter.has_paused:
+            if self._route.server.rate_limiter.has_paused:
                 await self._wait_for_pause()
             while True:
-                attempts.begin()
+                attempts.begin(self._route.server.name)
                 self.number += 1
                 try:
                     return await fetch(self)
@@ -296,7 +309,14 @@ class Call:
     def _note_question(self, error: LiminError) -> None:
         """Note in *error* what was asked, and where."""
         error.conversation = self.context.conversation
-        note_request(error, self._caller.endpoint)
+        note_request(error, self._route.server.endpoint)
+
+    def _choose_server(self) -> None:
+        """Choose the server of the next attempt."""
+        self._route.choose()
+        name = self._route.server.name
+        if self.context.endpoint != name:
+            self.context = msgspec.structs.replace(self.context, endpoint=name)
 
     def _start_clock(self) -> None:
         """Let the seconds for the whole call begin.
@@ -312,7 +332,7 @@ class Call:
 
     async def _wait_for_rates(self) -> None:
         """Wait until the request keeps to the user's own rates."""
-        self._tokens = await self._caller.rate_limiter.wait_for_rates(
+        self._tokens = await self._route.server.rate_limiter.wait_for_rates(
             len(self._body), self._caller.encoder.max_tokens, self.timeout
         )
 
@@ -322,7 +342,7 @@ class Call:
         Raises:
             RequestTimeoutError: If it outlasts the deadline.
         """
-        limiter = self._caller.rate_limiter
+        limiter = self._route.server.rate_limiter
         if limiter.resting_until >= self.deadline:
             seconds = math.ceil(limiter.resting_until - anyio.current_time())
             error = self.timeout_error()
@@ -333,9 +353,11 @@ class Call:
 
     async def _wait_for_retry(self, seconds: float) -> None:
         """Wait until the next attempt may be made, *seconds* at least."""
-        before, limiter = anyio.current_time(), self._caller.rate_limiter
+        before = anyio.current_time()
         with Deadline(self.deadline, self):
             await anyio.sleep(seconds)
+            self._choose_server()
+            limiter = self._route.server.rate_limiter
             if limiter.has_rates:
                 await self._wait_for_rates()
         if limiter.has_paused:
@@ -345,21 +367,28 @@ class Call:
     def _seconds_before_retry(self, error: LiminError) -> float | None:
         """Return the wait before the next attempt, in seconds; None if there is none.
 
-        A wait that outlasts the deadline is not begun, whether it is this call's own
+        If a healthy replica is left, it takes the request at once, which is no retry. A
+        wait that outlasts the deadline is not begun, whether it is this call's own
         backoff or the pause that the server wants of all calls.
         """
-        caller, chance = self._caller, random.random()  # noqa: S311 (no secret)
-        attempt = len(self.attempts.failed) + 1
-        wait = caller.retry.delay(error, attempt=attempt, chance=chance)
-        caller.rate_limiter.note_failure(error, wait)
+        route, chance = self._route, random.random()  # noqa: S311 (no secret)
+        attempt = len(self.attempts.failed) + 1 - route.n_moves
+        outlook = route.leave(error, chance)
+        elsewhere = outlook is Outlook.LATER
+        wait = self._caller.retry.delay(
+            error, attempt=attempt, chance=chance, elsewhere=elsewhere
+        )
+        route.server.rate_limiter.note_failure(error, wait)
+        if outlook is Outlook.NOW:
+            wait = 0.0
         if wait is None:
             return None
-        moment = max(anyio.current_time() + wait, caller.rate_limiter.resting_until)
+        moment = max(anyio.current_time() + wait, route.resting_until)
         return wait if moment < self.deadline else None
 
     def _open(self) -> Awaitable[OpenResponse]:
         """Send the request, and return the response, whose body still comes."""
-        headers, open_ = self._caller.headers, self._caller.transport.open
+        headers, open_ = self._caller.headers, self._route.server.transport.open
         if not self._observers:
             return open_(self._body, headers)
         # What an observer sets in a context variable holds while the request is sent. A
@@ -376,8 +405,7 @@ class Call:
         with Deadline(self.deadline, self):
             response = await (await self._open()).read()
         completion = read_completion(self.context, self.attempts.timing(), response)
-        self.finish(completion)
-        return completion
+        return self.finish(completion)
 
     async def _fetch_by_stream(self) -> TextCompletion:
         answer = (await self._begin_stream())[0]
@@ -401,6 +429,7 @@ class Call:
     def _notify_finished(
         self, result: TextCompletion[object] | BaseException | None
     ) -> None:
+        self._route.release()
         if not self._is_finished:
             self._is_finished = True
             if self._observers:

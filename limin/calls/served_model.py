@@ -89,6 +89,9 @@ class ServedModelCheck:
         """Return a warning if another model answered than before; else None."""
         if self._expected.name is None:
             self._expected.name = completion.served_model
+        codes = {warning.code for warning in completion.body_warnings}
+        if WarningCode.SERVED_MODEL_CHANGED in codes:  # Among replicas, and reported.
+            return None
         return _find_other_model(completion, self._expected.name, context.secrets)
 
     def _report(

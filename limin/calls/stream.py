@@ -98,7 +98,7 @@ class StreamedAnswer:
         if self._completion is None:
             completion = self._reader.completion(self._attempts.timing())
             self._completion = self._with_times(completion)
-            self._call.finish(self._completion)
+            self._completion = self._call.finish(self._completion)
         return []
 
     @property

@@ -39,13 +39,17 @@ _FIELDS = len(MARK) + 8 + 2
 _REQUEST = slice(_FIELDS + 11, _FIELDS + 11 + 64)
 
 
-class _Attempt(msgspec.Struct, gc=False):
-    """One of `attempts`; the error is its class, a colon, and its sentence."""
+class _Attempt(msgspec.Struct, gc=False, omit_defaults=True):
+    """One of `attempts`; the error is its class, a colon, and its sentence.
+
+    The endpoint is written if it is not the line's.
+    """
 
     start_time: float
     duration: float
     waited: float
     error: str | None
+    endpoint: str | None = None
 
 
 class _Streamed(msgspec.Struct, gc=False, omit_defaults=True):
@@ -63,6 +67,9 @@ class _Streamed(msgspec.Struct, gc=False, omit_defaults=True):
     tokens_per_second: float | None = None
     warnings: tuple[ResponseWarning, ...] | None = None
 
+
+# Which model and which replica answer is a question of the run.
+_OF_RUN = frozenset({WarningCode.SERVED_MODEL_CHANGED, WarningCode.REPLICA_REFUSED})
 
 _TIMES = frozenset(_Streamed.__struct_fields__) - {"warnings"}
 
@@ -83,6 +90,8 @@ class Line(msgspec.Struct, gc=False, omit_defaults=True):
         parameters: The other fields of the request, as they were sent.
         start_time, end_time, duration, attempts: Fields of `Timing`.
         request_id: Id of the exchange, as the server assigned it; null without one.
+        endpoint: The base URL that answered, without query and secrets; null in lines
+            of earlier versions of limin.
         body: The answer's body as it came; null if it is no UTF-8.
         body_base64: The body if it is no UTF-8.
         streamed: The other fields of `Timing`; null for an answer that came whole.
@@ -99,6 +108,7 @@ class Line(msgspec.Struct, gc=False, omit_defaults=True):
     attempts: list[_Attempt]
     request_id: str | None
     body: str | None
+    endpoint: str | None = None
     body_base64: bytes | None = None
     streamed: _Streamed | None = None
     metadata: msgspec.Raw = NO_METADATA
@@ -118,12 +128,14 @@ class RecordedAnswer(msgspec.Struct, frozen=True):
             plain `LiminError` objects that name their classes.
         warnings: The warnings that the body does not show any more; None if it
             shows all of them.
+        endpoint: The base URL that answered; None if the line does not tell.
         offset: Offset of the line in its file.
     """
 
     answer: HttpResponse
     timing: Timing
     warnings: tuple[ResponseWarning, ...] | None = None
+    endpoint: str | None = None
     offset: int = 0
 
     def completion(self, context: ReadingContext) -> TextCompletion:
@@ -132,6 +144,7 @@ class RecordedAnswer(msgspec.Struct, frozen=True):
         Raises:
             LiminError: If it holds none.
         """
+        context = msgspec.structs.replace(context, endpoint=self.endpoint)
         is_stream = self.timing.time_to_first_byte is not None
         completion = read_completion(context, self.timing, self.answer, is_stream=is_stream)
         if self.warnings is None:
@@ -215,10 +228,12 @@ def _make_line(request: RecordedRequest, completion: TextCompletion[object]) -> 
                 attempt.duration,
                 attempt.waited,
                 _describe(attempt.error),
+                None if attempt.endpoint == completion.endpoint else attempt.endpoint,
             )
             for attempt in timing.attempts
         ],
         request_id=completion.request_id,
+        endpoint=completion.endpoint,
         body=body,
         body_base64=body_base64,
         streamed=_times_of_stream(completion),
@@ -230,11 +245,8 @@ def _times_of_stream(completion: TextCompletion[object]) -> _Streamed | None:
     if completion.timing.time_to_first_byte is None:
         return None
     times = {name: getattr(completion.timing, name) for name in _TIMES}
-    # Whether another model answers is a question of the run.
     warnings = tuple(
-        warning
-        for warning in completion.body_warnings
-        if warning.code != WarningCode.SERVED_MODEL_CHANGED
+        warning for warning in completion.body_warnings if warning.code not in _OF_RUN
     )
     return _Streamed(warnings=warnings or None, **times)
 
@@ -263,6 +275,7 @@ def _read_timing(line: Line) -> Timing:
                 duration=attempt.duration,
                 waited=attempt.waited,
                 error=None if attempt.error is None else LiminError(attempt.error),
+                endpoint=attempt.endpoint or line.endpoint,
             )
             for attempt in line.attempts
         ),
@@ -294,4 +307,5 @@ def restore_completion(line: Line) -> TextCompletion:
 def read_line(line: Line, offset: int = 0) -> RecordedAnswer:
     """Return the answer that *line*, at *offset* of its file, holds."""
     warnings = None if line.streamed is None else line.streamed.warnings
-    return RecordedAnswer(_read_answer(line), _read_timing(line), warnings, offset)
+    answer, timing = _read_answer(line), _read_timing(line)
+    return RecordedAnswer(answer, timing, warnings, line.endpoint, offset)

@@ -1,20 +1,29 @@
-"""One endpoint, its connections, and the callers that ask it."""
+"""One endpoint or its replicas, their connections, and the callers that ask them."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from limin.calls.call import Caller
 from limin.calls.observer import check_observers
 from limin.calls.rate_limiter import RateLimiter
+from limin.calls.server import OneServer, Server
 from limin.calls.warning_report import find_caller
 from limin.policy.retry import RetryPolicy
 from limin.recipes.alternatives import Alternatives
-from limin.values.checks import check_argument, check_integer, check_rate, check_seconds
+from limin.values.checks import (
+    check_argument,
+    check_flag,
+    check_integer,
+    check_rate,
+    check_seconds,
+)
 from limin.values.client_state import ClientState
-from limin.values.endpoint import Endpoint, Limits, as_private
+from limin.values.endpoint import Limits, as_private
+from limin.values.endpoints import resolve_endpoints
 from limin.values.options import check_on_warning, resolve_configuration
 from limin.wire.request import RequestEncoder
 
@@ -24,7 +33,9 @@ if TYPE_CHECKING:
 
     from limin.asking import AnswerType
     from limin.calls.observer import AnyObserver
+    from limin.calls.server import Servers
     from limin.transport.http import HttpClient
+    from limin.values.endpoints import BaseUrl
     from limin.values.options import AskOptions
 
 
@@ -33,7 +44,7 @@ class ConnectedClient:
 
     def __init__(
         self,
-        base_url: str | None = None,
+        base_url: BaseUrl = None,
         api_key: str | None = None,
         *,
         headers: Mapping[str, str] | None = None,
@@ -44,14 +55,18 @@ class ConnectedClient:
         requests_per_minute: float | None = None,
         tokens_per_minute: float | None = None,
         http_client: HttpClient | None = None,
+        affinity: bool = True,
         observers: Iterable[AnyObserver] = (),
     ) -> None:
-        """Make a client for one endpoint; nothing is sent yet.
+        """Make a client for one endpoint, or for several replicas of it.
+
+        Nothing is sent yet.
 
         Args:
             base_url: URL without `/chat/completions`; by default
-                `OPENAI_BASE_URL`, then OpenAI's.
-            api_key: Bearer token for the server of *base_url*, whichever that is; by
+                `OPENAI_BASE_URL`, then OpenAI's. Or an `Endpoint`; or a list of both:
+                servers of the same model, over which the requests are spread.
+            api_key: Bearer token for the servers of *base_url*, whichever they are; by
                 default `OPENAI_API_KEY`. Blanks, line ends and quotation marks around
                 it, and `Bearer` before it, are taken off. An empty one sends no
                 Authorization header.
@@ -62,15 +77,20 @@ class ConnectedClient:
             max_retries: How often a transient failure is retried at most.
             limits: Limits of size and number for one server.
             requests_per_minute: Requests in any minute at most, retries included;
-                they leave evenly. None for no limit.
+                they leave evenly. Of several replicas, each may get so many. None for
+                no limit.
             tokens_per_minute: Tokens of prompts and answers in any minute at most:
-                estimated before, and corrected by the server's count. None for no
-                limit.
+                estimated before, and corrected by the server's count. Of several
+                replicas, each may have so many. None for no limit.
             http_client: An `httpx.AsyncClient` or an `httpx2.AsyncClient` to use,
                 and to leave open. Of *limits* only `body_bytes` applies to it, and
                 its own are 5 seconds without data and 100 connections unless it was
                 made with `timeout=None` and
                 `limits=httpx.Limits(max_connections=None)`.
+            affinity: Whether a conversation in which an assistant has spoken goes to the
+                replica that has its beginning in its cache, unless that is much busier
+                than the others. Without, each request goes to the replica with the
+                fewest under way. One endpoint alone gets them all.
             observers: What listens to the calls of this client: `Observer`s, or other
                 objects with all five of its methods.
 
@@ -78,16 +98,15 @@ class ConnectedClient:
             ConfigurationError: If an argument makes no sense, or the server is
                 OpenAI's and there is no key.
         """
-        self._endpoint = Endpoint.resolve(base_url, api_key, headers)
+        endpoints = resolve_endpoints(base_url, api_key, headers)
         self._timeout = check_seconds("timeout", timeout)
         self._idle_timeout = check_seconds("idle_timeout", idle_timeout)
         self._max_retries = check_integer("max_retries", max_retries, at_least=0)
         is_limits = limits is None or isinstance(limits, Limits)
         check_argument("limits", limits, "a limin.Limits or None", fits=is_limits)
-        self._rate_limiter = RateLimiter(
-            check_rate("requests_per_minute", requests_per_minute),
-            check_rate("tokens_per_minute", tokens_per_minute),
-        )
+        requests_per_minute = check_rate("requests_per_minute", requests_per_minute)
+        tokens_per_minute = check_rate("tokens_per_minute", tokens_per_minute)
+        affinity = check_flag("affinity", affinity)
         self._alternatives: defaultdict[str, Alternatives] = defaultdict(Alternatives)
         self._observers = check_observers(observers)
         # Here httpx is loaded, and with it logging: `import limin` does without them.
@@ -95,14 +114,26 @@ class ConnectedClient:
         from limin.transport.http import HttpTransport  # noqa: PLC0415 (loads httpx)
 
         self._log = LOG
+        limits = limits or Limits()
+        servers = [
+            Server.of(
+                endpoint,
+                HttpTransport(endpoint, limits, http_client),
+                RateLimiter(requests_per_minute, tokens_per_minute),
+            )
+            for endpoint in endpoints
+        ]
+        self._servers: Servers = OneServer(servers[0])
+        if len(servers) > 1:
+            from limin.calls.replicas import Replicas  # noqa: PLC0415 (few clients have some)
 
-        self._transport = HttpTransport(self._endpoint, limits or Limits(), http_client)
+            self._servers = Replicas.of(servers, affinity=affinity)
 
     def __repr__(self) -> str:
         """Return the endpoint's host and the client's state, without the key."""
-        if not hasattr(self, "_transport"):  # In the traceback of a refused argument.
+        if not hasattr(self, "_servers"):  # In the traceback of a refused argument.
             return "<limin.Client, not ready>"
-        state = self.state
+        state, servers = self.state, self._servers.all
         facts = [f"{state.in_flight} in flight"]
         if state.idle is not None:
             facts.append(f"{state.idle} idle")
@@ -110,23 +141,30 @@ class ConnectedClient:
             facts.append(f"{state.queued} queued")
         if state.seconds_of_rest > 0:
             facts.append(f"resting {math.ceil(state.seconds_of_rest)} s")
+        elif state.replicas_resting:
+            facts.append(f"{state.replicas_resting} resting")
         if state.is_closed:
             facts = ["closed"]
-        return f"<limin.Client of {self._endpoint.host}: {', '.join(facts)}>"
+        is_one = len(servers) == 1
+        name = servers[0].endpoint.host if is_one else f"{len(servers)} replicas"
+        return f"<limin.Client of {name}: {', '.join(facts)}>"
 
     @property
     def state(self) -> ClientState:
         """What the client is doing now; any thread may ask."""
-        transport, limiter = self._transport, self._rate_limiter
-        requests_per_minute, tokens_per_minute = limiter.rates
+        limiters = [server.rate_limiter for server in self._servers.all]
+        transports = [server.transport for server in self._servers.all]
+        idle = [transport.idle for transport in transports]
+        requests_per_minute, tokens_per_minute = limiters[0].rates
         return ClientState(
-            in_flight=transport.in_flight,
-            idle=transport.idle,
-            queued=limiter.queued,
-            seconds_of_rest=limiter.seconds_of_rest,
+            in_flight=sum(transport.in_flight for transport in transports),
+            idle=None if None in idle else sum(filter(None, idle)),
+            queued=sum(limiter.queued for limiter in limiters),
+            seconds_of_rest=self._servers.seconds_of_rest,
+            replicas_resting=self._servers.n_resting,
             requests_per_minute=requests_per_minute,
             tokens_per_minute=tokens_per_minute,
-            is_closed=transport.is_closed,
+            is_closed=transports[0].is_closed,
         )
 
     def __reduce_ex__(self, _protocol: object) -> NoReturn:
@@ -159,7 +197,9 @@ class ConnectedClient:
 
     async def aclose(self) -> None:
         """Close the connections, but not those of the user's `http_client`."""
-        await self._transport.aclose()
+        async with AsyncExitStack() as stack:  # Each is closed, whatever another raises.
+            for server in self._servers.all:
+                stack.push_async_callback(server.transport.aclose)
 
     def _caller(self, options: AskOptions, answer_type: AnswerType | None = None) -> Caller:
         """Return what makes calls with *options*, for answers of a type if one is given.
@@ -173,17 +213,14 @@ class ConnectedClient:
         max_retries = option("max_retries", self._max_retries)
         on_warning = check_on_warning(option("on_warning", "ignore"))
         headers = option("headers")
-        endpoint = self._endpoint.with_headers(headers)
         return Caller(
-            endpoint,
-            self._transport,
+            self._servers.with_headers(headers),
             RequestEncoder.of(configuration, schema),
             configuration.model,
             check_seconds("timeout", option("timeout", self._timeout)),
             check_seconds("idle_timeout", option("idle_timeout", self._idle_timeout)),
             RetryPolicy(attempts=1 + check_integer("max_retries", max_retries, at_least=0)),
             on_warning,
-            self._rate_limiter,
             self._observers,
             self._log,
             asked_at=find_caller() if on_warning == "warn" else None,

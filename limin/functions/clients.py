@@ -19,6 +19,8 @@ from limin.values.options import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
+    from limin.values.endpoints import BaseUrl
+
 
 class ClientOptions(TypedDict, total=False):
     """Where a function asks.
@@ -27,12 +29,13 @@ class ClientOptions(TypedDict, total=False):
         client: A client to use and to leave open, with an endpoint of its own. None
             opens one for the call.
         api_key: The key, for calls without a client; see `Client`.
-        base_url: The endpoint, for calls without a client; see `Client`.
+        base_url: The endpoint, or a list of replicas, for calls without a client; see
+            `Client`.
     """
 
     client: Client | None
     api_key: str | None
-    base_url: str | None
+    base_url: BaseUrl
 
 
 class FunctionStreamOptions(StreamOptions, ClientOptions, total=False):

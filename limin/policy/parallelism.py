@@ -21,10 +21,10 @@ In any state, a refusal lowers the limit at once, and the policy stays there.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _FIRST = 4
 
@@ -273,6 +273,20 @@ class AdaptiveParallelism:
         self._settle(now, self._enough, self._best)
 
 
+class Parallelism(Protocol):
+    """Finds how many requests may be under way, as `AdaptiveParallelism` does."""
+
+    @property
+    def limit(self) -> int:
+        """Requests that may be under way now."""
+        ...
+
+    def finished(
+        self, now: float, *, started: float, work: float, overloaded: bool
+    ) -> None:
+        """Learn from one request; see `AdaptiveParallelism.finished`."""
+
+
 class FixedParallelism:
     """Stays at the number that the user gave.
 
@@ -283,3 +297,47 @@ class FixedParallelism:
     def __init__(self, limit: int) -> None:
         """Allow *limit* requests."""
         self.limit = limit
+
+
+class ReplicaParallelism:
+    """Finds the number of each of several replicas by itself; `limit` is their sum.
+
+    So whatever one of them refuses lowers its own number alone.
+    """
+
+    def __init__(self, size: int, is_available: Callable[[int], bool]) -> None:
+        """Start small at each of *size* replicas.
+
+        Args:
+            size: How many replicas there are.
+            is_available: Returns whether the replica at an index is healthy. Any other
+                counts for one request, which tries it again.
+        """
+        self._replicas = [AdaptiveParallelism() for _ in range(size)]
+        self._is_available = is_available
+
+    @property
+    def limits(self) -> Sequence[int]:
+        """Requests that may be under way at each replica."""
+        return [replica.limit for replica in self._replicas]
+
+    @property
+    def limit(self) -> int:
+        """Requests that may be under way at all replicas together."""
+        return sum(
+            replica.limit if self._is_available(index) else 1
+            for index, replica in enumerate(self._replicas)
+        )
+
+    def learn(
+        self, index: int, now: float, *, started: float, work: float, overloaded: bool
+    ) -> None:
+        """Learn from one attempt at the replica at *index*; see `AdaptiveParallelism`."""
+        self._replicas[index].finished(
+            now, started=started, work=work, overloaded=overloaded
+        )
+
+    def finished(
+        self, now: float, *, started: float, work: float, overloaded: bool
+    ) -> None:
+        """Learn nothing: `learn` has heard of each attempt of the request already."""

@@ -77,7 +77,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     first_delay: float = 0.5
     max_delay: float = 60.0
 
-    def delay(self, error: LiminError, *, attempt: int, chance: float) -> float | None:
+    def delay(
+        self, error: LiminError, *, attempt: int, chance: float, elsewhere: bool = False
+    ) -> float | None:
         """Return the seconds to wait before the next attempt; None to give up.
 
         The wait that the server asks for wins. The caller decides whether there is time
@@ -87,12 +89,14 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             error: The error of the last attempt.
             attempt: Its number, from 1.
             chance: A random number in [0, 1).
+            elsewhere: Whether another server may take the request, to which the error
+                means nothing.
         """
-        if attempt >= self.attempts or not _is_transient(error):
+        if attempt >= self.attempts or not (elsewhere or _is_transient(error)):
             return None
         if isinstance(error, TransportError) and error.died_idle:
             return 0.0
-        server_error = server_error_in(error)
+        server_error = None if elsewhere else server_error_in(error)
         if server_error is not None and server_error.retry_after is not None:
             return server_error.retry_after
         # 2.0 ** 1024 raises OverflowError; 2.0 ** 64 outgrows any max_delay.

@@ -15,9 +15,12 @@ class ClientState:
             because of a proxy or `http_client`.
         queued: Calls that wait for their turn under `requests_per_minute` and
             `tokens_per_minute`.
-        seconds_of_rest: Seconds for which the server still wants a pause of all requests;
-            0 if it wants none.
-        requests_per_minute: The pace that the user has set; None for no limit.
+        seconds_of_rest: Seconds for which the server still wants a pause of all requests,
+            or every replica does; 0 if it wants none.
+        replicas_resting: How many replicas get no request because they failed; 0 if the
+            client has one endpoint.
+        requests_per_minute: The pace that the user has set, for each replica; None for no
+            limit.
         tokens_per_minute: The same in tokens.
         is_closed: Whether the client was closed.
     """
@@ -26,6 +29,7 @@ class ClientState:
     idle: int | None
     queued: int
     seconds_of_rest: float
+    replicas_resting: int
     requests_per_minute: float | None
     tokens_per_minute: float | None
     is_closed: bool

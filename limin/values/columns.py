@@ -38,6 +38,7 @@ _COLUMNS = (
     "error_message",
     "model",
     "served_model",
+    "endpoint",
     *_COUNTS,
     "start_time",
     "end_time",
@@ -64,7 +65,7 @@ def to_columns(results: Iterable[Result]) -> dict[str, list[object]]:
 
     Columns are `prompt`, the last message of the user; `answer`; `value`, as plain JSON
     values; `finish_reason`, `refusal`, `reasoning`; `error`, the name of the exception's
-    class, and `error_message`; `model` and `served_model`; the counts of `Usage`;
+    class, and `error_message`; `model`, `served_model`, `endpoint`; the counts of `Usage`;
     `start_time`, `end_time`, `duration` and `time_to_first_token`; `attempts`, their
     number; `warnings`, their codes, for which log probabilities are decoded; `id` and
     `request_id`; and `metadata.KEY` for each key of the conversations' metadata. If there
@@ -123,6 +124,7 @@ def _of_completion(completion: TextCompletion[object]) -> dict[str, object]:
         "reasoning": completion.reasoning,
         "model": completion.model,
         "served_model": completion.served_model,
+        "endpoint": completion.endpoint,
         **attrs.asdict(usage),
         "start_time": timing.start_time,
         "end_time": timing.end_time,

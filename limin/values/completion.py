@@ -204,6 +204,8 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
         usage: Token counts of the server.
         id: Id of the completion, as the server assigned it.
         request_id: Id of the request, as the server assigned it (`x-request-id`).
+        endpoint: The base URL that answered, without its query, and without the secret
+            path of a local server; None if a checkpoint does not tell.
         body_warnings: Warnings about the body, except those about log probabilities.
         raw_bytes: The body of the response, unchanged. For a stream, the body of the
             same answer if it had not been streamed, assembled from the chunks, with
@@ -228,6 +230,7 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
     usage: Usage | None = None
     id: str | None = None
     request_id: str | None = None
+    endpoint: str | None = None
     body_warnings: tuple[ResponseWarning, ...] = ()
     raw_bytes: bytes = attrs.field(default=b"", eq=False)
     prompt_log_probs: PromptLogProbs | None = None
@@ -354,7 +357,7 @@ class TextCompletion(NotebookDisplayed, Generic[V_co]):
     def to_dict(self, *, conversation: bool = False) -> dict[str, object]:
         """Return the completion as plain JSON values, for a log or a table.
 
-        Keys are `message`, `finish_reason`, `model`, `served_model`, `id`,
+        Keys are `message`, `finish_reason`, `model`, `served_model`, `endpoint`, `id`,
         `request_id`, `choices`, `usage`, `timing` and `warnings`, under which stand the
         fields of the objects with these names. `json.dumps` takes it. Reading the
         warnings decodes the log probabilities, which are left out themselves, as are the

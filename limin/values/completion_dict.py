@@ -21,6 +21,7 @@ def completion_to_dict(
         "finish_reason": completion.finish_reason,
         "model": completion.model,
         "served_model": completion.served_model,
+        "endpoint": completion.endpoint,
         "id": completion.id,
         "request_id": completion.request_id,
         "choices": list(map(_choice_to_dict, completion.choices)),

@@ -41,6 +41,9 @@ _URL = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]*")
 # Parameters of a query that are no secrets, as Azure's `api-version`.
 _PUBLIC_PARAMETER = "version"
 
+# The key of an endpoint that is to get none, whatever the client's own is.
+_NO_KEY = ApiKey("")
+
 # The path of a server that `limin.local` started begins with such a segment.
 SECRET_PATH_START = "secret-"  # noqa: S105 (how each of them begins)
 _SECRET_SEGMENT = re.compile(SECRET_PATH_START + "[0-9a-f]{32}")
@@ -112,21 +115,60 @@ def _find_secrets(endpoint: Endpoint) -> tuple[str, ...]:
     return (*key, *endpoint.headers.values(), *private, *paths)
 
 
-@attrs.frozen(kw_only=True)
+def _copy_headers(headers: object) -> dict[str, str]:
+    """Return a copy of *headers*, without the blanks around the values."""
+    if headers is None:
+        return {}
+    if not isinstance(headers, Mapping):
+        refuse("headers", headers, "a mapping of names to values, or None")
+    copied: dict[str, str] = {}
+    for name, value in cast("Mapping[str, object]", headers).items():
+        check_header_name(name)
+        if name.lower() in _FRAMING:
+            problem = f"headers: expected none that limin itself sets, found {name}"
+            raise ConfigurationError(problem)
+        copied[str.__str__(name)] = check_header_value(f"headers[{name!r}]", value)
+    return copied
+
+
+def _to_url(base_url: str) -> str:
+    return _check_url("base_url", base_url)
+
+
+def _to_headers(headers: Mapping[str, str] | None) -> Mapping[str, str]:
+    return _copy_headers(headers)
+
+
+def _to_key(api_key: str | ApiKey | None) -> ApiKey | None:
+    """Return *api_key* as a key; an empty one says that none is to be sent."""
+    if api_key is None or isinstance(api_key, ApiKey):
+        return api_key
+    return ApiKey.clean(api_key) or _NO_KEY
+
+
+@attrs.frozen
 class Endpoint:
-    """An OpenAI-compatible server: its URL, the key and the headers for it.
+    """An OpenAI-compatible server: its URL, and the key and the headers for it.
+
+    A client takes it in the place of a URL; see `Client`.
 
     Attributes:
         base_url: URL without `/chat/completions` at its end. The repr leaves out its
             query, because it may hold a key, and the secret path of a local server.
-        api_key: The key; None sends no Authorization header.
-        headers: More headers for each request. The repr leaves them out, because
-            they may hold keys.
+        api_key: The key, in an object whose repr hides it; None for the client's own. An
+            empty one sends no Authorization header.
+        headers: More headers for each request, which win over the client's. The repr
+            leaves them out, because they may hold keys.
+
+    Raises:
+        ConfigurationError: If the URL, the key or a header is wrong.
     """
 
-    base_url: str = attrs.field(repr=_without_secrets)
-    api_key: ApiKey | None = None
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    base_url: str = attrs.field(repr=_without_secrets, converter=_to_url)
+    api_key: ApiKey | None = attrs.field(default=None, converter=_to_key)
+    headers: Mapping[str, str] = attrs.field(
+        default=None, converter=_to_headers, repr=False
+    )
     # Every call needs them, and reading a URL takes a while.
     _secrets: tuple[str, ...] = attrs.field(
         default=attrs.Factory(_find_secrets, takes_self=True),
@@ -153,19 +195,25 @@ class Endpoint:
             ConfigurationError: If the URL or a header is wrong, or the endpoint is
                 OpenAI's own server and there is no key.
         """
-        url = _find_url(base_url)
-        key = _find_key(api_key)
-        copied = _copy_headers(headers)
-        names = {name.lower() for name, value in copied.items() if value}
-        if urlsplit(url).hostname == "api.openai.com" and not (
-            key or "authorization" in names
-        ):
-            problem = (
-                "api_key: expected a key for api.openai.com, found none; "
-                "set OPENAI_API_KEY or pass api_key"
-            )
-            raise ConfigurationError(problem)
-        return cls(base_url=url, api_key=key, headers=copied)
+        endpoint = cls(_find_url(base_url), _find_key(api_key), headers)
+        _check_has_key(endpoint)
+        return endpoint
+
+    def completed_by(
+        self, api_key: str | None, headers: Mapping[str, str] | None
+    ) -> Endpoint:
+        """Return the endpoint, whose missing key and headers are those of the client.
+
+        They come from the arguments and the environment, as in `resolve`.
+
+        Raises:
+            ConfigurationError: As in `resolve`.
+        """
+        key = _find_key(api_key) if self.api_key is None else self.api_key
+        key = None if key is _NO_KEY else key
+        endpoint = Endpoint(self.base_url, key, headers).with_headers(self.headers)
+        _check_has_key(endpoint)
+        return endpoint
 
     def with_headers(self, headers: Mapping[str, str] | None) -> Endpoint:
         """Return the endpoint of requests that have *headers*, too; they win over its own.
@@ -225,6 +273,18 @@ class Endpoint:
         return self._secrets
 
 
+def _check_has_key(endpoint: Endpoint) -> None:
+    """Refuse OpenAI's own server without a key."""
+    names = {name.lower() for name, value in endpoint.headers.items() if value}
+    has_key = endpoint.api_key is not None or "authorization" in names
+    if urlsplit(endpoint.base_url).hostname == "api.openai.com" and not has_key:
+        problem = (
+            "api_key: expected a key for api.openai.com, found none; "
+            "set OPENAI_API_KEY or pass api_key"
+        )
+        raise ConfigurationError(problem)
+
+
 def named_in_environment() -> bool:
     """Return whether `OPENAI_BASE_URL` names an endpoint."""
     return bool(_read_variable(_URL_VARIABLE))
@@ -265,22 +325,6 @@ def as_private(headers: Mapping[str, str]) -> PrivateHeaders:
     """
     copied = _copy_headers(headers)
     return PrivateHeaders((name.lower(), value) for name, value in copied.items())
-
-
-def _copy_headers(headers: object) -> dict[str, str]:
-    """Return a copy of *headers*, without the blanks around the values."""
-    if headers is None:
-        return {}
-    if not isinstance(headers, Mapping):
-        refuse("headers", headers, "a mapping of names to values, or None")
-    copied: dict[str, str] = {}
-    for name, value in cast("Mapping[str, object]", headers).items():
-        check_header_name(name)
-        if name.lower() in _FRAMING:
-            problem = f"headers: expected none that limin itself sets, found {name}"
-            raise ConfigurationError(problem)
-        copied[str.__str__(name)] = check_header_value(f"headers[{name!r}]", value)
-    return copied
 
 
 def _check_url(name: str, url: object) -> str:

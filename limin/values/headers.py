@@ -76,6 +76,14 @@ class ApiKey:
         """Return three stars, whatever the length of the key."""
         return "ApiKey('***')"
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether *other* is the same key, wherever it comes from."""
+        return isinstance(other, ApiKey) and self._value == other._value
+
+    def __hash__(self) -> int:
+        """Return a hash of the key."""
+        return hash(self._value)
+
 
 class PrivateHeaders(dict[str, str]):
     """Headers by their names in lower case; the repr shows neither names nor values."""

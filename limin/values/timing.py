@@ -29,12 +29,15 @@ class Attempt:
         error: Why it failed; None if it succeeded. A `StreamError` holds the part of
             the answer that arrived.
         waited: Seconds between its end and the next attempt.
+        endpoint: The base URL that was asked, without query and secrets; None if it is
+            not known.
     """
 
     start_time: float
     duration: float
     error: LiminError | None = None
     waited: float = 0.0
+    endpoint: str | None = None
 
 
 @attrs.frozen(kw_only=True)

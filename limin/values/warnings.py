@@ -74,7 +74,11 @@ class WarningCode(enum.StrEnum):
     """A token was sent as U+FFFD, and without its bytes, which are None."""
 
     SERVED_MODEL_CHANGED = "served-model-changed"
-    """Another model answered than before in this batch, or in its checkpoint."""
+    """Another model answered than before in this batch, or in its checkpoint, or than at
+    another replica of the client."""
+
+    REPLICA_REFUSED = "replica-refused"
+    """A replica refused the request as it would refuse any; another one answered."""
 
     TEXT_MISMATCH = "text-mismatch"
     """The texts of the tokens do not add up to the answer.

@@ -69,6 +69,8 @@ class ReadingContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         n_choices: Number of choices that were requested.
         sampling: How the tokens were to be chosen.
         secrets: Keys and prompts, which no error message may repeat.
+        endpoint: The base URL that was asked, without query and secrets; None if it is
+            not known.
     """
 
     conversation: Conversation
@@ -78,6 +80,7 @@ class ReadingContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     n_choices: int = 1
     sampling: Sampling = Sampling()
     secrets: Collection[str] = ()
+    endpoint: str | None = None
 
     def __repr__(self) -> str:
         """Return the conversation and the model, and no secret."""
@@ -160,6 +163,7 @@ def _read(
         raw_bytes=response.body,
         prompt_log_probs=_read_prompt(body.prompt_logprobs),
         prefill=prefill,
+        endpoint=context.endpoint,
     )
 
 

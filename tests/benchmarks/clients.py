@@ -111,6 +111,17 @@ async def limin_function(url: str, prompts: Iterator[str], n_parallel: int) -> l
     return [completion.message for completion in completions]
 
 
+async def limin_replicas(url: str, prompts: Iterator[str], n_parallel: int) -> list[str]:
+    """The public function of limin over three replicas, all of them one server."""
+    import limin
+
+    urls = [limin.Endpoint(url, headers={"x-replica": f"{n}"}) for n in range(3)]
+    completions = await limin.generate_text_completions(
+        prompts, n_parallel, show_progress=False, model=_MODEL, base_url=urls, api_key=_KEY
+    )
+    return [completion.message for completion in completions]
+
+
 async def limin_transport(url: str, prompts: Iterator[str], n_parallel: int) -> list[str]:
     """A loop over httpx with limin's connection pool."""
     import httpx
@@ -191,6 +202,7 @@ async def _ask_openai(client: Any, prompts: Iterator[str], n_parallel: int) -> l
 # By the name of each row of the report: the client, and the event loop.
 CASES: dict[str, tuple[Case, str]] = {
     "limin": (limin_function, "asyncio"),
+    "limin, three replicas": (limin_replicas, "asyncio"),
     "limin on trio": (limin_function, "trio"),
     "limin's transport, by hand": (limin_transport, "asyncio"),
     "aiohttp, by hand": (aiohttp_loop, "asyncio"),

@@ -66,6 +66,8 @@ connection. Figures are the best of {rounds} interleaved rounds.
 
 - **limin** is `limin.generate_text_completions`, which returns all completions; the
   others keep the texts.
+- **limin, three replicas** is the same with a list of three endpoints, which are one
+  server under three headers: what choosing among them costs, and their three pools.
 - **limin's transport, by hand** is a loop over an `httpx.AsyncClient` with
   `limin.AsyncHTTPTransport`; **aiohttp, by hand** is one over `aiohttp.ClientSession`.
 - **httpx** is `httpx.AsyncClient` with its defaults: 100 connections, and 5 s at most to

@@ -36,6 +36,7 @@ import limin
 from limin import Client, Delta, StreamError, Usage
 from limin.calls.call import Call, Caller
 from limin.calls.rate_limiter import RateLimiter
+from limin.calls.server import OneServer, Server
 from limin.calls.stream import StreamedAnswer
 from limin.policy.retry import RetryPolicy
 from limin.values.configuration import ModelConfiguration
@@ -185,16 +186,17 @@ class Pieces:
 
 def answer_of(*pieces: bytes) -> StreamedAnswer:
     """The answer in a body of *pieces*, without a deadline."""
+    endpoint = Endpoint.resolve("http://model.test/v1")
+    # Nothing is sent.
+    server = Server.of(endpoint, None, RateLimiter(None, None))  # type: ignore[arg-type]
     caller = Caller(
-        endpoint=Endpoint.resolve("http://model.test/v1"),
-        transport=None,  # type: ignore[arg-type] # nothing is sent
+        servers=OneServer(server),
         encoder=RequestEncoder.of(ModelConfiguration(stream=True)),
         model="m",
         timeout=None,
         idle_timeout=None,
         retry=RetryPolicy(attempts=1),
         on_warning="ignore",
-        rate_limiter=RateLimiter(None, None),
     )
     call = Call(caller, b"", caller.context(Conversation.from_prompts("hi")))
     call.attempts.begin()

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from limin.policy.parallelism import AdaptiveParallelism
+from limin.policy.parallelism import AdaptiveParallelism, ReplicaParallelism
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -287,3 +287,16 @@ def test_limit_stays_within_bounds(
         now += waited
         policy.finished(now, started=now - seconds, work=work, overloaded=overloaded)
         assert 1 <= policy.limit <= most
+
+
+def test_refusal_of_one_replica_slows_no_other() -> None:
+    """Each has a number of its own, and one that rests counts for its trial alone."""
+    resting: set[int] = set()
+    parallelism = ReplicaParallelism(2, lambda index: index not in resting)
+    assert (parallelism.limit, list(parallelism.limits)) == (8, [4, 4])
+    parallelism.learn(0, 1.0, started=0.0, work=0.0, overloaded=True)
+    assert list(parallelism.limits) == [2, 4]
+    parallelism.finished(1.0, started=0.0, work=0.0, overloaded=True)
+    assert parallelism.limit == 6
+    resting.add(1)
+    assert parallelism.limit == 3

@@ -146,3 +146,12 @@ def test_delay_is_bounded(attempt: int, chance: float, attempts: int) -> None:
     delay = policy.delay(ConnectError("x"), attempt=attempt, chance=chance)
     assert (delay is None) == (attempt >= attempts)
     assert delay is None or (0.0 <= delay <= 60.0 and math.isfinite(delay))
+
+
+def test_another_server_may_take_what_one_refuses() -> None:
+    """The error means nothing to it, and neither does the pause in it."""
+    refusal = AuthenticationError(401, "no", retry_after=3600.0)
+    policy = RetryPolicy(attempts=2)
+    assert policy.delay(refusal, attempt=1, chance=0.5, elsewhere=True) == 0.25
+    assert policy.delay(refusal, attempt=2, chance=0.5, elsewhere=True) is None
+    assert policy.delay(refusal, attempt=1, chance=0.5) is None

@@ -695,7 +695,7 @@ async def test_idle_connection_over_tls_that_ends_is_replaced(
         client = Client(f"https://127.0.0.1:{server.port}/v1")
         await client.generate_text_completion("hello")
         await anyio.wait_all_tasks_blocked()
-        (idle,) = client._transport._pool._pool.pool._idle.values()
+        (idle,) = client._servers.server.transport._pool._pool.pool._idle.values()
         ((pooled,),) = idle._by_origin.values()
         assert not pooled.connection.is_open_and_silent()
         await client.generate_text_completion("hello")

@@ -553,7 +553,7 @@ async def test_cookies_are_neither_kept_nor_sent() -> None:
     async with serve(set_cookie) as server, Client(server.base_url) as client:
         await client.generate_text_completion("a")
         await client.generate_text_completion("b")
-        client._transport._own.cookies = {"a": "b"}
+        client._servers.server.transport._own.cookies = {"a": "b"}
         await client.generate_text_completion("c")
     assert all(b"cookie" not in request.head.lower() for request in server.requests)
 
@@ -732,7 +732,7 @@ async def test_large_body_is_joined_in_a_step_of_its_own() -> None:
         return http(body)
 
     async with serve(large) as server, Client(server.base_url) as client:
-        response = await client._transport.open(b"{}")
+        response = await client._servers.server.transport.open(b"{}")
         reading = response._next
 
         async def last() -> bytes:
@@ -757,7 +757,7 @@ async def test_compression_that_was_not_requested() -> None:
     async with serve(packed) as server, Client(server.base_url) as client:
         with pytest.raises(limin.ProtocolError, match="not asked for: 'br'"):
             await client.generate_text_completion("hello")
-        assert client._transport.idle in {0, 1}
+        assert client._servers.server.transport.idle in {0, 1}
     assert len(server.requests) == 1
 
 

@@ -129,6 +129,17 @@ async def batches() -> None:
     assert_type(more, list[limin.TextCompletion])
 
 
+async def replicas() -> None:
+    endpoint = limin.Endpoint("http://b.test/v1", api_key="k", headers={"x": "y"})
+    limin.Client(["http://a.test/v1", endpoint], affinity=False)
+    limin.Client(endpoint)
+    limin.Client(["http://a.test/v1", 3])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    limin.Endpoint("http://b.test/v1", api_key=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    completion = await limin.generate_text_completion("hello", base_url=[endpoint])
+    assert_type(completion.endpoint, str | None)
+    assert_type(completion.timing.attempts[0].endpoint, str | None)
+
+
 async def results(client: limin.Client) -> None:
     async with client.iter_text_completions(["hello"], show_progress=True) as finished:
         assert_type(finished, limin.Results)

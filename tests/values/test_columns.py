@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 COLUMNS = [
     *("prompt", "answer", "value", "finish_reason", "refusal", "reasoning"),
-    *("error", "error_message", "model", "served_model"),
+    *("error", "error_message", "model", "served_model", "endpoint"),
     *("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens"),
     *("reasoning_tokens", "start_time", "end_time", "duration", "time_to_first_token"),
     *("attempts", "warnings", "id", "request_id"),
@@ -87,7 +87,9 @@ def test_row_of_a_completion() -> None:
     """It has what is known, under the names of the attributes."""
     usage = Usage(prompt_tokens=3, completion_tokens=4)
     timing = attrs.evolve(TIMING, time_to_first_token=0.25, attempts=failure().attempts)
-    answer = completion(usage=usage, timing=timing, served_model="m-1", id="c")
+    answer = completion(
+        usage=usage, timing=timing, served_model="m-1", endpoint="http://a/v1", id="c"
+    )
     row = {name: column[0] for name, column in to_columns([answer]).items()}
     assert row == dict.fromkeys(COLUMNS) | {
         "prompt": "a?",
@@ -95,6 +97,7 @@ def test_row_of_a_completion() -> None:
         "finish_reason": "stop",
         "model": "asked-model",
         "served_model": "m-1",
+        "endpoint": "http://a/v1",
         "prompt_tokens": 3,
         "completion_tokens": 4,
         "start_time": TIMING.start_time,

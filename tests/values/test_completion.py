@@ -67,6 +67,7 @@ def test_what_was_not_sent_is_none() -> None:
         "full_token_log_probs",
         "prompt_log_probs",
         "served_model",
+        "endpoint",
         "usage",
         "id",
         "request_id",
@@ -152,7 +153,8 @@ def test_repr_holds_no_content() -> None:
 def test_dictionary_for_a_log() -> None:
     """A completion becomes plain JSON with everything but the prompt and the raw body."""
     warning = ResponseWarning(WarningCode.BODY_MENDED, "$.id", "expected text", 2)
-    attempt = Attempt(start_time=1.0, duration=0.5, error=ServerError(500, "no"))
+    error = ServerError(500, "no")
+    attempt = Attempt(start_time=1.0, duration=0.5, error=error, endpoint="http://b/v1")
     latency = Latency(mean=0.5, median=0.5, percentile_95=0.5, percentile_99=0.5)
     completion = TextCompletion(
         conversation=Conversation.from_prompts("my secret", "Be brief."),
@@ -174,6 +176,7 @@ def test_dictionary_for_a_log() -> None:
         ),
         usage=Usage(completion_tokens=1),
         id="c-1",
+        endpoint="http://a/v1",
         body_warnings=(warning,),
     )
     fields = completion.to_dict()
@@ -185,6 +188,7 @@ def test_dictionary_for_a_log() -> None:
             "finish_reason": "stop",
             "model": "asked-model",
             "served_model": None,
+            "endpoint": "http://a/v1",
             "id": "c-1",
             "request_id": None,
             "choices": [
@@ -223,6 +227,7 @@ def test_dictionary_for_a_log() -> None:
                         "duration": 0.5,
                         "error": "ServerError: the server answered 500: no",
                         "waited": 0.0,
+                        "endpoint": "http://b/v1",
                     }
                 ],
                 "time_to_first_byte": None,
@@ -413,7 +418,7 @@ def test_warning_says_where_and_how_often(count: int, text: str) -> None:
 
 def test_codes_are_stable() -> None:
     """A code is its own text, no two are the same, and the category is a warning."""
-    assert len({str(code) for code in WarningCode}) == len(WarningCode) == 32
+    assert len({str(code) for code in WarningCode}) == len(WarningCode) == 33
     assert all(code.value == code.name.lower().replace("_", "-") for code in WarningCode)
     assert issubclass(LiminWarning, UserWarning)
 
