@@ -5,8 +5,10 @@ Tools that report errors send the local variables of each frame.
 
 from __future__ import annotations
 
+import collections
 import gzip
 import json
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -19,7 +21,7 @@ import limin
 from limin import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncGenerator, Iterator, MutableMapping
     from types import FrameType
 
     import anyio.abc
@@ -114,13 +116,9 @@ def check_locals(error: BaseException) -> None:
                 assert KEY not in repr(value), where
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("road", ["own", "httpx"])
-@pytest.mark.parametrize("echo", ECHOES)
-async def test_no_local_variable_shows_the_key(
-    echo: str, road: str, *, stream: bool
-) -> None:
-    """Whatever the server sends, and whatever way the request takes."""
+@asynccontextmanager
+async def echoing(echo: str) -> AsyncGenerator[str]:
+    """Run a server that answers every request so; return its base URL."""
 
     async def answer(connection: anyio.abc.SocketStream) -> None:
         buffered = BufferedByteReceiveStream(connection)
@@ -130,10 +128,57 @@ async def test_no_local_variable_shows_the_key(
         )
         await connection.send(ECHOES[echo])
 
+    async with serve_streams(answer) as port:
+        yield f"http://127.0.0.1:{port}/v1"
+
+
+class KeyRing(limin.Observer):
+    """An observer that gives each attempt its key."""
+
+    def attempt(
+        self,
+        call: limin.ObservedCall,  # noqa: ARG002 (an observer's signature)
+        headers: MutableMapping[str, str],
+    ) -> None:
+        """Add the key."""
+        headers["authorization"] = f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+async def test_key_of_an_observer_is_as_secret(echo: str) -> None:
+    """No message shows it, and no local variable."""
+    async with echoing(echo) as url, httpx.AsyncClient() as mine:
+        async with Client(url, "", http_client=mine, observers=[KeyRing()]) as client:
+            try:
+                await client.generate_text_completion("hello", max_retries=0)
+            except limin.LiminError as error:
+                check_locals(error)
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+async def test_key_of_one_request_is_in_no_message(echo: str) -> None:
+    """The program that gave it has it in its own variables, and limin in its options."""
+    headers = {"authorization": f"Bearer {KEY}"}
+    async with echoing(echo) as url, httpx.AsyncClient() as mine:
+        async with Client(url, "", http_client=mine) as client:
+            try:
+                await client.generate_text_completion(
+                    "hello", max_retries=0, headers=headers
+                )
+            except limin.LiminError as error:
+                collections.deque(frames_of(error), maxlen=0)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("road", ["own", "httpx"])
+@pytest.mark.parametrize("echo", ECHOES)
+async def test_no_local_variable_shows_the_key(
+    echo: str, road: str, *, stream: bool
+) -> None:
+    """Whatever the server sends, and whatever way the request takes."""
     options: dict[str, Any] = {"max_retries": 0, "stream": stream}
-    async with serve_streams(answer) as port, httpx.AsyncClient() as mine:
+    async with echoing(echo) as url, httpx.AsyncClient() as mine:
         given = mine if road == "httpx" else None
-        url = f"http://127.0.0.1:{port}/v1"
         async with Client(url, KEY, http_client=given) as client:
             try:
                 await client.generate_text_completion("hello", **options)

@@ -133,7 +133,7 @@ class HttpTransport:
             raise RuntimeError(problem)
         client = self._given or self._own or self._make_client()
         # The response is no local variable: its repr holds words of the server.
-        opened = ReadableResponse(await self._send(client, body, headers), self)
+        opened = ReadableResponse(await self._send(client, body, headers), self, headers)
         try:
             self._check_proxy(opened.head.status)
             opened.start_decoding()
@@ -155,7 +155,7 @@ class HttpTransport:
             # An event hook has called `raise_for_status`.
             return error.response
         except self._errors as error:
-            failure = self.translate(error)
+            failure = self.translate(error, headers)
         except BaseException:
             self.in_flight -= 1
             raise
@@ -191,8 +191,12 @@ class HttpTransport:
             raise ConfigurationError(problem) from error.with_traceback(None)
         return self._own
 
-    def translate(self, error: BaseException) -> TransportError:
+    def translate(
+        self, error: BaseException, headers: Mapping[str, str] | None
+    ) -> TransportError:
         """Return limin's error for *error* of the client's, which is its cause.
+
+        The request had more *headers*, whose values no message shows.
 
         If limin's own pool is under the client, its error comes out as it was. No
         traceback is left, since its frames hold the server's bytes; and no cause if its
@@ -204,8 +208,9 @@ class HttpTransport:
             if isinstance(cause, TransportError):
                 return cause
             cause = cause.__cause__
+        secrets = (*self._endpoint.secrets(), *(headers or {}).values())
         package, message = self._package, type(error).__name__
-        message = excerpt(str(error), self._endpoint.secrets()) or message
+        message = excerpt(str(error), secrets) or message
         unreadable = (package.InvalidURL, UnicodeError)
         if isinstance(error, unreadable) or isinstance(error.__context__, unreadable):
             failure: TransportError = ProtocolError(
@@ -228,14 +233,8 @@ class HttpTransport:
             failure.is_permanent = message.startswith(_REFUSALS)
         else:
             failure = TransportError(f"the connection failed: {message}")
-        failure.__cause__ = None if self._quotes_key(error) else error
+        failure.__cause__ = None if _quotes_secret(error, secrets) else error
         return failure
-
-    def _quotes_key(self, error: BaseException) -> bool:
-        """Return whether the message of *error*, or of what it came from, has a key."""
-        texts = [str(each) for each in chain_of(error)]
-        secrets = self._endpoint.secrets()
-        return any(excerpt(text, secrets) != excerpt(text) for text in texts)
 
 
 class _RequestMaker:
@@ -263,6 +262,12 @@ class _RequestMaker:
         if self._make is None:
             self._make = client.prepare("POST", self._url, self._headers)
         return self._make(body, headers)
+
+
+def _quotes_secret(error: BaseException, secrets: tuple[str, ...]) -> bool:
+    """Return whether the message of *error*, or of what it came from, has a secret."""
+    texts = [str(each) for each in chain_of(error)]
+    return any(excerpt(text, secrets) != excerpt(text) for text in texts)
 
 
 def _find_package(client: HttpClient) -> ModuleType:

@@ -15,7 +15,7 @@ from limin.transport.frames import forget_frames
 from limin.wire.http import HttpResponse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from limin.transport.http import HttpTransport
 
@@ -34,10 +34,16 @@ class ReadableResponse:
     unwinds them from within, once they have handed over the pieces that they hold.
     """
 
-    def __init__(self, response: Any, transport: HttpTransport) -> None:  # noqa: ANN401 (of either family)
+    def __init__(
+        self,
+        response: Any,  # noqa: ANN401 (of either family)
+        transport: HttpTransport,
+        sent: Mapping[str, str] | None,
+    ) -> None:
+        """Read *response*, which came over *transport* to a request with headers *sent*."""
         headers = read_headers(response.headers.raw)
         self.head = HttpResponse(response.status_code, headers, b"")
-        self._response, self._transport = response, transport
+        self._response, self._transport, self._sent = response, transport, sent
         self._resumes = "resumes" in response.extensions
         self._pieces: AsyncIterator[bytes] | None = None
         self._is_ended = self._is_cut = self._is_closed = False
@@ -148,7 +154,7 @@ class ReadableResponse:
             return b""
         except self._transport.http_error as error:
             self._is_cut = True
-            failure = self._transport.translate(error)
+            failure = self._transport.translate(error, self._sent)
         except BaseException:
             self._pieces, self._is_cut = None, not self._resumes
             raise
