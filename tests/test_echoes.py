@@ -147,26 +147,30 @@ class KeyRing(limin.Observer):
 @pytest.mark.parametrize("echo", ECHOES)
 async def test_key_of_an_observer_is_as_secret(echo: str) -> None:
     """No message shows it, and no local variable."""
-    async with echoing(echo) as url, httpx.AsyncClient() as mine:
-        async with Client(url, "", http_client=mine, observers=[KeyRing()]) as client:
-            try:
-                await client.generate_text_completion("hello", max_retries=0)
-            except limin.LiminError as error:
-                check_locals(error)
+    async with (
+        echoing(echo) as url,
+        httpx.AsyncClient() as mine,
+        Client(url, "", http_client=mine, observers=[KeyRing()]) as client,
+    ):
+        try:
+            await client.generate_text_completion("hello", max_retries=0)
+        except limin.LiminError as error:
+            check_locals(error)
 
 
 @pytest.mark.parametrize("echo", ECHOES)
 async def test_key_of_one_request_is_in_no_message(echo: str) -> None:
     """The program that gave it has it in its own variables, and limin in its options."""
     headers = {"authorization": f"Bearer {KEY}"}
-    async with echoing(echo) as url, httpx.AsyncClient() as mine:
-        async with Client(url, "", http_client=mine) as client:
-            try:
-                await client.generate_text_completion(
-                    "hello", max_retries=0, headers=headers
-                )
-            except limin.LiminError as error:
-                collections.deque(frames_of(error), maxlen=0)
+    async with (
+        echoing(echo) as url,
+        httpx.AsyncClient() as mine,
+        Client(url, "", http_client=mine) as client,
+    ):
+        try:
+            await client.generate_text_completion("hello", max_retries=0, headers=headers)
+        except limin.LiminError as error:
+            collections.deque(frames_of(error), maxlen=0)
 
 
 @pytest.mark.parametrize("stream", [False, True])
