@@ -6,9 +6,13 @@ readers with a dark screen and with a light one.
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import sys
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 import anyio
@@ -72,6 +76,7 @@ async def main() -> None:
         await conversation(client, endpoint.model)
         await tool_call(client, endpoint.model)
         await batch(client, endpoint.model)
+        await calibration(endpoint.base_url)
 
 
 async def log_probabilities(client: Client, model: str) -> None:
@@ -166,6 +171,18 @@ async def batch(client: Client, model: str) -> None:
         )
     except BatchError as error:
         write_picture("batch-error", error)
+
+
+async def calibration(base_url: str) -> None:
+    """Run the program of the recipes that draws a plot, word for word."""
+    page = (IMAGES.parent / "guides" / "recipes.md").read_text(encoding="utf-8")
+    programs = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (program,) = (program for program in programs if "matplotlib" in program)
+    environment = os.environ | {"OPENAI_BASE_URL": base_url, "MPLBACKEND": "svg"}
+    with TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", program]
+        await anyio.run_process(command, cwd=folder, env=environment, stderr=None)
+        shutil.copy(Path(folder) / "calibration.svg", IMAGES)
 
 
 def write_picture(name: str, value: RenderableType) -> None:

@@ -40,9 +40,14 @@ FILES = {
 }
 
 
+# Packages that other sessions have: `ecosystem`, which runs the program about Sentry, and
+# `screenshots`, which draws the plot.
+ELSEWHERE = re.compile(r"^import (?:sentry_sdk|matplotlib)", re.MULTILINE)
+
+
 def is_run_here(program: str) -> bool:
-    """Whether *program* can run by itself; `nox -s ecosystem` has the others."""
-    return program not in FILES.values() and "import sentry_sdk" not in program
+    """Whether *program* can run by itself, with the packages of this session."""
+    return program not in FILES.values() and not ELSEWHERE.search(program)
 
 
 # For the local server that a program starts itself; conftest.py says why.
