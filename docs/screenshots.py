@@ -130,8 +130,8 @@ class Weather:
 async def tool_call(client: Client, model: str) -> None:
     """Write a conversation with the call of a tool, and the typed answer behind it.
 
-    So small a model calls no tool by itself. So it is asked for the arguments by their
-    type, and they are put into the call.
+    A model of this size calls no tool by itself, so it is asked for the arguments by
+    their type, and these are put into the call.
     """
     question = Message("user", "Do I need an umbrella in Paris?")
     place = await client.generate_text_completion_for_conversation(

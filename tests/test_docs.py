@@ -39,7 +39,6 @@ FILES = {
     if (name := re.match(r"# (\w+\.py)\n", program))
 }
 
-
 # Packages that other sessions have: `ecosystem`, which runs the program about Sentry, and
 # `screenshots`, which draws the plot.
 ELSEWHERE = re.compile(r"^import (?:sentry_sdk|matplotlib)", re.MULTILINE)
