@@ -1,7 +1,7 @@
 """Write the pictures of the documentation: rich's own exports of real output.
 
-`nox -s screenshots` runs it, on the embedded model. Each picture has two variants, for
-readers with a dark screen and with a light one.
+`nox -s screenshots` runs it, on the embedded model. The pictures of the README have two
+variants, for readers with a dark screen and with a light one.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ LIGHT = TerminalTheme(
         (110, 119, 129),
     ],
 )
+
+IN_README = {"log-probabilities", "tool-call"}
 
 # rich draws the window's edge in white alone, which a light page does not show.
 EDGE = "rgba(255,255,255,0.35)"
@@ -186,8 +188,10 @@ async def calibration(base_url: str) -> None:
 
 
 def write_picture(name: str, value: RenderableType) -> None:
-    """Write *value*, as a terminal shows it, to both variants of the picture *name*."""
+    """Write *value*, as a terminal shows it, to each variant of the picture *name*."""
     for theme, suffix in ((DARK, ""), (LIGHT, "-light")):
+        if theme is LIGHT and name not in IN_README:
+            continue
         console = Console(
             file=StringIO(),
             record=True,
