@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.note(str(error))
         return statuses.USAGE
     except LiminError as error:
-        console.note(str(error))
+        console.note_error(error)
         return statuses.FAILED
     return status
 

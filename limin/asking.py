@@ -28,7 +28,7 @@ from limin.values.checks import (
 )
 from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import as_conversation
-from limin.values.options import OnToolError, resolve_configuration
+from limin.values.options import OnToolError, find_filled_in, resolve_configuration
 from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
@@ -170,8 +170,9 @@ class BatchAsk:
     def _configure(self, configuration: ModelConfiguration) -> Caller:
         options: dict[str, object] = {**self._options, "model_configuration": configuration}
         resolved = resolve_configuration(cast("BatchOptions", options))
+        filled_in = find_filled_in(cast("BatchOptions", options), resolved)
         schema = None if self._answer_type is None else self._answer_type.schema
-        encoder = RequestEncoder.of(resolved, schema)
+        encoder = RequestEncoder.of(resolved, schema, filled_in)
         return msgspec.structs.replace(self._caller, encoder=encoder, model=resolved.model)
 
     def _typed(self, ask: Ask, caller: Caller) -> Ask:

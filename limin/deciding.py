@@ -36,11 +36,11 @@ from limin.values.checks import (
 from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import as_conversation
 from limin.values.messages import Message
-from limin.values.options import AskOptions, resolve_configuration
+from limin.values.options import AskOptions, find_filled_in, resolve_configuration
 from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Collection
 
     from limin.batch.results import OnError
     from limin.batch.workers import Parallel, Source
@@ -83,12 +83,14 @@ class DecisionSetting:
         labels: The labels of all questions; None if each has its own.
         configuration: The fields of the requests.
         options: The options.
+        filled_in: Names of the fields of the requests that the user left to limin.
     """
 
     style: Style
     labels: Labels | None
     configuration: ModelConfiguration
     options: DecisionOptions
+    filled_in: Collection[str]
 
     @classmethod
     def of(cls, options: DecisionOptions, labels: object) -> DecisionSetting:
@@ -99,7 +101,8 @@ class DecisionSetting:
         """
         style = _read_style(options)
         checked = None if labels is None else style.check_labels(labels)
-        return cls(style, checked, _configuration(options, style, checked), options)
+        configuration, filled_in = _configuration(options, style, checked)
+        return cls(style, checked, configuration, options, filled_in)
 
     @property
     def call_options(self) -> AskOptions:
@@ -125,6 +128,8 @@ class DecisionSetting:
             limit = "grammar" if sampling.is_constrained else "call that must be made"
             problem = f"expected no {limit} for a decision: it hides the other answers"
             raise ConfigurationError(problem)
+        encoder = RequestEncoder.of(self.configuration, filled_in=self.filled_in)
+        caller = msgspec.structs.replace(caller, encoder=encoder)
         asks: dict[int, Ask] = {}
 
         def ask(number: int) -> Ask:
@@ -147,7 +152,8 @@ class DecisionSetting:
         if number == self.configuration.top_log_probs:
             return caller
         configuration = attrs.evolve(self.configuration, top_log_probs=number)
-        return msgspec.structs.replace(caller, encoder=RequestEncoder.of(configuration))
+        encoder = RequestEncoder.of(configuration, filled_in=self.filled_in)
+        return msgspec.structs.replace(caller, encoder=encoder)
 
 
 def _read_style(options: DecisionOptions) -> Style:
@@ -177,8 +183,8 @@ def _read_style(options: DecisionOptions) -> Style:
 
 def _configuration(
     options: DecisionOptions, style: Style, labels: Labels | None
-) -> ModelConfiguration:
-    """Return the fields of the requests, with those that a decision needs.
+) -> tuple[ModelConfiguration, Collection[str]]:
+    """Return the fields of the requests, and the names of those that the user left out.
 
     Raises:
         ConfigurationError: If a field is of the wrong type or out of range.
@@ -195,7 +201,8 @@ def _configuration(
         changes["max_tokens"] = _tokens_for(style, labels)
     if style.continues:
         changes["extra_body"] = {**_CONTINUES, **(configuration.extra_body or {})}
-    return attrs.evolve(configuration, **changes)
+    filled_in = {*find_filled_in(options, configuration), *changes} - {"extra_body"}
+    return attrs.evolve(configuration, **changes), filled_in
 
 
 def _tokens_for(style: Style, labels: Labels | None) -> int:

@@ -13,7 +13,13 @@ from limin.calls.attempts import Attempts
 from limin.calls.deadline import Deadline
 from limin.calls.stream import StreamedAnswer
 from limin.calls.warning_report import report_warnings
-from limin.errors import AnswerWarningError, LiminError, RequestTimeoutError
+from limin.errors import (
+    AnswerWarningError,
+    LiminError,
+    RequestTimeoutError,
+    StatusError,
+    StreamError,
+)
 from limin.values.request_note import note_request
 from limin.wire.response import ReadingContext, read_completion
 
@@ -257,6 +263,11 @@ class Call:
         """Note in *error* what was asked, and where."""
         error.conversation = self.context.conversation
         note_request(error, self._caller.endpoint)
+        if self._caller.encoder.filled_in and isinstance(error, (StatusError, StreamError)):
+            # Only refusals need it, and its tables.
+            from limin.wire.refused_defaults import note_refused_defaults  # noqa: PLC0415
+
+            note_refused_defaults(error, self._caller.encoder, self.context.secrets)
 
     def _start_clock(self) -> None:
         """Let the seconds for the whole call begin.

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from limin.values.safe_text import escape_controls
+
+if TYPE_CHECKING:
+    from limin.errors import LiminError
 
 
 def is_terminal() -> bool:
@@ -43,6 +47,12 @@ def note(text: str) -> None:
         return
     with suppress(OSError, ValueError):
         print(escape_controls(f"limin: {text}"), file=sys.stderr, flush=True)
+
+
+def note_error(error: LiminError) -> None:
+    """Write the message of *error* and its notes to stderr, each on a line."""
+    for text in (str(error), *getattr(error, "__notes__", ())):
+        note(text)
 
 
 def give_up_stdout() -> None:

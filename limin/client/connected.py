@@ -13,7 +13,7 @@ from limin.policy.retry import RetryPolicy
 from limin.recipes.alternatives import Alternatives
 from limin.values.checks import check_argument, check_integer, check_rate, check_seconds
 from limin.values.endpoint import Endpoint, Limits, as_private
-from limin.values.options import check_on_warning, resolve_configuration
+from limin.values.options import check_on_warning, find_filled_in, resolve_configuration
 from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
@@ -150,7 +150,9 @@ class ConnectedClient:
         return Caller(
             endpoint,
             self._transport,
-            RequestEncoder.of(configuration, schema),
+            RequestEncoder.of(
+                configuration, schema, find_filled_in(options, configuration)
+            ),
             configuration.model,
             check_seconds("timeout", option("timeout", self._timeout)),
             check_seconds("idle_timeout", option("idle_timeout", self._idle_timeout)),

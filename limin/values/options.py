@@ -17,7 +17,7 @@ from limin.values.tools import relax_tool_choice
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from limin.values.conversation import Conversation
     from limin.values.tools import ToolSource
@@ -225,6 +225,8 @@ def options_after_call(options: CompletionOptions) -> CompletionOptions:
 
 _FIELDS = frozenset(attrs.fields_dict(ModelConfiguration))
 _DEFAULTS = ModelConfiguration()
+# The defaults that are sent.
+_SENT_DEFAULTS = {"model": _DEFAULTS.model, "temperature": _DEFAULTS.temperature}
 
 
 def resolve_configuration(options: AskOptions) -> ModelConfiguration:
@@ -244,3 +246,21 @@ def resolve_configuration(options: AskOptions) -> ModelConfiguration:
     return (
         attrs.evolve(configuration, **cast("Any", explicit)) if explicit else configuration
     )
+
+
+def find_filled_in(
+    options: AskOptions, configuration: ModelConfiguration
+) -> Collection[str]:
+    """Return the names of the fields that the user left to limin, and that are sent.
+
+    A default in a `model_configuration` does not count as given.
+
+    Args:
+        options: The options of the call.
+        configuration: The configuration that they were resolved to.
+    """
+    return [
+        name
+        for name, value in _SENT_DEFAULTS.items()
+        if name not in options and getattr(configuration, name) == value
+    ]
