@@ -36,7 +36,13 @@ from limin.values.checks import (
 from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import as_conversation
 from limin.values.messages import Message
-from limin.values.options import AskOptions, find_filled_in, resolve_configuration
+from limin.values.options import (
+    DECISION_DEFAULTS,
+    DEFAULTS,
+    AskOptions,
+    find_filled_in,
+    resolve_configuration,
+)
 from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
@@ -57,9 +63,6 @@ if TYPE_CHECKING:
 
 Labels: TypeAlias = "list[str] | list[int]"
 AnyDecision: TypeAlias = "Decision[str] | Decision[int]"
-
-# OpenAI sends no more, and neither does vLLM unless it is started with more.
-_ALTERNATIVES = 20
 
 # Tokens of an answer: a letter or a number and some more, so that the text is there too.
 # A label that is a text has at most as many tokens as bytes, and mostly far fewer.
@@ -162,21 +165,22 @@ def _read_style(options: DecisionOptions) -> Style:
     Raises:
         ConfigurationError: If an option makes no sense.
     """
-    by = check_choice("by", options.get("by", "letter"), get_args(By))
-    fallback = options.get("fallback")
+    given: dict[str, Any] = {**DEFAULTS, **options}
+    by = check_choice("by", given["by"], get_args(By))
+    fallback = given["fallback"]
     if fallback is not None:
         check_choice("fallback", fallback, ("text",))
-    prefill = options.get("prefill")
+    prefill = given["prefill"]
     if prefill is not None:
         prefill = check_text("prefill", prefill)
         is_visible = bool(prefill.strip())
         check_argument("prefill", prefill, "a visible text or None", fits=is_visible)
     return Style(
         by=cast("By", by),
-        orders=check_integer("orders", options.get("orders", 1), at_least=1),
+        orders=check_integer("orders", given["orders"], at_least=1),
         prefill=prefill,
-        continues=check_flag("continue_prefill", options.get("continue_prefill", False)),
-        fold=check_flag("fold", options.get("fold", True)),
+        continues=check_flag("continue_prefill", given["continue_prefill"]),
+        fold=check_flag("fold", given["fold"]),
         fallback=fallback,
     )
 
@@ -189,14 +193,14 @@ def _configuration(
     Raises:
         ConfigurationError: If a field is of the wrong type or out of range.
     """
-    given: dict[str, Any] = {"log_probs": True, **options}
+    given: dict[str, Any] = {"log_probs": DECISION_DEFAULTS["log_probs"], **options}
     configuration = resolve_configuration(cast("AskOptions", given))
     changes: dict[str, Any] = {}
     is_default = configuration.temperature == _DEFAULTS.temperature
     if "temperature" not in options and is_default:
-        changes["temperature"] = 0.0
+        changes["temperature"] = DECISION_DEFAULTS["temperature"]
     if configuration.top_log_probs is None:
-        changes["top_log_probs"] = _ALTERNATIVES
+        changes["top_log_probs"] = DECISION_DEFAULTS["top_log_probs"]
     if configuration.max_tokens is None and configuration.max_completion_tokens is None:
         changes["max_tokens"] = _tokens_for(style, labels)
     if style.continues:

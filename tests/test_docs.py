@@ -16,6 +16,7 @@ import pytest
 from programs import run_shell
 
 import limin
+from limin import errors
 
 if TYPE_CHECKING:
     from limin.local import LocalEndpoint
@@ -28,6 +29,9 @@ PROGRAMS = [
     for page in PAGES
     for program in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
 ]
+REFERENCE = "".join(
+    page.read_text() for page in sorted((ROOT / "docs" / "reference").glob("*.md"))
+)
 
 # For the local server that a program starts itself; conftest.py says why.
 ONE_THREAD = {"OMP_THREAD_LIMIT": "1"}
@@ -99,16 +103,38 @@ def test_commands_of_the_program_run(llama: LocalEndpoint, tmp_path: Path) -> No
 
 def test_pages_have_programs() -> None:
     """The pattern above finds every program."""
-    assert len(PROGRAMS) == 57
+    assert len(PROGRAMS) == 71
 
 
 def test_reference_names_all_that_is_public() -> None:
     """Every public name is in the reference, and every name there is public."""
-    page = (ROOT / "docs" / "reference.md").read_text()
     entries = re.findall(
-        r"^\.\. (?:auto(?!module)|py:)\w+:: limin\.(\w+)$", page, re.MULTILINE
+        r"^\.\. (?:auto(?!module)|py:)\w+:: limin\.(\w+)$", REFERENCE, re.MULTILINE
     )
     assert sorted(entries) == sorted(limin.__all__)
+
+
+def test_examples_name_all_that_is_public() -> None:
+    """Every public name but the errors is in an example of the reference."""
+    examples = " ".join(
+        re.findall(r"^```python\n(.*?)^```", REFERENCE, re.DOTALL | re.MULTILINE)
+    )
+    used = set(re.findall(r"\w+", examples))
+    raised = {name for name in limin.__all__ if name.endswith("Error")}
+    assert set(limin.__all__) - raised - used == set()
+
+
+def test_tree_of_errors_on_the_page() -> None:
+    """The page draws the tree of the classes, each with when it comes and what to do."""
+    rows = re.findall(
+        r"^\| (\W*)\{py:exc\}`~limin\.(\w+)` \| [^|]{9,} \| [^|]{9,} \|$",
+        REFERENCE,
+        re.MULTILINE,
+    )
+    drawn = [(len(prefix) // 3, name) for prefix, name in rows]
+    lines = (errors.__doc__ or "").partition("The tree::")[2].splitlines()
+    tree = [(len(line) - len(line.lstrip()), line.split()[0]) for line in lines if line]
+    assert drawn == [(indent // 4 - 1, name) for indent, name in tree]
 
 
 def test_continuous_integration_runs_the_readmes_command() -> None:

@@ -13,7 +13,12 @@ from limin.policy.retry import RetryPolicy
 from limin.recipes.alternatives import Alternatives
 from limin.values.checks import check_argument, check_integer, check_rate, check_seconds
 from limin.values.endpoint import Endpoint, Limits, as_private
-from limin.values.options import check_on_warning, find_filled_in, resolve_configuration
+from limin.values.options import (
+    DEFAULTS,
+    check_on_warning,
+    find_filled_in,
+    resolve_configuration,
+)
 from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
@@ -144,7 +149,7 @@ class ConnectedClient:
         schema = None if answer_type is None else answer_type.schema
         option = cast("Mapping[str, Any]", options).get
         max_retries = option("max_retries", self._max_retries)
-        on_warning = check_on_warning(option("on_warning", "ignore"))
+        on_warning = check_on_warning(option("on_warning", DEFAULTS["on_warning"]))
         headers = option("headers")
         endpoint = self._endpoint.with_headers(headers)
         return Caller(

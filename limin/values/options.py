@@ -6,6 +6,7 @@ it repeat only the names, so that type checkers know every option of every funct
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast, get_args
 
 import attrs
@@ -198,6 +199,37 @@ class DecisionOptions(AskOptions, total=False):
     fallback: Literal["text"] | None
     checkpoint: str | os.PathLike[str] | None
     fsync: bool
+
+
+# The defaults of the options that are no fields of `ModelConfiguration`; those of the
+# timeouts and of `max_retries` are the client's.
+DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "on_warning": "ignore",
+        "headers": None,
+        "checkpoint": None,
+        "fsync": False,
+        "max_total_tokens": None,
+        "max_rounds": 8,
+        "max_calls": None,
+        "max_seconds": None,
+        "n_parallel": 8,
+        "tool_timeout": None,
+        "on_tool_error": "tell",
+        "by": "letter",
+        "orders": 1,
+        "prefill": None,
+        "continue_prefill": False,
+        "fold": True,
+        "fallback": None,
+    }
+)
+# Those of the fields that a decision needs; its `max_tokens` has room for its labels. It
+# asks for 20 alternatives, since OpenAI sends no more, and neither does vLLM unless it is
+# started with more.
+DECISION_DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {"temperature": 0.0, "log_probs": True, "top_log_probs": 20}
+)
 
 
 def check_on_warning(on_warning: OnWarning) -> OnWarning:

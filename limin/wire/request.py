@@ -9,6 +9,7 @@ import attrs
 import msgspec
 
 from limin.errors import ConfigurationError, ConversationError
+from limin.values.configuration import ModelConfiguration
 from limin.values.content import Audio, File, Image, part_to_openai
 from limin.values.openai_messages import joined_text, other_fields
 from limin.values.tools import Tool, tool_choice_to_openai
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from limin.schemas.json_schema import JsonSchema
-    from limin.values.configuration import ModelConfiguration
     from limin.values.conversation import Conversation
     from limin.values.messages import Content, Message
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 WIRE_NAMES = {"log_probs": "logprobs", "top_log_probs": "top_logprobs"}
 _NOT_SENT = frozenset({"extra_body", "tools"})
 _FLAGS = ("logprobs", "stream")
+_SENT = frozenset(attrs.fields_dict(ModelConfiguration)) - _NOT_SENT
 
 _encoder = msgspec.json.Encoder()
 
@@ -133,6 +134,12 @@ class RequestEncoder(msgspec.Struct, frozen=True):
         except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
             raise _find_error(conversation) from None
         return b"%b%b}" % (self.head, messages)
+
+
+def wire_name(option: str) -> str | None:
+    """Return the name of *option* in the body of a request; None if it has none."""
+    is_sent = option in _SENT or option == "tools"
+    return WIRE_NAMES.get(option, option) if is_sent else None
 
 
 def _response_format(schema: JsonSchema[object]) -> dict[str, object]:
