@@ -60,7 +60,7 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session(python=["3.11", "3.12", "3.13", "3.14", "3.14t"], tags=["versions"])
 def versions(session: nox.Session) -> None:
-    """Run the tests on each supported Python that is installed; 3.14t has no global lock."""
+    """Run the tests on each supported Python that is installed; 3.14t has no GIL."""
     install(session, "tests", extra="[local]")
     session.install("--quiet", *MODEL)
     session.run("pytest", *(session.posargs or IN_PARALLEL))

@@ -48,14 +48,15 @@ def try_example(python: str, example: str, base_url: str) -> None:
             text=True,
             check=False,
         )
-    print(done.stdout, done.stderr, sep="")
+    sys.stdout.write(done.stdout + done.stderr)
     if done.returncode or not done.stdout.strip():
         sys.exit(f"the README's first example does not run with {python}")
 
 
 async def main(pythons: list[str]) -> None:
     """Try the example with each of *pythons*, at one local endpoint."""
-    example = re.search(r"^```python\n(.*?)^```", README.read_text(), re.DOTALL | re.M)
+    pattern = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+    example = pattern.search(README.read_text(encoding="utf-8"))
     if example is None:
         sys.exit("the README has no example")
     async with local_endpoint() as endpoint:
