@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, detect_legacy_windows
 
 from limin.values.checks import check_length
 
@@ -59,4 +59,5 @@ def _wants_color() -> bool:
         return True
     # A program without a console has no stdout at all, for example under pythonw.exe.
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    return is_terminal and os.environ.get("TERM") != "dumb"
+    is_dumb = os.environ.get("TERM") == "dumb" or detect_legacy_windows()
+    return is_terminal and not is_dumb
