@@ -113,6 +113,14 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def spelling(session: nox.Session) -> None:
+    """Check the spelling, and the words that are better said otherwise."""
+    session.install("--quiet", *nox.project.dependency_groups(PROJECT, "spelling"))
+    texts = ("README.md", "CHANGELOG.md", "docs", "limin", "noxfile.py")
+    session.run("codespell", "-D", "-", "-D", "docs/words.txt", *texts)
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Build the distributions, install each, and run the README's first example."""
     session.install("--quiet", *nox.project.dependency_groups(PROJECT, "package"))

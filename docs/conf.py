@@ -14,10 +14,17 @@ copyright = "2026, the limin authors"  # noqa: A001 (Sphinx's name)
 sys.path.insert(0, str(Path(__file__).parent))  # For `option_tables`.
 extensions = [
     *("myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"),
+    *("sphinx_copybutton", "notfound.extension"),
     "option_tables",
 ]
 exclude_patterns = ["_build"]
 html_theme = "furo"
+html_title = "limin"
+# The page for addresses that do not exist, `404.md`, links from the root of the site.
+notfound_urls_prefix = "/"
+# What is copied is what one types: no prompt, and no output.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 # A name in single backticks in a docstring is a link if it can be; see `option_tables`.
 default_role = "py:obj"
 autodoc_default_options = {"members": True, "exclude-members": "__init__, __new__"}

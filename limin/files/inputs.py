@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Self, TypeAlias, cast
 
 from limin.errors import ConfigurationError
 from limin.files import input_lines
@@ -126,7 +126,7 @@ def _spool(source: BinaryIO) -> BinaryIO:
     spooled = tempfile.TemporaryFile()  # noqa: SIM115 (closed by the input)
     with source:
         shutil.copyfileobj(source, spooled)
-    return spooled
+    return cast("BinaryIO", spooled)  # On Windows it is wrapped.
 
 
 def _first_lines(file: BinaryIO) -> Iterator[bytes]:

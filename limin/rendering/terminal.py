@@ -1,4 +1,4 @@
-"""Everything that rich can render, as a string with or without colours."""
+"""Everything that rich can render, as a string with or without colors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def to_string(renderable: RenderableType, *, width: int | None, color: bool | No
     Args:
         renderable: Any value that rich can render.
         width: Columns at which lines wrap; None for no wrapping.
-        color: Whether the string holds escape sequences of colours; None asks the
+        color: Whether the string holds escape sequences of colors; None asks the
             environment and the terminal.
 
     Raises:
@@ -31,7 +31,7 @@ def to_string(renderable: RenderableType, *, width: int | None, color: bool | No
     is_colored = _wants_color() if color is None else color
     file = io.StringIO()
     # COLUMNS and similar variables are meant for screens, so this console does not see
-    # them. Only with color=None it may ask how many colours the terminal has.
+    # them. Only with color=None it may ask how many colors the terminal has.
     asks_terminal = color is None and not os.environ.get("FORCE_COLOR")
     terminal = {name: os.environ.get(name, "") for name in ("TERM", "COLORTERM")}
     console = Console(
@@ -49,7 +49,7 @@ def to_string(renderable: RenderableType, *, width: int | None, color: bool | No
 
 
 def _wants_color() -> bool:
-    """Return whether the user wants colours, or else whether stdout can show them.
+    """Return whether the user wants colors, or else whether stdout can show them.
 
     Source: https://no-color.org, https://force-color.org
     """
