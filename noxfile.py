@@ -113,6 +113,14 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def notebook(session: nox.Session) -> None:
+    """Run the notebook on the local model, and write its page in the documentation."""
+    install(session, "notebook", extra="[local,tables]")
+    session.install("--quiet", *MODEL)
+    session.run("python", "docs/run_notebook.py")
+
+
+@nox.session
 def spelling(session: nox.Session) -> None:
     """Check the spelling, and the words that are better said otherwise."""
     session.install("--quiet", *nox.project.dependency_groups(PROJECT, "spelling"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import re
@@ -135,6 +136,13 @@ def test_tree_of_errors_on_the_page() -> None:
     lines = (errors.__doc__ or "").partition("The tree::")[2].splitlines()
     tree = [(len(line) - len(line.lstrip()), line.split()[0]) for line in lines if line]
     assert drawn == [(indent // 4 - 1, name) for indent, name in tree]
+
+
+def test_page_of_the_notebook_is_up_to_date() -> None:
+    """Whoever changes the notebook runs `nox -s notebook`, which writes its page."""
+    source = (ROOT / "docs" / "notebook.ipynb").read_bytes()
+    page = (ROOT / "docs" / "notebook.md").read_text(encoding="utf-8")
+    assert page.splitlines()[1] == f"% {hashlib.sha256(source).hexdigest()}"
 
 
 def test_continuous_integration_runs_the_readmes_command() -> None:
