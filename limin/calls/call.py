@@ -264,8 +264,7 @@ class Call:
         error.conversation = self.context.conversation
         note_request(error, self._caller.endpoint)
         if self._caller.encoder.filled_in and isinstance(error, (StatusError, StreamError)):
-            # Only refusals need it, and its tables.
-            from limin.wire.refused_defaults import note_refused_defaults  # noqa: PLC0415
+            from limin.wire.refused_defaults import note_refused_defaults  # noqa: PLC0415 (few are refused)
 
             note_refused_defaults(error, self._caller.encoder, self.context.secrets)
 

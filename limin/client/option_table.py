@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F")
 
-
 _FIELDS = attrs.fields_dict(ModelConfiguration)
 # What cannot be read from the code in few words.
 _IN_WORDS = {
@@ -36,8 +35,6 @@ _IN_WORDS = {
 }
 _OF_CLIENT = ConnectedClient.__init__.__kwdefaults__ or {}
 _DECISION_NAMES = DecisionOptions.__annotations__.keys()
-
-
 # Its `max_tokens` is computed from the labels.
 _OF_DECISIONS = {name: repr(value) for name, value in DECISION_DEFAULTS.items()}
 _OF_DECISIONS["max_tokens"] = "enough for a label"
@@ -59,7 +56,7 @@ class OptionRow(NamedTuple):
     type: str
 
 
-HEADING = "Options; what they mean is told by `ModelConfiguration` and `AskOptions`:"
+HEADING = "Options, which `ModelConfiguration` and `AskOptions` describe:"
 _HEAD = OptionRow("option", "in the request", "default", "type")
 
 
@@ -85,10 +82,7 @@ def with_options(options: type) -> Callable[[F], F]:
     return add_table
 
 
-# Both are kept: most options are those of every function, and `import limin` waits.
-
-
-@cache
+@cache  # As below: most options are those of every function, and `import limin` waits.
 def _table(options: type) -> str:
     """Return the table of *options* as lines of text."""
     return "\n".join((HEADING, _line(_HEAD), *map(_line, option_rows(options))))

@@ -41,7 +41,7 @@ _OPTIONS = {"top_logprobs": "top_log_probs"}  # Where the option has another nam
 # words of a schema, of a tool or of a message may be the names of fields by chance.
 # Sources: pydantic's errors, as vLLM and FastAPI print them; serde's "unknown field".
 _ECHO = re.compile(
-    r"['\"]?\binput(?:_value)?['\"]?\s?[:=].*?(?=['\"]loc['\"]:|, input_type=|$)",
+    r"(?:['\"]input['\"]:|\binput_value=).*?(?=['\"]loc['\"]:|, input_type=|$)",
     re.DOTALL | re.IGNORECASE,
 )
 _LIST = re.compile(

@@ -203,6 +203,8 @@ REFUSALS: list[tuple[str, int, Any, list[str]]] = [
     ),
     ("DashScope", 400, of_openai("参数temperature不合法"), [TEMPERATURE]),
     ("text", 400, b"temperature not supported", [TEMPERATURE]),
+    ("a colon", 400, of_openai("Invalid input: temperature"), [TEMPERATURE]),
+    ("pydantic", 400, of_openai("input_value={'temperature': 1}, input_type=dict"), []),
     ("vLLM, model", 404, of_openai("The model `gpt-4o` does not exist.", "model"), [MODEL]),
     ("OpenAI, project", 403, of_openai("Project has no access to model `gpt-4o`"), [MODEL]),
     ("Ollama, model", 404, of_openai("model 'gpt-4o' not found"), [MODEL]),
