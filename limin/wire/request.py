@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 WIRE_NAMES = {"log_probs": "logprobs", "top_log_probs": "top_logprobs"}
 _NOT_SENT = frozenset({"extra_body", "tools"})
 _FLAGS = ("logprobs", "stream")
-_SENT = frozenset(attrs.fields_dict(ModelConfiguration)) - _NOT_SENT
+_NAMED = frozenset(attrs.fields_dict(ModelConfiguration)) - {"extra_body"}
 
 _encoder = msgspec.json.Encoder()
 
@@ -138,8 +138,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
 
 def wire_name(option: str) -> str | None:
     """Return the name of *option* in the body of a request; None if it has none."""
-    is_sent = option in _SENT or option == "tools"
-    return WIRE_NAMES.get(option, option) if is_sent else None
+    return WIRE_NAMES.get(option, option) if option in _NAMED else None
 
 
 def _response_format(schema: JsonSchema[object]) -> dict[str, object]:
