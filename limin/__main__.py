@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: If the arguments are wrong, or ask for help.
     """
+    console.write_every_character()
     options = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         status: int = options.run(options)
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.note(str(error))
         return statuses.USAGE
     except LiminError as error:
-        console.note(str(error))
+        console.note_error(error)
         console.settle_stdout()
         return statuses.FAILED
     return status

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import AsyncExitStack, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, get_args
 
 import anyio
 import attrs
@@ -28,7 +28,12 @@ from limin.values.checks import (
 )
 from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import as_conversation
-from limin.values.options import OnToolError, resolve_configuration
+from limin.values.options import (
+    DEFAULTS,
+    OnToolError,
+    find_filled_in,
+    resolve_configuration,
+)
 from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
@@ -81,7 +86,7 @@ def open_checkpoint(
         ConfigurationError: If an option of the checkpoint makes no sense.
     """
     path = options.get("checkpoint")
-    fsync = check_flag("fsync", options.get("fsync", False))
+    fsync = check_flag("fsync", options.get("fsync", DEFAULTS["fsync"]))
     is_path = path is None or isinstance(path, (str, os.PathLike))
     check_argument("checkpoint", path, "a path or None", fits=is_path)
     return None if path is None else RecordedCall(caller, path, fsync=fsync)
@@ -170,8 +175,9 @@ class BatchAsk:
     def _configure(self, configuration: ModelConfiguration) -> Caller:
         options: dict[str, object] = {**self._options, "model_configuration": configuration}
         resolved = resolve_configuration(cast("BatchOptions", options))
+        filled_in = find_filled_in(cast("BatchOptions", options), resolved)
         schema = None if self._answer_type is None else self._answer_type.schema
-        encoder = RequestEncoder.of(resolved, schema)
+        encoder = RequestEncoder.of(resolved, schema, filled_in)
         return msgspec.structs.replace(self._caller, encoder=encoder, model=resolved.model)
 
     def _typed(self, ask: Ask, caller: Caller) -> Ask:
@@ -271,19 +277,18 @@ async def run_with_tools(
     Raises:
         LiminError: If an option makes no sense, or a request failed.
     """
+    given: dict[str, Any] = {**DEFAULTS, **options}
     limits = ToolLimits(
-        max_rounds=check_integer("max_rounds", options.get("max_rounds", 8), at_least=1),
-        max_calls=check_length("max_calls", options.get("max_calls")),
-        max_seconds=check_seconds("max_seconds", options.get("max_seconds")),
+        max_rounds=check_integer("max_rounds", given["max_rounds"], at_least=1),
+        max_calls=check_length("max_calls", given["max_calls"]),
+        max_seconds=check_seconds("max_seconds", given["max_seconds"]),
     )
-    on_error = options.get("on_tool_error", "tell")
+    on_error = check_choice("on_tool_error", given["on_tool_error"], get_args(OnToolError))
     runner = ToolRunner(
         tools,
-        n_parallel=check_integer("n_parallel", options.get("n_parallel", 8), at_least=1),
-        timeout=check_seconds("tool_timeout", options.get("tool_timeout")),
-        on_error=cast(
-            "OnToolError", check_choice("on_tool_error", on_error, get_args(OnToolError))
-        ),
+        n_parallel=check_integer("n_parallel", given["n_parallel"], at_least=1),
+        timeout=check_seconds("tool_timeout", given["tool_timeout"]),
+        on_error=cast("OnToolError", on_error),
     )
     async with AsyncExitStack() as stack:
         asks: list[Ask] = []

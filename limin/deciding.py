@@ -36,11 +36,17 @@ from limin.values.checks import (
 from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import as_conversation
 from limin.values.messages import Message
-from limin.values.options import AskOptions, resolve_configuration
+from limin.values.options import (
+    DECISION_DEFAULTS,
+    DEFAULTS,
+    AskOptions,
+    find_filled_in,
+    resolve_configuration,
+)
 from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Collection
 
     from limin.batch.results import OnError
     from limin.batch.workers import Parallel, Source
@@ -57,9 +63,6 @@ if TYPE_CHECKING:
 
 Labels: TypeAlias = "list[str] | list[int]"
 AnyDecision: TypeAlias = "Decision[str] | Decision[int]"
-
-# OpenAI sends no more, and neither does vLLM unless it is started with more.
-_ALTERNATIVES = 20
 
 # Tokens of an answer: a letter or a number and some more, so that the text is there too.
 # A label that is a text has at most as many tokens as bytes, and mostly far fewer.
@@ -83,12 +86,14 @@ class DecisionSetting:
         labels: The labels of all questions; None if each has its own.
         configuration: The fields of the requests.
         options: The options.
+        filled_in: Names of the fields of the requests that the user left to limin.
     """
 
     style: Style
     labels: Labels | None
     configuration: ModelConfiguration
     options: DecisionOptions
+    filled_in: Collection[str]
 
     @classmethod
     def of(cls, options: DecisionOptions, labels: object) -> DecisionSetting:
@@ -100,13 +105,13 @@ class DecisionSetting:
         """
         style = _read_style(options)
         checked = None if labels is None else style.check_labels(labels)
-        configuration = _configuration(options, style, checked)
+        configuration, filled_in = _configuration(options, style, checked)
         sampling = RequestEncoder.of(configuration).sampling
         if sampling.is_constrained or sampling.must_call:
             limit = "grammar" if sampling.is_constrained else "call that must be made"
             problem = f"expected no {limit} for a decision: it hides the other answers"
             raise ConfigurationError(problem)
-        return cls(style, checked, configuration, options)
+        return cls(style, checked, configuration, options, filled_in)
 
     @property
     def call_options(self) -> AskOptions:
@@ -124,6 +129,8 @@ class DecisionSetting:
             known: What is known of the number of alternatives that the server takes.
             recorded: The checkpoint, if there is one; it is open when the decider asks.
         """
+        encoder = RequestEncoder.of(self.configuration, filled_in=self.filled_in)
+        caller = msgspec.structs.replace(caller, encoder=encoder)
         asks: dict[int, Ask] = {}
 
         def ask(number: int) -> Ask:
@@ -146,7 +153,8 @@ class DecisionSetting:
         if number == self.configuration.top_log_probs:
             return caller
         configuration = attrs.evolve(self.configuration, top_log_probs=number)
-        return msgspec.structs.replace(caller, encoder=RequestEncoder.of(configuration))
+        encoder = RequestEncoder.of(configuration, filled_in=self.filled_in)
+        return msgspec.structs.replace(caller, encoder=encoder)
 
 
 def _read_style(options: DecisionOptions) -> Style:
@@ -155,46 +163,48 @@ def _read_style(options: DecisionOptions) -> Style:
     Raises:
         ConfigurationError: If an option makes no sense.
     """
-    by = check_choice("by", options.get("by", "letter"), get_args(By))
-    fallback = options.get("fallback")
+    given: dict[str, Any] = {**DEFAULTS, **options}
+    by = check_choice("by", given["by"], get_args(By))
+    fallback = given["fallback"]
     if fallback is not None:
         check_choice("fallback", fallback, ("text",))
-    prefill = options.get("prefill")
+    prefill = given["prefill"]
     if prefill is not None:
         prefill = check_text("prefill", prefill)
         is_visible = bool(prefill.strip())
         check_argument("prefill", prefill, "a visible text or None", fits=is_visible)
     return Style(
         by=cast("By", by),
-        orders=check_integer("orders", options.get("orders", 1), at_least=1),
+        orders=check_integer("orders", given["orders"], at_least=1),
         prefill=prefill,
-        continues=check_flag("continue_prefill", options.get("continue_prefill", False)),
-        fold=check_flag("fold", options.get("fold", True)),
+        continues=check_flag("continue_prefill", given["continue_prefill"]),
+        fold=check_flag("fold", given["fold"]),
         fallback=fallback,
     )
 
 
 def _configuration(
     options: DecisionOptions, style: Style, labels: Labels | None
-) -> ModelConfiguration:
-    """Return the fields of the requests, with those that a decision needs.
+) -> tuple[ModelConfiguration, Collection[str]]:
+    """Return the fields of the requests, and the names of those that the user left out.
 
     Raises:
         ConfigurationError: If a field is of the wrong type or out of range.
     """
-    given: dict[str, Any] = {"log_probs": True, **options}
+    given: dict[str, Any] = {"log_probs": DECISION_DEFAULTS["log_probs"], **options}
     configuration = resolve_configuration(cast("AskOptions", given))
     changes: dict[str, Any] = {}
     is_default = configuration.temperature == _DEFAULTS.temperature
     if "temperature" not in options and is_default:
-        changes["temperature"] = 0.0
+        changes["temperature"] = DECISION_DEFAULTS["temperature"]
     if configuration.top_log_probs is None:
-        changes["top_log_probs"] = _ALTERNATIVES
+        changes["top_log_probs"] = DECISION_DEFAULTS["top_log_probs"]
     if configuration.max_tokens is None and configuration.max_completion_tokens is None:
         changes["max_tokens"] = _tokens_for(style, labels)
     if style.continues:
         changes["extra_body"] = {**_CONTINUES, **(configuration.extra_body or {})}
-    return attrs.evolve(configuration, **changes)
+    filled_in = {*find_filled_in(options, configuration), *changes} - {"extra_body"}
+    return attrs.evolve(configuration, **changes), filled_in
 
 
 def _tokens_for(style: Style, labels: Labels | None) -> int:

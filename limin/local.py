@@ -10,12 +10,13 @@ import importlib.util
 import json
 import os
 import secrets
+import subprocess
 import sys
 import tempfile
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import anyio
 import attrs
@@ -127,9 +128,15 @@ async def _start_process(log: IO[bytes]) -> Process:
         # An empty or relative entry of PYTHONPATH means the working directory.
         cwd=Path(sys.executable).anchor,
         env={**os.environ, **_thread_variables()},
-        # In a session of its own the server gets no Ctrl-C; the parent ends it.
-        start_new_session=True,
+        **_apart(),
     )
+
+
+def _apart() -> dict[str, Any]:
+    """Return how to start a process that gets no Ctrl-C; the parent ends it."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
 
 
 def _thread_variables() -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import hashlib
 import inspect
 import multiprocessing
 import os
@@ -19,6 +20,7 @@ import pytest
 from programs import run_shell
 
 import limin.testing
+from limin import errors
 from limin.testing import QUIRKS
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ PROGRAMS = [
     for page in PAGES
     for program in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
 ]
+REFERENCE = "".join(
+    page.read_text() for page in sorted((ROOT / "docs" / "reference").glob("*.md"))
+)
 
 # A program whose first line names a file is a module, which other programs import.
 FILES = {
@@ -144,23 +149,52 @@ def test_pages_have_programs() -> None:
 
 def test_reference_names_all_that_is_public() -> None:
     """Every public name is in the reference, and every name there is public."""
-    page = (ROOT / "docs" / "reference.md").read_text()
     entries = re.findall(
-        r"^\.\. (?:auto(?!module)|py:)\w+:: limin\.(\w+)$", page, re.MULTILINE
+        r"^\.\. (?:auto(?!module)|py:)\w+:: limin\.(\w+)$", REFERENCE, re.MULTILINE
     )
     assert sorted(entries) == sorted(limin.__all__)
     entries = re.findall(
-        r"^\.\. (?:auto|py:)\w+:: limin\.testing\.(\w+)$", page, re.MULTILINE
+        r"^\.\. (?:auto|py:)\w+:: limin\.testing\.(\w+)$", REFERENCE, re.MULTILINE
     )
     assert sorted(entries) == sorted(limin.testing.__all__)
 
 
 def test_reference_lists_the_odd_answers() -> None:
     """Whoever looks for his provider finds each odd answer, and who sends it."""
-    page = (ROOT / "docs" / "reference.md").read_text()
+    page = (ROOT / "docs" / "reference" / "testing.md").read_text()
     rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.*) \| (.*) \|$", page, re.MULTILINE)
     quirks = [(quirk.name, quirk.description, quirk.servers) for quirk in QUIRKS.values()]
     assert rows == quirks
+
+
+def test_examples_name_all_that_is_public() -> None:
+    """Every public name but the errors is in an example of the reference."""
+    examples = " ".join(
+        re.findall(r"^```python\n(.*?)^```", REFERENCE, re.DOTALL | re.MULTILINE)
+    )
+    used = set(re.findall(r"\w+", examples))
+    raised = {name for name in limin.__all__ if name.endswith("Error")}
+    assert set(limin.__all__) - raised - used == set()
+
+
+def test_tree_of_errors_on_the_page() -> None:
+    """The page draws the tree of the classes, each with when it comes and what to do."""
+    rows = re.findall(
+        r"^\| (\W*)\{py:exc\}`~limin\.(\w+)` \| [^|]{9,} \| [^|]{9,} \|$",
+        REFERENCE,
+        re.MULTILINE,
+    )
+    drawn = [(len(prefix) // 3, name) for prefix, name in rows]
+    lines = (errors.__doc__ or "").partition("The tree::")[2].splitlines()
+    tree = [(len(line) - len(line.lstrip()), line.split()[0]) for line in lines if line]
+    assert drawn == [(indent // 4 - 1, name) for indent, name in tree]
+
+
+def test_page_of_the_notebook_is_up_to_date() -> None:
+    """Whoever changes the notebook runs `nox -s notebook`, which writes its page."""
+    source = (ROOT / "docs" / "notebook.ipynb").read_bytes()
+    page = (ROOT / "docs" / "notebook.md").read_text(encoding="utf-8")
+    assert page.splitlines()[1] == f"% {hashlib.sha256(source).hexdigest()}"
 
 
 def test_continuous_integration_runs_the_readmes_command() -> None:

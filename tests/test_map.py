@@ -68,6 +68,7 @@ LATE_IMPORTS = {
     ("limin", "__getattr__", "limin.transport.async_http"),
     ("limin.local_server", "kill_at_end_of_input", "fcntl"),
     ("limin", "_find_version", "importlib"),
+    ("limin.calls.call", "Call._note_question", "limin.wire.refused_defaults"),
     ("limin", "__getattr__", "limin.schemas.json_schema"),
     ("limin", "__getattr__", "limin.values.label_probs"),
     ("limin.wire.error_response", "status_error", "limin.wire.error_classes"),

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -15,12 +16,20 @@ def refuse(name: str) -> NoReturn:
     raise metadata.PackageNotFoundError(name)
 
 
+@pytest.fixture
+def _checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let the package stand in a folder without metadata, as in a checkout."""
+    monkeypatch.setattr(limin, "__file__", str(tmp_path / "limin" / "__init__.py"))
+
+
+@pytest.mark.usefixtures("_checkout")
 def test_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """The version is that of the installed package."""
     monkeypatch.setattr(metadata, "version", {"limin": "1.2.3"}.__getitem__)
     assert limin.__version__ == "1.2.3"
 
 
+@pytest.mark.usefixtures("_checkout")
 def test_version_of_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that was not installed has a version that says so."""
     monkeypatch.setattr(metadata, "version", refuse)

@@ -144,8 +144,20 @@ async def run_batch(
     if on_error == "return" and not isinstance(stopped_by, CheckpointError):
         return results
     if stopped_by is not None or any(isinstance(result, Exception) for result in results):
-        raise BatchError(cast("Any", results), stopped_by, noun)
+        raise _with_notes(BatchError(cast("Any", results), stopped_by, noun))
     return cast("list[R]", results)
+
+
+def _with_notes(error: BatchError) -> BatchError:
+    """Return *error* with the notes (PEP 678) of the error that its message names.
+
+    Those of an exception that is not limin's may hold a prompt.
+    """
+    named = error.stopped_by or next(iter(error.errors.values()), None)
+    if isinstance(named, LiminError):
+        for note in getattr(named, "__notes__", ()):
+            error.add_note(note)
+    return error
 
 
 async def ask_all(

@@ -17,7 +17,13 @@ from limin.calls.observer import tell, tell_of_attempt, with_those_of_process
 from limin.calls.server import Outlook
 from limin.calls.stream import StreamedAnswer
 from limin.calls.warning_report import report_warnings
-from limin.errors import AnswerWarningError, LiminError, RequestTimeoutError
+from limin.errors import (
+    AnswerWarningError,
+    LiminError,
+    RequestTimeoutError,
+    StatusError,
+    StreamError,
+)
 from limin.values.headers import PrivateHeaders
 from limin.values.request_note import note_request
 from limin.wire.response import ReadingContext, read_completion
@@ -310,6 +316,10 @@ class Call:
         """Note in *error* what was asked, and where."""
         error.conversation = self.context.conversation
         note_request(error, self._route.server.endpoint)
+        if self._caller.encoder.filled_in and isinstance(error, (StatusError, StreamError)):
+            from limin.wire.refused_defaults import note_refused_defaults  # noqa: PLC0415 (few are refused)
+
+            note_refused_defaults(error, self._caller.encoder, self.context.secrets)
 
     def _choose_server(self) -> None:
         """Choose the server of the next attempt."""

@@ -24,14 +24,23 @@ if sys.platform == "win32":  # pragma: no cover (Windows)
     import msvcrt
 
     _BINARY = os.O_BINARY
+    # The lock keeps readers out too, so it is on a byte beyond every line.
+    _LOCKED_BYTE = 1 << 40
 
     def _lock(file: BinaryIO) -> None:
-        file.seek(1 << 40)  # The lock keeps readers out too: a byte beyond every line.
+        file.seek(_LOCKED_BYTE)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except PermissionError as error:
             raise BlockingIOError from error
         file.seek(0)
+
+    def _unlock(file: BinaryIO) -> None:
+        # Closing unlocks, too, but Windows may take its time.
+        file.seek(_LOCKED_BYTE)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+    _sync = os.fsync
 else:
     import fcntl
 
@@ -40,6 +49,24 @@ else:
     def _lock(file: BinaryIO) -> None:
         file.seek(0)  # A pipe cannot, and would be read without end.
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(file: BinaryIO) -> None:
+        """Do nothing: closing unlocks."""
+
+    def _sync(descriptor: int) -> None:
+        """Wait until the disk has the file.
+
+        macOS's fsync leaves it in the disk's cache, where a power cut destroys it.
+        Source: https://developer.apple.com/library/archive/documentation/System/Conceptual/ManPages_iPhoneOS/man2/fsync.2.html
+        """
+        full = getattr(fcntl, "F_FULLFSYNC", None)
+        try:
+            if full is not None:
+                fcntl.fcntl(descriptor, full)
+                return
+        except OSError:  # A network's file system may not know it.
+            pass
+        os.fsync(descriptor)
 
 
 if TYPE_CHECKING:
@@ -112,6 +139,7 @@ class OpenFile:
             self.n_users -= 1
             if not self.n_users:
                 _open_files.pop(_identify(self._file), None)
+                _unlock(self._file)
                 self._file.close()
 
     def read_on(self) -> bool:
@@ -209,7 +237,7 @@ class OpenFile:
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
             if fsync:
-                os.fsync(descriptor)
+                _sync(descriptor)
         except BaseException:
             # Another line behind a torn one would make the file unreadable.
             os.ftruncate(descriptor, size)

@@ -127,10 +127,11 @@ def _read_stdin() -> str:
     if sys.stdin is None or sys.stdin.isatty():
         return ""
     try:
-        return sys.stdin.buffer.read().decode().removesuffix("\n")
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError:
         problem = "expected UTF-8 by stdin, found other bytes"
         raise ConfigurationError(problem) from None
+    return text.removesuffix("\n").removesuffix("\r")  # As Windows ends lines.
 
 
 def _to_json(completion: TextCompletion[object]) -> str:

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
+from limin.cli import environment
+from limin.files.pipes import as_broken_pipe
 from limin.values.safe_text import escape_controls
+
+if TYPE_CHECKING:
+    from limin.errors import LiminError
+
+
+def write_every_character() -> None:
+    """Let stdout and stderr take what a model writes, whatever their encoding is.
+
+    Files and pipes get UTF-8, unless the user chose another encoding: the code page of
+    Windows has no emoji. A terminal shows escapes in the place of what it cannot show.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if not isinstance(stream, io.TextIOWrapper):
+            continue
+        if stream.isatty() or environment.chooses_encoding():
+            stream.reconfigure(errors="backslashreplace")
+        else:
+            stream.reconfigure(encoding="utf-8", errors=stream.errors)
 
 
 def is_terminal() -> bool:
@@ -22,8 +44,9 @@ def write(text: str) -> None:
     """
     if sys.stdout is None:  # It was closed before the program began.
         return
-    sys.stdout.write(escape_controls(text) if is_terminal() else text)
-    sys.stdout.flush()
+    with as_broken_pipe():
+        sys.stdout.write(escape_controls(text) if is_terminal() else text)
+        sys.stdout.flush()
 
 
 def write_styled(text: str) -> None:
@@ -33,8 +56,9 @@ def write_styled(text: str) -> None:
         BrokenPipeError: If nobody reads it any more.
     """
     if sys.stdout is not None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        with as_broken_pipe():
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
 
 def note(text: str) -> None:
@@ -52,6 +76,12 @@ def settle_stdout() -> None:
             sys.stdout.flush()
     except OSError:  # The disk is still full.
         give_up_stdout()
+
+
+def note_error(error: LiminError) -> None:
+    """Write the message of *error* and its notes to stderr, each on a line."""
+    for text in (str(error), *getattr(error, "__notes__", ())):
+        note(text)
 
 
 def give_up_stdout() -> None:

@@ -12,6 +12,11 @@ def named_model() -> str | None:
     return os.environ.get(MODEL_VARIABLE, "").strip() or None
 
 
+def chooses_encoding() -> bool:
+    """Return whether the user chose an encoding for stdout and stderr."""
+    return bool(os.environ.get("PYTHONIOENCODING"))
+
+
 def is_completing() -> bool:
     """Return whether a shell asks for completions of the command line, not for a run.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 from limin.asking import AnswerType
 from limin.batch.results import check_batch
 from limin.client.connected import ConnectedClient
+from limin.client.option_table import with_options
 from limin.parallel import complete_all, iter_completions
 from limin.values.option_names import check_option_names
 from limin.values.options import BatchOptions
@@ -86,6 +87,7 @@ class BatchVerbs(ConnectedClient):
         **options: Unpack[BatchOptions],
     ) -> list[TextCompletion[T] | LiminError]: ...
 
+    @with_options(BatchOptions)
     async def generate_text_completions(
         self,
         user_prompts: Source[str | Configured],
@@ -186,6 +188,7 @@ class BatchVerbs(ConnectedClient):
         **options: Unpack[BatchOptions],
     ) -> list[TextCompletion[T] | LiminError]: ...
 
+    @with_options(BatchOptions)
     async def generate_text_completions_for_conversations(
         self,
         conversations: Source[Conversation | Configured],
@@ -254,6 +257,7 @@ class BatchVerbs(ConnectedClient):
         **options: Unpack[BatchOptions],
     ) -> Results[TextCompletion[T]]: ...
 
+    @with_options(BatchOptions)
     def iter_text_completions(
         self,
         prompts_or_conversations: Source[str | Conversation | Configured],

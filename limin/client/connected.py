@@ -24,7 +24,12 @@ from limin.values.checks import (
 from limin.values.client_state import ClientState
 from limin.values.endpoint import Limits, as_private
 from limin.values.endpoints import resolve_endpoints
-from limin.values.options import check_on_warning, resolve_configuration
+from limin.values.options import (
+    DEFAULTS,
+    check_on_warning,
+    find_filled_in,
+    resolve_configuration,
+)
 from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
@@ -91,7 +96,7 @@ class ConnectedClient:
                 replica that has its beginning in its cache, unless that is much busier
                 than the others. Without, each request goes to the replica with the
                 fewest under way. One endpoint alone gets them all.
-            observers: What listens to the calls of this client: `Observer`s, or other
+            observers: What listens to the calls of this client: observers, or other
                 objects with all five of its methods.
 
         Raises:
@@ -211,11 +216,13 @@ class ConnectedClient:
         schema = None if answer_type is None else answer_type.schema
         option = cast("Mapping[str, Any]", options).get
         max_retries = option("max_retries", self._max_retries)
-        on_warning = check_on_warning(option("on_warning", "ignore"))
+        on_warning = check_on_warning(option("on_warning", DEFAULTS["on_warning"]))
         headers = option("headers")
         return Caller(
             self._servers.with_headers(headers),
-            RequestEncoder.of(configuration, schema),
+            RequestEncoder.of(
+                configuration, schema, find_filled_in(options, configuration)
+            ),
             configuration.model,
             check_seconds("timeout", option("timeout", self._timeout)),
             check_seconds("idle_timeout", option("idle_timeout", self._idle_timeout)),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack, cast, overload
 from limin.asking import AnswerType, about, run_with_tools
 from limin.calls.stream import CompletionStream
 from limin.client.connected import ConnectedClient
+from limin.client.option_table import with_options
 from limin.values.conversation import as_conversation
 from limin.values.option_names import check_option_names
 from limin.values.options import (
@@ -72,6 +73,7 @@ class ConversationVerbs(ConnectedClient):
         **options: Unpack[CompletionOptions],
     ) -> TextCompletion[T]: ...
 
+    @with_options(CompletionOptions)
     async def generate_text_completion(
         self,
         user_prompt: str,
@@ -125,6 +127,7 @@ class ConversationVerbs(ConnectedClient):
         **options: Unpack[CompletionOptions],
     ) -> TextCompletion[T]: ...
 
+    @with_options(CompletionOptions)
     async def generate_text_completion_for_conversation(
         self,
         conversation: Conversation,
@@ -171,6 +174,7 @@ class ConversationVerbs(ConnectedClient):
         **options: Unpack[StreamOptions],
     ) -> CompletionStream[T]: ...
 
+    @with_options(StreamOptions)
     def stream_text_completion(
         self,
         user_prompt: str,
@@ -213,6 +217,7 @@ class ConversationVerbs(ConnectedClient):
         **options: Unpack[StreamOptions],
     ) -> CompletionStream[T]: ...
 
+    @with_options(StreamOptions)
     def stream_text_completion_for_conversation(
         self,
         conversation: Conversation,
@@ -257,6 +262,7 @@ class ConversationVerbs(ConnectedClient):
         **options: Unpack[ToolRunOptions],
     ) -> ToolRun[T]: ...
 
+    @with_options(ToolRunOptions)
     async def run_tools(
         self,
         conversation_or_prompt: Conversation | str,

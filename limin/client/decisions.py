@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast, overload
 
 from limin.batch.results import check_batch
 from limin.client.connected import ConnectedClient
+from limin.client.option_table import with_options
 from limin.values.conversation import as_conversation
 from limin.values.option_names import check_option_names
 from limin.values.options import DecisionOptions
@@ -28,6 +29,7 @@ LabelT = TypeVar("LabelT", str, int)
 class DecisionVerbs(ConnectedClient):
     """A client that lets a model choose a label."""
 
+    @with_options(DecisionOptions)
     async def generate_decision(
         self,
         user_prompt: str | Conversation,
@@ -114,6 +116,7 @@ class DecisionVerbs(ConnectedClient):
         **options: Unpack[DecisionOptions],
     ) -> list[Decision[LabelT] | LiminError]: ...
 
+    @with_options(DecisionOptions)
     async def generate_decisions(
         self,
         user_prompts: Source[Any],

@@ -15,6 +15,7 @@ import msgspec
 from limin.checkpoint.lines import damaged_line
 from limin.checkpoint.open_file import OpenFile, explain_os_errors, open_to_read
 from limin.errors import CheckpointError, ConfigurationError
+from limin.files.pipes import as_broken_pipe
 from limin.files.run_lines import Mark, read_mark
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ class Stream:
             OSError: If it cannot be written; a `BrokenPipeError` if nobody reads it.
         """
         if self._file is not None:
-            self._file.write(line)
-            self._file.flush()
+            with as_broken_pipe():
+                self._file.write(line)
+                self._file.flush()
 
     def close(self) -> None:
         """Close what was opened for this run; stdout stays open."""

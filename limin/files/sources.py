@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 STANDARD_INPUT = "-"
 
@@ -46,4 +46,4 @@ def _spool(source: BinaryIO) -> BinaryIO:
     with source:
         shutil.copyfileobj(source, spooled)
     spooled.seek(0)
-    return spooled
+    return cast("BinaryIO", spooled)  # On Windows it is wrapped.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, overload
 
 from limin.batch.results import check_batch
 from limin.batch.workers import count_items
+from limin.client.option_table import with_options
 from limin.functions.clients import FunctionBatchOptions, find_client, open_client
 from limin.values.option_names import check_option_names
 
@@ -81,6 +82,7 @@ async def generate_text_completions(
 ) -> list[TextCompletion[T] | LiminError]: ...
 
 
+@with_options(FunctionBatchOptions)
 async def generate_text_completions(
     user_prompts: Source[str | Configured],
     n_parallel: Parallel = 5,
@@ -170,6 +172,7 @@ async def generate_text_completions_for_conversations(
 ) -> list[TextCompletion[T] | LiminError]: ...
 
 
+@with_options(FunctionBatchOptions)
 async def generate_text_completions_for_conversations(
     conversations: Source[Conversation | Configured],
     n_parallel: Parallel = 5,
@@ -232,6 +235,7 @@ def iter_text_completions(
 ) -> Results[TextCompletion[T]]: ...
 
 
+@with_options(FunctionBatchOptions)
 def iter_text_completions(
     prompts_or_conversations: Source[str | Conversation | Configured],
     n_parallel: Parallel = 5,

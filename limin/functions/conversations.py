@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
+from limin.client.option_table import with_options
 from limin.functions.clients import (
     FunctionOptions,
     FunctionStreamOptions,
@@ -65,6 +66,7 @@ async def generate_text_completion(
 ) -> TextCompletion[T]: ...
 
 
+@with_options(FunctionOptions)
 async def generate_text_completion(
     user_prompt: str,
     *,
@@ -124,6 +126,7 @@ async def generate_text_completion_for_conversation(
 ) -> TextCompletion[T]: ...
 
 
+@with_options(FunctionOptions)
 async def generate_text_completion_for_conversation(
     conversation: Conversation,
     *,
@@ -166,6 +169,7 @@ def stream_text_completion(
 ) -> CompletionStream[T]: ...
 
 
+@with_options(FunctionStreamOptions)
 def stream_text_completion(
     user_prompt: str,
     *,
@@ -209,6 +213,7 @@ def stream_text_completion_for_conversation(
 ) -> CompletionStream[T]: ...
 
 
+@with_options(FunctionStreamOptions)
 def stream_text_completion_for_conversation(
     conversation: Conversation,
     *,
@@ -256,6 +261,7 @@ async def run_tools(
 ) -> ToolRun[T]: ...
 
 
+@with_options(FunctionToolRunOptions)
 async def run_tools(
     conversation_or_prompt: Conversation | str,
     tools: Sequence[ToolSource],

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast, overload
 
 from limin.batch.results import check_batch
 from limin.batch.workers import count_items
+from limin.client.option_table import with_options
 from limin.functions.clients import FunctionDecisionOptions, open_client
 from limin.values.option_names import check_option_names
 
@@ -24,6 +25,7 @@ _NAMES = FunctionDecisionOptions.__annotations__
 LabelT = TypeVar("LabelT", str, int)
 
 
+@with_options(FunctionDecisionOptions)
 async def generate_decision(
     user_prompt: str | Conversation,
     labels: Iterable[LabelT],
@@ -105,6 +107,7 @@ async def generate_decisions(
 ) -> list[Decision[LabelT] | LiminError]: ...
 
 
+@with_options(FunctionDecisionOptions)
 async def generate_decisions(
     user_prompts: Source[Any],
     labels: Iterable[Any] | None = None,

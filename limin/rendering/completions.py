@@ -71,7 +71,7 @@ def _choice_parts(
 def _color_answer(
     choice: Choice, palette: Palette, schema: JsonSchema[object] | None
 ) -> Text:
-    """Return JSON in the colours of its scalars, or else the answer in those of its tokens.
+    """Return JSON in the colors of its scalars, or else the answer in those of its tokens.
 
     It has none if the tokens do not spell it.
     """

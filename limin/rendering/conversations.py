@@ -1,4 +1,4 @@
-"""Conversations for a terminal: each message under a rule in the colour of its role."""
+"""Conversations for a terminal: each message under a rule in the color of its role."""
 
 from __future__ import annotations
 

@@ -43,6 +43,8 @@ def _parts(error: LiminError) -> Iterator[RenderableType]:
             yield Text(f"and {warning}")
     else:
         yield _headline(error, str(error))
+    for note in getattr(error, "__notes__", ()):
+        yield Text(escape_controls(note))
     for field, announcement in _COMPLETION_FIELDS.items():
         completion = getattr(error, field, None)
         if isinstance(completion, TextCompletion):

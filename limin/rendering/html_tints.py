@@ -1,7 +1,7 @@
 """Background tints for probabilities on a page, as CSS for light and for dark screens.
 
 They are paler than `terminal_colors`, since the page's own ink has to be legible on
-each. The colours are mixed in OKLCH, whose steps look even:
+each. The colors are mixed in OKLCH, whose steps look even:
 https://bottosson.github.io/posts/oklab/
 """
 
@@ -16,7 +16,7 @@ from limin.rendering.palette import check_palette
 if TYPE_CHECKING:
     from limin.values.display import Palette
 
-# More steps than an eye can distinguish on neighbouring words.
+# More steps than an eye can distinguish on neighboring words.
 STEPS = 64
 
 # Lightness from 0 to 1, chroma, and hue in degrees.
@@ -25,7 +25,7 @@ _OKLCH: TypeAlias = tuple[float, float, float]
 # Tints for a light and for a dark screen, from improbable to certain. Most tokens of an
 # answer are certain, so their tint is pale, and improbable ones stand out. The tints of
 # viridis follow its hues, and their lightness only grows, as its own does: it can be
-# seen with every kind of colour blindness. Source: https://bids.github.io/colormap/
+# seen with every kind of color blindness. Source: https://bids.github.io/colormap/
 _ANCHORS: dict[Palette, tuple[tuple[_OKLCH, ...], tuple[_OKLCH, ...]]] = {
     "red-green": (
         ((0.79, 0.125, 24), (0.86, 0.105, 58), (0.915, 0.085, 98), (0.945, 0.045, 152)),
@@ -77,7 +77,7 @@ def tint_rules(palette: Palette) -> str:
 
 
 def _mix(anchors: tuple[_OKLCH, ...], share: float) -> str:
-    """Return the colour at *share* of the way along *anchors*, as `#rrggbb`."""
+    """Return the color at *share* of the way along *anchors*, as `#rrggbb`."""
     position = share * (len(anchors) - 1)
     index = min(int(position), len(anchors) - 2)
     fraction = position - index
@@ -89,7 +89,7 @@ def _mix(anchors: tuple[_OKLCH, ...], share: float) -> str:
 
 
 def _srgb(lightness: float, chroma: float, hue: float) -> str:
-    """Return a colour of OKLCH as `#rrggbb`; the factors are from OKLab's definition."""
+    """Return a color of OKLCH as `#rrggbb`; the factors are from OKLab's definition."""
     a, b = chroma * math.cos(hue), chroma * math.sin(hue)
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
     medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3

@@ -64,7 +64,7 @@ def _split(text: str, located: Sequence[LocatedField]) -> list[JsonPart]:
     offset = 0
     for place in located:
         scalar = place.scalar
-        # Nothing stands between these quotation marks, and colours need something.
+        # Nothing stands between these quotation marks, and colors need something.
         margin = 1 if scalar.start == scalar.end else 0
         start, end = scalar.start - margin, scalar.end + margin
         parts += map(JsonPart, text[offset:start].splitlines(keepends=True))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import math
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -81,7 +82,8 @@ def describe_rest(decision: Decision[LabelT], rows: Iterable[LabelRow]) -> str |
     n_hidden = len(decision.low) - len(shown)
     if not n_hidden:
         return None
-    low = max(decision.mass - sum(row.low for row in shown), 0.0)
+    # Exact: a difference of sums loses what is far smaller than they are.
+    low = math.fsum((*decision.low.values(), *(-row.low for row in shown)))
     noun = "label" if n_hidden == 1 else "labels"
     return f"{n_hidden:,} more {noun}, together {format_small_fraction(low)}"
 

@@ -1,6 +1,6 @@
 """Names of the palettes that a user can choose from.
 
-A palette has two sets of colours: `terminal_colors` has those of a terminal, whose
+A palette has two sets of colors: `terminal_colors` has those of a terminal, whose
 background is unknown, and `html_tints` those of a page, which brings its own.
 """
 

@@ -118,7 +118,7 @@ def _split_characters(log_probs: LogProbs) -> dict[int, str]:
 
 
 def _color_token(position: TokenPosition, character: str | None, palette: Palette) -> Text:
-    """Return the token in its colours, after the *character* whose first part it is."""
+    """Return the token in its colors, after the *character* whose first part it is."""
     style = tokens.token_style(position.sampled.prob, palette)
     # Only the name has the style: the style of a whole text would fill the cell.
     name = (name_token(position.sampled), style)

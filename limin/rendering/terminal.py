@@ -1,4 +1,4 @@
-"""Everything that rich can render, as a string with or without colours."""
+"""Everything that rich can render, as a string with or without colors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, detect_legacy_windows
 
 from limin.values.checks import check_length
 
@@ -21,7 +21,7 @@ def to_string(renderable: RenderableType, *, width: int | None, color: bool | No
     Args:
         renderable: Any value that rich can render.
         width: Columns at which lines wrap; None for no wrapping.
-        color: Whether the string holds escape sequences of colours; None asks the
+        color: Whether the string holds escape sequences of colors; None asks the
             environment and the terminal.
 
     Raises:
@@ -31,7 +31,7 @@ def to_string(renderable: RenderableType, *, width: int | None, color: bool | No
     is_colored = _wants_color() if color is None else color
     file = io.StringIO()
     # COLUMNS and similar variables are meant for screens, so this console does not see
-    # them. Only with color=None it may ask how many colours the terminal has.
+    # them. Only with color=None it may ask how many colors the terminal has.
     asks_terminal = color is None and not os.environ.get("FORCE_COLOR")
     terminal = {name: os.environ.get(name, "") for name in ("TERM", "COLORTERM")}
     console = Console(
@@ -49,7 +49,7 @@ def to_string(renderable: RenderableType, *, width: int | None, color: bool | No
 
 
 def _wants_color() -> bool:
-    """Return whether the user wants colours, or else whether stdout can show them.
+    """Return whether the user wants colors, or else whether stdout can show them.
 
     Source: https://no-color.org, https://force-color.org
     """
@@ -59,4 +59,5 @@ def _wants_color() -> bool:
         return True
     # A program without a console has no stdout at all, for example under pythonw.exe.
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    return is_terminal and os.environ.get("TERM") != "dumb"
+    is_dumb = os.environ.get("TERM") == "dumb" or detect_legacy_windows()
+    return is_terminal and not is_dumb

@@ -1,6 +1,6 @@
-"""Colours for a probability on a terminal, as numbers; `html_tints` has those of a page.
+"""Colors for a probability on a terminal, as numbers; `html_tints` has those of a page.
 
-The background of a terminal is unknown: the colours are legible on black and on white,
+The background of a terminal is unknown: the colors are legible on black and on white,
 or bring their own background.
 """
 
@@ -32,8 +32,8 @@ _WHITE: RGB = (255, 255, 255)
 # The luminance with the same contrast to black and to white.
 _MIDDLE_LUMINANCE = (1.05 * 0.05) ** 0.5 - 0.05
 
-# Every twelfth of the colour map by Smith, van der Walt and Firing, from dark blue to
-# yellow. It can be read in grey, and with red-green colour blindness.
+# Every twelfth of the color map by Smith, van der Walt and Firing, from dark blue to
+# yellow. It can be read in gray, and with red-green color blindness.
 # Source: https://bids.github.io/colormap/
 _VIRIDIS: tuple[RGB, ...] = (
     (68, 1, 84),
@@ -54,7 +54,7 @@ _VIRIDIS: tuple[RGB, ...] = (
 
 @attrs.frozen
 class Colors:
-    """The colours of one token; None leaves the colour of the terminal.
+    """The colors of one token; None leaves the color of the terminal.
 
     Attributes:
         foreground: Red, green and blue of the text, each from 0 to 255.
@@ -66,10 +66,10 @@ class Colors:
 
 
 def colors(prob: float | None, palette: Palette = "red-green") -> Colors:
-    """Return the colours of a token of probability *prob*; none if it is unknown.
+    """Return the colors of a token of probability *prob*; none if it is unknown.
 
-    `red-green` colours the text, which is legible on black and on white. `viridis`
-    colours the background, under black or white text.
+    `red-green` colors the text, which is legible on black and on white. `viridis`
+    colors the background, under black or white text.
 
     Raises:
         ConfigurationError: If there is no such palette.

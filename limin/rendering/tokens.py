@@ -1,4 +1,4 @@
-"""Tokens for a terminal: text in the colours of its probabilities."""
+"""Tokens for a terminal: text in the colors of its probabilities."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 
 def colored(log_probs: LogProbs, palette: Palette, *, show_probabilities: bool) -> Text:
-    """Return the text of all tokens in their colours, with marked line breaks and tabs.
+    """Return the text of all tokens in their colors, with marked line breaks and tabs.
 
     Args:
         log_probs: Tokens with their probabilities.
-        palette: Name of the colours.
+        palette: Name of the colors.
         show_probabilities: Put `[0.97]` behind each piece, or `[?]` if its
             probability is unknown.
 
     Raises:
         ConfigurationError: If there is no such palette.
     """
-    check_palette(palette)  # Without a token no colour would be looked up.
+    check_palette(palette)  # Without a token no color would be looked up.
     text, sampled = Text(), log_probs.sampled
     for piece in log_probs.pieces():
         tokens = sampled[piece.first : piece.last + 1]
@@ -54,7 +54,7 @@ def colored(log_probs: LogProbs, palette: Palette, *, show_probabilities: bool) 
 
 
 def colored_answer(message: str, log_probs: LogProbs, palette: Palette) -> Text | None:
-    """Return *message* in the colours of its tokens; None if they do not spell it."""
+    """Return *message* in the colors of its tokens; None if they do not spell it."""
     pieces, sampled = log_probs.pieces(), log_probs.sampled
     span = find_span(message, pieces)
     if span is None:
@@ -69,7 +69,7 @@ def colored_answer(message: str, log_probs: LogProbs, palette: Palette) -> Text 
 
 
 def colored_json(parts: Sequence[JsonPart], palette: Palette) -> Text:
-    """Return *parts* of a JSON answer, scalars of known probability in its colour."""
+    """Return *parts* of a JSON answer, scalars of known probability in its color."""
     text = Text()
     for part in parts:
         prob = None if part.located is None else part.located.field.prob
@@ -90,7 +90,7 @@ def token_style(prob: float | None, palette: Palette) -> Style:
 def bar_style(prob: float | None, palette: Palette) -> Style:
     """Return the style of a bar, whose background is the terminal's own.
 
-    Colours that need a background of their own are left out.
+    Colors that need a background of their own are left out.
     """
     pair = colors(prob, palette)
     return Style() if pair.background else Style(color=_rich_color(pair.foreground))

@@ -296,7 +296,9 @@ async def _attempt(address: Address) -> socket.socket:
 
 def _raise_failure(number: int) -> None:
     if number:
-        raise OSError(number, os.strerror(number))
+        # Windows numbers errors of sockets apart, and names them in this table.
+        names: dict[int, str] = getattr(socket, "errorTab", {})
+        raise OSError(number, names.get(number) or os.strerror(number))
 
 
 async def _start_tls(

@@ -159,7 +159,7 @@ class Decision(NotebookDisplayed, Generic[LabelT]):
         """The least mean that the true distribution over the labels can have.
 
         The true distribution has a probability between `low` and `high` for each label,
-        and at most `mass`, `unfinished`, `ambiguous` and `unlisted` in all. Normalised
+        and at most `mass`, `unfinished`, `ambiguous` and `unlisted` in all. Normalized
         over the labels, it has a mean from `expected_low` to `expected_high`. None if the
         labels are no numbers, or none is possible.
         """

@@ -14,7 +14,7 @@ def expected_bounds(
 ) -> tuple[float, float] | None:
     """Return the least and the greatest mean of *numbers*; None if all have no chance.
 
-    The mean is that of each distribution, normalised, that has a probability between *low*
+    The mean is that of each distribution, normalized, that has a probability between *low*
     and *high* for each number, and at most *slack* in all above *low*.
     """
     greatest = _greatest_mean(numbers, low, high, slack)

@@ -6,6 +6,7 @@ it repeat only the names, so that type checkers know every option of every funct
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast, get_args
 
 import attrs
@@ -17,7 +18,7 @@ from limin.values.tools import relax_tool_choice
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from limin.values.conversation import Conversation
     from limin.values.tools import ToolSource
@@ -200,6 +201,37 @@ class DecisionOptions(AskOptions, total=False):
     fsync: bool
 
 
+# The defaults of the options that are no fields of `ModelConfiguration`; those of the
+# timeouts and of `max_retries` are the client's.
+DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "on_warning": "ignore",
+        "headers": None,
+        "checkpoint": None,
+        "fsync": False,
+        "max_total_tokens": None,
+        "max_rounds": 8,
+        "max_calls": None,
+        "max_seconds": None,
+        "n_parallel": 8,
+        "tool_timeout": None,
+        "on_tool_error": "tell",
+        "by": "letter",
+        "orders": 1,
+        "prefill": None,
+        "continue_prefill": False,
+        "fold": True,
+        "fallback": None,
+    }
+)
+# Those of the fields that a decision needs; its `max_tokens` has room for its labels. It
+# asks for 20 alternatives, since OpenAI sends no more, and neither does vLLM unless it is
+# started with more.
+DECISION_DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {"temperature": 0.0, "log_probs": True, "top_log_probs": 20}
+)
+
+
 def check_on_warning(on_warning: OnWarning) -> OnWarning:
     """Return *on_warning* as a `str`; refuse one that does not exist.
 
@@ -225,6 +257,8 @@ def options_after_call(options: CompletionOptions) -> CompletionOptions:
 
 _FIELDS = frozenset(attrs.fields_dict(ModelConfiguration))
 _DEFAULTS = ModelConfiguration()
+# The defaults that are sent.
+_SENT_DEFAULTS = {"model": _DEFAULTS.model, "temperature": _DEFAULTS.temperature}
 
 
 def resolve_configuration(options: AskOptions) -> ModelConfiguration:
@@ -244,3 +278,21 @@ def resolve_configuration(options: AskOptions) -> ModelConfiguration:
     return (
         attrs.evolve(configuration, **cast("Any", explicit)) if explicit else configuration
     )
+
+
+def find_filled_in(
+    options: AskOptions, configuration: ModelConfiguration
+) -> Collection[str]:
+    """Return the names of the fields that the user left to limin, and that are sent.
+
+    A default in a `model_configuration` does not count as given.
+
+    Args:
+        options: The options of the call.
+        configuration: The configuration that they were resolved to.
+    """
+    return [
+        name
+        for name, value in _SENT_DEFAULTS.items()
+        if name not in options and getattr(configuration, name) == value
+    ]

@@ -9,6 +9,7 @@ import attrs
 import msgspec
 
 from limin.errors import ConfigurationError, ConversationError
+from limin.values.configuration import ModelConfiguration
 from limin.values.content import Audio, File, Image, part_to_openai
 from limin.values.openai_messages import joined_text, other_fields
 from limin.values.tools import Tool, tool_choice_to_openai
@@ -16,15 +17,17 @@ from limin.wire import schema
 from limin.wire.sampling import Sampling
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from limin.schemas.json_schema import JsonSchema
-    from limin.values.configuration import ModelConfiguration
     from limin.values.conversation import Conversation
     from limin.values.messages import Content, Message
 
 # Our names, and the wire's where they differ.
-_WIRE_NAMES = {"log_probs": "logprobs", "top_log_probs": "top_logprobs"}
+WIRE_NAMES = {"log_probs": "logprobs", "top_log_probs": "top_logprobs"}
 _NOT_SENT = frozenset({"extra_body", "tools"})
 _FLAGS = ("logprobs", "stream")
+_NAMED = frozenset(attrs.fields_dict(ModelConfiguration)) - {"extra_body"}
 
 _encoder = msgspec.json.Encoder()
 
@@ -44,6 +47,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
         sent_head: The head that is sent; None if it is the same.
         offers_tools: Whether the model may call tools.
         response_type: The type of the answer; None for any text.
+        filled_in: Names of the fields that the user left to limin, in the request.
     """
 
     head: bytes
@@ -57,16 +61,21 @@ class RequestEncoder(msgspec.Struct, frozen=True):
     sent_head: bytes | None = None
     offers_tools: bool = False
     response_type: object = None
+    filled_in: frozenset[str] = frozenset()
 
     @classmethod
     def of(
-        cls, configuration: ModelConfiguration, schema: JsonSchema[object] | None = None
+        cls,
+        configuration: ModelConfiguration,
+        schema: JsonSchema[object] | None = None,
+        filled_in: Iterable[str] = (),
     ) -> RequestEncoder:
         """Return the encoder for *configuration*.
 
         Args:
             configuration: The fields of the request.
             schema: The type of the answer; None for any text.
+            filled_in: Names of the fields of *configuration* that the user left to limin.
 
         Raises:
             ConfigurationError: If JSON cannot hold a value in `extra_body` or in a tool,
@@ -90,6 +99,9 @@ class RequestEncoder(msgspec.Struct, frozen=True):
         if asks_log_probs and type(top) is int and top == 0:
             sent_head = _encode_head(fields | {"top_logprobs": 1})
         most = fields.get("max_completion_tokens", fields.get("max_tokens"))
+        filled = {WIRE_NAMES.get(name, name) for name in filled_in}
+        if configuration.stream:
+            filled.add("stream_options")
         return cls(
             head,
             asks_log_probs,
@@ -102,6 +114,7 @@ class RequestEncoder(msgspec.Struct, frozen=True):
             sent_head,
             bool(fields.get("tools") or fields.get("functions")),
             None if schema is None else schema.type,
+            frozenset(filled.difference(extra_body)),
         )
 
     def as_sent(self, body: bytes) -> bytes:
@@ -127,6 +140,11 @@ class RequestEncoder(msgspec.Struct, frozen=True):
         except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
             raise _find_error(conversation) from None
         return b"%b%b}" % (self.head, messages)
+
+
+def wire_name(option: str) -> str | None:
+    """Return the name of *option* in the body of a request; None if it has none."""
+    return WIRE_NAMES.get(option, option) if option in _NAMED else None
 
 
 def _response_format(schema: JsonSchema[object]) -> dict[str, object]:
@@ -168,7 +186,7 @@ def _find_wrong_field(
 def _fields(configuration: ModelConfiguration) -> dict[str, object]:
     """Return the fields that are set, by the wire's names."""
     fields: dict[str, object] = {
-        _WIRE_NAMES.get(name, name): value
+        WIRE_NAMES.get(name, name): value
         for name, value in attrs.asdict(configuration, recurse=False).items()
         if name not in _NOT_SENT and value is not None
     }

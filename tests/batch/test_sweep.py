@@ -134,9 +134,9 @@ async def test_encoder_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[ModelConfiguration] = []
     original = RequestEncoder.of
 
-    def of(configuration: ModelConfiguration, schema: Any = None) -> RequestEncoder:
+    def of(configuration: ModelConfiguration, *others: Any) -> RequestEncoder:
         made.append(configuration)
-        return original(configuration, schema)
+        return original(configuration, *others)
 
     monkeypatch.setattr(RequestEncoder, "of", of)
     monkeypatch.setattr("limin.asking._MOST_CONFIGURATIONS", 2)
@@ -157,9 +157,9 @@ async def test_two_workers_make_one_encoder(
     path, made = tmp_path / "run.jsonl", list[ModelConfiguration]()
     original = RequestEncoder.of
 
-    def of(configuration: ModelConfiguration, schema: Any = None) -> RequestEncoder:
+    def of(configuration: ModelConfiguration, *others: Any) -> RequestEncoder:
         made.append(configuration)
-        return original(configuration, schema)
+        return original(configuration, *others)
 
     pairs = [(str(number), CONFIGURATIONS[0]) for number in range(4)]
     async with serve() as server, Client(server.base_url) as client:
