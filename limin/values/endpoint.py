@@ -104,10 +104,15 @@ def _without_secrets(url: str) -> str:
     return repr(hide_secret_path(shown))
 
 
+def find_private_query(base_url: str) -> list[str]:
+    """Return the values in the query of *base_url* that may be keys."""
+    query = parse_qsl(urlsplit(base_url).query)
+    return [value for name, value in query if _PUBLIC_PARAMETER not in name.lower()]
+
+
 def _find_secrets(endpoint: Endpoint) -> tuple[str, ...]:
     key = () if endpoint.api_key is None else (endpoint.api_key.reveal(),)
-    query = parse_qsl(urlsplit(endpoint.base_url).query)
-    private = [value for name, value in query if _PUBLIC_PARAMETER not in name.lower()]
+    private = find_private_query(endpoint.base_url)
     paths = _SECRET_SEGMENT.findall(endpoint.base_url)
     return (*key, *endpoint.headers.values(), *private, *paths)
 
