@@ -87,9 +87,10 @@ _KEYS = frozenset(
     {"authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key"}
     | {"cookie", "ocp-apim-subscription-key"}
 )
+# Ray 2.60 writes `env_vars` of a `runtime_env` into runtime_env_agent.log, word for word.
 _ENVIRONMENT = (
-    "arguments are pickled and stored by Ray; set OPENAI_API_KEY where the actors run, as "
-    "by ray.init(runtime_env={'env_vars': {'OPENAI_API_KEY': ...}})"
+    "Ray pickles and stores arguments; set OPENAI_API_KEY in the environment in which Ray "
+    "is started on each node, since a runtime_env stands in Ray's logs"
 )
 
 
@@ -258,6 +259,8 @@ class TextCompletions:
 
     def _answer(self, size: int, read: Callable[[int], Item]) -> list[ResultRow]:
         """Return what the columns show of the results of a block."""
+        if not size:  # Engines ask about no rows, to find out the columns.
+            return []
         with self._starting:
             if self._actor is None:
                 self._actor = _Actor(
@@ -340,8 +343,8 @@ def _refuse_keys(options: Mapping[str, Any], base_url: str | Sequence[str] | Non
     check_argument("base_url", base_url, "a URL, several, or None", fits=is_text)
     if any(find_private_query(url) for url in urls if url is not None):
         problem = (
-            "base_url: expected no query that may hold a key, found one; arguments are "
-            "pickled and stored by Ray; set OPENAI_BASE_URL where the actors run"
+            "base_url: expected no query that may hold a key, found one; Ray pickles and "
+            "stores arguments; set OPENAI_BASE_URL in the environment of the nodes"
         )
         raise ConfigurationError(problem)
 
