@@ -21,7 +21,10 @@ class Watched(TextCompletions):
 
     async def __call__(self, block: object) -> Any:
         out = await super().__call__(block)
+        self._note_memory()
+        return out
+
+    def _note_memory(self) -> None:
         resident = int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
         with self._notes.open("a") as notes:
             notes.write(f"{resident}\n")
-        return out
