@@ -29,7 +29,7 @@ from limin.deciding import DecisionSetting, decision_workers
 from limin.errors import ConfigurationError, LiminError
 from limin.parallel import batch_workers
 from limin.values.checks import check_argument, check_text
-from limin.values.endpoint import Limits, as_private, find_private_query
+from limin.values.endpoint import Limits, as_private, check_url, find_private_query
 from limin.values.messages import Message
 from limin.values.option_names import check_option_names
 from limin.values.options import AskOptions, resolve_configuration
@@ -341,7 +341,8 @@ def _refuse_keys(options: Mapping[str, Any], base_url: str | Sequence[str] | Non
         url is None or isinstance(url, str) for url in urls
     )
     check_argument("base_url", base_url, "a URL, several, or None", fits=is_text)
-    if any(find_private_query(url) for url in urls if url is not None):
+    texts = [check_url("base_url", url) for url in urls if url]
+    if any(map(find_private_query, texts)):
         problem = (
             "base_url: expected no query that may hold a key, found one; Ray pickles and "
             "stores arguments; set OPENAI_BASE_URL in the environment of the nodes"

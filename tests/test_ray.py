@@ -15,7 +15,7 @@ import anyio
 import pyarrow as pa
 import pytest
 from answers import answer_body
-from loopback import Request, echo, http
+from loopback import Request, completion, echo, http
 from programs import serving
 
 from limin import Limits, read_checkpoint
@@ -47,6 +47,8 @@ async def answer(request: Request) -> bytes:
         return http(b'{"error": {"message": "too odd"}}', "400 Bad Request")
     if request.prompt.startswith("forbid"):
         return http(b'{"error": {"message": "wrong key"}}', "401 Unauthorized")
+    if request.prompt.startswith("absurd"):
+        return http(completion("a", usage={"prompt_tokens": 10**30}))
     if request.prompt.startswith("decide"):
         return http(json.dumps(answer_body({"A": 0.9})).encode())
     return await echo(request)
@@ -114,6 +116,13 @@ async def test_auto_finds_the_number(asking: Any) -> None:
     """Parallelism is found over all blocks."""
     out = await asking(n_parallel="auto")(block(*"abcdef"))
     assert out.column("answer").to_pylist() == list("abcdef")
+
+
+async def test_counts_that_no_column_holds(asking: Any) -> None:
+    """A hostile count fails no block."""
+    out = await asking()(block("absurd"))
+    assert out.column("error_kind").to_pylist()[0] in {None, "ResponseError"}
+    assert out.column("prompt_tokens").to_pylist() == [None]
 
 
 async def test_messages_and_templates(asking: Any, server: Loopback) -> None:
@@ -295,6 +304,7 @@ async def test_key_is_that_of_the_environment(
         ({"headers": 5}, "headers: expected"),
         ({"base_url": 5}, "base_url: expected a URL"),
         ({"base_url": [5]}, "base_url: expected a URL"),
+        ({"base_url": "http://[::1"}, "base_url: expected http"),
         ({"checkpoint": 5}, "checkpoint: expected a path"),
         ({"prefix": 5}, "prefix: expected"),
         ({"response_type": 5}, "response_type"),
@@ -333,3 +343,16 @@ async def test_column_that_is_missing_or_taken(asking: Any, server: Loopback) ->
     with pytest.raises(ConfigurationError, match="found answer"):
         await asking()(pa.table({"prompt": ["a"], "answer": ["b"]}))
     assert server.requests == []
+
+
+@pytest.mark.xfail(raises=ExceptionGroup, reason="a client has one endpoint so far")
+async def test_replicas(server: Loopback) -> None:
+    """Several base URLs are replicas of one endpoint, and share the rows."""
+    with serving() as other:
+        completions = TextCompletions(base_url=[server.base_url, other.base_url])
+        try:
+            out = await completions(block(*map(str, range(40))))
+        finally:
+            completions.close()
+        assert out.column("answer").to_pylist() == list(map(str, range(40)))
+        assert other.requests

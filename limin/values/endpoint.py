@@ -250,9 +250,9 @@ def _find_url(base_url: object) -> str:
     """Return the URL of the argument, of the environment, or else OpenAI's."""
     is_missing = base_url is None or (isinstance(base_url, str) and not base_url)
     if not is_missing:
-        return _check_url("base_url", base_url)
+        return check_url("base_url", base_url)
     variable = _read_variable(_URL_VARIABLE)
-    return _check_url(_URL_VARIABLE, variable) if variable else _OPENAI
+    return check_url(_URL_VARIABLE, variable) if variable else _OPENAI
 
 
 def _find_key(api_key: object) -> ApiKey | None:
@@ -288,7 +288,7 @@ def _copy_headers(headers: object) -> dict[str, str]:
     return copied
 
 
-def _check_url(name: str, url: object) -> str:
+def check_url(name: str, url: object) -> str:
     """Return *url* as a `str`; refuse one that is no base URL, without showing it.
 
     It may be a key.

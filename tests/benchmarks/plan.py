@@ -176,6 +176,8 @@ class Fleet:
         """Begin the next request of *slot*, and return when it will be answered."""
         self._n_left -= 1
         replica = slot % self.n_replicas  # Its home.
+        first_back = min(self._dead_until) if self._dead_until[replica] > now else now
+        now = max(now, first_back)  # If all are dead.
         while self._dead_until[replica] > now:
             replica = int(self._chance.random() * self.n_replicas)
         load = self._load[replica] = self._load[replica] + 1
@@ -321,9 +323,9 @@ def make_table(
             *(describe(outcome.tail) for _, outcome in fleets),
         ],
         ["replicas that died", *(str(o.replica_deaths) for _, o in fleets)],
-        ["requests that they lost", *(f"{o.lost_by_replicas:,}" for _, o in fleets)],
+        ["requests that those lost", *(f"{o.lost_by_replicas:,}" for _, o in fleets)],
         ["actors that died", *(str(o.actor_deaths) for _, o in fleets)],
-        ["requests that they lost", *(f"{o.lost_by_actors:,}" for _, o in fleets)],
+        ["requests that these lost", *(f"{o.lost_by_actors:,}" for _, o in fleets)],
         [
             "of all tokens of answers, generated twice",
             *(

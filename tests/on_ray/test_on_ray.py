@@ -247,3 +247,18 @@ def test_memory_of_an_actor(
     )
     report("  rows/s, answers without delay", f"{rate:.0f}")
     assert late < early * 1.1
+
+
+@pytest.mark.xfail(reason="a client has one endpoint so far")
+@pytest.mark.usefixtures("cluster")
+def test_two_replicas(fake_server: StartServer, report: Report) -> None:
+    """Ten thousand rows are shared by two replicas, each row once."""
+    with fake_server(0.01) as one, fake_server(0.01) as other:
+        urls = [one.base_url, other.base_url]
+        data = with_prompts(rows(10_000, 20), str)
+        out = asked(data, TextCompletions, base_url=urls, n_parallel=N_PARALLEL)
+        assert out.materialize().count() == 10_000
+        shares = [server.counts()["requests"] for server in (one, other)]
+    assert sum(shares) == 10_000
+    assert min(shares) > 3000
+    report("10,000 rows over two replicas", f"{shares[0]} and {shares[1]} requests")
