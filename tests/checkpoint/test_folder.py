@@ -158,6 +158,16 @@ def test_line_of_another_file_that_changed_meanwhile(tmp_path: Path) -> None:
     assert caught.value.path == str(tmp_path / "2.jsonl")
 
 
+def test_digests_that_begin_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No request gets the answer to another; it is asked again."""
+    monkeypatch.setattr(folder, "_SHORT", 0)
+    write(tmp_path / "1.jsonl")
+    write(tmp_path / "2.jsonl", "a", "b")
+    with Checkpoint.open(tmp_path) as checkpoint:
+        assert checkpoint.take(request("b")) is None
+        assert checkpoint.take(request("b")) is not None
+
+
 def test_folder_where_a_file_is(tmp_path: Path) -> None:
     """It cannot be made, and that is said before anything is sent."""
     (tmp_path / "run").write_text("")
