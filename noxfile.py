@@ -113,6 +113,20 @@ def replicas(session: nox.Session) -> None:
 
 
 @nox.session
+def ray(session: nox.Session) -> None:
+    """Run a real Ray, Dask and Spark, and print a table of what was measured.
+
+    Ray warns of itself, and writes more than anybody reads.
+    """
+    install(session, "ray", extra="[local,ray]")
+    session.install("--quiet", *MODEL)
+    session.run(
+        *("pytest", "tests/on_ray", "-W", "default", "-p", "no:logging"),
+        *session.posargs,
+    )
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     session.install("--quiet", *nox.project.dependency_groups(PROJECT, "lint"))

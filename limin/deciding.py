@@ -257,12 +257,35 @@ async def decide_all(
         CheckpointError: If the checkpoint cannot be used; nothing was sent.
     """
     show_progress = check_flag("show_progress", show_progress)
-    if system_prompt is not None:
-        Message("system", system_prompt)
-    caller, parallelism = caller.limited_by(n_parallel)
     calls = InFlight()
     if show_progress:
         caller = caller.observed_by(calls)
+    workers, recorded = decision_workers(
+        setting, caller, known, source, n_parallel, system_prompt
+    )
+    state = partial(calls_under_way, calls, caller.servers, recorded)
+    progress = open_progress(show_progress, workers, state)
+    return await run_batch(workers, within(recorded, progress), on_error)
+
+
+def decision_workers(  # noqa: PLR0917 (passed on)
+    setting: DecisionSetting,
+    caller: Caller,
+    known: Alternatives,
+    source: Source[object],
+    n_parallel: Parallel,
+    system_prompt: str | None,
+) -> tuple[WorkerPool[object, AnyDecision, LiminError], RecordedCall | None]:
+    """Return workers, and the call with the checkpoint that they run in, if any.
+
+    Raises:
+        ConfigurationError: If a grammar constrains the answers, or an option of the
+            checkpoint makes no sense.
+        ConversationError: If *system_prompt* is no text; it would fail every prompt.
+    """
+    if system_prompt is not None:
+        Message("system", system_prompt)
+    caller, parallelism = caller.limited_by(n_parallel)
     recorded = open_checkpoint(caller, setting.options)
     decider = setting.decider(caller, known, recorded)
 
@@ -280,6 +303,4 @@ async def decide_all(
     workers = WorkerPool(
         source, decide, parallelism, as_result=as_limin_error, measure=measure
     )
-    state = partial(calls_under_way, calls, caller.servers, recorded)
-    progress = open_progress(show_progress, workers, state)
-    return await run_batch(workers, within(recorded, progress), on_error)
+    return workers, recorded

@@ -39,6 +39,8 @@ FLOORS = (
     ("limin",),
     ("limin.local", "limin.local_server", "limin.telemetry", "limin.testing"),
     ("limin.files",),  # Of prompts and of answers, which the program reads and writes.
+    ("limin.blocks",),  # Of a data set: rows as prompts, answers as columns.
+    ("limin.ray",),
     ("limin.cli",),
     ("limin.__main__",),
 )
@@ -312,6 +314,7 @@ def test_no_event_loop_of_its_own(library: str) -> None:
         ("httpcore", "limin.transport"),
         ("rich", RENDERING),
         ("opentelemetry", "limin.telemetry"),
+        ("ray", "limin.ray"),  # Which is called by Ray, and does without it so far.
     ],
 )
 def test_library_stays_in_its_room(library: str, home: str) -> None:
@@ -369,6 +372,7 @@ def test_import_is_light() -> None:
     assert "limin.client" in loaded
     heavy = {"httpx", "rich", RENDERING, "limin.local", "xllamacpp", "trio", "asyncio"}
     heavy |= {"limin.schemas", "pydantic", "logging", "opentelemetry", "limin.testing"}
+    heavy |= {"limin.ray", "pyarrow", "ray"}
     assert heavy & loaded == set()
 
 

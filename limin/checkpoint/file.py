@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from limin.calls.served_model import warn_of_other_model
+from limin.checkpoint.folder import OtherFiles, find_files, is_folder, share_file
 from limin.checkpoint.line import decode_line, encode_line, read_line, restore_completion
 from limin.checkpoint.lines import Lines, damaged_line
 from limin.checkpoint.open_file import OpenFile, explain_os_errors, open_to_read
@@ -31,16 +32,20 @@ if TYPE_CHECKING:
 class Checkpoint:
     """A file of finished completions, for one process at a time.
 
-    Several calls of the process may use it at once. Each line is taken by one of them.
+    Several calls of the process may use it at once. Each line is taken by one of them. In
+    a folder each process has a file of its own, and takes lines of the others, too.
 
     Attributes:
-        path: Path of the file.
+        path: Path of the file, or of the folder.
         served_model: The name that `find_served_model` found; None if it found none.
     """
 
-    def __init__(self, path: str, file: OpenFile, *, fsync: bool) -> None:
+    def __init__(
+        self, path: str, file: OpenFile, *, fsync: bool, own: str, others: OtherFiles | None
+    ) -> None:
         """Use *file*, which is locked; call `open` or `lock` instead."""
         self.path, self._file, self._fsync = path, file, fsync
+        self._own, self._others = own, others
         self.served_model: str | None = None
         self._closing = ExitStack()
         self._closing.callback(file.release)
@@ -53,7 +58,8 @@ class Checkpoint:
         it. Only the offsets of the lines are kept in memory.
 
         Args:
-            path: The file; if it is made, only its owner can read it.
+            path: The file; if it is made, only its owner can read it. Or a folder, in
+                which a file is used that no other process uses.
             fsync: Whether to wait after each line added here until the disk has it.
 
         Raises:
@@ -73,12 +79,16 @@ class Checkpoint:
         """Open and lock the checkpoint at *path*, but do not read it; see `open`."""
         name = check_path(path)
         with explain_os_errors(name):
-            return cls(name, OpenFile.share(name), fsync=fsync)
+            if not is_folder(name):
+                file = OpenFile.share(name)
+                return cls(name, file, fsync=fsync, own=name, others=None)
+            own, file = share_file(name)
+        return cls(name, file, fsync=fsync, own=own, others=OtherFiles(name, own))
 
     @property
     def size(self) -> int:
-        """Number of completions in the file, those of other calls included."""
-        return self._file.size
+        """Number of completions in the file, or the folder, of other calls included."""
+        return self._file.size + (0 if self._others is None else self._others.size)
 
     def read(self) -> Iterator[None]:
         """Read the lines, unless another call has, and repair the end of the file.
@@ -89,9 +99,11 @@ class Checkpoint:
         Raises:
             CheckpointError: If the file is no checkpoint; it is left as it was.
         """
-        with explain_os_errors(self.path):
+        with explain_os_errors(self._own):
             while self._file.read_on():
                 yield
+        if self._others is not None:
+            yield from self._others.read()
 
     def take(self, request: RecordedRequest) -> RecordedAnswer | None:
         """Take the next line recorded for *request*; None if there is none left.
@@ -106,17 +118,30 @@ class Checkpoint:
         Raises:
             CheckpointError: If the line cannot be read any more.
         """
-        with explain_os_errors(self.path):
+        with explain_os_errors(self._own):
             taken = self._file.take(request.digest)
         if taken is None:
-            return None
+            return self._take_of_others(request)
         offset, data = taken
         line = decode_line(data)
         if line is None or line.request != request.digest.hex():
-            raise damaged_line(self.path, f"at byte {offset}")
+            raise damaged_line(self._own, f"at byte {offset}")
         if line.crc32 is None and self._file.must_have_checksum(offset):
-            raise damaged_line(self.path, f"at byte {offset}")
+            raise damaged_line(self._own, f"at byte {offset}")
         return read_line(line, offset)
+
+    def _take_of_others(self, request: RecordedRequest) -> RecordedAnswer | None:
+        """Take the next line for *request* that stands in another file of the folder."""
+        taken = None if self._others is None else self._others.take(request.digest)
+        if taken is None:
+            return None
+        path, offset, data = taken
+        line = decode_line(data)
+        if line is None:
+            raise damaged_line(path, f"at byte {offset}")
+        # The digest of another request may begin with the same bytes.
+        is_same = line.request == request.digest.hex()
+        return read_line(line, offset) if is_same else None
 
     def find_served_model(self, model: str) -> Iterator[None]:
         """Find the name that the server gave to *model* in the first line with it.
@@ -130,7 +155,7 @@ class Checkpoint:
         Raises:
             CheckpointError: If the file cannot be read any more.
         """
-        with explain_os_errors(self.path):
+        with explain_os_errors(self._own):
             completion, offset = self._file.find_completion(model, 0)
             while completion is None and offset >= 0:
                 yield
@@ -148,7 +173,7 @@ class Checkpoint:
             CheckpointError: If it cannot be written; no part of the line stays.
         """
         line = encode_line(request, completion)
-        with explain_os_errors(self.path):
+        with explain_os_errors(self._own):
             self._file.add(line, fsync=self._fsync)
 
     def close(self) -> None:
@@ -177,7 +202,7 @@ def read_checkpoint(
     behind it by another model have the warning `served-model-changed`.
 
     Args:
-        path: The file.
+        path: The file, or a folder of files.
         *more_paths: More files, such as those of other shards of the run.
         with_warnings: Codes of warnings; only completions that have one of them are
             read. All are read by default.
@@ -198,7 +223,7 @@ def read_checkpoint(
     identities: set[bytes] = set()
     served_models: dict[str, str | None] = {}
     for each in (path, *more_paths):
-        for completion in _read_file(check_path(each), identities):
+        for completion in _read_files(check_path(each), identities):
             checked = check_served_model(completion, served_models)
             if (not wanted or has_warning(checked, wanted)) and not (
                 unwanted and has_warning(checked, unwanted)
@@ -220,6 +245,16 @@ def check_served_model(
         served_models[model] = completion.served_model
     secrets = [t for m in completion.conversation.messages for t in m.texts()]
     return warn_of_other_model(completion, served_models[model], secrets)
+
+
+def _read_files(name: str, identities: set[bytes]) -> Iterator[TextCompletion]:
+    """Read the completions in the file *name*, or in the files of the folder *name*."""
+    names = [name]
+    if is_folder(name):
+        with explain_os_errors(name):
+            names = find_files(name)
+    for each in names:
+        yield from _read_file(each, identities)
 
 
 def _read_file(name: str, identities: set[bytes]) -> Iterator[TextCompletion]:

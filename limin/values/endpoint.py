@@ -107,10 +107,15 @@ def _without_secrets(url: str) -> str:
     return repr(hide_secret_path(shown))
 
 
+def find_private_query(base_url: str) -> list[str]:
+    """Return the values in the query of *base_url* that may be keys."""
+    query = parse_qsl(urlsplit(base_url).query)
+    return [value for name, value in query if _PUBLIC_PARAMETER not in name.lower()]
+
+
 def _find_secrets(endpoint: Endpoint) -> tuple[str, ...]:
     key = () if endpoint.api_key is None else (endpoint.api_key.reveal(),)
-    query = parse_qsl(urlsplit(endpoint.base_url).query)
-    private = [value for name, value in query if _PUBLIC_PARAMETER not in name.lower()]
+    private = find_private_query(endpoint.base_url)
     paths = _SECRET_SEGMENT.findall(endpoint.base_url)
     return (*key, *endpoint.headers.values(), *private, *paths)
 
@@ -132,7 +137,7 @@ def _copy_headers(headers: object) -> dict[str, str]:
 
 
 def _to_url(base_url: str) -> str:
-    return _check_url("base_url", base_url)
+    return check_url("base_url", base_url)
 
 
 def _to_headers(headers: Mapping[str, str] | None) -> Mapping[str, str]:
@@ -305,9 +310,9 @@ def _find_url(base_url: object) -> str:
     """Return the URL of the argument, of the environment, or else OpenAI's."""
     is_missing = base_url is None or (isinstance(base_url, str) and not base_url)
     if not is_missing:
-        return _check_url("base_url", base_url)
+        return check_url("base_url", base_url)
     variable = _read_variable(_URL_VARIABLE)
-    return _check_url(_URL_VARIABLE, variable) if variable else _OPENAI
+    return check_url(_URL_VARIABLE, variable) if variable else _OPENAI
 
 
 def _find_key(api_key: object) -> ApiKey | None:
@@ -327,7 +332,7 @@ def as_private(headers: Mapping[str, str]) -> PrivateHeaders:
     return PrivateHeaders((name.lower(), value) for name, value in copied.items())
 
 
-def _check_url(name: str, url: object) -> str:
+def check_url(name: str, url: object) -> str:
     """Return *url* as a `str`; refuse one that is no base URL, without showing it.
 
     It may be a key.

@@ -108,7 +108,9 @@ class BatchOptions(CompletionOptions, total=False):
     Attributes:
         checkpoint: Path of a file that each completion is written to as one line, as
             soon as it is finished. Completions that it already holds are not asked for
-            again. None for no file.
+            again. A folder, or a path that ends with a slash, stands for a file in it
+            that no other process uses, and for the completions in all of its files. None
+            for no file.
         fsync: Whether each line survives a power cut; then each one waits for the
             disk. False by default.
         max_total_tokens: Tokens of prompts and answers after which nothing more is

@@ -381,7 +381,8 @@ async def test_results_are_read_in_their_block() -> None:
 async def test_results_that_could_not_be_entered(tmp_path: Path) -> None:
     """After a checkpoint that cannot be used there is nothing to read."""
     async with Client("http://model.test/v1") as client:
-        results = client.iter_text_completions(["a"], checkpoint=tmp_path)
+        path = tmp_path / "missing" / "run.jsonl"
+        results = client.iter_text_completions(["a"], checkpoint=path)
         with pytest.raises(limin.CheckpointError):
             await results.__aenter__()
         with pytest.raises(RuntimeError, match="inside their `async with` block"):

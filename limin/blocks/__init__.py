@@ -1,0 +1,1 @@
+"""Blocks of a data set: their rows as prompts, and the answers as columns."""
