@@ -55,6 +55,8 @@ def test_version_loads_little() -> None:
         "limin.cli.console",
         "limin.cli.environment",
         "limin.cli.statuses",
+        "limin.files",
+        "limin.files.pipes",
     }
     assert {"rich", "httpx", "polars", "asyncio"} & more == set()
 
