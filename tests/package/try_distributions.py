@@ -59,7 +59,8 @@ async def main(pythons: list[str]) -> None:
     example = pattern.search(README.read_text(encoding="utf-8"))
     if example is None:
         sys.exit("the README has no example")
-    async with local_endpoint() as endpoint:
+    # A small context bounds the length of an answer, and so the time.
+    async with local_endpoint(n_ctx=256) as endpoint:
         for python in pythons:
             await asyncio.to_thread(try_example, python, example[1], endpoint.base_url)
 
