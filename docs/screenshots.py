@@ -82,7 +82,7 @@ async def main() -> None:
 
 
 async def log_probabilities(client: Client, model: str) -> None:
-    """Write an answer with coloured tokens, and a table of the least probable ones."""
+    """Write an answer with colored tokens, and a table of the least probable ones."""
     completion = await client.generate_text_completion(
         "Why is the sky blue?",
         model=model,

@@ -121,11 +121,11 @@ def _cut(text: str, tokens: Sequence[Any]) -> list[str]:
 
     What is not yet a whole character stays for the next piece.
     """
-    datas = [_bytes_of(token) for token in tokens]
-    if not datas or b"".join(datas) != text.encode(errors="replace"):
+    parts = [_bytes_of(token) for token in tokens]
+    if not parts or b"".join(parts) != text.encode(errors="replace"):
         return _WORD.findall(text)
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    pieces = [decoder.decode(data) for data in datas]
+    pieces = [decoder.decode(data) for data in parts]
     return [piece for piece in pieces if piece]
 
 
