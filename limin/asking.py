@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from limin.calls.call import Caller
+    from limin.calls.caller import Caller
     from limin.recipes.ask import Ask
     from limin.recipes.structured import TypedAsk, TypedStream
     from limin.schemas.json_schema import JsonSchema

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from limin.batch.results import OnError
     from limin.batch.workers import Parallel, Source
-    from limin.calls.call import Caller
+    from limin.calls.caller import Caller
     from limin.checkpoint.recorder import RecordedCall
     from limin.errors import LiminError
     from limin.recipes.alternatives import Alternatives

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from limin.asking import AnswerType
     from limin.batch.results import OnError
     from limin.batch.workers import Parallel, Source
-    from limin.calls.call import Caller
+    from limin.calls.caller import Caller
     from limin.calls.server import Servers
     from limin.checkpoint.recorder import RecordedCall
     from limin.values.completion import TextCompletion

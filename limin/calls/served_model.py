@@ -13,7 +13,7 @@ from limin.values.warnings import ResponseWarning, WarningCode
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
 
-    from limin.calls.call import Caller
+    from limin.calls.caller import Caller
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
     from limin.wire.response import ReadingContext

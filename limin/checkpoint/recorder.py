@@ -16,7 +16,7 @@ from limin.policy.failures import StopBatch
 if TYPE_CHECKING:
     import os
 
-    from limin.calls.call import Caller
+    from limin.calls.caller import Caller
     from limin.checkpoint.line import RecordedAnswer
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation

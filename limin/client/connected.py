@@ -7,7 +7,7 @@ from collections import defaultdict
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
-from limin.calls.call import Caller
+from limin.calls.caller import Caller
 from limin.calls.observer import check_observers
 from limin.calls.rate_limiter import RateLimiter
 from limin.calls.server import OneServer, Server

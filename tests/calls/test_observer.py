@@ -18,7 +18,8 @@ from limin.values.conversation import Conversation
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from limin.calls.call import Call, Caller
+    from limin.calls.call import Call
+    from limin.calls.caller import Caller
     from limin.calls.observer import ObservedCall
     from limin.errors import LiminError
     from limin.values.completion import TextCompletion

@@ -34,7 +34,8 @@ from streaming import (
 
 import limin
 from limin import Client, Delta, StreamError, Usage
-from limin.calls.call import Call, Caller
+from limin.calls.call import Call
+from limin.calls.caller import Caller
 from limin.calls.rate_limiter import RateLimiter
 from limin.calls.server import OneServer, Server
 from limin.calls.stream import StreamedAnswer
