@@ -66,6 +66,7 @@ def test_state_of_a_new_client() -> None:
         idle=0,
         queued=0,
         seconds_of_rest=0.0,
+        replicas_resting=0,
         requests_per_minute=None,
         tokens_per_minute=None,
         is_closed=False,

@@ -64,7 +64,8 @@ def test_rows() -> None:
     assert row("temperature") == ("temperature", "0.7", "float | None")
     assert row("log_probs") == ("logprobs", "False", "bool")
     assert row("timeout") == ("", "the client's, 600.0", "float | None")
-    assert row("base_url") == ("", "the environment's", "str | None")
+    types = "str | Endpoint | Sequence[str | Endpoint] | None"
+    assert row("base_url") == ("", "the environment's", types)
     assert row("max_rounds", limin.ToolRunOptions) == ("", "8", "int")
 
 

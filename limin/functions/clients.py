@@ -17,9 +17,9 @@ from limin.values.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
-    from limin.values.endpoints import BaseUrl
+    from limin.values.endpoint import Endpoint
 
 
 class ClientOptions(TypedDict, total=False):
@@ -35,7 +35,7 @@ class ClientOptions(TypedDict, total=False):
 
     client: Client | None
     api_key: str | None
-    base_url: BaseUrl
+    base_url: str | Endpoint | Sequence[str | Endpoint] | None
 
 
 class FunctionStreamOptions(StreamOptions, ClientOptions, total=False):

@@ -449,8 +449,9 @@ def test_every_code_is_tested() -> None:
     """No code is left without a body that gives it; one is about several."""
     tested = {row[0] for row in (*CASES, *REQUESTS, *CHOICES)}
     several = {"served-model-changed"}
+    of_replicas = {"replica-refused"}  # `calls/test_replicas.py`.
     of_types = {"fenced-json"}  # Of typed answers; `recipes/test_structured.py`.
-    others = OF_STREAMS | OF_DECISIONS | several | of_types
+    others = OF_STREAMS | OF_DECISIONS | several | of_replicas | of_types
     assert tested | others == {str(code) for code in WarningCode}
 
 
