@@ -42,7 +42,7 @@ async def test_streamed_answer_equals_whole_answer(
     prompt: str, options: dict[str, Any]
 ) -> None:
     """Text, log probabilities, finish reason, usage and the served model are the same."""
-    options = {"temperature": 0, "max_tokens": 10, **options}
+    options = {"temperature": 0, "max_tokens": 6, **options}
     whole = await generate_text_completion(prompt, **options)
     deltas: list[Delta] = []
     async with stream_text_completion(prompt, **options) as stream:

@@ -115,8 +115,12 @@ PROMPTS = {"recursive": LIKE + '{"next":{"next":null}}'}
 ENOUGH = 60
 
 
-async def test_instance_of_each_kind() -> None:
-    """The value is an instance of its type, and nothing else is in the answer."""
+async def test_instance_of_each_kind(anyio_backend: str) -> None:
+    """The value is an instance of its type, and nothing else is in the answer.
+
+    Each event loop has every second kind, since the model takes a second for each.
+    """
+    mine = list(KINDS)[anyio_backend == "trio" :: 2]
 
     async def ask(name: str) -> None:
         kind, expected = KINDS[name]
@@ -129,7 +133,7 @@ async def test_instance_of_each_kind() -> None:
         assert isinstance(completion.value, expected), (name, completion.message)
         assert completion.parse(kind) == completion.value, name
 
-    await run_parallel(KINDS, ask, 4, show_progress=False)
+    await run_parallel(mine, ask, 4, show_progress=False)
 
 
 async def test_raw_schema_gives_plain_data() -> None:
@@ -259,7 +263,7 @@ from limin import iter_text_completions
 async def main():
     async with iter_text_completions(
         [f"{sys.argv[3]} {n}" for n in range(50)],
-        2,
+        4,
         response_type=typing.TypedDict("One", {"a": typing.Literal[1]}),
         base_url=sys.argv[1],
         api_key="",
@@ -290,7 +294,7 @@ async def test_killed_batch_goes_on(tmp_path: Path, llama: LocalEndpoint) -> Non
     assert 10 <= kept < 50
     completions = await generate_text_completions(
         [f"{prompt} {n}" for n in range(50)],
-        2,
+        4,
         response_type=TypedDict("One", {"a": Literal[1]}),
         checkpoint=path,
         show_progress=False,
