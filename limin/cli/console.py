@@ -6,15 +6,11 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from limin.cli import environment
+from limin.errors import LiminError
 from limin.files.pipes import as_broken_pipe
 from limin.values.safe_text import escape_controls
-
-if TYPE_CHECKING:
-    from limin.errors import LiminError
-
 
 def write_every_character() -> None:
     """Let stdout and stderr take what a model writes, whatever their encoding is.
@@ -40,25 +36,41 @@ def write(text: str) -> None:
     """Write *text* to stdout: bare to a pipe or a file, harmless to a terminal.
 
     Raises:
+        LiminError: If it cannot be written, for example to a full disk.
         BrokenPipeError: If nobody reads it any more.
     """
-    if sys.stdout is None:  # It was closed before the program began.
-        return
-    with as_broken_pipe():
-        sys.stdout.write(escape_controls(text) if is_terminal() else text)
-        sys.stdout.flush()
+    write_styled(escape_controls(text) if is_terminal() else text)
 
 
 def write_styled(text: str) -> None:
     """Write *text* to stdout as it is: it is harmless already, and may hold colors.
 
+    What the encoding of stdout lacks is written as an escape.
+
     Raises:
+        LiminError: If it cannot be written, for example to a full disk.
         BrokenPipeError: If nobody reads it any more.
     """
-    if sys.stdout is not None:
+    if sys.stdout is None:  # It was closed before the program began.
+        return
+    try:
         with as_broken_pipe():
-            sys.stdout.write(text)
+            _put(text)
             sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        problem = f"output stdout: {error.strerror or 'it cannot be written'}"
+        raise LiminError(problem) from error
+
+
+def _put(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+    except UnicodeEncodeError:  # Half of a surrogate pair, which UTF-8 lacks.
+        encoding = sys.stdout.encoding
+        data = text.encode(encoding, errors="backslashreplace")
+        sys.stdout.write(data.decode(encoding))
 
 
 def note(text: str) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 import attrs
 
-from limin.cli import statuses
+from limin.cli import console, statuses
 from limin.client import Client
 from limin.local import local_endpoint
 from limin.values import endpoint
@@ -36,9 +35,6 @@ EXAMPLES = """\
 _SYSTEM = "You are a helpful assistant. You answer in one short sentence."
 _COUNTRIES = ("France", "Germany", "Italy", "Spain", "Japan", "Egypt", "Peru", "Kenya")
 _MOST_POSITIONS = 5
-
-# The progress bar goes to stderr, so stdout is flushed to keep the order.
-_show = partial(print, flush=True)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -153,6 +149,11 @@ def _show_speed(completions: Sequence[TextCompletion[object]], seconds: float) -
     usages = [completion.usage for completion in completions]
     tokens = sum(usage.completion_tokens or 0 for usage in usages if usage is not None)
     _show(f"{tokens} tokens in {seconds:.2f} s: {tokens / seconds:.0f} tokens a second")
+
+
+def _show(text: str, end: str = "\n") -> None:
+    # The progress bar goes to stderr: each text is written at once, to keep the order.
+    console.write_styled(text + end)
 
 
 def _title(text: str) -> None:

@@ -207,6 +207,7 @@ def _answer(
         raise
     except CheckpointError as error:  # The disk is full, for example.
         console.note(f"stopped early: {error}; {_way_on(options)}")
+        console.settle_stdout()
         return statuses.STOPPED
     except WrongFieldsError:
         console.note(f"stopped early: the input has changed; {_way_on(options)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from limin.cli import arguments, console, statuses, stored_runs
-from limin.files.new_file import explain_write_errors, new_file
+from limin.files.new_file import new_file
 from limin.files.run_summary import summarize
 from limin.files.stored_lines import ids_of
 from limin.values.display import rendering
@@ -158,14 +158,13 @@ class _Shown:
 def _show(source: StoredRun, shown: _Shown, lowest: int | None) -> None:
     """Write the summary of *source*, and the lines that are *shown*, to stdout."""
     width = shutil.get_terminal_size(_WIDTH).columns
-    with explain_write_errors("stdout"):
-        if shown.needs_summary:
-            summary = summarize(line.record() for line in source.lines())
-            text = rendering().to_string(summary, width=width, color=None)
-            console.write_styled(f"{text}\n\n")
-        for record in shown:
-            text = rendering().record_string(record, lowest=lowest, width=width, color=None)
-            console.write_styled(f"{text}\n\n")
+    if shown.needs_summary:
+        summary = summarize(line.record() for line in source.lines())
+        text = rendering().to_string(summary, width=width, color=None)
+        console.write_styled(f"{text}\n\n")
+    for record in shown:
+        text = rendering().record_string(record, lowest=lowest, width=width, color=None)
+        console.write_styled(f"{text}\n\n")
 
 
 def _write_page(source: StoredRun, shown: _Shown, options: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ from limin.checkpoint.open_file import OpenFile, explain_os_errors, open_to_read
 from limin.errors import CheckpointError, ConfigurationError
 from limin.files.pipes import as_broken_pipe
 from limin.files.run_lines import Mark, read_mark
+from limin.files.sources import describe_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,25 +45,33 @@ class Output(Protocol):
 class Stream:
     """A pipe, a terminal or a device, which keeps nothing."""
 
-    def __init__(self, file: BinaryIO | None, *, is_own: bool) -> None:
+    def __init__(self, file: BinaryIO | None, name: str, *, is_own: bool) -> None:
         """Write to *file*; None for a closed stdout, which takes nothing.
 
         Args:
             file: It is written to at once.
+            name: What a message calls it.
             is_own: Whether it was opened for this run.
         """
-        self._file, self._is_own = file, is_own
+        self._file, self._name, self._is_own = file, name, is_own
 
     def add(self, line: bytes) -> None:
         """Write *line* at once.
 
         Raises:
-            OSError: If it cannot be written; a `BrokenPipeError` if nobody reads it.
+            BrokenPipeError: If nobody reads it any more.
+            CheckpointError: If it cannot be written, for example to a full disk.
         """
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             with as_broken_pipe():
                 self._file.write(line)
                 self._file.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise CheckpointError(describe_problem(error), self._name) from error
 
     def close(self) -> None:
         """Close what was opened for this run; stdout stays open."""
@@ -168,9 +177,10 @@ def open_stream(path: str) -> Stream:
         CheckpointError: If it cannot be opened.
     """
     if path == STANDARD_OUTPUT:
-        return Stream(None if sys.stdout is None else sys.stdout.buffer, is_own=False)
+        file = None if sys.stdout is None else sys.stdout.buffer
+        return Stream(file, "stdout", is_own=False)
     with explain_os_errors(path):
-        return Stream(Path(path).open("wb", buffering=0), is_own=True)
+        return Stream(Path(path).open("wb", buffering=0), path, is_own=True)
 
 
 def is_stream(path: str) -> bool:

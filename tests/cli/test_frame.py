@@ -10,7 +10,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from programs import PROGRAM, Terminal, run_shell
+from loopback import Request, completion, http
+from programs import PROGRAM, Terminal, run_shell, serving
 
 import limin
 from limin import _find_version
@@ -200,6 +201,62 @@ def test_full_disk_under_stdout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         console.settle_stdout()
         file.write(b"lost")
     assert (tmp_path / "out").read_bytes() == b""
+
+
+COMMANDS_WITH_OUTPUT = [
+    "ask hi",
+    "ask hi --json",
+    "chat < in.txt",
+    "models",
+    "run in.txt --dry-run",
+    "run in.txt",
+    "run in.txt -o /dev/full",
+    "decide in.txt --labels a,b",
+    "demo",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS_WITH_OUTPUT)
+def test_no_space_for_the_output(command: str, tmp_path: Path) -> None:
+    """It is told in a line, and never by a traceback."""
+    (tmp_path / "in.txt").write_text("hello\n")
+    with serving(answer_all) as server:
+        script = f"limin {command} > /dev/full; echo $? >&2"
+        done = run_shell(script, base_url=server.base_url, folder=tmp_path)
+    *_, problem, status = done.stderr.splitlines()
+    is_run = command.startswith(("run", "decide")) and "dry" not in command
+    assert ("No space left on device" in problem, status) == (True, "3" if is_run else "1")
+    assert "Traceback" not in done.stderr
+    assert "ignored" not in done.stderr
+
+
+async def answer_all(request: Request) -> bytes:
+    """Answer any question, and list models with any names."""
+    if request.head.startswith(b"GET"):
+        return http(b'{"data": [{"id": "caf\xc3\xa9"}, {"id": "half \\ud800"}]}')
+    return http(completion("caf\N{LATIN SMALL LETTER E WITH ACUTE}"))
+
+
+@pytest.mark.parametrize(
+    ("command", "encoding", "expected"),
+    [
+        ("ask hi", "ascii", "caf\\xe9\n"),
+        ("models", "ascii", "caf\\xe9\nhalf \\ud800\n"),
+        ("models", "", "café\nhalf \\ud800\n"),
+    ],
+)
+def test_encoding_that_lacks_characters(
+    command: str, encoding: str, expected: str, tmp_path: Path
+) -> None:
+    """They are written as escapes; half of a surrogate pair is in no encoding."""
+    with serving(answer_all) as server:
+        done = run_shell(
+            f"limin {command}",
+            base_url=server.base_url,
+            folder=tmp_path,
+            PYTHONIOENCODING=encoding,
+        )
+    assert (done.stdout, done.stderr) == (expected, "")
 
 
 def test_stderr_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from limin.files.questions import BatchReader, PromptReader, Question
 from limin.files.run_file import (
     Answered,
     RunFile,
+    Stream,
     check_output,
     is_stream,
     open_stream,
@@ -266,6 +267,20 @@ def test_closed_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a stdout the lines go nowhere."""
     monkeypatch.setattr(sys, "stdout", None)
     open_stream("-").add(b"a line\n")
+
+
+def test_stream_without_space_or_reader() -> None:
+    """A full disk is told by the stream's name; a reader that has gone is no failure."""
+    output = open_stream("/dev/full")
+    with pytest.raises(CheckpointError, match="/dev/full: No space left"):
+        output.add(b"a line\n")
+    output.close()
+    read, write = os.pipe()
+    os.close(read)
+    output = Stream(os.fdopen(write, "wb", buffering=0), "a pipe", is_own=True)
+    with pytest.raises(BrokenPipeError):
+        output.add(b"a line\n")
+    output.close()
 
 
 def test_stream_that_cannot_be_opened(tmp_path: Path) -> None:
