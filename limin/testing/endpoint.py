@@ -35,6 +35,9 @@ Script: TypeAlias = (
 
 _KINDS = "an Answer, Refusal, Stream, Silence, Garbage or Quirk"
 
+# What ends the test itself, and not only the function that raised it.
+_INTERRUPTS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+
 # Not sent again by limin, nor by OpenAI's package.
 _OFF_SCRIPT = 400
 
@@ -98,7 +101,8 @@ async def scripted_endpoint(script: Script) -> AsyncGenerator[ScriptedEndpoint]:
         AssertionError: At the end of the block, if a request had no answer, or an answer
             was not asked for. An error of the block itself is raised as it is. The
             request was answered with status 400, which is not retried.
-        Exception: Whatever the function raised, at the end of the block.
+        BaseException: Whatever the function raised, at the end of the block; also by
+            `pytest.fail` or `pytest.skip`.
     """
     responder = _FunctionScript(script) if callable(script) else _ListScript(script)
     async with run_endpoint(responder) as endpoint:
@@ -156,6 +160,14 @@ class _FunctionScript:
         return []
 
 
+def _path_of(target: str) -> str:
+    """Return the path in the *target* of a request; empty if that is no URL."""
+    try:
+        return urlsplit(target).path
+    except ValueError:
+        return ""
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
@@ -180,7 +192,7 @@ async def run_endpoint(
         tasks.start_soon(listener.serve, server.handle)
         try:
             yield endpoint
-        except Exception as error:
+        except BaseException as error:  # pytest's own are no Exception.
             server.add_notes(error)
             raise
         finally:
@@ -195,7 +207,7 @@ class _Server:
     def __init__(self, responder: Responder, endpoint: ScriptedEndpoint, root: str) -> None:
         self._responder, self._endpoint, self._root = responder, endpoint, root
         self._faults: list[str] = []
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
     async def handle(self, stream: SocketStream) -> None:
         """Answer the requests of one connection until either side closes it."""
@@ -205,7 +217,7 @@ class _Server:
             except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                 return
 
-    def add_notes(self, error: Exception) -> None:
+    def add_notes(self, error: BaseException) -> None:
         """Add to *error* of the test what was off the script, which may be its reason."""
         if self._error is not None:
             found = f"{type(self._error).__name__}: {excerpt(str(self._error))}"
@@ -218,7 +230,7 @@ class _Server:
 
         Raises:
             AssertionError: If a request had no answer, or an answer no request.
-            Exception: What the script's function raised.
+            BaseException: What the script's function raised.
         """
         if self._error is not None:
             raise self._error
@@ -227,7 +239,7 @@ class _Server:
             raise AssertionError("limin.testing: " + "; ".join(problems))
 
     async def _answer(self, request: HttpRequest) -> Reaction:
-        path = urlsplit(request.target).path
+        path = _path_of(request.target)
         if path == f"{self._root}/models" and request.method in {"GET", "HEAD"}:
             return whole(models_body())
         if path != f"{self._root}/chat/completions":
@@ -246,7 +258,9 @@ class _Server:
             return await self._responder.respond(request)
         except OffScriptError as error:
             return self._refuse(_OFF_SCRIPT, f"request {number} has no answer: {error}")
-        except Exception as error:  # noqa: BLE001 (it is raised at the end of the block)
+        except BaseException as error:  # Those of pytest.fail and skip are no Exception.
+            if isinstance(error, (*_INTERRUPTS, anyio.get_cancelled_exc_class())):
+                raise
             self._error = self._error or error
             return self._refuse(_OFF_SCRIPT, "the script's function raised an error")
 

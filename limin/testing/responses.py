@@ -124,7 +124,9 @@ def refused(refusal: Refusal) -> Response:
     """Return the response that *refusal* is."""
     headers = dict(refusal.headers)
     if refusal.retry_after is not None:
-        headers["retry-after"] = f"{refusal.retry_after:g}"
+        # All digits: with an exponent nobody reads it as a number of seconds.
+        seconds = f"{refusal.retry_after:.6f}".rstrip("0").rstrip(".")
+        headers["retry-after"] = seconds
     return whole(error_body(refusal), status=refusal.status, headers=headers)
 
 

@@ -308,6 +308,16 @@ def test_refusal_has_all_fields() -> None:
     assert respond(Refusal(599)).reason == ""
 
 
+@pytest.mark.parametrize(
+    ("seconds", "sent"),
+    [(0, "0"), (20, "20"), (1e6, "1000000"), (1234567.5, "1234567.5"), (1e-6, "0.000001")],
+)
+def test_wait_has_all_digits(seconds: float, sent: str) -> None:
+    """A client reads it as it was meant, however long it is."""
+    response = respond(Refusal(429, retry_after=seconds))
+    assert response.headers["retry-after"] == sent
+
+
 def test_half_a_surrogate_pair_is_sent() -> None:
     """A test may send what UTF-8 cannot hold, since servers do."""
     assert body_of(Answer("a\ud83d"))["choices"][0]["message"]["content"] == "a\ud83d"

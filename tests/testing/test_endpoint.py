@@ -217,6 +217,48 @@ async def test_error_of_the_function_fails_the_test() -> None:
     assert "the script's function raised AssertionError" in caught.value.__notes__[0]
 
 
+@pytest.mark.parametrize("outcome", [pytest.fail, pytest.skip])
+async def test_outcome_of_pytest_in_the_function(outcome: Any) -> None:
+    """`pytest.fail` and `pytest.skip` do as in a test, though they raise no Exception."""
+    with pytest.raises(outcome.Exception, match="not that"):
+        await _ask_in_vain(lambda _: outcome("not that"), limin.BadRequestError)
+
+
+async def test_notes_of_what_pytest_raised() -> None:
+    """The hint at the script is there, too, if the test's own check has failed."""
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE") as caught:
+        await _ask_in_vain([Answer("a")], KeyError, after=send_get)
+    assert "expected a request to" in caught.value.__notes__[0]
+
+
+async def _ask_in_vain(script: Any, error: type[Exception], after: Any = None) -> None:
+    async with scripted_endpoint(script) as endpoint:
+        if after is not None:
+            await after(endpoint.base_url)
+        with pytest.raises(error):
+            await generate_text_completion("?", base_url=endpoint.base_url)
+
+
+async def send_get(url: str) -> None:
+    """Send a request that is off every script."""
+    async with httpx.AsyncClient(transport=limin.AsyncHTTPTransport()) as client:
+        await client.get(url)
+
+
+async def test_function_that_is_left_waiting() -> None:
+    """Its cancellation at the end of the block is no error of the test."""
+    asked = anyio.Event()
+
+    async def wait(_request: Request) -> Answer:
+        asked.set()
+        await anyio.sleep_forever()
+        raise NotImplementedError  # pragma: no cover (it is cancelled)
+
+    async with anyio.create_task_group() as tasks, scripted_endpoint(wait) as endpoint:
+        tasks.start_soon(_ask_and_fail, endpoint.base_url)
+        await asked.wait()
+
+
 async def test_function_without_an_answer_fails_the_test() -> None:
     """What it returned is told by its type."""
     script: Any = lambda _: "Paris."  # noqa: E731 (a prop)

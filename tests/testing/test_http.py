@@ -145,6 +145,15 @@ async def test_request_to_upgrade_fails_the_test() -> None:
     assert b"connection: close" in data
 
 
+async def test_target_that_is_no_url_fails_the_test() -> None:
+    """The test ends with what was wrong, and not with an error of the endpoint's own."""
+    async with failing_endpoint("expected a request to") as endpoint:
+        data = await exchange(
+            endpoint.base_url, b"GET //[x/v1 HTTP/1.1\r\nConnection: close\r\n\r\n"
+        )
+    assert data.startswith(b"HTTP/1.1 404 Not Found")
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_models_can_be_asked_for(method: str) -> None:
     """The answer to HEAD has the headers alone."""
