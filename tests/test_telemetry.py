@@ -105,6 +105,24 @@ async def test_span_of_a_call(memory: Memory) -> None:
     }
 
 
+async def test_replica_that_answered(memory: Memory) -> None:
+    """The span and the metrics are those of the server that answered, not of the first."""
+
+    async def refuse(_request: Request) -> bytes:
+        return http(b"{}", "503 Away")
+
+    async with serve(refuse) as away, serve(answer) as server:
+        telemetry = Telemetry(**memory.providers)
+        urls = [away.base_url, server.base_url]
+        async with Client(urls, KEY, observers=[telemetry]) as client:
+            await client.generate_text_completion(PROMPT, model="m")
+    ports = [int(url.split(":")[2].removesuffix("/v1")) for url in urls]
+    assert [facts(span)["server.port"] for span in memory.attempts()] == ports
+    assert facts(memory.chat())["server.port"] == ports[1]
+    points = [point for name in memory.metrics() for point in memory.points(name)]
+    assert {point.attributes["server.port"] for point in points} == {ports[1]}
+
+
 async def test_spans_of_attempts(memory: Memory) -> None:
     """One for each below that of the call, and each sends its own `traceparent`."""
     sent: list[str] = []

@@ -160,6 +160,8 @@ class Telemetry(Observer):
     def _record(self, call: ObservedCall, state: _OpenCall, result: Result) -> None:
         """Record what *result* tells, in the span of *call*, in metrics and events."""
         seconds = time.perf_counter() - state.start
+        # Another replica may have taken the call, perhaps of another provider.
+        state.attributes = describe_call(call, self._provider_name)
         answer = find_answer(result)
         told: Attributes = {} if answer is None else describe_answer(call, answer)
         if result is None:
@@ -170,7 +172,7 @@ class Telemetry(Observer):
             told[names.ERROR_TYPE] = name_error(result)
         self._record_metrics(call, state, told, answer, seconds)
         if state.span.is_recording():
-            state.span.set_attributes(told)
+            state.span.set_attributes(state.attributes | told)
             if self._capture.on_spans:
                 shaped = _shape_content(call, answer)
                 texts = {
