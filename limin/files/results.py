@@ -41,7 +41,8 @@ ADDED = (
     "limin",
 )
 
-# Those that only an output of decisions has; log probabilities are read, and not kept.
+# Those that only an output of decisions has. Log probabilities are read, and not kept; but
+# a field of the input with their name would be taken for them.
 _OF_DECISIONS = (
     "label",
     "prob",
@@ -55,7 +56,7 @@ _OF_DECISIONS = (
     "expected_high",
     "spread",
 )
-ADDED_BY_DECISIONS = (*_OF_DECISIONS, *(name for name in ADDED if name != "logprobs"))
+ADDED_BY_DECISIONS = (*_OF_DECISIONS, *ADDED)
 
 _FIRST_ERROR = 400
 

@@ -244,6 +244,16 @@ def test_wrong_lines_are_told_before_anything_is_sent(
     assert server.requests == []
 
 
+def test_field_that_would_be_taken_for_an_answers(
+    server: Loopback, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`show` and `convert` take the names of a run's fields for the answer's."""
+    Path("in.jsonl").write_text('{"prompt": "a", "logprobs": {}}\n')
+    assert main(["decide", "in.jsonl", "--labels", "a,b"]) == 2
+    assert "the output would overwrite logprobs" in capsys.readouterr().err
+    assert server.requests == []
+
+
 def test_lines_of_openai(server: Loopback, capsys: pytest.CaptureFixture[str]) -> None:
     """Lines of the Batch API are requests already, and are refused."""
     Path("in.jsonl").write_text('{"custom_id": "a", "body": {}}\n')
