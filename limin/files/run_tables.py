@@ -203,10 +203,11 @@ def _column_chunks(
 
 
 def _typed(cell: msgspec.Raw, kind: type) -> object:
-    """Return the value of *cell* in a column of this *kind*."""
+    """Return the value of *cell* in a column of this *kind*; None if it has another."""
     if is_null(cell):
         return None
     if kind is str:
         return text_of(cell).encode(errors="replace").decode()
-    value = read_value(cell)
-    return float(value) if kind is float and isinstance(value, int) else value
+    if _join({_type_of(cell), kind}) is not kind:
+        return None
+    return kind(read_value(cell))

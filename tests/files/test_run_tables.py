@@ -152,6 +152,15 @@ def test_parquet(tmp_path: Path) -> None:
     assert frame["error.status"].to_list() == [None, 400]
 
 
+def test_parquet_of_odd_numbers(tmp_path: Path) -> None:
+    """What no count can be is not told; a file may come from anywhere."""
+    usage = {"prompt_tokens": 10**30, "completion_tokens": 1.5, "total_tokens": "many"}
+    frame = to_frame(tmp_path, answered(1, usage=usage, seconds=2), failed(2))
+    counts = ("prompt_tokens", "completion_tokens", "total_tokens")
+    assert [frame[f"usage.{name}"].to_list() for name in counts] == [[None, None]] * 3
+    assert frame["seconds"].to_list()[0] == 2.0
+
+
 def test_parquet_of_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table that is written in parts is one table, in the order of the input."""
     monkeypatch.setattr("limin.files.run_tables._ROWS", 2)
