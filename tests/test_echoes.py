@@ -9,16 +9,19 @@ import collections
 import gzip
 import json
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
-from loopback import completion, http, serve_streams
+from loopback import Request, completion, http, serve, serve_streams
 from streaming import CHUNKED, DONE, LAST, chunk_of, chunked, event_of, text_of
 
 import limin
 from limin import Client
+from limin.testing import replay_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, MutableMapping
@@ -198,3 +201,86 @@ async def test_no_local_variable_shows_the_key(
                     await answers.until_done()
             except limin.LiminError as error:
                 check_locals(error)
+
+
+async def ask(url: str, verb: str, *arguments: object) -> None:
+    """Call the method *verb* of a client, with a key in the headers."""
+    async with Client(url) as client:
+        await getattr(client, verb)(*arguments, headers={"api-key": KEY})
+
+
+async def ask_and_record(url: str) -> None:
+    """Fail in a test that records."""
+    with TemporaryDirectory() as folder:
+        async with replay_endpoint(
+            Path(folder, "recording"),
+            missing="record",
+            base_url=url + QUERY,
+            api_key=KEY,
+            headers={"api-key": KEY},
+        ):
+            raise limin.LiminError
+
+
+# Each asks once, by what may hold a key: one of the arguments, or the URL.
+QUERY = f"?key={KEY}"
+CALLS: dict[str, Any] = {
+    "headers of a call": lambda url: ask(url, "generate_text_completion", "hello"),
+    "headers of a decision": lambda url: ask(url, "generate_decision", "hello", ["a"]),
+    "headers of a run with tools": lambda url: ask(url, "run_tools", "hello", []),
+    "headers of a batch": lambda url: ask(url, "generate_text_completions", ["hello"]),
+    "key of a function": lambda url: limin.generate_text_completion(
+        "hello", api_key=KEY, base_url=url
+    ),
+    "headers of a function": lambda url: limin.generate_text_completion(
+        "hello", headers={"api-key": KEY}, base_url=url
+    ),
+    "key of a decision": lambda url: limin.generate_decision(
+        "hello", ["a", "b"], api_key=KEY, base_url=[url, limin.Endpoint(url, "other")]
+    ),
+    "query of a function": lambda url: limin.generate_text_completion(
+        "hello", base_url=url + QUERY
+    ),
+    "replicas of a function": lambda url: limin.generate_text_completions(
+        ["hello"], base_url=(url, url + QUERY), api_key=KEY, show_progress=False
+    ),
+    "recording": ask_and_record,
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_no_argument_shows_the_key(call: str) -> None:
+    """The arguments of limin's functions are local variables of their frames, too."""
+
+    async def refuse(_request: Request) -> bytes:
+        return http(b"{}", "400 Bad Request")
+
+    async with serve(refuse) as server:
+        with pytest.raises(limin.LiminError) as caught:
+            await CALLS[call](server.base_url)
+    check_locals(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"api_key": KEY, "timeout": -1},
+        {"base_url": ["http://a.test/v1" + QUERY, "b"], "api_key": KEY},
+        {"base_url": ["http://a.test/v1" + QUERY] * 2, "headers": {"api-key": KEY}},
+        {"base_url": "http://a.test/v1 " + QUERY, "headers": {"x": KEY, "y": "\n \0"}},
+        {"base_url": "http://a.test/v1", "headers": {"x": KEY, "y": "\0"}},
+    ],
+)
+def test_refused_client_shows_no_key(options: dict[str, Any]) -> None:
+    """What is wrong with one argument shows nothing of the others."""
+    with pytest.raises(limin.ConfigurationError) as caught:
+        Client(**options)
+    check_locals(caught.value)
+
+
+def test_refused_options_show_no_key() -> None:
+    """The names of other libraries hold keys as well."""
+    verb: Any = limin.generate_text_completion
+    with pytest.raises(TypeError) as caught:
+        next(iter(verb("hello", openai_api_key=KEY, extra_headers={"x": KEY}).__await__()))
+    check_locals(caught.value)

@@ -24,6 +24,7 @@ from limin.values.checks import (
 from limin.values.client_state import ClientState
 from limin.values.endpoint import Limits, as_private
 from limin.values.endpoints import resolve_endpoints
+from limin.values.headers import conceal
 from limin.values.options import (
     DEFAULTS,
     check_on_warning,
@@ -103,6 +104,8 @@ class ConnectedClient:
             ConfigurationError: If an argument makes no sense, or the server is
                 OpenAI's and there is no key.
         """
+        base_url, api_key = conceal(base_url), conceal(api_key)
+        headers = conceal(headers)
         endpoints = resolve_endpoints(base_url, api_key, headers)
         self._timeout = check_seconds("timeout", timeout)
         self._idle_timeout = check_seconds("idle_timeout", idle_timeout)

@@ -18,6 +18,7 @@ from limin.testing.responses import as_asked, refused, whole
 from limin.values.checks import check_choice
 from limin.values.conversation import Conversation
 from limin.values.endpoint import SECRET_PATH_START, Endpoint, Limits
+from limin.values.headers import conceal
 from limin.values.masking import mask_secrets
 from limin.values.timing import Attempt, Timing
 from limin.wire.response import ReadingContext, read_completion
@@ -78,6 +79,8 @@ async def replay_endpoint(
         AssertionError: At the end of the block, if a request had no answer. It was
             answered with status 400, which is not retried.
     """
+    base_url, api_key = conceal(base_url), conceal(api_key)
+    headers = conceal(headers)
     check_choice("missing", missing, ("error", "record"))
     if missing == "error":
         with ReadRecording(path) as recording:

@@ -267,9 +267,10 @@ def describe_value(value: object) -> str:
 def describe_type(value: object) -> str:
     """Return the type of *value* for a message, `a list`, and nothing of its content.
 
-    A type that has the name of one of Python's own is named with its module.
+    A type that has the name of one of Python's own is named with its module. One that
+    stands in for the user's, to hide what it holds, has that one as `stands_for`.
     """
-    kind = type(value)
+    kind: type = getattr(type(value), "stands_for", type(value))
     name, module = kind.__name__, kind.__module__
     is_namesake = module != "builtins" and hasattr(builtins, name)
     return with_article(f"{module}.{name}" if is_namesake else name)

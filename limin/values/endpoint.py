@@ -126,7 +126,7 @@ def _copy_headers(headers: object) -> dict[str, str]:
         return {}
     if not isinstance(headers, Mapping):
         refuse("headers", headers, "a mapping of names to values, or None")
-    copied: dict[str, str] = {}
+    copied = PrivateHeaders()
     for name, value in cast("Mapping[str, object]", headers).items():
         check_header_name(name)
         if name.lower() in _FRAMING:
@@ -169,18 +169,22 @@ class Endpoint:
         ConfigurationError: If the URL, the key or a header is wrong.
     """
 
-    base_url: str = attrs.field(repr=_without_secrets, converter=_to_url)
+    base_url: str = attrs.field(converter=_to_url)
     api_key: ApiKey | None = attrs.field(default=None, converter=_to_key)
-    headers: Mapping[str, str] = attrs.field(
-        default=None, converter=_to_headers, repr=False
-    )
+    headers: Mapping[str, str] = attrs.field(default=None, converter=_to_headers)
     # Every call needs them, and reading a URL takes a while.
     _secrets: tuple[str, ...] = attrs.field(
         default=attrs.Factory(_find_secrets, takes_self=True),
         init=False,
-        repr=False,
         eq=False,
     )
+
+    def __repr__(self) -> str:
+        """Return the URL without secrets, and whether there is a key."""
+        if not hasattr(self, "_secrets"):  # In the traceback of a refused argument.
+            return "<limin.Endpoint, not ready>"
+        url = _without_secrets(self.base_url)
+        return f"Endpoint(base_url={url}, api_key={self.api_key!r})"
 
     @classmethod
     def resolve(

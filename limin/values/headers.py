@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from limin.errors import ConfigurationError
 from limin.values.checks import check_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_Argument = TypeVar("_Argument")
 
 # RFC 9110, 5.1 and 5.5: names are tokens; values hold no control characters
 # except tabs. Bytes beyond ASCII are legal but have no defined meaning, so they are
@@ -85,12 +92,42 @@ class ApiKey:
         return hash(self._value)
 
 
+class PrivateText(str):
+    """A text that may be a key or hold one; the repr shows nothing of it."""
+
+    __slots__ = ()
+    stands_for = str  # In a message about what was given.
+
+    def __repr__(self) -> str:
+        """Return three stars, whatever the text."""
+        return "'***'"
+
+
 class PrivateHeaders(dict[str, str]):
-    """Headers by their names in lower case; the repr shows neither names nor values."""
+    """Headers by their names; the repr shows neither names nor values."""
+
+    stands_for = dict
 
     def __repr__(self) -> str:
         """Return the number of headers."""
         return f"<{len(self)} headers>"
+
+
+def conceal(argument: _Argument) -> _Argument:
+    """Return the same key, URL, headers, or list of them, in objects with a silent repr.
+
+    Tools that report errors show the local variables of each frame, so it is the first
+    that a function does with such an *argument*. What is wrong is returned as it is.
+    """
+    concealed: object = argument
+    if isinstance(argument, str):
+        concealed = PrivateText(argument)
+    elif isinstance(argument, Mapping):
+        concealed = PrivateHeaders(cast("Mapping[str, str]", argument))
+    elif isinstance(argument, (list, tuple)):
+        items = map(conceal, cast("Sequence[object]", argument))
+        concealed = list(items) if isinstance(argument, list) else tuple(items)
+    return cast("_Argument", concealed)
 
 
 def check_header_name(name: str) -> None:

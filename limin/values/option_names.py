@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from limin.values.headers import conceal
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -86,6 +88,9 @@ _CLIENT_SYNONYMS = {
     "tpm": "tokens_per_minute",
 }
 
+# Options that may hold a key.
+_PRIVATE = frozenset({"api_key", "base_url", "headers"})
+
 # Options of batches, which functions of one completion do not have.
 _OF_BATCHES = frozenset(
     {
@@ -118,9 +123,16 @@ def check_option_names(
 ) -> None:
     """Refuse *options* of *function* that are none of *names*, with a hint for each.
 
+    Those that may hold a key get a silent repr, in *options* itself: it is a local
+    variable of the frame that called this, and of frames below it.
+
     Raises:
         TypeError: If there are such options; it does not show their values.
     """
+    own = cast("dict[str, object]", options)
+    for name in own:
+        if _SYNONYMS.get(name, _CLIENT_SYNONYMS.get(name, name)) in _PRIVATE:
+            own[name] = conceal(own[name])
     valid = set(names)
     unknown = options.keys() - valid
     if not unknown:
