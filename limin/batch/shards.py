@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
@@ -52,7 +53,8 @@ def shard(
         return _EveryNth(items, index, count)
     if isinstance(items, Sequence):
         return items[index::count]
-    return islice(items, index, None, count)
+    # No source has more items, and `islice` takes no larger numbers.
+    return islice(items, min(index, sys.maxsize), None, min(count, sys.maxsize))
 
 
 class _EveryNth(Generic[T]):

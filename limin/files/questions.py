@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, cast
 
 import attrs
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from limin.schemas.json_schema import JsonSchema
 
 _PATH = "/chat/completions"
+
+# Half of a surrogate pair, which JSON may have, and UTF-8 not.
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 @attrs.frozen(kw_only=True)
@@ -153,6 +157,9 @@ class BatchReader:
         custom_id, body = line.fields.get("custom_id"), line.fields.get("body")
         if not isinstance(custom_id, str) or not custom_id:
             problem = "expected a text in custom_id, found none"
+            raise WrongFieldsError(problem)
+        if _HALF.search(custom_id):  # The output could not tell it from another.
+            problem = "expected Unicode text in custom_id, found half of a surrogate pair"
             raise WrongFieldsError(problem)
         number = self._numbers.setdefault(custom_id, line.number)
         if number != line.number:

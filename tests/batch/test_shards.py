@@ -81,6 +81,13 @@ async def test_failure_of_a_source_in_the_middle() -> None:
     assert await anext(items) == 2
 
 
+def test_number_of_shards_has_no_limit() -> None:
+    """A shard beyond all items is empty, and the first has the first item."""
+    huge = 10**30
+    assert list(shard(iter([1, 2]), 0, huge)) == list(shard([1, 2], 0, huge)) == [1]
+    assert list(shard(iter([1, 2]), huge - 1, huge)) == []
+
+
 def test_size_of_a_list_stays_known() -> None:
     """The progress of a shard has an end."""
     part = shard(["a", "b", "c"], np.int64(0), np.int64(2))

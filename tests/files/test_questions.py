@@ -129,6 +129,7 @@ def test_stream_that_is_off_is_left_out() -> None:
     [
         ({"custom_id": ""}, "expected a text in custom_id, found none"),
         ({"custom_id": 3}, "expected a text in custom_id, found none"),
+        ({"custom_id": "a\ud800"}, "expected Unicode text in custom_id, found half of"),
         ({"method": "GET"}, "expected method POST and a url that ends in"),
         ({"url": "/v1/embeddings"}, "expected method POST and a url that ends in"),
         ({"url": None}, "expected method POST and a url that ends in"),

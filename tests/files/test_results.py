@@ -164,8 +164,8 @@ def test_batch_error(error: LiminError) -> None:
 
 def test_half_a_surrogate_pair() -> None:
     """What is no character becomes a question mark, and costs no answer."""
-    line = InputLine(1, BATCH_LINE | {"custom_id": "\ud800"})
-    question = BatchReader(None, None).read(line)
+    question = BatchReader(None, None).read(InputLine(1, BATCH_LINE))
+    question = attrs.evolve(question, custom_id="\ud800")
     output = json.loads(to_batch_output(question, read(body_of("hi")), bytes(32)))
     assert output["custom_id"] == "?"
     assert output["response"]["status_code"] == 200
