@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -201,6 +202,39 @@ def test_full_disk_under_stdout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         console.settle_stdout()
         file.write(b"lost")
     assert (tmp_path / "out").read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "problem"),
+    [
+        (OSError(errno.ENOSPC, "No space left"), limin.LiminError, "stdout: No space left"),
+        (OSError(), limin.LiminError, "output stdout: it cannot be written"),
+        (BrokenPipeError(), BrokenPipeError, ""),
+    ],
+)
+def test_output_that_cannot_be_written(
+    error: OSError,
+    raised: type[Exception],
+    problem: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is one of limin's errors, except that a reader has gone."""
+
+    class Broken(io.StringIO):
+        def flush(self) -> None:
+            raise error
+
+    monkeypatch.setattr(sys, "stdout", Broken())
+    with pytest.raises(raised, match=problem or None):
+        console.write("a")
+
+
+def test_encoding_of_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it lacks becomes question marks."""
+    data = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(data, encoding="latin-1"))
+    console.write("é €\n")
+    assert data.getvalue() == "é ?\n".encode("latin-1")
 
 
 COMMANDS_WITH_OUTPUT = [
