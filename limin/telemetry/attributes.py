@@ -87,10 +87,7 @@ def describe_request(
         )
     if configuration.stream:
         attributes[names.REQUEST_STREAM] = True
-    for name, attribute in (
-        ("n", names.REQUEST_CHOICE_COUNT),
-        ("top_k", names.REQUEST_TOP_K),
-    ):
+    for name, attribute in _EXTRA_OPTIONS:
         value = extra.get(name)
         if type(value) is int and (name, value) != ("n", 1):
             attributes[attribute] = value
