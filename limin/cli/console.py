@@ -12,6 +12,7 @@ from limin.errors import LiminError
 from limin.files.pipes import as_broken_pipe
 from limin.values.safe_text import escape_controls
 
+
 def write_every_character() -> None:
     """Let stdout and stderr take what a model writes, whatever their encoding is.
 

@@ -230,11 +230,11 @@ def test_output_that_cannot_be_written(
 
 
 def test_encoding_of_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it lacks becomes question marks."""
+    """What it lacks is written as an escape."""
     data = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(data, encoding="latin-1"))
     console.write("é €\n")
-    assert data.getvalue() == "é ?\n".encode("latin-1")
+    assert data.getvalue() == "é \\u20ac\n".encode("latin-1")
 
 
 COMMANDS_WITH_OUTPUT = [
