@@ -47,7 +47,7 @@ def _windows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unread_pipe_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe that nobody reads ends a run on Windows as elsewhere."""
     with pytest.raises(BrokenPipeError):
-        Stream(Unread(), is_own=True).add(b"line\n")  # type: ignore[arg-type]  # raw
+        Stream(Unread(), "-", is_own=True).add(b"line\n")  # type: ignore[arg-type]  # raw
     stdout = io.TextIOWrapper(io.BufferedWriter(Unread()), write_through=True)
     monkeypatch.setattr(sys, "stdout", stdout)
     for write in (console.write, console.write_styled):
