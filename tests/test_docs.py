@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import ast
-import asyncio
 import hashlib
-import inspect
 import multiprocessing
-import os
 import re
 import subprocess
 import sys
-import types
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from forked_program import OUTPUTS, be_program
 from programs import run_shell
 
 import limin.testing
@@ -58,9 +53,6 @@ def is_run_here(program: str) -> bool:
 # For the local server that a program starts itself; conftest.py says why.
 ONE_THREAD = {"OMP_THREAD_LIMIT": "1"}
 
-OUTPUTS = ("out.txt", "err.txt")
-
-
 # A process that has loaded what most programs load, and forks for each of them.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["limin", "httpx", "limin.client", "limin.values.display"])
@@ -79,26 +71,6 @@ def run_file_of_tests(program: str, environment: dict[str, str], folder: Path) -
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
-
-
-def be_program(program: str, environment: dict[str, str], folder: Path) -> None:
-    """Run *program* as the main module of this process; its output goes into files.
-
-    Lines with `await` outside of a function run as they do in a cell of a notebook.
-    """
-    os.chdir(folder)
-    sys.path.insert(0, str(folder))
-    os.environ.clear()
-    os.environ.update(environment)
-    for descriptor, name in enumerate(OUTPUTS, start=1):
-        os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), descriptor)
-    warnings.simplefilter("error")
-    main = types.ModuleType("__main__")
-    sys.modules["__main__"] = main
-    code = compile(program, "program.py", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    value = eval(code, main.__dict__)  # noqa: S307 (our own)
-    if code.co_flags & inspect.CO_COROUTINE:
-        asyncio.run(value)
 
 
 def run(program: str, base_url: str, folder: Path) -> str:

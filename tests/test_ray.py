@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pyarrow as pa
 import pytest
 from answers import answer_body
@@ -241,8 +242,10 @@ async def test_forgotten_instance_ends_its_thread(server: Loopback) -> None:
     await completions(block("a"))
     assert "limin" in {thread.name for thread in threading.enumerate()}
     del completions
-    gc.collect()
-    assert "limin" not in {thread.name for thread in threading.enumerate()}
+    with anyio.fail_after(20):  # A thread that waits for work may still hold the last one.
+        while "limin" in {thread.name for thread in threading.enumerate()}:
+            gc.collect()
+            await anyio.lowlevel.checkpoint()
 
 
 FORGETFUL = """
