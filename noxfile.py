@@ -24,8 +24,7 @@ WORKERS = str(min(4, (os.cpu_count() or 1) + 1))
 IN_PARALLEL = ("--numprocesses", WORKERS, "--dist", "worksteal")
 
 COVERING = (
-    *("-k", "not trio or transport or test_results"),
-    "--hypothesis-profile=coverage",
+    *("-k", "not trio or transport or test_losses"),
     "--ignore-glob=tests/integration/test_[!m]*",
     "--deselect=tests/test_docs.py::test_program_runs",
     "--deselect=tests/test_docs.py::test_commands_of_the_program_run",

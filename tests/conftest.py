@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Speed is measured by the benchmarks; a busy machine is no failure. Each run of the tests
-# tries other inputs, and `nox -s thorough` tries many. Plain examples cover all lines.
+# tries other inputs, and `nox -s thorough` tries many.
 settings.register_profile("limin", deadline=None, max_examples=30)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
-settings.register_profile("coverage", deadline=None, max_examples=5)
 settings.load_profile("limin")
 
 # Tests that run beside each other keep every core busy. Then one thread of llama.cpp,

@@ -145,6 +145,15 @@ def test_log_probs_of_the_reasoning(name: str, text: str) -> None:
     assert deltas[0].log_probs is not None
 
 
+def test_details_of_the_reasoning_without_a_list() -> None:
+    """One of OpenRouter's details counts as a list of one."""
+    details = {"type": "reasoning.text", "text": "hm"}
+    chunk = {"choices": [{"index": 0, "delta": {"reasoning_details": details}}]}
+    completion, deltas = read_stream(chunk, chunk_of("4"), END)
+    assert completion.reasoning == "hm"
+    assert deltas[0].reasoning == "hm"
+
+
 def test_log_probs_of_answer_and_reasoning() -> None:
     """Both are there, each for itself."""
     log_probs = {
