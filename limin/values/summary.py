@@ -78,7 +78,7 @@ class Summary(NotebookDisplayed):
         Raises:
             ConfigurationError: If one of *results* is something else.
         """
-        tally = _Tally()
+        tally = _ResultTally()
         for index, result in enumerate(results):
             check_result(index, result)
             tally.add(result)
@@ -135,15 +135,42 @@ class Summary(NotebookDisplayed):
         return rendering().html_page(self)
 
 
-class _Tally:
-    """The results so far, counted."""
+class Tally:
+    """What was counted so far; its subclasses say of what."""
 
     def __init__(self) -> None:
+        """Count from nothing."""
         self._failures, self._finish_reasons = Counter[str](), Counter[str]()
         self._warnings, self._tokens = Counter[str](), Counter[str]()
         self._total = self._uncounted = self._retries = 0
         self._waited, self._start, self._end = 0.0, math.inf, -math.inf
         self._durations, self._first_tokens = array("d"), array("d")
+
+    def _add_usage(self, usage: Usage | None) -> None:
+        counts = {name: getattr(usage, name, None) for name in _COUNTS}
+        self._tokens.update({name: n for name, n in counts.items() if n is not None})
+        self._uncounted += counts["completion_tokens"] is None
+
+    def summary(self) -> Summary:
+        """Return what was counted."""
+        return Summary(
+            total=self._total,
+            failures=dict(self._failures.most_common()),
+            finish_reasons=dict(self._finish_reasons.most_common()),
+            warnings=dict(self._warnings.most_common()),
+            **{name: self._tokens.get(name) for name in _COUNTS},
+            uncounted=self._uncounted,
+            retries=self._retries,
+            waited=self._waited,
+            start_time=self._start if self._durations else None,
+            end_time=self._end if self._durations else None,
+            duration=Latency.of(self._durations),
+            time_to_first_token=Latency.of(self._first_tokens),
+        )
+
+
+class _ResultTally(Tally):
+    """The results so far, counted."""
 
     def add(self, result: Result) -> None:
         """Count *result*."""
@@ -172,28 +199,6 @@ class _Tally:
         self._start = min(self._start, answers[0].start_time)
         self._end = max(self._end, last.end_time)
 
-    def _add_usage(self, usage: Usage | None) -> None:
-        counts = {name: getattr(usage, name, None) for name in _COUNTS}
-        self._tokens.update({name: n for name, n in counts.items() if n is not None})
-        self._uncounted += counts["completion_tokens"] is None
-
     def _add_attempts(self, attempts: tuple[Attempt, ...]) -> None:
         self._retries += max(len(attempts) - 1, 0)
         self._waited += math.fsum(attempt.waited for attempt in attempts)
-
-    def summary(self) -> Summary:
-        """Return what was counted."""
-        return Summary(
-            total=self._total,
-            failures=dict(self._failures.most_common()),
-            finish_reasons=dict(self._finish_reasons.most_common()),
-            warnings=dict(self._warnings.most_common()),
-            **{name: self._tokens.get(name) for name in _COUNTS},
-            uncounted=self._uncounted,
-            retries=self._retries,
-            waited=self._waited,
-            start_time=self._start if self._durations else None,
-            end_time=self._end if self._durations else None,
-            duration=Latency.of(self._durations),
-            time_to_first_token=Latency.of(self._first_tokens),
-        )
