@@ -65,9 +65,10 @@ from limin.functions.conversations import (
 )
 from limin.functions.decisions import generate_decision, generate_decisions
 from limin.parallel import run_parallel
+from limin.values.choice import Choice, Delta
 from limin.values.client_state import ClientState
 from limin.values.columns import to_columns
-from limin.values.completion import Choice, Delta, TextCompletion, Usage
+from limin.values.completion import TextCompletion
 from limin.values.configuration import ModelConfiguration
 from limin.values.content import Audio, File, Image
 from limin.values.conversation import Conversation
@@ -89,6 +90,7 @@ from limin.values.timing import Attempt, Latency, Timing
 from limin.values.tokens import TextPiece, TokenLogProb, TokenPosition
 from limin.values.tool_runs import ToolResult, ToolRun
 from limin.values.tools import Tool, ToolCall, ToolCallDelta
+from limin.values.usage import Usage
 from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from limin.wire.stream import AnswerReader
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from limin.values.completion import Delta, TextCompletion
+    from limin.values.choice import Delta
+    from limin.values.completion import TextCompletion
     from limin.values.log_probs import LogProbs
 
 TIMING = Timing(start_time=1000.0, end_time=1002.5, duration=2.25)

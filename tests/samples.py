@@ -19,7 +19,8 @@ from limin.errors import (
     ToolCallError,
 )
 from limin.schemas.json_schema import JsonSchema
-from limin.values.completion import Choice, TextCompletion, Usage
+from limin.values.choice import Choice
+from limin.values.completion import TextCompletion
 from limin.values.content import Audio, File, Image
 from limin.values.conversation import Conversation
 from limin.values.decisions import Decision
@@ -28,6 +29,7 @@ from limin.values.messages import Message
 from limin.values.timing import Attempt, Timing
 from limin.values.tool_runs import ToolResult, ToolRun
 from limin.values.tools import ToolCall
+from limin.values.usage import Usage
 from limin.values.warnings import ResponseWarning, WarningCode
 
 if TYPE_CHECKING:

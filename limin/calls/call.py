@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from limin.calls.caller import Caller
-    from limin.values.completion import Delta, TextCompletion
+    from limin.values.choice import Delta
+    from limin.values.completion import TextCompletion
     from limin.values.configuration import ModelConfiguration
     from limin.values.conversation import Conversation
     from limin.values.endpoint import Endpoint

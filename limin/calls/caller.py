@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from limin.calls.warning_report import SourceLine
     from limin.policy.parallelism import Parallelism
     from limin.policy.retry import RetryPolicy
-    from limin.values.completion import Delta, TextCompletion
+    from limin.values.choice import Delta
+    from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
     from limin.values.headers import PrivateHeaders
     from limin.values.options import OnWarning

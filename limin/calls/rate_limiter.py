@@ -21,7 +21,7 @@ from limin.values.checks import check_rate
 
 if TYPE_CHECKING:
     from limin.errors import LiminError
-    from limin.values.completion import Usage
+    from limin.values.usage import Usage
 
 
 class RateLimiter:

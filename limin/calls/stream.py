@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from limin.calls.call import Call
-    from limin.values.completion import Delta, TextCompletion
+    from limin.values.choice import Delta
+    from limin.values.completion import TextCompletion
     from limin.wire.http import OpenResponse
 
 # The end of the body comes in a packet of its own after the last event. Where it is

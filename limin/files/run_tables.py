@@ -19,7 +19,7 @@ from limin.errors import ConfigurationError
 from limin.files.results import ADDED
 from limin.files.stored_lines import text_of
 from limin.files.tables import load_polars
-from limin.values.completion import Usage
+from limin.values.usage import Usage
 from limin.wire.raw_json import is_null, kind_of, read_value, split_fields
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from limin.schemas.json_schema import JsonSchema
-    from limin.values.completion import Choice, TextCompletion
+    from limin.values.choice import Choice
+    from limin.values.completion import TextCompletion
     from limin.values.display import Palette
 
 _LINES_OF_REASONING = 2

@@ -25,9 +25,11 @@ from limin.values.tokens import TextPiece
 
 if TYPE_CHECKING:
     from limin.schemas.json_schema import JsonSchema
-    from limin.values.completion import Choice, TextCompletion, Usage
+    from limin.values.choice import Choice
+    from limin.values.completion import TextCompletion
     from limin.values.log_probs import LogProbs
     from limin.values.messages import Message
+    from limin.values.usage import Usage
 
 
 def render_question(messages: list[Message], *, images: bool = False) -> str:

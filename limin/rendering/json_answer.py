@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from limin.schemas.json_schema import JsonSchema
-    from limin.values.completion import Choice
+    from limin.values.choice import Choice
 
 
 @attrs.frozen

@@ -16,7 +16,8 @@ from limin.values.result_parts import answers_in
 
 if TYPE_CHECKING:
     from limin.calls.observer import ObservedCall
-    from limin.values.completion import Choice, TextCompletion
+    from limin.values.choice import Choice
+    from limin.values.completion import TextCompletion
     from limin.values.configuration import ModelConfiguration
     from limin.values.endpoint import Endpoint
 

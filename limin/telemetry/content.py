@@ -16,7 +16,7 @@ from limin.values.tools import Tool, ToolCall
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from limin.values.completion import Choice
+    from limin.values.choice import Choice
     from limin.values.content import Part
     from limin.values.messages import Content, Message
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Counter, Histogram, Meter
 
     from limin.telemetry.attributes import Attributes
-    from limin.values.completion import Usage
+    from limin.values.usage import Usage
 
 # The modality of tokens that are no text, or may be.
 _UNKNOWN = "unknown"

@@ -9,7 +9,6 @@ import msgspec
 
 from limin.errors import LiminError
 from limin.values.checks import plain_json
-from limin.values.completion import Usage
 from limin.values.decisions import Decision
 from limin.values.result_parts import (
     check_result,
@@ -17,6 +16,7 @@ from limin.values.result_parts import (
     conversation_of,
     requests_of,
 )
+from limin.values.usage import Usage
 from limin.values.warning_codes import warning_codes
 
 if TYPE_CHECKING:

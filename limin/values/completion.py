@@ -1,35 +1,34 @@
-"""The answer of a model: a completion with its choices and usage, or deltas of it."""
+"""The answer of a model, with everything that is known about it."""
 
 from __future__ import annotations
 
 import re
 from itertools import chain
-from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, cast, overload
+from typing import TYPE_CHECKING, Generic, cast, overload
 
 import attrs
-import msgspec
 
 from limin.json_text.lenient import parse_leniently
 from limin.values.completion_dict import completion_to_dict
 from limin.values.display import NotebookDisplayed, rendering
-from limin.values.messages import Message
 from limin.values.safe_text import excerpt
-from limin.values.tools import ToolCall, ToolCallDelta  # noqa: TC001 (the annotation of a Struct)
+from limin.values.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
     from typing_extensions import TypeForm, TypeVar
 
     from limin.schemas.json_schema import JsonSchema
-    from limin.values.content import Part
+    from limin.values.choice import Choice
     from limin.values.conversation import Conversation
     from limin.values.display import Palette
     from limin.values.fields import FieldLogProbs
     from limin.values.log_probs import LogProbs, PromptLogProbs
-    from limin.values.messages import Content
+    from limin.values.messages import Message
     from limin.values.timing import Timing
     from limin.values.tokens import TokenLogProb
+    from limin.values.tools import ToolCall
     from limin.values.warnings import ResponseWarning
 
     # The type of `value`: that of `response_type`, or None without one.
@@ -44,144 +43,6 @@ else:
 _LONGEST_WORD = 40
 # A finish reason that looks like a word: a server could send the key, or the prompt.
 _REASON = re.compile(r"[A-Za-z]{1,20}(?:_[A-Za-z]{1,20}){0,3}")
-
-ReasoningSource: TypeAlias = Literal[
-    "reasoning", "reasoning_content", "reasoning_details", "content"
-]
-
-
-@attrs.frozen(kw_only=True)
-class Usage:
-    """Token counts, as the server sent them; None if not sent.
-
-    Servers count differently. Most count reasoning among the tokens of the completion,
-    xAI beside them. llama.cpp counts the tokens of one choice, however many there are.
-    Anthropic's own counts of the prompt leave the cached tokens out.
-
-    Source: `usage` and its details, at the top of the body or in a choice.
-
-    Attributes:
-        prompt_tokens: Tokens of the prompt.
-        completion_tokens: Tokens of the answer.
-        total_tokens: Total of the server, which need not be the sum of both.
-        cached_tokens: Tokens of the prompt that were read from a cache.
-        reasoning_tokens: Tokens of the reasoning.
-    """
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-    @classmethod
-    def sum(cls, usages: Iterable[Usage | None]) -> Usage | None:
-        """Return the counts of several answers together.
-
-        A count that is not known of one of them is None. None if none is known at all.
-        """
-        rows = [attrs.astuple(usage or cls()) for usage in usages]
-        columns = zip(*rows, strict=True)
-        total = cls(**dict(zip(attrs.fields_dict(cls), map(_sum, columns), strict=True)))
-        return None if total == cls() else total
-
-
-@attrs.frozen(kw_only=True)
-class Choice:
-    """One answer of a completion; most requests ask for one.
-
-    Source: `choices[]`.
-
-    Attributes:
-        message: Text of the answer; empty if there was none.
-        finish_reason: Why the model stopped: `stop`, `length`,
-            `content_filter`, ...; in OpenAI's word if the server has another for
-            the same reason; None if not sent.
-        raw_finish_reason: The same in the server's own word.
-        index: Index of the choice, from 0.
-        refusal: Text of the model's refusal; None if it did not refuse.
-        reasoning: Text that the model wrote before its answer, its reasoning; None
-            if not sent.
-        reasoning_source: Field of the response that held the reasoning; `content` if
-            it was a part of the content.
-        log_probs: Log probabilities of the tokens; None if not sent. Without an answer
-            they are those of the refusal, or of the reasoning.
-        reasoning_log_probs: Log probabilities of the reasoning, if the server sent
-            them apart (DeepSeek); else None.
-        tool_calls: The calls of functions, whether they were sent as `tool_calls` or as
-            the older `function_call`. Calls of other tools are in `to_message()` alone.
-    """
-
-    message: str = ""
-    finish_reason: str | None = None
-    raw_finish_reason: str | None = None
-    index: int = 0
-    refusal: str | None = None
-    reasoning: str | None = None
-    reasoning_source: ReasoningSource | None = None
-    log_probs: LogProbs | None = None
-    reasoning_log_probs: LogProbs | None = None
-    tool_calls: tuple[ToolCall, ...] = ()
-    _read_message: Callable[[Choice], Message] | None = attrs.field(
-        default=None, eq=False, repr=False, alias="read_message"
-    )
-
-    def to_message(self) -> Message:
-        """Return the answer as a message, to continue the conversation with.
-
-        It has all that a server may want back: text, refusal, the reasoning under the
-        field that it came in, the calls, and fields that limin does not know. A call
-        without an id has the one in `tool_calls`. What only answers have stays out:
-        `annotations`, `audio`, and fields that are null.
-        """
-        if self._read_message is not None:
-            return self._read_message(self)
-        extra: dict[str, object] = {"refusal": self.refusal} if self.refusal else {}
-        content: Content = self.message or (None if self.tool_calls else "")
-        if self.reasoning and self.reasoning_source == "content":
-            content = _parts_of(self.reasoning, self.message)
-        elif self.reasoning and self.reasoning_source == "reasoning_details":
-            part = {"type": "reasoning.text", "text": self.reasoning}
-            extra["reasoning_details"] = [part]
-        elif self.reasoning:
-            extra[self.reasoning_source or "reasoning"] = self.reasoning
-        return Message(
-            "assistant", content, tool_calls=self.tool_calls, extra=extra or None
-        )
-
-
-class Delta(msgspec.Struct, frozen=True, gc=False):
-    """The part of one choice that one event of a stream adds.
-
-    Text and log probabilities need not come together: a server may hold back
-    text whose tokens it has already sent.
-
-    Source: `choices[].delta` of a chunk.
-
-    Attributes:
-        text: Next part of the answer; often empty.
-        reasoning: Next part of the reasoning.
-        refusal: Next part of the refusal.
-        choice: Index of the choice, from 0.
-        finish_reason: Why the model stopped, in OpenAI's word if there is one;
-            None until it did.
-        log_probs: Log probabilities of the event's tokens; None if not sent.
-        tool_calls: Next parts of tool calls; empty if there are none.
-    """
-
-    text: str = ""
-    reasoning: str = ""
-    refusal: str = ""
-    choice: int = 0
-    finish_reason: str | None = None
-    log_probs: LogProbs | None = None
-    tool_calls: tuple[ToolCallDelta, ...] = ()
-
-    @property
-    def has_tokens(self) -> bool:
-        """Whether the event brings tokens, and not only a role or a finish reason."""
-        tokens = self.text or self.reasoning or self.refusal or self.tool_calls
-        return bool(tokens) or self.log_probs is not None
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -482,21 +343,5 @@ def schema_of(completion: TextCompletion[object]) -> JsonSchema[object] | None:
     return completion._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
-def _parts_of(reasoning: str, text: str) -> tuple[Part, ...]:
-    """Return the parts of Mistral's content."""
-    inner = {"type": "text", "text": reasoning}
-    thinking: Part = {"type": "thinking", "thinking": [inner]}
-    return (thinking, text) if text else (thinking,)
-
-
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _sum(counts: Iterable[int | None]) -> int | None:
-    total = 0
-    for count in counts:
-        if count is None:
-            return None
-        total += count
-    return total

@@ -8,7 +8,8 @@ import attrs
 
 if TYPE_CHECKING:
     from limin.errors import LiminError
-    from limin.values.completion import Choice, TextCompletion
+    from limin.values.choice import Choice
+    from limin.values.completion import TextCompletion
     from limin.values.timing import Timing
 
 

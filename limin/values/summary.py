@@ -19,9 +19,10 @@ from limin.values.warning_codes import warning_codes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from limin.values.completion import TextCompletion, Usage
+    from limin.values.completion import TextCompletion
     from limin.values.result_parts import Result
     from limin.values.timing import Attempt
+    from limin.values.usage import Usage
 
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from limin.errors import LiminError
-    from limin.values.completion import Delta, Usage
+    from limin.values.choice import Delta
+    from limin.values.usage import Usage
 
 
 @attrs.frozen(kw_only=True)

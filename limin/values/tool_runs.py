@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, cast
 
 import attrs
 
-from limin.values.completion import Usage, V_co
+from limin.values.completion import V_co
 from limin.values.display import NotebookDisplayed, rendering
+from limin.values.usage import Usage
 
 if TYPE_CHECKING:
     from limin.values.completion import TextCompletion

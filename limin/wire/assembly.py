@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
-from limin.values.completion import Delta  # noqa: TC001 (the annotation of a Struct)
+from limin.values.choice import Delta  # noqa: TC001 (the annotation of a Struct)
 from limin.values.log_probs import LogProbs
 from limin.values.warnings import WarningCode
 from limin.wire import error_response, lenient, schema

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from limin.values.completion import Delta
+from limin.values.choice import Delta
 from limin.wire import lenient, schema, untyped
 from limin.wire.finish_reasons import normalize_finish_reason
 from limin.wire.fragments import read_fragments

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from limin.errors import LiminError, ResponseError, StatusError
-from limin.values.completion import Choice, TextCompletion
+from limin.values.choice import Choice
+from limin.values.completion import TextCompletion
 from limin.values.log_probs import LogProbs, PromptLogProbs
 from limin.values.safe_text import excerpt
 from limin.values.warnings import ResponseWarning, WarningCode
@@ -40,7 +41,7 @@ from limin.wire.usage import read_usage
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from limin.values.completion import ReasoningSource
+    from limin.values.choice import ReasoningSource
     from limin.values.conversation import Conversation
     from limin.values.log_probs import Load
     from limin.values.timing import Timing

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from limin.errors import LiminError, ResponseError, ResponseTooLargeError
-from limin.values.completion import Delta
+from limin.values.choice import Delta
 from limin.values.tools import ToolCallDelta
 from limin.wire.assembly import Assembly, Update
 from limin.wire.response import read_completion
@@ -20,7 +20,8 @@ from limin.wire.sse import EventDecoder, are_events
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from limin.values.completion import Choice, TextCompletion
+    from limin.values.choice import Choice
+    from limin.values.completion import TextCompletion
     from limin.values.timing import Timing
     from limin.wire.http import HttpResponse
     from limin.wire.response import ReadingContext

@@ -30,7 +30,7 @@ from limin.wire.surrogates import mend_json, mend_text
 from limin.wire.unknown_values import read_value, read_values
 
 if TYPE_CHECKING:
-    from limin.values.completion import Choice
+    from limin.values.choice import Choice
     from limin.values.conversation import Conversation
     from limin.values.messages import Call, Content
     from limin.wire import schema

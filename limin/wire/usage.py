@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from operator import attrgetter
 
-from limin.values.completion import Usage
+from limin.values.usage import Usage
 from limin.wire import schema
 
 # The names of counts, the standard one first. All are fields of `schema.Usage`.

@@ -12,10 +12,12 @@ import pytest
 from builders import TIMING
 from IPython.core.formatters import DisplayFormatter
 
-from limin.values.completion import Choice, TextCompletion, Usage
+from limin.values.choice import Choice
+from limin.values.completion import TextCompletion
 from limin.values.conversation import Conversation
 from limin.values.log_probs import Entry, LogProbs, Position
 from limin.values.messages import Message
+from limin.values.usage import Usage
 
 if TYPE_CHECKING:
     from pathlib import Path

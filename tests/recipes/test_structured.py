@@ -24,7 +24,7 @@ from limin import (
 from limin.policy.failures import StopBatch, had_overload, is_fatal, is_overload
 from limin.recipes import structured
 from limin.recipes.structured import TypedAsk, TypedReader, TypedStream
-from limin.values.completion import Choice
+from limin.values.choice import Choice
 from limin.values.timing import Attempt, Timing
 from limin.values.warnings import ResponseWarning, WarningCode
 

@@ -8,9 +8,10 @@ import attrs
 import pytest
 from samples import choices, completion, log_probs, position
 
-from limin.values.completion import Choice, Usage
+from limin.values.choice import Choice
 from limin.values.log_probs import LogProbs, Position
 from limin.values.timing import Timing
+from limin.values.usage import Usage
 
 if TYPE_CHECKING:
     from limin.values.display import Palette

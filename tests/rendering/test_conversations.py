@@ -14,7 +14,7 @@ from samples import choices, tool_run
 
 from limin.rendering.calls import ShownCall
 from limin.rendering.margins import draw_call
-from limin.values.completion import Choice
+from limin.values.choice import Choice
 from limin.values.conversation import Conversation
 from limin.values.messages import Message
 from limin.values.tool_runs import ToolResult

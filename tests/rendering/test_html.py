@@ -16,7 +16,8 @@ from samples import decision, json_answer, parts, png, score, tool_run
 from limin.errors import ConfigurationError
 from limin.rendering import html
 from limin.schemas.json_schema import JsonSchema
-from limin.values.completion import Choice, TextCompletion, Usage
+from limin.values.choice import Choice
+from limin.values.completion import TextCompletion
 from limin.values.content import Image
 from limin.values.conversation import Conversation
 from limin.values.decisions import Decision
@@ -25,6 +26,7 @@ from limin.values.messages import Message
 from limin.values.timing import Attempt
 from limin.values.tool_runs import ToolResult, ToolRun
 from limin.values.tools import ToolCall
+from limin.values.usage import Usage
 from limin.values.warnings import ResponseWarning, WarningCode
 
 # All kinds of text that a model may write: markup, quotes, controls, half characters.

@@ -10,7 +10,7 @@ from samples import completion
 
 from limin.rendering.json_answer import json_parts
 from limin.schemas.json_schema import JsonSchema
-from limin.values.completion import Choice
+from limin.values.choice import Choice
 from limin.values.log_probs import LogProbs, Position
 
 

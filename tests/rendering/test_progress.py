@@ -20,9 +20,9 @@ from limin import StatusError
 from limin.errors import AnswerWarningError, LiminError
 from limin.rendering import progress as progress_room
 from limin.rendering.progress import PatientConsole
-from limin.values.completion import Usage
 from limin.values.progress import BatchState
 from limin.values.timing import Attempt, Timing
+from limin.values.usage import Usage
 from limin.values.warnings import ResponseWarning, WarningCode
 
 if TYPE_CHECKING:

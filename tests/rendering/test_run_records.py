@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import attrs
 import pytest
 from builders import body_of, read
 from samples import position
 
 from limin.rendering import show
-from limin.values.completion import Choice, TextCompletion
+from limin.values.choice import Choice
 from limin.values.log_probs import LogProbs
 from limin.values.run_records import RecordedError, RunRecord
 from limin.values.summary import Summary
+
+if TYPE_CHECKING:
+    from limin.values.completion import TextCompletion
 
 LOG_PROBS = LogProbs(lambda: ((position("hel", 0.9), position("lo", 0.2)), ()))
 BODY = {**body_of("hello", finish_reason="stop"), "model": "served"}

@@ -27,7 +27,7 @@ from limin.errors import (
     TransportError,
 )
 from limin.rendering.progress import BatchProgress
-from limin.values.completion import Choice, TextCompletion
+from limin.values.choice import Choice
 from limin.values.conversation import Conversation
 from limin.values.decisions import Decision
 from limin.values.log_probs import Entry, LogProbs, Position
@@ -40,6 +40,8 @@ from limin.values.warnings import ResponseWarning, WarningCode
 if TYPE_CHECKING:
     import pytest
     from rich.console import RenderableType
+
+    from limin.values.completion import TextCompletion
 
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 ACTING = re.compile(

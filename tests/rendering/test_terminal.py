@@ -4,7 +4,8 @@ import re
 import pytest
 from rich.cells import cell_len
 
-from limin.values.completion import Choice, TextCompletion
+from limin.values.choice import Choice
+from limin.values.completion import TextCompletion
 from limin.values.conversation import Conversation
 from limin.values.log_probs import LogProbs, Position
 from limin.values.messages import Message, Role

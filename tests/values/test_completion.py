@@ -11,12 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from limin.errors import LiminError, ServerError
-from limin.values.completion import Choice, TextCompletion, Usage
+from limin.values.choice import Choice
+from limin.values.completion import TextCompletion
 from limin.values.conversation import Conversation
 from limin.values.log_probs import LogProbs, Position, TokenLogProb, TokenPosition
 from limin.values.messages import Message
 from limin.values.timing import Attempt, Latency, Timing
 from limin.values.tools import ToolCall
+from limin.values.usage import Usage
 from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
 
 HOT = "llama.cpp-b11549-logprobs_top1_hot"

@@ -6,10 +6,11 @@ from builders import TIMING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limin.values.completion import Delta, Usage
+from limin.values.choice import Delta
 from limin.values.log_probs import LogProbs
 from limin.values.timing import Latency, StreamTimes, Timing
 from limin.values.tools import ToolCallDelta
+from limin.values.usage import Usage
 
 SECONDS = st.floats(0, 1e6)
 

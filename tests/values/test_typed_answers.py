@@ -9,7 +9,7 @@ from builders import TIMING, read, read_exchange
 
 import limin
 from limin import JsonSchema, StructuredOutputError, TextCompletion
-from limin.values.completion import Choice
+from limin.values.choice import Choice
 from limin.values.conversation import Conversation
 from limin.values.tools import ToolCall
 from limin.values.typed_answers import as_schema, read_answer

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from builders import body_of, look_at_everything, read
 
-from limin.values.completion import Usage
+from limin.values.usage import Usage
 from limin.wire.log_probs import read_prompt_positions
 
 DIGITS = "1" * 5000

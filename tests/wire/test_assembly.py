@@ -18,8 +18,8 @@ from limin.errors import (
     ServerError,
     StatusError,
 )
-from limin.values.completion import Usage
 from limin.values.conversation import Conversation
+from limin.values.usage import Usage
 from limin.values.warnings import ResponseWarning, WarningCode
 from limin.wire import schema
 from limin.wire.assembly import Assembly, Delta

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limin.errors import LiminError, ResponseError
-from limin.values.completion import Usage
 from limin.values.conversation import Conversation
 from limin.values.messages import Message
 from limin.values.tokens import TokenLogProb
+from limin.values.usage import Usage
 from limin.wire.finish_reasons import is_failure, normalize_finish_reason
 from limin.wire.sampling import Sampling
 

@@ -7,9 +7,9 @@ import pytest
 from builders import TIMING, body_of, read
 
 from limin.errors import LiminError
-from limin.values.completion import Usage
 from limin.values.conversation import Conversation
 from limin.values.tokens import TokenLogProb
+from limin.values.usage import Usage
 from limin.values.warnings import WarningCode
 from limin.wire.http import HttpResponse
 from limin.wire.lenient import NoAnswerError, join_reasoning, mend_completion

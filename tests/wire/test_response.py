@@ -17,9 +17,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from limin.errors import ResponseError, StatusError
-from limin.values.completion import Usage
 from limin.values.conversation import Conversation
 from limin.values.tokens import TokenLogProb
+from limin.values.usage import Usage
 from limin.values.warnings import ResponseWarning, WarningCode
 from limin.wire.response import ReadingContext
 

@@ -28,7 +28,7 @@ from limin.errors import (
     ServerError,
     StatusError,
 )
-from limin.values.completion import Delta
+from limin.values.choice import Delta
 from limin.values.conversation import Conversation
 from limin.wire.assembly import Assembly
 from limin.wire.http import HttpResponse

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from builders import body_of, read
 
-from limin.values.completion import Usage
+from limin.values.usage import Usage
 
 # What a server sends, and the counts in it.
 SHAPES: dict[str, tuple[dict[str, Any], Usage]] = {
