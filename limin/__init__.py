@@ -96,7 +96,7 @@ from limin.values.warnings import LiminWarning, ResponseWarning, WarningCode
 if TYPE_CHECKING:
     from limin.schemas.json_schema import JsonSchema
     from limin.transport.async_http import AsyncHTTPTransport
-    from limin.values.label_probs import label_probs
+    from limin.values.labels.probs import label_probs
 
     __version__: str
 
@@ -214,7 +214,7 @@ def __getattr__(name: str) -> object:
 
         return JsonSchema
     if name == "label_probs":
-        from limin.values.label_probs import label_probs  # noqa: PLC0415 (few decide)
+        from limin.values.labels.probs import label_probs  # noqa: PLC0415 (few decide)
 
         return label_probs
     if name == "__version__":

@@ -23,7 +23,7 @@ import attrs
 import limin
 from limin.local import local_endpoint
 from limin.recipes.decisions import find_orders, with_letters
-from limin.values.label_texts import folded_labels
+from limin.values.labels.texts import folded_labels
 from limin.values.tokens import TokenLogProb, TokenPosition
 
 if TYPE_CHECKING:

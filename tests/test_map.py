@@ -72,7 +72,7 @@ LATE_IMPORTS = {
     ("limin", "_find_version", "importlib"),
     ("limin.calls.call", "Call._note_question", "limin.wire.refused_defaults"),
     ("limin", "__getattr__", "limin.schemas.json_schema"),
-    ("limin", "__getattr__", "limin.values.label_probs"),
+    ("limin", "__getattr__", "limin.values.labels.probs"),
     ("limin.wire.error_response", "status_error", "limin.wire.error_classes"),
     ("limin.wire.error_response", "status_error", "limin.wire.retry_after"),
     ("limin.values.option_names", "_hint", "difflib"),

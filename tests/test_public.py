@@ -54,8 +54,8 @@ def test_name_that_does_not_exist() -> None:
 def test_what_is_loaded_when_asked_for() -> None:
     """Labels are read by few programs, so only these load what reads them."""
     code = (
-        "import sys, limin; print('limin.values.label_probs' in sys.modules); "
-        "limin.label_probs; print('limin.values.label_probs' in sys.modules)"
+        "import sys, limin; print('limin.values.labels.probs' in sys.modules); "
+        "limin.label_probs; print('limin.values.labels.probs' in sys.modules)"
     )
     loaded = subprocess.run(  # noqa: S603 (our own interpreter)
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -18,9 +18,9 @@ from limin.errors import (
 from limin.recipes.answer_start import find_answer
 from limin.values.checks import describe_type
 from limin.values.conversation import Conversation
-from limin.values.decision_orders import average, renamed
-from limin.values.label_checks import check_labels
-from limin.values.label_probs import label_in_text, label_probs
+from limin.values.labels.checks import check_labels
+from limin.values.labels.orders import average, renamed
+from limin.values.labels.probs import label_in_text, label_probs
 from limin.values.messages import Message
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from limin.json_text.answer import SPACE
 from limin.json_text.scanner import Event, JSONScanner
 from limin.json_text.tree import TreeBuilder, walk_scalars
 from limin.values.fields import FieldLogProbs
-from limin.values.label_probs import field_probs
+from limin.values.labels.probs import field_probs
 from limin.values.log_probs import joint_log_prob, positions_of, utf8_bytes
 
 if TYPE_CHECKING:

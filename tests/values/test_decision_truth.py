@@ -9,7 +9,7 @@ import pytest
 from builders import capture, read
 from decision_truth import CUTS, FILE, ORDERS, QUESTIONS, unpack
 
-from limin.values.label_probs import label_probs
+from limin.values.labels.probs import label_probs
 from limin.values.warnings import WarningCode
 
 if TYPE_CHECKING:

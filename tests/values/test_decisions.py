@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limin.errors import ConfigurationError
-from limin.values.decision_orders import average, renamed
 from limin.values.decisions import Decision
 from limin.values.expectations import expected_bounds
+from limin.values.labels.orders import average, renamed
 from limin.values.warnings import ResponseWarning, WarningCode
 
 

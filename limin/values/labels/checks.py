@@ -16,7 +16,7 @@ from limin.values.checks import (
     plain,
     refuse,
 )
-from limin.values.label_texts import fold
+from limin.values.labels.texts import fold
 
 if TYPE_CHECKING:
     from limin.values.tokens import TokenPosition

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
-from limin.values.partial_characters import could_begin, could_fold_to
+from limin.values.labels.partial_characters import could_begin, could_fold_to
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

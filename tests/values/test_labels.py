@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from limin.errors import ConfigurationError
-from limin.values.label_probs import field_probs, label_probs
+from limin.values.labels.probs import field_probs, label_probs
 from limin.values.tokens import TokenLogProb, TokenPosition
 from limin.values.warnings import WarningCode
 

@@ -1,6 +1,6 @@
 """Which label an answer is, with bounds: from log probabilities whose lists are cut.
 
-The event is that of `label_texts`: the answer's text, from the first token that is read,
+The event is that of `texts`: the answer's text, from the first token that is read,
 begins with the label behind the marks before it, and the label ends there. Every number
 is about its probability before the answer was sampled, under the model's distribution as
 the server reports it, and every bound holds:
@@ -27,16 +27,16 @@ import attrs
 
 from limin.values.checks import check_flag, check_integer, refuse
 from limin.values.decisions import Decision
-from limin.values.label_checks import check_labels, check_log_probs, check_values
-from limin.values.label_texts import NONE, exact_labels, folded_labels, json_labels
-from limin.values.listed_tokens import NoText, SampledPath
+from limin.values.labels.checks import check_labels, check_log_probs, check_values
+from limin.values.labels.listed_tokens import NoText, SampledPath
+from limin.values.labels.texts import NONE, exact_labels, folded_labels, json_labels
 from limin.values.warnings import ResponseWarning, WarningCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from limin.values.label_texts import LabelTexts, Progress, Runs
-    from limin.values.listed_tokens import Content
+    from limin.values.labels.listed_tokens import Content
+    from limin.values.labels.texts import LabelTexts, Progress, Runs
     from limin.values.tokens import TokenPosition
 
 ValueT = TypeVar("ValueT", bound="str | int | float | None")

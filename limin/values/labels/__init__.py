@@ -1,0 +1,1 @@
+"""How probable each label is, from the tokens that a server lists: no I/O, no clock."""
