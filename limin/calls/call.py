@@ -15,7 +15,7 @@ from limin.calls.contexts import InContext
 from limin.calls.deadline import Deadline
 from limin.calls.observer import tell, tell_of_attempt, with_those_of_process
 from limin.calls.server import Outlook
-from limin.calls.stream import StreamedAnswer
+from limin.calls.streamed_answer import StreamedAnswer
 from limin.calls.warning_report import report_warnings
 from limin.errors import (
     AnswerWarningError,

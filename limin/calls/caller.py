@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from limin.calls.log import LogObserver
     from limin.calls.observer import AnyObserver
     from limin.calls.server import Servers
-    from limin.calls.stream import StreamedAnswer
+    from limin.calls.streamed_answer import StreamedAnswer
     from limin.calls.warning_report import SourceLine
     from limin.policy.parallelism import Parallelism
     from limin.policy.retry import RetryPolicy

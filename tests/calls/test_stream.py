@@ -38,7 +38,7 @@ from limin.calls.call import Call
 from limin.calls.caller import Caller
 from limin.calls.rate_limiter import RateLimiter
 from limin.calls.server import OneServer, Server
-from limin.calls.stream import StreamedAnswer
+from limin.calls.streamed_answer import StreamedAnswer
 from limin.policy.retry import RetryPolicy
 from limin.values.configuration import ModelConfiguration
 from limin.values.conversation import Conversation
