@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
-from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -20,20 +18,17 @@ import msgspec
 from limin.errors import RequestTimeoutError, TransportError
 from limin.transport.connection import connect
 from limin.transport.frames import forget_frames
+from limin.transport.idle_connections import IdleConnections, PooledConnection
 from limin.transport.reader import ResponseReader
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Sequence
 
-    from limin.transport.connection import Connection, Origin, RequestBytes
+    from limin.transport.connection import Origin, RequestBytes
     from limin.values.endpoint import Limits
 
 _Result = TypeVar("_Result")
-
-# Servers close idle connections after 5 s (llama.cpp, uvicorn) to some minutes;
-# a closed one costs a file descriptor until it is found.
-_SECONDS_IDLE = 60.0
 
 
 class Timeouts(msgspec.Struct, frozen=True):
@@ -53,70 +48,6 @@ class Timeouts(msgspec.Struct, frozen=True):
 NO_TIMEOUTS = Timeouts()
 
 
-class _PooledConnection:
-    """A connection with its reader, and since when it is idle (monotonic seconds)."""
-
-    __slots__ = ("connection", "idle_since", "origin", "reader")
-
-    def __init__(
-        self, connection: Connection, reader: ResponseReader, origin: Origin
-    ) -> None:
-        self.connection, self.reader, self.origin = connection, reader, origin
-        self.idle_since = 0.0
-
-
-class _IdleConnections:
-    """The idle connections of one event loop in one process."""
-
-    def __init__(self, process: int, loop: object) -> None:
-        self.process, self.loop = process, loop
-        self._by_origin: dict[Origin, deque[_PooledConnection]] = {}
-
-    def __len__(self) -> int:
-        return sum(map(len, list(self._by_origin.values())))
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether the loop is known to have ended; trio's cannot be asked."""
-        is_closed = getattr(self.loop, "is_closed", None)
-        return is_closed is not None and bool(is_closed())
-
-    def take(self, origin: Origin) -> _PooledConnection | None:
-        """Return the last idle connection to *origin* that is still good.
-
-        It is open and silent, and not idle for long: a machine on the way may have
-        forgotten it without a word.
-        """
-        idle = self._by_origin.get(origin)
-        while idle:
-            pooled = idle.pop()
-            is_fresh = time.monotonic() - pooled.idle_since <= _SECONDS_IDLE
-            if is_fresh and pooled.connection.is_open_and_silent():
-                return pooled
-            pooled.connection.close()
-        return None
-
-    def put_back(self, pooled: _PooledConnection) -> None:
-        """Keep *pooled*, and close the longest idle one if it is idle for too long."""
-        idle = self._by_origin.get(pooled.origin)
-        if idle is None:
-            idle = self._by_origin[pooled.origin] = deque()
-        pooled.idle_since = time.monotonic()
-        idle.append(pooled)
-        if pooled.idle_since - idle[0].idle_since > _SECONDS_IDLE:
-            idle.popleft().connection.close()
-
-    def close(self, origin: Origin | None = None) -> None:
-        """Close those to *origin*, or all."""
-        for idle in [
-            connections
-            for target, connections in list(self._by_origin.items())
-            if origin in {None, target}
-        ]:
-            while idle:
-                idle.pop().connection.close()
-
-
 class ConnectionPool:
     """Exchanges with any number of origins, over connections that are kept."""
 
@@ -131,7 +62,7 @@ class ConnectionPool:
         self._tls_context = tls_context
         self._is_closed = False
         self._active = 0
-        self._idle: dict[int, _IdleConnections] = {}
+        self._idle: dict[int, IdleConnections] = {}
 
     def __repr__(self) -> str:
         """Return how many connections are in use, and how many are idle."""
@@ -192,7 +123,7 @@ class ConnectionPool:
         for idle in self._idle.values():
             idle.close()
 
-    def _idle_here(self) -> _IdleConnections:
+    def _idle_here(self) -> IdleConnections:
         """Return the idle connections of this event loop.
 
         A thread runs one loop at a time, so the loop that ran before in this
@@ -205,7 +136,7 @@ class ConnectionPool:
         if idle is None or idle.loop is not loop or idle.process != process:
             if idle is not None:
                 idle.close()
-            idle = self._idle[thread] = _IdleConnections(process, loop)
+            idle = self._idle[thread] = IdleConnections(process, loop)
         if len(self._idle) > 1:
             self._close_ended()
         return idle
@@ -218,17 +149,17 @@ class ConnectionPool:
                 self._idle.pop(thread, None)
                 idle.close()
 
-    async def _connect(self, origin: Origin, seconds: float | None) -> _PooledConnection:
+    async def _connect(self, origin: Origin, seconds: float | None) -> PooledConnection:
         limit = self._limits.connect_seconds
         connection = await connect(
             origin,
             self._tls_context() if origin.is_secure else None,
             seconds=limit if seconds is None else min(seconds, limit),
         )
-        return _PooledConnection(connection, ResponseReader(self._limits), origin)
+        return PooledConnection(connection, ResponseReader(self._limits), origin)
 
     def release(
-        self, pooled: _PooledConnection, idle: _IdleConnections, *, keep: bool
+        self, pooled: PooledConnection, idle: IdleConnections, *, keep: bool
     ) -> None:
         """Put *pooled* back among the *idle* connections, or close it if not *keep*.
 
@@ -276,8 +207,8 @@ class PooledResponse:
     def __init__(
         self,
         pool: ConnectionPool,
-        pooled: _PooledConnection,
-        idle: _IdleConnections,
+        pooled: PooledConnection,
+        idle: IdleConnections,
         timeouts: Timeouts,
     ) -> None:
         """Read from *pooled*, which goes back to *pool*, among the *idle* ones."""

@@ -29,12 +29,12 @@ from limin import (
     TransportError,
 )
 from limin.transport.connection import Origin, RequestBytes
+from limin.transport.idle_connections import PooledConnection
 from limin.transport.pool import (
     NO_TIMEOUTS,
     ConnectionPool,
     PooledResponse,
     Timeouts,
-    _PooledConnection,
 )
 from limin.transport.reader import ResponseReader
 from limin.wire.http import HttpResponse
@@ -608,7 +608,7 @@ class BrokenPipe:
     def response(self) -> PooledResponse:
         """Return a response over this connection, before anything is sent."""
         reader = ResponseReader(Limits())
-        pooled = _PooledConnection(self, reader, Origin("a", 80))  # type: ignore[arg-type]
+        pooled = PooledConnection(self, reader, Origin("a", 80))  # type: ignore[arg-type]
         return PooledResponse(self, pooled, None, NO_TIMEOUTS)  # type: ignore[arg-type]
 
     def release(self, _pooled: object, _idle: object, *, keep: bool) -> None:
