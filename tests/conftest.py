@@ -57,6 +57,11 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput[_NAME_FOR_WORKERS] = config.stash[_SHARED]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Put the tests that ask the model first: it answers while other tests compute."""
+    items.sort(key=lambda item: "llama" not in item.fixturenames)
+
+
 @pytest.fixture(scope="session")
 def llama(request: pytest.FixtureRequest) -> Iterator[LocalEndpoint]:
     """Return the endpoint of the real llama.cpp server; the session has one."""

@@ -210,6 +210,10 @@ FAILURES = {
         HEAD + b"Transfer-Encoding: chunkedX\r\n\r\nhi",
         "'chunkedX'",
     ),
+    "transfer coding as long as a key": (
+        HEAD + b"Transfer-Encoding: sk-0123456789\r\n\r\nhi",
+        "the body has a transfer coding that was not asked for$",
+    ),
     "control in a length": (
         b"HTTP/1.1 200 OK\nContent-Length: 2\x0b\n\nhi",
         "Content-Length",

@@ -21,6 +21,7 @@ from limin.values.endpoint import (
     hide_secret_path,
     named_in_environment,
 )
+from limin.values.headers import conceal
 
 KEY = "sk-this-opens-nothing"
 LOCAL = "http://127.0.0.1:8080/v1"
@@ -248,6 +249,16 @@ def test_repr_holds_no_key() -> None:
     assert repr(endpoint) == f"Endpoint(base_url='{LOCAL}', api_key=ApiKey('***'))"
     assert str(endpoint.api_key) == "ApiKey('***')"
     assert f"{endpoint.api_key!r:>14}" == " ApiKey('***')"
+
+
+def test_repr_of_what_was_refused() -> None:
+    """A traceback that shows local variables shows no key."""
+    assert repr(conceal(KEY)) == "'***'"
+    with pytest.raises(ConfigurationError) as caught:
+        Endpoint(f"{LOCAL}\n", KEY)
+    frames = [entry.frame.f_locals for entry in caught.traceback]
+    (refused,) = {id(f["self"]): f["self"] for f in frames if "self" in f}.values()
+    assert repr(refused) == "<limin.Endpoint, not ready>"
 
 
 def test_query_is_a_secret() -> None:
