@@ -19,6 +19,7 @@ from limin.errors import ConfigurationError
 from limin.parallel import (
     as_item,
     as_limin_error,
+    budget_of,
     calls_under_way,
     measure,
     open_progress,
@@ -280,12 +281,15 @@ def decision_workers(  # noqa: PLR0917 (passed on)
 
     Raises:
         ConfigurationError: If a grammar constrains the answers, or an option of the
-            checkpoint makes no sense.
+            batch makes no sense.
         ConversationError: If *system_prompt* is no text; it would fail every prompt.
     """
     if system_prompt is not None:
         Message("system", system_prompt)
     caller, parallelism = caller.limited_by(n_parallel)
+    budget = budget_of(setting.options)
+    if budget is not None:
+        caller = caller.observed_by(budget)
     recorded = open_checkpoint(caller, setting.options)
     decider = setting.decider(caller, known, recorded)
 
@@ -293,6 +297,8 @@ def decision_workers(  # noqa: PLR0917 (passed on)
         given: object = setting.labels
         prompt, given = split_item(item) if given is None else (item, given)
         conversation = as_conversation(cast("str", prompt), system_prompt)
+        if budget is not None:
+            budget.check(conversation)
 
         def ask() -> Awaitable[AnyDecision]:
             labels = setting.labels or setting.style.check_labels(given)

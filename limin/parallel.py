@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from limin.checkpoint.recorder import RecordedCall
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
-    from limin.values.options import BatchOptions
+    from limin.values.options import BatchOptions, DecisionOptions
     from limin.values.progress import BatchListener
 
 Item = TypeVar("Item")
@@ -204,8 +204,7 @@ def batch_workers(  # noqa: PLR0917 (passed on)
     if system_prompt is not None:
         Message("system", system_prompt)
     caller, parallelism = caller.limited_by(n_parallel)
-    limit = check_length("max_total_tokens", options.get("max_total_tokens"))
-    budget = None if limit is None else TokenBudget(limit)
+    budget = budget_of(options)
     if budget is not None:
         caller = caller.observed_by(budget)
     batch = BatchAsk(caller, options, answer_type)
@@ -220,6 +219,16 @@ def batch_workers(  # noqa: PLR0917 (passed on)
         source, ask_about, parallelism, as_result=as_limin_error, measure=measure
     )
     return workers, batch.recorded
+
+
+def budget_of(options: BatchOptions | DecisionOptions) -> TokenBudget | None:
+    """Return the budget of *options*, if they have one.
+
+    Raises:
+        ConfigurationError: If it makes no sense.
+    """
+    limit = check_length("max_total_tokens", options.get("max_total_tokens"))
+    return None if limit is None else TokenBudget(limit)
 
 
 def as_limin_error(error: Exception) -> LiminError:

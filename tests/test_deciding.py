@@ -390,6 +390,32 @@ async def test_batch_that_fails(capfd: pytest.CaptureFixture[str]) -> None:
     assert "limin:" in capfd.readouterr().err
 
 
+async def test_budget_of_tokens() -> None:
+    """A question that was begun is asked in all its orders, and no other is begun."""
+
+    async def respond(request: Request) -> bytes:
+        body = sure("yes", prompt_of(request.body)) | {"usage": {"total_tokens": 10}}
+        return http(json.dumps(body).encode())
+
+    async with serve(respond) as server, Client(server.base_url) as client:
+        results = await client.generate_decisions(
+            ["a", "b", "c"],
+            YES_NO,
+            1,
+            orders=2,
+            max_total_tokens=5,
+            on_error="return",
+            show_progress=False,
+        )
+    assert len(server.requests) == 2
+    assert [type(result).__name__ for result in results] == [
+        "Decision",
+        "NotSentError",
+        "NotSentError",
+    ]
+    assert str(results[1]) == "not sent: the answers have used 20 of 5 tokens"
+
+
 async def test_system_prompt_that_is_none() -> None:
     """What would fail each prompt of a batch is refused before the first."""
     async with Client("http://127.0.0.1:1", "") as client:

@@ -90,6 +90,7 @@ LATE_IMPORTS = {
     ("limin.files.inputs", "_is_header", "limin.files.tables"),
     ("limin.files.inputs", "_reader", "limin.files.tables"),
     ("limin.files.tables", "load_polars", "polars"),
+    ("limin.cli.running", "RunClient.start_decisions", "limin.deciding"),
     ("limin.cli.arguments", "read_schema", "limin.schemas.json_schema"),
     ("limin.cli.chat_terminal", "ChatTerminal.talk", "readline"),
     ("limin.testing.replay", "_Recorder._open", "limin.transport.http"),

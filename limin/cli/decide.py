@@ -122,6 +122,7 @@ def _decision_options(options: argparse.Namespace) -> DecisionOptions:
         "fold": not options.no_fold,
         "fallback": options.fallback,
         "top_log_probs": options.alternatives,
+        "max_total_tokens": options.max_total_tokens,
     }
     return cast("DecisionOptions", arguments.sampling_of(options) | named)
 

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import attrs
 
 from limin.asking import AnswerType
-from limin.batch.workers import WorkerPool
-from limin.calls.token_budget import TokenBudget
 from limin.client import Client
 from limin.errors import LiminError, NotSentError
 from limin.files import results
 from limin.files.run_lines import Mark, encode_line
-from limin.parallel import as_item, as_limin_error, batch_workers, measure
+from limin.parallel import batch_workers
 from limin.values.display import rendering
 from limin.values.progress import BatchState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from limin.batch.workers import Parallel
-    from limin.deciding import DecisionSetting
+    from limin.batch.workers import Parallel, WorkerPool
+    from limin.deciding import AnyDecision, DecisionSetting
     from limin.files.plan import Plan
     from limin.files.questions import Question
     from limin.files.results import Result
@@ -34,7 +30,6 @@ if TYPE_CHECKING:
     from limin.values.completion import TextCompletion
     from limin.values.configuration import ModelConfiguration
     from limin.values.conversation import Conversation
-    from limin.values.decisions import Decision
     from limin.values.options import BatchOptions
 
     Item: TypeAlias = tuple[Conversation, ModelConfiguration]
@@ -95,26 +90,20 @@ class RunClient(Client):
 
     def start_decisions(
         self, run: Run, setting: DecisionSetting
-    ) -> WorkerPool[Item, Decision[str], LiminError]:
-        """Return workers that decide the questions of *run*, all between the same labels.
+    ) -> WorkerPool[object, AnyDecision, LiminError]:
+        """Return workers that decide the questions of *run* as *setting* says."""
+        from limin.deciding import decision_workers  # noqa: PLC0415 (one command decides)
 
-        Labels may be numbers.
-        """
-        limit = run.settings.max_total_tokens
-        budget = TokenBudget(sys.maxsize if limit is None else limit)
-        caller = self._caller(setting.call_options).observed_by(budget)
-        decider = setting.decider(caller, self._alternatives[caller.model], None)
-        labels = cast("list[str]", setting.labels)
-
-        def decide(item: Item) -> Awaitable[Decision[str]]:
-            conversation, _ = item
-            budget.check(conversation)
-            return as_item(conversation, partial(decider, conversation, labels))
-
-        n_parallel = run.settings.n_parallel
-        return WorkerPool(
-            run, decide, n_parallel, as_result=as_limin_error, measure=measure
+        caller = self._caller(setting.call_options)
+        workers, _ = decision_workers(
+            setting,
+            caller,
+            self._alternatives[caller.model],
+            Prompts(run),
+            run.settings.n_parallel,
+            None,
         )
+        return workers
 
     def batch_state(self, *, is_read: bool) -> BatchState:
         """Return how the requests stand, and whether the answers are read."""
@@ -211,3 +200,19 @@ class Run:
             prefix=prefix,
         )
         return encode_line(fields, mark)
+
+
+class Prompts:
+    """The conversations of a run, for decisions, which all have one configuration."""
+
+    def __init__(self, run: Run) -> None:
+        """Take them from *run*."""
+        self._run = run
+
+    def __len__(self) -> int:
+        """Return their number."""
+        return len(self._run)
+
+    def __iter__(self) -> Iterator[Conversation]:
+        """Yield them until the run stops."""
+        return (conversation for conversation, _ in self._run)

@@ -191,6 +191,8 @@ class DecisionOptions(AskOptions, total=False):
             the server refused the number of alternatives, a new client asks it once more
             when the run is resumed.
         fsync: Whether each line survives a power cut.
+        max_total_tokens: Tokens after which no more is decided; see `BatchOptions`. A
+            decision that was begun is finished, whatever its `orders`.
     """
 
     by: Literal["letter", "text"]
@@ -201,6 +203,7 @@ class DecisionOptions(AskOptions, total=False):
     fallback: Literal["text"] | None
     checkpoint: str | os.PathLike[str] | None
     fsync: bool
+    max_total_tokens: int | None
 
 
 # The defaults of the options that are no fields of `ModelConfiguration`; those of the
