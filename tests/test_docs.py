@@ -114,6 +114,14 @@ def test_commands_of_the_readme_run(llama: LocalEndpoint, tmp_path: Path) -> Non
     assert len((tmp_path / "answers.jsonl").read_text().splitlines()) == 2
 
 
+def test_links_of_the_readme_lead_somewhere() -> None:
+    """Each file that is named is there, under the name that it has today."""
+    links = re.findall(r"""(?:\]\(|src(?:set)?=")([^)"#]+)""", README)
+    files = [link for link in links if "://" not in link]
+    assert len(files) > 50
+    assert [file for file in files if not (ROOT / file).exists()] == []
+
+
 def test_pages_have_programs() -> None:
     """The pattern above finds every program."""
     assert len(PROGRAMS) == "".join(PAGES).count("```python\n") > 50
