@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -27,6 +28,10 @@ settings.load_profile("limin")
 # Tests that run beside each other keep every core busy. Then one thread of llama.cpp,
 # which waits for no other, is as fast as two, and its speed varies less.
 os.environ.setdefault("OMP_THREAD_LIMIT", "1")
+
+# httpx reads the certificates of all authorities for each new client, which takes longer
+# than most tests.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "data" / "authority.pem")
 
 _SHARED = pytest.StashKey[dict[str, Any]]()
 _NAME_FOR_WORKERS = "limin_local_server"
