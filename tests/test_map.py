@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 from pathlib import Path
@@ -170,6 +171,7 @@ def walk(
         yield from walk(name, child, inside, for_types=types)
 
 
+@cache
 def all_imports() -> list[Import]:
     """Every import in the package."""
     return [
@@ -179,8 +181,10 @@ def all_imports() -> list[Import]:
     ]
 
 
-IMPORTS = all_imports()
-OWN = [edge for edge in IMPORTS if edge.imported.split(".")[0] == "limin"]
+@cache
+def own_imports() -> list[Import]:
+    """Those of limin's own modules."""
+    return [edge for edge in all_imports() if edge.imported.split(".")[0] == "limin"]
 
 
 def within(name: str, room: str) -> bool:
@@ -235,7 +239,7 @@ def test_imports_go_down() -> None:
     """No module imports from its own floor or from one above, except through the door."""
     up = [
         describe(edge)
-        for edge in OWN
+        for edge in own_imports()
         if not may_import(edge.importer, edge.imported)
         and (edge.importer, edge.function, edge.imported) != DOOR
         and not (edge.for_types and (edge.importer, edge.imported) in TYPES_FROM_ABOVE)
@@ -247,7 +251,7 @@ def test_types_from_above() -> None:
     """Only the named annotations come from above, and no name is stale."""
     up = {
         (edge.importer, edge.imported)
-        for edge in OWN
+        for edge in own_imports()
         if edge.for_types and not may_import(edge.importer, edge.imported)
     }
     assert up == TYPES_FROM_ABOVE
@@ -257,7 +261,7 @@ def test_late_imports() -> None:
     """Functions import only what is named here; of limin, the rendering at its door."""
     late = {
         (edge.importer, edge.function, edge.imported)
-        for edge in IMPORTS
+        for edge in all_imports()
         if edge.function and not edge.for_types
     }
     assert late == LATE_IMPORTS
@@ -268,7 +272,7 @@ def test_no_cycle() -> None:
     graph = {
         name: {
             edge.imported
-            for edge in OWN
+            for edge in own_imports()
             if edge.importer == name
             and not edge.for_types
             and (edge.importer, edge.function, edge.imported) != DOOR
@@ -292,7 +296,7 @@ def test_batch_is_generic() -> None:
     rooms = ("limin.batch", "limin.policy", "limin.errors", "limin.values.checks")
     beyond = {
         (edge.importer, edge.imported, edge.for_types)
-        for edge in OWN
+        for edge in own_imports()
         if within(edge.importer, "limin.batch")
         and not any(within(edge.imported, target) for target in rooms)
     }
@@ -305,7 +309,9 @@ def test_batch_is_generic() -> None:
 @pytest.mark.parametrize("library", ["asyncio", "trio", "sniffio"])
 def test_no_event_loop_of_its_own(library: str) -> None:
     """The package runs on every event loop, so it names none."""
-    assert [describe(edge) for edge in IMPORTS if is_module(edge.imported, library)] == []
+    assert [
+        describe(edge) for edge in all_imports() if is_module(edge.imported, library)
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -322,7 +328,7 @@ def test_library_stays_in_its_room(library: str, home: str) -> None:
     """A library is imported in one room, and elsewhere only for named annotations."""
     outside = [
         describe(edge)
-        for edge in IMPORTS
+        for edge in all_imports()
         if is_module(edge.imported, library)
         and not within(edge.importer, home)
         and not (edge.for_types and (edge.importer, library) in FOREIGN_TYPES)
@@ -336,7 +342,7 @@ def test_no_clock_and_no_chance(library: str, pure: str) -> None:
     """The code between values and bytes reads no clock and draws no random number."""
     edges = [
         describe(edge)
-        for edge in IMPORTS
+        for edge in all_imports()
         if is_module(edge.imported, library) and within(edge.importer, pure)
     ]
     assert edges == []
