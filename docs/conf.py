@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-import limin.values.completion
+import limin.values.choice
 
 # The signature of a msgspec struct is read with its annotations, and this name of them
 # is there for type checkers alone.
-limin.values.completion.LogProbs = limin.LogProbs
+limin.values.choice.LogProbs = limin.LogProbs
 
 project = "limin"
 copyright = "2026, the limin authors"  # noqa: A001 (Sphinx's name)
