@@ -27,7 +27,7 @@ IN_PARALLEL = ("--numprocesses", WORKERS, "--dist", "worksteal")
 # Measured, they take as long as all others.
 COVER_NOTHING_MORE = (
     *("checkpoint/test_damage", "cli/test_survival", "integration/test_[!m]*"),
-    *("rendering/test_safety", "test_docs", "test_echoes", "test_faults", "test_map"),
+    *("rendering/test_safety", "test_echoes", "test_faults", "test_map"),
     *("test_recipes", "test_survival", "transport/test_differential"),
     "wire/test_encodings",
 )
@@ -166,16 +166,18 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types with mypy and pyright."""
-    install(session, "types", "tests")
+    install(session, "types", extra="[tables,telemetry]")
     session.run("mypy")
     session.run("pyright")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation; a warning is an error."""
-    install(session, "docs", extra="[telemetry]")
+    """Build the documentation, where a warning is an error, and run its programs."""
+    install(session, "docs", "examples", extra="[local,telemetry]")
+    session.install("--quiet", *MODEL)
     session.run("sphinx-build", "-nW", "--keep-going", "-q", "docs", "docs/_build")
+    session.run("pytest", "tests/examples", *(session.posargs or IN_PARALLEL))
 
 
 @nox.session
