@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 from loopback import serve_streams
+from pages import PROGRAMS
 
 if TYPE_CHECKING:
-    from anyio.abc import SocketStream
+    from pathlib import Path
 
-PAGE = Path(__file__).parent.parent / "docs" / "guides" / "services.md"
-FLAGS = re.MULTILINE | re.DOTALL
+    from anyio.abc import SocketStream
 
 DELTA = b'data: {"id": "c", "choices": [{"index": 0, "delta": {"content": "word "}}]}\n\n'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
@@ -35,10 +33,9 @@ SCOPE = {
 @pytest.fixture
 def app(tmp_path: Path) -> Any:
     """The guide's `app.py`, imported."""
-    program = re.search(r"^```python\n(# app\.py\n.*?)^```", PAGE.read_text(), FLAGS)
-    assert program is not None
+    (program,) = (text for text in PROGRAMS if text.startswith("# app.py\n"))
     path = tmp_path / "app.py"
-    path.write_text(program[1])
+    path.write_text(program)
     spec = importlib.util.spec_from_file_location("app", path)
     assert spec is not None
     assert spec.loader is not None
