@@ -42,6 +42,31 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser, formats: Sequence[str]) -> None:
     """Add the arguments of a run over a file to *parser*; *formats* may be given."""
+    _add_files(parser, formats)
+    parser.add_argument(
+        "-n", type=_parallel, default=32, help="requests at once, or `auto`; 32 by default"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with OUT, and ask failures again"
+    )
+    parser.add_argument(
+        "--shard", type=Shard.parse, metavar="I/N", help="answer part I of N, from 1"
+    )
+    parser.add_argument(
+        "--on-error",
+        choices=("keep", "stop"),
+        default="keep",
+        help="go on after a failure, or send nothing more; a wrong key always stops",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show the first request, and send nothing"
+    )
+    _add_limits(parser)
+    arguments.add_endpoint(parser)
+
+
+def _add_files(parser: argparse.ArgumentParser, formats: Sequence[str]) -> None:
+    """Add the arguments about the input and the output."""
     parser.add_argument("input", metavar="IN", help="the file of prompts; - for stdin")
     parser.add_argument(
         "-o",
@@ -49,9 +74,6 @@ def add_arguments(parser: argparse.ArgumentParser, formats: Sequence[str]) -> No
         metavar="OUT",
         default=STANDARD_OUTPUT,
         help="the file of answers; - for stdout, as by default",
-    )
-    parser.add_argument(
-        "-n", type=_parallel, default=32, help="requests at once, or `auto`; 32 by default"
     )
     parser.add_argument(
         "--format",
@@ -65,27 +87,10 @@ def add_arguments(parser: argparse.ArgumentParser, formats: Sequence[str]) -> No
         help="the prompt, with {column} for a field of the line",
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on with OUT, and ask failures again"
-    )
-    parser.add_argument(
-        "--shard", type=Shard.parse, metavar="I/N", help="answer part I of N, from 1"
-    )
-    parser.add_argument(
         "--prefix",
         default="",
         help="what stands before the names of the output's own fields",
     )
-    parser.add_argument(
-        "--on-error",
-        choices=("keep", "stop"),
-        default="keep",
-        help="go on after a failure, or send nothing more; a wrong key always stops",
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="show the first request, and send nothing"
-    )
-    _add_limits(parser)
-    arguments.add_endpoint(parser)
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:

@@ -134,11 +134,9 @@ def _read(
     body, warnings = decoded
     if _is_error(body, response):
         return error_response.status_error(response, context.secrets, timing.end_time)
-    if not body.choices:
-        problem = "expected at least one choice, found none"
+    if not 1 <= len(body.choices) <= MOST_CHOICES:
+        problem = TOO_MANY_CHOICES if body.choices else _NO_CHOICE
         return response_error(problem, "$.choices", context, response)
-    if len(body.choices) > MOST_CHOICES:
-        return response_error(TOO_MANY_CHOICES, "$.choices", context, response)
     if n_halves := n_halves + n_more:
         warning = ResponseWarning(WarningCode.HALF_SURROGATE, "$", _HALVES, n_halves)
         warnings = (*warnings, warning)
@@ -169,6 +167,7 @@ def _read(
 
 
 TOO_MANY_CHOICES = f"expected at most {MOST_CHOICES} choices, found more"
+_NO_CHOICE = "expected at least one choice, found none"
 _HALVES = "U+FFFD in the place of half of a surrogate pair"
 _MISSING = "log probabilities were asked for, and none came"
 
