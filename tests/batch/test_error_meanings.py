@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 import trio.testing
@@ -59,9 +58,7 @@ def test_who_is_asked_after_an_error(
     """
     clock = trio.testing.MockClock(autojump_threshold=0)
     max_retries = 0 if again is None else 1
-    results, asked = anyio.run(
-        run, status, body, max_retries, backend="trio", backend_options={"clock": clock}
-    )
+    results, asked = trio.run(run, status, body, max_retries, clock=clock)
     first, refused, *others = results
     assert type(refused) is kind
     assert first.message == "first"
