@@ -215,14 +215,14 @@ class JSONScanner:
 
     def _read_word(self, text: str, position: int) -> int:
         word = _WORDS[text[position]]
-        found = text[position : position + len(word)]
-        if found == word:
+        letters = text[position : position + len(word)]
+        if letters == word:
             start = self._offset + position
             self._events.append(Event(word, word, start, start + len(word)))
             self._expect_next()
             return position + len(word)
-        if word.startswith(found):
-            self._carry = found
+        if word.startswith(letters):
+            self._carry = letters
             return position
         return self._refuse(text, position)
 
@@ -276,23 +276,23 @@ class JSONScanner:
             self._expected = "the end of the text"
 
     def _open_fence(self, text: str, position: int) -> int:
-        found = text[position : position + len(_LABELLED_FENCE)].lower()
+        fence = text[position : position + len(_LABELLED_FENCE)].lower()
         if self._open or self._has_open_fence:
             return self._refuse(text, position)
-        if found != _LABELLED_FENCE and _LABELLED_FENCE.startswith(found):
+        if fence != _LABELLED_FENCE and _LABELLED_FENCE.startswith(fence):
             self._carry = text[position:]
             return position
-        if not found.startswith(_FENCE):
+        if not fence.startswith(_FENCE):
             return self._refuse(text, position)
         self._has_open_fence = True
-        return position + len(_LABELLED_FENCE if found == _LABELLED_FENCE else _FENCE)
+        return position + len(_LABELLED_FENCE if fence == _LABELLED_FENCE else _FENCE)
 
     def _close_fence(self, text: str, position: int) -> int:
-        found = text[position : position + len(_FENCE)]
-        if not self._has_open_fence or not _FENCE.startswith(found):
+        fence = text[position : position + len(_FENCE)]
+        if not self._has_open_fence or not _FENCE.startswith(fence):
             return self._refuse(text, position)
-        if found != _FENCE:
-            self._carry = found
+        if fence != _FENCE:
+            self._carry = fence
             return position
         self._has_open_fence = False
         return position + len(_FENCE)

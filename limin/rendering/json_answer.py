@@ -62,13 +62,13 @@ def _split(text: str, located: Sequence[LocatedField]) -> list[JsonPart]:
     """Return *text* in parts; between scalars it is cut behind each end of a line."""
     parts: list[JsonPart] = []
     offset = 0
-    for place in located:
-        scalar = place.scalar
+    for field in located:
+        scalar = field.scalar
         # Nothing stands between these quotation marks, and colors need something.
         margin = 1 if scalar.start == scalar.end else 0
         start, end = scalar.start - margin, scalar.end + margin
         parts += map(JsonPart, text[offset:start].splitlines(keepends=True))
-        parts.append(JsonPart(text[start:end], place))
+        parts.append(JsonPart(text[start:end], field))
         offset = end
     parts += map(JsonPart, text[offset:].splitlines(keepends=True))
     return parts

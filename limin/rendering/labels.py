@@ -53,14 +53,14 @@ def label_rows(decision: Decision[LabelT], most: int) -> list[LabelRow]:
     bounds = ((decision.low[label], decision.high[label]) for label in labels)
     ranked = zip(bounds, range(0, -len(labels), -1), strict=True)
     indexes = sorted(-index for _, index in heapq.nlargest(most, ranked))
-    place = None if decision.label is None else labels.index(decision.label)
+    likeliest = None if decision.label is None else labels.index(decision.label)
     return [
         LabelRow(
             labels[index],
             name_label(labels[index], quotes=not has_texts_only),
             decision.low[labels[index]],
             decision.high[labels[index]],
-            is_likeliest=index == place,
+            is_likeliest=index == likeliest,
         )
         for index in indexes
     ]

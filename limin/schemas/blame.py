@@ -39,9 +39,10 @@ def blame(
     """
     search = _Search(make)
     for name, kind in types:
-        found = search.find(name, kind)
-        if found is not None:
-            return ConfigurationError(f"{found[0]}: {found[1]}")
+        blamed = search.find(name, kind)
+        if blamed is not None:
+            path, reason = blamed
+            return ConfigurationError(f"{path}: {reason}")
     return ConfigurationError(f"{types[0][0]}: {_reason(types[0][1], error)}")
 
 
@@ -69,8 +70,8 @@ class _Search:
             parts = list(_parts(kind))
         except Exception as error:  # noqa: BLE001 (so do they here)
             return path, _reason(kind, error)
-        found = (self.find(path + step, part) for step, part in parts)
-        return next(filter(None, found), None) or self._own(path, reason, parts)
+        blamed = (self.find(path + step, part) for step, part in parts)
+        return next(filter(None, blamed), None) or self._own(path, reason, parts)
 
     def _own(
         self, path: str, reason: str, parts: list[tuple[str, object]]

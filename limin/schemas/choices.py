@@ -32,10 +32,10 @@ def allowed_values(root: Schema, keys: Iterable[str | int]) -> tuple[Scalar, ...
     return tuple(values.values()) or None
 
 
-def _expand(found: Iterable[Schema], root: Schema) -> list[Schema]:
+def _expand(schemas: Iterable[Schema], root: Schema) -> list[Schema]:
     """Return the schemas behind references and alternatives, each once."""
     expanded: list[Schema] = []
-    stack = list(found)[::-1]
+    stack = list(schemas)[::-1]
     seen: set[int] = set()
     while stack:
         node = stack.pop()

@@ -41,7 +41,7 @@ def parse_docstring(text: str | None) -> Docstring:
 
 
 def _arguments(lines: list[str]) -> dict[str, str]:
-    found: dict[str, list[str]] = {}
+    descriptions: dict[str, list[str]] = {}
     entry: list[str] = []
     inside, indent = False, 0
     for line in lines:
@@ -52,6 +52,6 @@ def _arguments(lines: list[str]) -> dict[str, str]:
             indent = indent or depth
             start = _ENTRY.match(line.strip()) if depth <= indent else None
             if start is not None:
-                entry = found.setdefault(start[1], [])
+                entry = descriptions.setdefault(start[1], [])
             entry.append(start[2] if start else line.strip())
-    return {name: " ".join(filter(None, words)) for name, words in found.items()}
+    return {name: " ".join(filter(None, lines)) for name, lines in descriptions.items()}

@@ -130,13 +130,13 @@ def _explain_msgspec(
     message = str(error)
     if cause is not None:
         message = message.removeprefix(str(cause))
-    place = _PLACE.search(message)
-    path = place[1] if place else "$"
+    suffix = _PLACE.search(message)
+    path = suffix[1] if suffix else "$"
     if isinstance(cause, MisfitError):
         return cause.below(path), cause.__cause__
     if cause is not None:
         return invalid(_of_validator(cause), path), cause
-    problem = message[: place.start()] if place else message
+    problem = message[: suffix.start()] if suffix else message
     return invalid(_QUOTING.sub(r"\1", problem), path), None
 
 

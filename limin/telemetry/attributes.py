@@ -64,8 +64,8 @@ def describe_call(call: ObservedCall, provider_name: str | None) -> Attributes:
 @lru_cache
 def _find_provider(host: str) -> str:
     """Return the provider whose server *host* is."""
-    found = (name for pattern, name in names.PROVIDERS if fnmatchcase(host, pattern))
-    return next(found, names.OTHER_PROVIDER)
+    providers = (name for pattern, name in names.PROVIDERS if fnmatchcase(host, pattern))
+    return next(providers, names.OTHER_PROVIDER)
 
 
 def describe_request(
@@ -132,8 +132,7 @@ def describe_answer(call: ObservedCall, answer: TextCompletion[object]) -> Attri
             names.USAGE_CACHED_TOKENS: usage.cached_tokens,
             names.USAGE_REASONING_TOKENS: usage.reasoning_tokens,
         }
-    known = {name: fact for name, fact in facts.items() if fact is not None}
-    return attributes | known
+    return attributes | {name: fact for name, fact in facts.items() if fact is not None}
 
 
 def _find_reason(call: ObservedCall, choice: Choice) -> str:

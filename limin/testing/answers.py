@@ -121,8 +121,8 @@ class Refusal(Reply):
     @property
     def words(self) -> str:
         """The message, or else the standard words of the status."""
-        known = self.status in HTTPStatus.__members__.values()
-        phrase = HTTPStatus(self.status).phrase if known else "Error"
+        is_standard = self.status in HTTPStatus.__members__.values()
+        phrase = HTTPStatus(self.status).phrase if is_standard else "Error"
         return self.message or phrase
 
 

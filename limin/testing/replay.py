@@ -145,8 +145,8 @@ class _Recorder:
 
     def _take(self, request: Request) -> RecordedAnswer | None:
         for digest in digests_of(request):
-            known = RecordedRequest(digest, ShortBody(b""), Conversation())
-            recorded = self._checkpoint.take(known)
+            sought = RecordedRequest(digest, ShortBody(b""), Conversation())
+            recorded = self._checkpoint.take(sought)
             if recorded is not None:
                 return recorded
         return None

@@ -49,8 +49,8 @@ class Response:
     @property
     def reason(self) -> str:
         """The reason phrase; empty for a status without one."""
-        known = self.status in HTTPStatus.__members__.values()
-        return HTTPStatus(self.status).phrase if known else ""
+        is_standard = self.status in HTTPStatus.__members__.values()
+        return HTTPStatus(self.status).phrase if is_standard else ""
 
 
 def whole(

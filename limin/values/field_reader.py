@@ -233,10 +233,10 @@ class _Spelling:
         """
         for candidate in (text, text.rstrip("\ufffd")):
             # `rfind` is quadratic in the worst case, `find` is not.
-            sought = candidate.encode("utf-8", "replace")[::-1]
-            found = self.joined[::-1].find(sought)
-            if found >= 0:
-                return len(self.joined) - found - len(sought)
+            reversed_text = candidate.encode("utf-8", "replace")[::-1]
+            from_end = self.joined[::-1].find(reversed_text)
+            if from_end >= 0:
+                return len(self.joined) - from_end - len(reversed_text)
         return None
 
     def place(self, start: int, *, is_text: bool) -> _Place:

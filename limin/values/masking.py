@@ -179,8 +179,8 @@ def _prepare(text: str) -> _Text:
         start, stop = match.span()
         folded[start:stop] = [_fold(match[0]), *[None] * (stop - start - 1)]
         ends[start] = stop
-    starts = [place for place, letters in enumerate(folded) for _ in letters or ""]
-    stops = [ends.get(place, place + 1) for place in starts]
+    starts = [index for index, letters in enumerate(folded) for _ in letters or ""]
+    stops = [ends.get(index, index + 1) for index in starts]
     marks = bytearray(len(text))
     for match in _LEFTOVERS.finditer(text):
         _mark(marks, *match.span(), _LEFTOVER)

@@ -174,8 +174,8 @@ class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
 
     def __repr__(self) -> str:
         """Return index, id and name; of the arguments the length, as in a `ToolCall`."""
-        known = f"index={self.index!r}, id={self.id!r}, name={self.name!r}"
-        return f"ToolCallDelta({known}, arguments={_show_length(self.arguments)})"
+        fields = f"index={self.index!r}, id={self.id!r}, name={self.name!r}"
+        return f"ToolCallDelta({fields}, arguments={_show_length(self.arguments)})"
 
 
 @attrs.frozen

@@ -77,7 +77,7 @@ def read_fragments(calls: msgspec.Raw) -> list[Fragment]:
     An element that says nothing but its index and its type is none.
     """
     try:
-        known = _decoder.decode(calls)
+        decoded = _decoder.decode(calls)
     except UNDECODABLE:
         fragments = _read_odd(calls)
     else:
@@ -90,7 +90,7 @@ def read_fragments(calls: msgspec.Raw) -> list[Fragment]:
                 each.function.name or None,
                 each.function.arguments or "",
             )
-            for each in known
+            for each in decoded
         ]
     return [each for each in fragments if not _is_empty(each)]
 

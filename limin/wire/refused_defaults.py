@@ -102,9 +102,9 @@ def _refused(
     param = (error.param or "").strip().lower()
     if param not in _NO_PARAM:
         return [name for name in names if _pattern(name).search(_last_part(param))]
-    places = [place.decode() for place in _PLACE.findall(error.body[:_LONGEST_BODY])]
-    if places:
-        return [name for name in names if name in places]
+    fields = [field.decode() for field in _PLACE.findall(error.body[:_LONGEST_BODY])]
+    if fields:
+        return [name for name in names if name in fields]
     sentences = list(_sentences(error, secrets))
     # "this model" is in many refusals: only its name means the field.
     words = {name: str(sent[name]) if name == "model" else name for name in names}

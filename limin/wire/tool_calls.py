@@ -208,11 +208,11 @@ def _find_ids(fragments: list[Fragment], conversation: Conversation) -> list[str
     taken = {*given, *(fragment.id for fragment in fragments)}
     ids: list[str] = []
     number = 0
-    for place, fragment in enumerate(fragments, start=len(calls) + 1):
+    for position, fragment in enumerate(fragments, start=len(calls) + 1):
         if fragment.id:
             ids.append(fragment.id)
             continue
-        number = max(number, place)
+        number = max(number, position)
         while _make_id(number) in taken:
             number += 1
         ids.append(_make_id(number))

@@ -234,19 +234,19 @@ def _probs(tokens: Iterable[TokenLogProb]) -> list[tuple[TokenLogProb, float]] |
             return None
         spelling, own_id = _spelling(token), token.token_id
         if own_id is None:
-            known = spellings.get(spelling)
+            index = spellings.get(spelling)
         else:
-            known = ids.get(own_id, spellings_without_id.get(spelling))
-        if known is None:
-            known = len(distinct)
+            index = ids.get(own_id, spellings_without_id.get(spelling))
+        if index is None:
+            index = len(distinct)
             distinct.append((token, prob))
         elif own_id is not None or isinstance(content_of(token), bytes):
-            distinct[known] = _merged(distinct[known], (token, prob))
-        spellings.setdefault(spelling, known)
+            distinct[index] = _merged(distinct[index], (token, prob))
+        spellings.setdefault(spelling, index)
         if own_id is None:
-            spellings_without_id.setdefault(spelling, known)
+            spellings_without_id.setdefault(spelling, index)
         else:
-            ids.setdefault(own_id, known)
+            ids.setdefault(own_id, index)
     total = math.fsum(prob for _, prob in distinct)
     return distinct if total <= 1.0 + ROUNDING else None
 

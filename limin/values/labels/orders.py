@@ -111,8 +111,8 @@ def _warnings(decisions: Sequence[Decision[LabelT]]) -> tuple[ResponseWarning, .
         count = warning.count
         if warning.code in warnings:
             count += warnings[warning.code].count
-        known = warnings.setdefault(warning.code, warning)
-        warnings[warning.code] = attrs.evolve(known, count=count)
+        first = warnings.setdefault(warning.code, warning)
+        warnings[warning.code] = attrs.evolve(first, count=count)
     labels = [d.label for d in decisions if d.label is not None]
     if any(label != labels[0] for label in labels):
         code = WarningCode.ORDERS_DISAGREE

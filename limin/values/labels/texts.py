@@ -217,14 +217,14 @@ class LabelTexts:
 
     def _skip(self, opening: str, piece: str) -> tuple[str, str]:
         """Return what is still to come of the opening, and the text behind the marks."""
-        start = found = 0
-        while start < len(piece) and found < len(opening):
-            if piece[start] == opening[found]:
-                found += 1
+        start = n_opened = 0
+        while start < len(piece) and n_opened < len(opening):
+            if piece[start] == opening[n_opened]:
+                n_opened += 1
             elif piece[start] not in self.skipped:
                 break
             start += 1
-        return opening[found:], piece[start:].lstrip(self.skipped)
+        return opening[n_opened:], piece[start:].lstrip(self.skipped)
 
     def _not_begun(self, opening: str, pending: bytes) -> Progress:
         """Return the progress where only marks have come, and perhaps a part of one."""
