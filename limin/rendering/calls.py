@@ -117,7 +117,7 @@ def _spell(arguments: str) -> tuple[str, ...]:
     try:
         line = msgspec.json.format(arguments, indent=0)
         values = msgspec.json.decode(line, type=_Arguments)
-    except (RecursionError, ValueError):
+    except (msgspec.MsgspecError, RecursionError, ValueError):
         return (arguments,) if arguments.strip() else ()
     entries = {
         msgspec.json.encode(name).decode(): bytes(value).decode()
