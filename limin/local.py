@@ -185,7 +185,8 @@ def _check_installed() -> None:
 
 async def _write_line(process: Process, line: str) -> None:
     """Send *line*; if the process has ended already, the log says why."""
-    with suppress(anyio.BrokenResourceError):
+    # anyio 4.11 lets the error of the pipe pass.
+    with suppress(anyio.BrokenResourceError, ConnectionError):
         await cast("ByteSendStream", process.stdin).send(f"{line}\n".encode())
 
 
