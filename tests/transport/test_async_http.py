@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
+import struct
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -259,17 +261,23 @@ async def test_server_that_is_gone() -> None:
 async def test_connection_that_breaks() -> None:
     """A reset is an error of reading."""
 
-    async def talk(stream: SocketStream) -> None:
-        await stream.receive()
-        raw = stream.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610 (no Django)
-        raw.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SO_LINGER: a reset, no goodbye.
+    def reset(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        connection.recv(1)
+        linger = struct.pack("ii", 1, 0)  # For no time: a reset in the place of an end.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        connection.close()
 
-    async with (
-        serve_streams(talk) as port,
-        httpx.AsyncClient(transport=limin.AsyncHTTPTransport()) as client,
-    ):
-        with pytest.raises(httpx.ReadError):
-            await client.post(f"http://127.0.0.1:{port}/", content=BODY)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with (
+            anyio.create_task_group() as tasks,
+            httpx.AsyncClient(transport=limin.AsyncHTTPTransport()) as client,
+        ):
+            tasks.start_soon(anyio.to_thread.run_sync, reset, listener)
+            with pytest.raises(httpx.ReadError):
+                await client.post(
+                    f"http://127.0.0.1:{listener.getsockname()[1]}/", content=BODY
+                )
 
 
 @pytest.fixture(scope="module")
