@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from limin.errors import ConfigurationError, LiminError
 from limin.files.run_file import STANDARD_OUTPUT, is_stream
 from limin.files.sources import describe_problem
-from limin.values.safe_text import escape_controls
+from limin.files.terminals import harmless, open_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -25,14 +24,6 @@ class Writable(Protocol):
 
     def write(self, data: bytes, /) -> object:
         """Write *data*."""
-
-
-class _Terminal:
-    """A terminal, on which nothing acts that is written."""
-
-    def write(self, data: bytes, /) -> object:
-        """Write *data*, which holds whole characters; what is no UTF-8 is replaced."""
-        return sys.stdout.write(escape_controls(data.decode(errors="replace")))
 
 
 @contextmanager
@@ -89,16 +80,17 @@ def _is_same_file(path: str, other: str) -> bool:
 
 
 def _write_stdout() -> Generator[Writable]:
-    if sys.stdout is None:  # It was closed before the program began.
+    file = open_stdout()
+    if file is None:
         yield from _write_stream(os.devnull)
         return
-    yield _Terminal() if sys.stdout.isatty() else sys.stdout.buffer
-    sys.stdout.flush()
+    yield file
+    file.flush()
 
 
 def _write_stream(path: str) -> Generator[Writable]:
     with Path(path).open("wb") as file:
-        yield file
+        yield harmless(file)
 
 
 def _write_file(path: str) -> Generator[Writable]:

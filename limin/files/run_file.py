@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -18,12 +17,14 @@ from limin.errors import CheckpointError, ConfigurationError
 from limin.files.pipes import as_broken_pipe
 from limin.files.run_lines import Mark, read_mark
 from limin.files.sources import describe_problem
+from limin.files.terminals import harmless, open_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from limin.files.questions import Question
     from limin.files.run_lines import Shape
+    from limin.files.terminals import Terminal
 
 STANDARD_OUTPUT = "-"
 
@@ -45,7 +46,9 @@ class Output(Protocol):
 class Stream:
     """A pipe, a terminal or a device, which keeps nothing."""
 
-    def __init__(self, file: BinaryIO | None, name: str, *, is_own: bool) -> None:
+    def __init__(
+        self, file: BinaryIO | Terminal | None, name: str, *, is_own: bool
+    ) -> None:
         """Write to *file*; None for a closed stdout, which takes nothing.
 
         Args:
@@ -171,16 +174,16 @@ def _existing(path: str) -> ConfigurationError:
 
 
 def open_stream(path: str) -> Stream:
-    """Return the pipe or device at *path*; stdout for `-`.
+    """Return the pipe or device at *path*; stdout for `-`. Nothing acts on a terminal.
 
     Raises:
         CheckpointError: If it cannot be opened.
     """
     if path == STANDARD_OUTPUT:
-        file = None if sys.stdout is None else sys.stdout.buffer
-        return Stream(file, "stdout", is_own=False)
+        return Stream(open_stdout(), "stdout", is_own=False)
     with explain_os_errors(path):
-        return Stream(Path(path).open("wb", buffering=0), path, is_own=True)
+        file = harmless(Path(path).open("wb", buffering=0))
+        return Stream(file, path, is_own=True)
 
 
 def is_stream(path: str) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
+import pty
 import stat
 import sys
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ import pytest
 
 from limin import CheckpointError, ConfigurationError, ModelConfiguration
 from limin.files.input_lines import InputLine
+from limin.files.new_file import new_file
 from limin.files.questions import BatchReader, PromptReader, Question
 from limin.files.run_file import (
     Answered,
@@ -26,6 +29,7 @@ from limin.files.run_file import (
 from limin.files.run_lines import Mark, Shape, encode_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 READER = PromptReader(ModelConfiguration(model="m"))
@@ -261,6 +265,64 @@ def test_streams_are_written_at_once(
     output.close()
     assert os.read(reader, 99) == b"a line\n"
     os.close(reader)
+
+
+def written_to_terminal(write: Callable[[str], None]) -> bytes:
+    """Return what a terminal gets when *write* was called with its path."""
+    ours, its = pty.openpty()
+    try:
+        write(os.ttyname(its))
+        return os.read(ours, 999).replace(b"\r\n", b"\n")
+    finally:
+        os.close(its)
+        os.close(ours)
+
+
+ACTING = "␛: \x1b \x7f \x9b \u202e\n"
+HARMLESS = "␛: ␛ ␡ ⟨U+009B⟩ ⟨U+202E⟩\n"
+
+
+def add_line(path: str) -> None:
+    """Write a line that acts to the stream at *path*, as a run does."""
+    output = open_stream(path)
+    output.add(ACTING.encode())
+    output.close()
+
+
+def convert(path: str) -> None:
+    """Write a line that acts to *path*, as a conversion does."""
+    with new_file(path, "the run", overwrites=False) as file:
+        file.write(ACTING.encode())
+
+
+@pytest.mark.parametrize("write", [add_line, convert])
+def test_nothing_acts_on_a_terminal(write: Callable[[str], None]) -> None:
+    """A terminal that is named as the output shows symbols for what would act on it."""
+    assert written_to_terminal(write).decode() == HARMLESS
+
+
+@pytest.mark.parametrize("write", [add_line, convert])
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_nothing_acts_on_stdout(
+    write: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool
+) -> None:
+    """Stdout that is a terminal shows symbols; anything else gets each byte."""
+    stdout = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    monkeypatch.setattr(stdout, "isatty", lambda: is_terminal)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    write("-")
+    written = stdout.buffer.getvalue()  # type: ignore[attr-defined]  # a BytesIO
+    assert written.decode() == (HARMLESS if is_terminal else ACTING)
+
+
+def test_terminal_without_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of another encoding shows escapes for what that lacks."""
+    stdout = io.TextIOWrapper(io.BytesIO(), "latin-1")
+    monkeypatch.setattr(stdout, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    open_stream("-").add("\u00fc \x9b\n".encode())
+    written = stdout.buffer.getvalue()  # type: ignore[attr-defined]  # a BytesIO
+    assert written == b"\xfc \\u27e8U+009B\\u27e9\n"
 
 
 def test_closed_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
