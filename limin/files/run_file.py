@@ -182,8 +182,7 @@ def open_stream(path: str) -> Stream:
     if path == STANDARD_OUTPUT:
         return Stream(open_stdout(), "stdout", is_own=False)
     with explain_os_errors(path):
-        file = harmless(Path(path).open("wb", buffering=0))
-        return Stream(file, path, is_own=True)
+        return Stream(harmless(Path(path).open("wb", buffering=0)), path, is_own=True)
 
 
 def is_stream(path: str) -> bool:

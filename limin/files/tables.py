@@ -6,7 +6,7 @@ import csv
 import io
 import re
 import sys
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -91,14 +91,16 @@ def _read_row(names: list[str], row: list[str], number: int) -> InputLine | Wron
 def read_parquet(file: BinaryIO) -> Iterator[InputLine | WrongLine]:
     """Yield the rows of *file*, a parquet file, which is read as a whole.
 
-    Dates, bytes and other values that JSON has not are texts.
+    Dates, bytes and other values that JSON has not are texts. NaN and infinities are null.
 
     Raises:
         ConfigurationError: If polars is not installed, or cannot read the file.
     """
     frame = _load_frame(file)
     for number, row in enumerate(frame.iter_rows(named=True), start=1):
-        yield InputLine(number, cast("dict[str, object]", msgspec.to_builtins(row)))
+        # msgspec writes null for a number that JSON has not, however deep it stands.
+        fields = msgspec.json.decode(msgspec.json.encode(row), type=dict[str, object])
+        yield InputLine(number, fields)
 
 
 def load_polars() -> ModuleType:

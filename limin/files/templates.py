@@ -54,7 +54,8 @@ class Template:
         """Return the text with *fields* in it; what is no text is there as JSON.
 
         Raises:
-            WrongFieldsError: If a field is missing, or null.
+            WrongFieldsError: If a field is missing, is null, or holds a number that is
+                too large for JSON.
         """
         return "".join(
             literal + ("" if name is None else _text_of(fields, name))
@@ -70,4 +71,10 @@ def _text_of(fields: Mapping[str, object], name: str) -> str:
     if value is None:
         problem = f"expected a value in the column {name!r}, found null"
         raise WrongFieldsError(problem)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # JSON may hold 1e999, which Python reads as an infinity.
+        problem = f"expected numbers below 1e308 in the column {name!r}, found a larger one"
+        raise WrongFieldsError(problem) from None

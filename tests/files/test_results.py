@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import attrs
@@ -13,7 +14,7 @@ from limin import ModelConfiguration, StructuredOutputError, TextCompletion
 from limin.errors import LiminError, RequestTimeoutError, ServerError, StatusError
 from limin.files.input_lines import InputLine
 from limin.files.questions import BatchReader, PromptReader
-from limin.files.results import ADDED, to_batch_output, to_fields
+from limin.files.results import ADDED, encode_value, to_batch_output, to_fields
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
 LOGPROBS = {
@@ -169,3 +170,9 @@ def test_half_a_surrogate_pair() -> None:
     output = json.loads(to_batch_output(question, read(body_of("hi")), bytes(32)))
     assert output["custom_id"] == "?"
     assert output["response"]["status_code"] == 200
+
+
+def test_half_a_surrogate_pair_beside_no_number() -> None:
+    """A value that holds both is JSON all the same."""
+    value = {"half": "\ud800", "number": math.nan, "pair": "\U0001f600"}
+    assert encode_value(value) == '{"half":"?","number":null,"pair":"\U0001f600"}'.encode()

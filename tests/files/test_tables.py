@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import math
 import sys
 
 import polars as pl
@@ -113,6 +114,17 @@ def test_parquet_rows_are_json() -> None:
         "raw": "YQ==",
     }
     assert first.to_json().startswith(b'{"n":1,"day":"2026-01-02"')
+
+
+def test_parquet_without_a_number() -> None:
+    """NaN and infinities, of pandas for example, are null, so that the line is JSON."""
+    numbers = [math.nan, math.inf, 1e308]
+    file = parquet(x=numbers, deep=[[{"y": number}] for number in numbers])
+    assert [row.to_json() for row in read_parquet(file) if isinstance(row, InputLine)] == [
+        b'{"x":null,"deep":[{"y":null}]}',
+        b'{"x":null,"deep":[{"y":null}]}',
+        b'{"x":1e+308,"deep":[{"y":1e+308}]}',
+    ]
 
 
 def test_parquet_that_is_none() -> None:

@@ -48,10 +48,14 @@ def test_wrong_template(text: str) -> None:
     [
         ({}, "expected a column 'word', as the template has it, found none"),
         ({"word": None}, "expected a value in the column 'word', found null"),
+        (
+            {"word": [1, float("inf")]},
+            "expected numbers below 1e308 in the column 'word', found a larger one",
+        ),
     ],
 )
-def test_missing_column(fields: dict[str, object], problem: str) -> None:
-    """A line without the column makes no prompt."""
+def test_column_without_a_value(fields: dict[str, object], problem: str) -> None:
+    """A line without the column, or with a value that has no text, makes no prompt."""
     with pytest.raises(WrongFieldsError) as caught:
         Template.parse("{word}").fill(fields)
     assert str(caught.value) == problem
