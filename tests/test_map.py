@@ -63,6 +63,7 @@ DOOR = ("limin.values.display", "rendering", RENDERING + ".show")
 LATE_IMPORTS = {
     DOOR,
     ("limin.checkpoint.request", "ShortBody.digest", "hashlib"),
+    ("limin.checkpoint.line", "identify", "hashlib"),
     ("limin.values.media_files", "sha256_of", "hashlib"),
     ("limin.client.connected", "ConnectedClient.__init__", "limin.transport.http"),
     ("limin.client.connected", "ConnectedClient.__init__", "limin.calls.log"),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import zlib
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -831,6 +832,33 @@ def test_line_that_stands_there_twice_is_one_answer(path: Path) -> None:
         taken = [checkpoint.take(request("a")) for _ in range(3)]
     assert [text_of(recorded) for recorded in taken[:2]] == answers(path)
     assert taken[2] is None
+
+
+def find_collision() -> tuple[bytes, bytes]:
+    """Return two texts of one length that have the same CRC-32."""
+    known = dict[int, bytes]()
+    texts = (hashlib.sha256(b"%d" % n).hexdigest()[:12].encode() for n in count())
+    for text in texts:
+        other = known.setdefault(zlib.crc32(text), text)
+        if other != text:
+            break
+    return other, text
+
+
+def test_lines_with_one_checksum_are_two_answers(path: Path) -> None:
+    """Samples of one prompt are told apart by all of their bytes, not by a checksum."""
+    first, second = find_collision()
+    whole = write(path, "a").replace(b"answer 0 to", first)
+    fields = whole[len(MARK) + 10 : -1]
+    checksum = b"%08x" % zlib.crc32(fields)
+    assert zlib.crc32(fields.replace(first, second)) == zlib.crc32(fields)
+    line = MARK + checksum + b'",' + fields + b"\n"
+    path.write_bytes(line + line.replace(first, second))
+    assert answers(path) == [f"{first.decode()} a", f"{second.decode()} a"]
+    with Checkpoint.open(path) as checkpoint:
+        assert checkpoint.size == 2
+        taken = [checkpoint.take(request("a")) for _ in range(2)]
+    assert list(map(text_of, taken)) == answers(path)
 
 
 @pytest.mark.parametrize("fields", [b"", b'"request":"%b"}' % (b"no digest" * 8)])
