@@ -14,13 +14,16 @@ STANDARD_INPUT = "-"
 def open_source(name: str) -> BinaryIO:
     """Open the file *name*, or stdin for `-`.
 
-    What cannot be read again, a pipe for example, is copied to a temporary file.
+    What cannot be read again from its start, a pipe for example, is copied to a temporary
+    file.
 
     Raises:
         OSError, ValueError: If there is no such file; see `describe_problem`.
     """
     source = _open(name)
-    return source if source.seekable() else _spool(source)
+    # Stdin may be a file of which another program has read the first lines.
+    is_at_start = source.seekable() and source.tell() == 0
+    return source if is_at_start else _spool(source)
 
 
 def describe_problem(error: OSError | ValueError) -> str:

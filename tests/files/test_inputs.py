@@ -117,6 +117,24 @@ def test_stdin_that_is_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     thread.join()
 
 
+@pytest.mark.parametrize("n_read", [0, 1])
+def test_stdin_that_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_read: int
+) -> None:
+    """Lines that another program has read before are no part of the input."""
+    path = tmp_path / "in.txt"
+    path.write_text("header\none\ntwo\n")
+    descriptor = os.open(path, os.O_RDONLY)
+    os.lseek(descriptor, n_read * len("header\n"), os.SEEK_SET)
+    with os.fdopen(descriptor) as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        with Input.open("-", "auto", None) as opened:
+            rows = [list(opened) for _ in range(2)]
+    texts = [row.fields["prompt"] for row in rows[0] if isinstance(row, InputLine)]
+    assert texts == ["header", "one", "two"][n_read:]
+    assert rows[0] == rows[1]
+
+
 def test_closed_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a stdin there is no input."""
     monkeypatch.setattr(sys, "stdin", None)

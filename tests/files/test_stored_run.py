@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -165,3 +166,14 @@ def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     with StoredRun.open("-") as run:
         for _ in range(2):
             assert [line.number for line in run.lines()] == [1, 2]
+
+
+def test_stdin_that_is_a_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a file that stdin stands in the middle of, only the rest is read."""
+    path.write_bytes(answered(1) + answered(3) + answered(2))
+    descriptor = os.open(path, os.O_RDONLY)
+    os.lseek(descriptor, len(answered(1)), os.SEEK_SET)
+    with os.fdopen(descriptor) as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        with StoredRun.open("-") as run:
+            assert [line.number for line in run.lines()] == [2, 3]
