@@ -13,6 +13,7 @@ import stat
 import sys
 import threading
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from weakref import WeakValueDictionary
 
@@ -70,7 +71,7 @@ else:
 
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
 
     from limin.values.completion import TextCompletion
 
@@ -97,6 +98,7 @@ class OpenFile:
         """Use *file*, which is locked; call `share` instead."""
         self.size = 0
         self._file, self._path, self.n_users = file, path, 0
+        self._unsynced: Sequence[Path] = Path(path).resolve().parents
         self._untaken: dict[bytes, list[int]] = {}
         self._first_checksum = math.inf
         self._step = threading.Lock()
@@ -225,10 +227,22 @@ class OpenFile:
         return None, -1
 
     def add(self, line: bytes, *, fsync: bool) -> None:
-        """Append *line*, and with *fsync* wait until the disk has it."""
+        """Append *line*, and with *fsync* wait until the disk has it, and the file."""
         with self._step:
             self._append(line + b"\n", fsync=fsync)
             self.size += 1
+            if fsync:
+                self._sync_names()
+
+    def _sync_names(self) -> None:
+        """Wait once until the disk has the names of the file and of its folders.
+
+        All of them may be new. To sync the file does not sync its name.
+        Source: https://man7.org/linux/man-pages/man2/fsync.2.html
+        """
+        for folder in self._unsynced:
+            _sync_folder(folder)
+        self._unsynced = ()
 
     def _append(self, line: bytes, *, fsync: bool) -> None:
         descriptor, rest = self._file.fileno(), memoryview(line)
@@ -253,6 +267,19 @@ _registry = threading.Lock()
 def _identify(file: BinaryIO) -> tuple[int, int, int]:
     status = os.fstat(file.fileno())
     return os.getpid(), status.st_dev, status.st_ino
+
+
+def _sync_folder(path: Path) -> None:
+    """Wait until the disk has the names in the folder *path*, if that can be done.
+
+    Windows opens no folder, and some file systems sync none.
+    """
+    with suppress(OSError):
+        descriptor = os.open(path, _TO_READ)
+        try:
+            _sync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _spell_model(model: str) -> tuple[bytes, ...]:

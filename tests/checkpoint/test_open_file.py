@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -219,19 +220,60 @@ def test_damage_is_told_to_each_call(path: Path) -> None:
     assert not _open_files
 
 
+def note_syncs(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Return a list that grows by the path of all that is synced."""
+    synced: list[Path] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return synced
+
+
 def test_each_call_decides_about_fsync(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call waits for the disk if it says so, whatever the others say."""
-    n_waits: list[int] = []
-    monkeypatch.setattr(os, "fsync", n_waits.append)
+    synced = note_syncs(monkeypatch)
     with Checkpoint.open(path, fsync=True) as safe, Checkpoint.open(path) as fast:
         fast.add(request("a"), completed("a"))
-        assert len(n_waits) == 0
+        assert not synced
         safe.add(request("b"), completed("b"))
-        assert len(n_waits) == 1
+        assert synced.count(path) == 1
     with Checkpoint.open(path) as fast, Checkpoint.open(path, fsync=True) as safe:
         fast.add(request("c"), completed("c"))
         safe.add(request("d"), completed("d"))
-    assert len(n_waits) == 2
+    assert synced.count(path) == 2
+
+
+def test_fsync_covers_the_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in new folders is found after a power cut; its names are synced once."""
+    synced = note_syncs(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    with Checkpoint.open("new/runs/", fsync=True) as checkpoint:
+        monkeypatch.chdir("/")
+        assert not synced
+        for prompt in ("a", "b"):
+            checkpoint.add(request(prompt), completed(prompt))
+    (path,) = (tmp_path / "new" / "runs").iterdir()
+    assert synced[:4] == [path, path.parent, tmp_path / "new", tmp_path]
+    assert [each for each in synced if each == path or path in each.parents] == [path] * 2
+    assert synced[-1] == path
+    assert len(set(synced)) == len(synced) - 1
+
+
+def test_folder_that_cannot_be_synced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no folder can be opened, as on Windows, the line is kept all the same."""
+    open_any = os.open
+
+    def open_file(name: Path | str, flags: int, mode: int = 0o777) -> int:
+        if os.path.isdir(name):  # noqa: PTH112 (any path)
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return open_any(name, flags, mode)
+
+    with Checkpoint.open(path, fsync=True) as checkpoint:
+        monkeypatch.setattr(os, "open", open_file)
+        checkpoint.add(request("a"), completed("a"))
+    assert [each.message for each in read_checkpoint(path)] == ["re: a"]
 
 
 def test_threads_share_the_file(path: Path) -> None:
