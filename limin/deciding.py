@@ -132,12 +132,13 @@ class DecisionSetting:
         """
         encoder = RequestEncoder.of(self.configuration, filled_in=self.filled_in)
         caller = msgspec.structs.replace(caller, encoder=encoder)
+        check = ServedModelCheck(caller)
         asks: dict[int, Ask] = {}
 
         def ask(number: int) -> Ask:
             if number not in asks:
                 asking = self._asking_for(caller, number)
-                plain_ask = ServedModelCheck(asking).ask
+                plain_ask = check.asking_as(asking).ask
                 asks[number] = recorded.asking_as(asking) if recorded else plain_ask
             return asks[number]
 

@@ -10,7 +10,7 @@ from limin.calls.call import Call
 from limin.wire.response import ReadingContext
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Mapping
 
     from limin.calls.log import LogObserver
     from limin.calls.observer import AnyObserver
@@ -45,6 +45,8 @@ class Caller(msgspec.Struct, frozen=True):
             when a warning is issued.
         headers: The headers of these calls, which win over the transport's; the servers
             have them, too. None if there are none.
+        served_models: How the server called each model before, by the name that was
+            asked for; None if nobody knows.
     """
 
     servers: Servers
@@ -58,6 +60,7 @@ class Caller(msgspec.Struct, frozen=True):
     log: LogObserver | None = None
     asked_at: SourceLine | None = None
     headers: PrivateHeaders | None = None
+    served_models: Mapping[str, str] | None = None
 
     def observed_by(self, *observers: AnyObserver) -> Caller:
         """Return a caller that *observers* listen to, beside those that do already."""

@@ -35,7 +35,12 @@ class ServedModelCheck:
     """
 
     def __init__(self, caller: Caller, served_model: str | None = None) -> None:
-        """Call as *caller* does, and expect *served_model* if there is one already."""
+        """Call as *caller* does, and expect *served_model* if there is one already.
+
+        By default that is the one that the caller knows.
+        """
+        if served_model is None and caller.served_models is not None:
+            served_model = caller.served_models.get(caller.model)
         self._caller, self._expected = caller, _ServedModel(served_model)
 
     def asking_as(self, caller: Caller) -> ServedModelCheck:

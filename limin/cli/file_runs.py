@@ -25,6 +25,7 @@ from limin.files.run_file import (
     read_answered,
 )
 from limin.files.run_lines import PREFIX
+from limin.files.stored_run import read_served_models
 from limin.files.templates import Template, WrongFieldsError
 
 if TYPE_CHECKING:
@@ -174,7 +175,9 @@ def _open(plan: Plan, options: argparse.Namespace, *, resumes: bool) -> Output:
     output = RunFile.open(path, resume=options.resume)
     if resumes:
         try:
-            plan.check(output.read(plan.shape, options.prefix))
+            answered = output.read(plan.shape, options.prefix)
+            plan.check(answered)
+            plan.served_models = read_served_models(path, answered.first_answers)
         except BaseException:
             output.close()
             raise

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import attrs
+import msgspec
 
 from limin.asking import AnswerType
 from limin.client import Client
@@ -17,9 +18,10 @@ from limin.values.display import rendering
 from limin.values.progress import BatchState
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from limin.batch.workers import Parallel, WorkerPool
+    from limin.calls.caller import Caller
     from limin.deciding import AnyDecision, DecisionSetting
     from limin.files.plan import Plan
     from limin.files.questions import Question
@@ -82,7 +84,7 @@ class RunClient(Client):
         settings = run.settings
         options: BatchOptions = {"max_total_tokens": settings.max_total_tokens}
         answer_type = None if schema is None else AnswerType(schema)
-        caller = self._caller(options, answer_type)
+        caller = _expecting(run, self._caller(options, answer_type))
         workers, _ = batch_workers(
             caller, run, settings.n_parallel, options, answer_type, None
         )
@@ -94,7 +96,7 @@ class RunClient(Client):
         """Return workers that decide the questions of *run* as *setting* says."""
         from limin.deciding import decision_workers  # noqa: PLC0415 (one command decides)
 
-        caller = self._caller(setting.call_options)
+        caller = _expecting(run, self._caller(setting.call_options))
         workers, _ = decision_workers(
             setting,
             caller,
@@ -111,6 +113,11 @@ class RunClient(Client):
         return BatchState(
             in_flight=state.in_flight, resting=state.seconds_of_rest, is_read=is_read
         )
+
+
+def _expecting(run: Run, caller: Caller) -> Caller:
+    """Return a *caller* that knows which models answered the *run* before."""
+    return msgspec.structs.replace(caller, served_models=run.served_models)
 
 
 class Run:
@@ -160,6 +167,11 @@ class Run:
             raise workers.broken
         if workers.stopped_by is not None:
             self.stopped_by = str(workers.stopped_by)
+
+    @property
+    def served_models(self) -> Mapping[str, str]:
+        """How the server called each model that answered before."""
+        return self._plan.served_models
 
     def __len__(self) -> int:
         """Return the number of questions that have no answer yet."""

@@ -12,7 +12,7 @@ from limin.files.input_lines import WrongLine
 from limin.files.templates import WrongFieldsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from limin.files.input_lines import InputLine
     from limin.files.inputs import Input
@@ -107,6 +107,7 @@ class Plan:
         shard: The part of the input.
         n_lines: Number of its lines, once it was checked.
         n_answered: Number of those that have an answer already.
+        served_models: How the server called each model that answered.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Plan:
         self.source, self.shard = source, shard
         self.shape: Shape = shape
         self.n_lines = self.n_answered = 0
+        self.served_models: Mapping[str, str] = {}
         self._reader = reader
         self._answered: Answered | None = None
 

@@ -213,7 +213,7 @@ def read_answered(path: str, shape: Shape, prefix: str) -> tuple[Answered, int]:
                 problem = "expected lines of the same --format and --prefix, found others"
                 raise CheckpointError(problem, path)
             is_batch = mark.shape == "openai"
-            answered.note(mark, read_custom_id(line) if is_batch else None)
+            answered.note(mark, read_custom_id(line) if is_batch else None, start)
     return answered, whole
 
 
@@ -258,32 +258,44 @@ class Answered:
     A line is told by its number and its request; if lines were put in or taken out, by
     its request alone. Equal requests are counted. A line of OpenAI's is told by its id
     and its request.
+
+    Attributes:
+        first_answers: By the model that was asked, the offset of the first line of the
+            output that has an answer to a question of the input, once all were matched.
     """
 
     def __init__(self) -> None:
         """Know of no answer yet."""
-        self._untaken: set[bytes] = set()
+        self.first_answers: dict[str, int] = {}
+        self._untaken: dict[bytes, int] = {}
         self._matched: set[int] = set()
         self._asked = Counter[bytes]()
         self._elsewhere = Counter[bytes]()
+        self._model = ""
 
-    def note(self, mark: Mark, custom_id: str | None) -> None:
-        """Note that the output has a line with *mark*; a newer one counts."""
+    def note(self, mark: Mark, custom_id: str | None, offset: int) -> None:
+        """Note that the output has a line with *mark* at *offset*; a newer one counts."""
         key = _key(mark.request, custom_id, mark.number)
         if mark.failed:
-            self._untaken.discard(key)
+            self._untaken.pop(key, None)
         else:
-            self._untaken.add(key)
+            self._untaken[key] = offset
 
     def match(self, question: Question, request: bytes) -> None:
         """Note that *question* is in the input, with the hash *request*."""
-        number = question.line.number
-        key = _key(request, question.custom_id, number)
-        if key in self._untaken:
-            self._untaken.discard(key)
+        number, model = question.line.number, question.configuration.model
+        offset = self._untaken.pop(_key(request, question.custom_id, number), None)
+        if offset is not None:
             self._matched.add(number)
-        elif question.custom_id is None:
+            self._note_first(model, offset)
+        elif question.custom_id is None:  # Then all questions have one model.
             self._asked[request[:_KEY_BYTES]] += 1
+            self._model = model
+
+    def _note_first(self, model: str, offset: int) -> None:
+        """Note that the line at *offset* has an answer to a question for *model*."""
+        first = self.first_answers.setdefault(model, offset)
+        self.first_answers[model] = min(first, offset)
 
     def match_others(self) -> int:
         """Match answers to lines of other numbers, after all questions were matched.
@@ -292,6 +304,9 @@ class Answered:
         """
         others = Counter(key[:_KEY_BYTES] for key in self._untaken)
         self._elsewhere = others & self._asked
+        for key, offset in self._untaken.items():
+            if key[:_KEY_BYTES] in self._elsewhere:
+                self._note_first(self._model, offset)
         self._untaken.clear()
         self._asked.clear()
         return len(self._matched) + self._elsewhere.total()

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from limin.checkpoint.file import check_served_model, no_completion
 from limin.checkpoint.line import decode_line, restore_completion
 from limin.checkpoint.lines import Lines, damaged_line
-from limin.checkpoint.open_file import explain_os_errors
+from limin.checkpoint.open_file import explain_os_errors, open_to_read
 from limin.errors import CheckpointError, LiminError
 from limin.files.run_file import read_custom_id, read_lines
 from limin.files.run_lines import read_mark
 from limin.files.sources import STANDARD_INPUT, describe_problem, open_source
 from limin.files.stored_lines import BatchLine, CheckpointLine, FieldsLine
+from limin.wire.raw_json import read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from limin.files.stored_lines import StoredLine
 
@@ -123,18 +124,13 @@ class StoredRun:
 
     def _read_run(self) -> Iterator[StoredLine]:
         for offset in self._offsets:
-            line = self._read_line(offset)
-            mark = read_mark(line)
-            if mark is None:
-                raise damaged_line(self._path, f"at byte {offset}")
-            is_batch = mark.shape == "openai"
-            yield BatchLine(line, mark) if is_batch else FieldsLine(line, mark)
+            yield _read_stored_line(self._file, self._path, offset)
 
     def _read_checkpoint(self) -> Iterator[StoredLine]:
         """Yield the completions; those by another model than the first have a warning."""
         served_models: dict[str, str | None] = {}
         for number, offset in zip(self._numbers, self._offsets, strict=True):
-            line = decode_line(self._read_line(offset))
+            line = decode_line(_read_line(self._file, offset))
             if line is None:
                 raise damaged_line(self._path, f"line {number}")
             try:
@@ -144,7 +140,41 @@ class StoredRun:
             checked = check_served_model(completion, served_models)
             yield CheckpointLine(number, line.request, checked)
 
-    def _read_line(self, offset: int) -> bytes:
-        """Return the line at *offset*, without its newline or the zeros behind it."""
-        self._file.seek(offset)
-        return self._file.readline().rstrip(b"\0\n")
+
+def read_served_models(path: str, offsets: Mapping[str, int]) -> dict[str, str]:
+    """Return how the server called each model, where the output of a run tells it.
+
+    Args:
+        path: The output.
+        offsets: The offset of a line by the model that was asked.
+
+    Raises:
+        CheckpointError: If a line cannot be read any more.
+    """
+    names: dict[str, str] = {}
+    with explain_os_errors(path), open_to_read(path) as file:
+        for model, offset in offsets.items():
+            fields = _read_stored_line(file, path, offset).fields()
+            name = read_text(fields["served_model"]) if "served_model" in fields else None
+            if name is not None:
+                names[model] = name
+    return names
+
+
+def _read_stored_line(file: BinaryIO, path: str, offset: int) -> StoredLine:
+    """Return the line of a run at *offset* of *file*, which is at *path*.
+
+    Raises:
+        CheckpointError: If it is damaged.
+    """
+    line = _read_line(file, offset)
+    mark = read_mark(line)
+    if mark is None:
+        raise damaged_line(path, f"at byte {offset}")
+    return BatchLine(line, mark) if mark.shape == "openai" else FieldsLine(line, mark)
+
+
+def _read_line(file: BinaryIO, offset: int) -> bytes:
+    """Return the line at *offset*, without its newline or the zeros behind it."""
+    file.seek(offset)
+    return file.readline().rstrip(b"\0\n")

@@ -16,6 +16,7 @@ from loopback import Request, http
 from programs import bodies, lines_of, serving
 
 from limin.__main__ import main
+from limin.files.run_lines import encode_line, read_mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,6 +160,22 @@ def test_resumed_run(server: Loopback, again: list[str], n_more: int) -> None:
     decided("--labels", "a,b", text="one\ntwo\n")
     decided(*again, "--resume", text="one\ntwo\n")
     assert len(server.requests) == 2 + n_more
+
+
+@pytest.mark.usefixtures("server")
+def test_resumed_run_that_meets_another_model() -> None:
+    """A decision by another model than the first has a warning."""
+    decided("--labels", "a,b")
+    lines = Path("out.jsonl")
+    fields = json.loads(lines.read_bytes())
+    mark = read_mark(lines.read_bytes().removesuffix(b"\n"))
+    assert mark is not None
+    del fields["limin"]
+    fields["served_model"] = "another"
+    lines.write_bytes(encode_line(json.dumps(fields).encode(), mark))
+    first, second = decided("--labels", "a,b", "--resume", text="one\ntwo\n")
+    changed = {"served-model-changed"}
+    assert set(second["warnings"]) - set(first["warnings"]) == changed
 
 
 def test_other_scale_of_the_same_request(server: Loopback) -> None:

@@ -294,6 +294,88 @@ def test_resumed_run_asks_the_rest(
     assert [request.prompt for request in server.requests[4:]] == ["good"]
 
 
+@pytest.fixture
+def served_models(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[list[str | None]]:
+    """Run a server that calls its model by the last name in the list."""
+    names: list[str | None] = ["first"]
+
+    async def respond(request: Request) -> bytes:
+        fields = {} if names[-1] is None else {"model": names[-1]}
+        return http(completion(request.prompt, **fields))
+
+    monkeypatch.chdir(tmp_path)
+    with serving(respond) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        yield names
+
+
+def warnings_after(path: Path, text: str, *arguments: str) -> list[list[str]]:
+    """Answer *text*, or go on with it; return the warnings of all lines of the output."""
+    (path / "in.txt").write_text(text)
+    command = ["run", "in.txt", "-o", "out.jsonl", "-n", "1", "--resume"]
+    assert main([*command, *arguments]) == 0
+    lines = (path / "out.jsonl").read_bytes().splitlines()
+    return [json.loads(line).get("warnings", []) for line in lines]
+
+
+CHANGED = ["served-model-changed"]
+
+
+@pytest.mark.parametrize("text", ["one\ntwo\nthree\n", "three\none\ntwo\n"])
+def test_resumed_run_that_meets_another_model(
+    served_models: list[str | None], tmp_path: Path, text: str
+) -> None:
+    """Its answers have a warning, also if all lines have other numbers by now."""
+    assert warnings_after(tmp_path, "one\ntwo\n") == [[], []]
+    served_models.append("second")
+    assert warnings_after(tmp_path, text) == [[], [], CHANGED]
+    served_models.append("first")
+    assert warnings_after(tmp_path, text + "four\n") == [[], [], CHANGED, []]
+
+
+def test_resumed_run_that_asks_another_model(
+    served_models: list[str | None], tmp_path: Path
+) -> None:
+    """Answers of the model that was asked before say nothing about the new one."""
+    assert warnings_after(tmp_path, "one\n", "-m", "a") == [[]]
+    served_models.append("second")
+    assert warnings_after(tmp_path, "one\n", "-m", "b") == [[], []]
+    assert warnings_after(tmp_path, "one\ntwo\n", "-m", "b") == [[], [], []]
+    served_models.append("first")
+    assert warnings_after(tmp_path, "one\ntwo\nsix\n", "-m", "b")[3:] == [CHANGED]
+
+
+def test_resumed_run_of_a_model_without_a_name(
+    served_models: list[str | None], tmp_path: Path
+) -> None:
+    """Where the first answer does not tell its model, the next one may have any."""
+    served_models.append(None)
+    assert warnings_after(tmp_path, "one\n") == [[]]
+    served_models.append("second")
+    assert warnings_after(tmp_path, "one\ntwo\n") == [[], []]
+
+
+def test_resumed_run_of_lines_of_openai(
+    served_models: list[str | None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each model of the lines has a name of its own, and a change is counted."""
+    command = ["run", "in.jsonl", "-o", "out.jsonl", "-n", "1", "--resume"]
+    small, large = batch_line("a", "hi"), batch_line("b", "hi", model="large")
+    (tmp_path / "in.jsonl").write_text(small)
+    assert main(command) == 0
+    served_models.append("second")
+    (tmp_path / "in.jsonl").write_text(small + large)
+    assert main(command) == 0
+    assert "served-model-changed" not in capsys.readouterr().err
+    (tmp_path / "in.jsonl").write_text(small + large + batch_line("c", "hi"))
+    assert main(command) == 0
+    assert "served-model-changed" in capsys.readouterr().err
+
+
 def test_damaged_line_of_the_output(
     server: Loopback, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

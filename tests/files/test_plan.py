@@ -101,7 +101,7 @@ def test_answered_lines_are_left_out(path: Path) -> None:
         mark = Mark(
             number=2, request=question.hash(), shape="fields", failed=False, time=1.0
         )
-        answered.note(mark, None)
+        answered.note(mark, None, 0)
         plan.check(answered)
         assert (plan.n_lines, plan.n_answered) == (2, 1)
         assert [question.line.number for question in plan.questions()] == [4]

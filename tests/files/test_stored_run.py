@@ -8,10 +8,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from stored import answered, batch, checkpoint, failed, unanswered_batch
+from builders import body_of
+from stored import answered, batch, checkpoint, failed, marked, unanswered_batch
 
 from limin import CheckpointError
-from limin.files.stored_run import StoredRun
+from limin.files.stored_run import StoredRun, read_served_models
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,6 +154,19 @@ def test_checkpoint_without_a_completion(path: Path) -> None:
         pytest.raises(CheckpointError, match="line 1: expected a completion, found none"),
     ):
         list(run.lines())
+
+
+def test_names_of_models(path: Path) -> None:
+    """A line tells how the server called its model, if the server told it."""
+    lines = [answered(1, served_model=None), batch(2, "a", body_of("hi") | {"model": "s"})]
+    path.write_bytes(b"".join(lines) + answered(3))
+    second = len(lines[0])
+    offsets = {"a": 0, "b": second, "c": second + len(lines[1])}
+    assert read_served_models(str(path), offsets) == {"b": "s", "c": "served"}
+    path.write_bytes(marked(1, {}, "fields"))
+    assert read_served_models(str(path), {"a": 0}) == {}
+    with pytest.raises(CheckpointError, match="at byte 5: expected a line as it was"):
+        read_served_models(str(path), {"a": 5})
 
 
 def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
