@@ -80,7 +80,7 @@ class OtherFiles:
     """
 
     def __init__(self, folder: str, own: str) -> None:
-        """Know of no line yet; that of the file *own* of *folder* are left out."""
+        """Know of no line yet; those of the file *own* of *folder* are left out."""
         self.size = 0
         self._folder, self._own = folder, own
         self._paths: list[str] = []

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # A file that begins with less may be another program's.
-_NAME = b'{"limin_checkpoint"'
+FIRST_BYTES = b'{"limin_checkpoint"'
 
 
 class Lines(Generic[T]):
@@ -55,9 +55,7 @@ class Lines(Generic[T]):
         identities, offset = self._identities, 0
         for data in self._file:
             self.number += 1
-            is_finished = data.endswith(b"\n")
-            # After a power cut there may be zeros where bytes were not written yet.
-            text = data[:-1] if is_finished else data.rstrip(b"\0")
+            text, is_finished = split_end(data)
             content, has_mark = self._read(text), text.startswith(MARK)
             if content is None or (self._has_checksums and not has_mark):
                 if is_finished or not self._is_torn(text):
@@ -87,7 +85,7 @@ class Lines(Generic[T]):
         marks = (MARK,) if self._has_checksums else (MARK, MARK_WITHOUT_CHECKSUM)
         if text.startswith(marks):
             return not has_checksum(text[: text.rfind(b"}") + 1])
-        is_ours = self.end > 0 or text.startswith(_NAME)
+        is_ours = self.end > 0 or text.startswith(FIRST_BYTES)
         return is_ours and any(mark.startswith(text) for mark in marks)
 
     def _error(self, text: bytes) -> CheckpointError:
@@ -96,6 +94,14 @@ class Lines(Generic[T]):
             return damaged_line(self._path, position)
         problem = f"{position}: expected a line of a checkpoint of version 1 or 2, "
         return CheckpointError(problem + "found another", self._path)
+
+
+def split_end(data: bytes) -> tuple[bytes, bool]:
+    """Return the line *data* without its end, and whether that was a newline."""
+    if data.endswith(b"\n"):
+        return data[:-1], True
+    # After a power cut there may be zeros where bytes were not written yet.
+    return data.rstrip(b"\0"), False
 
 
 def damaged_line(path: str, position: str) -> CheckpointError:

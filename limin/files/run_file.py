@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
 import msgspec
 
-from limin.checkpoint.lines import damaged_line
+from limin.checkpoint.lines import damaged_line, split_end
 from limin.checkpoint.open_file import OpenFile, explain_os_errors, open_to_read
 from limin.errors import CheckpointError, ConfigurationError
 from limin.files.pipes import as_broken_pipe
@@ -228,9 +228,7 @@ def read_lines(file: BinaryIO, path: str) -> Iterator[tuple[Mark, bytes, int]]:
     """
     start = 0
     for number, data in enumerate(file, start=1):
-        is_finished = data.endswith(b"\n")
-        # After a power cut there may be zeros where bytes were not written yet.
-        line = data[:-1] if is_finished else data.rstrip(b"\0")
+        line, is_finished = split_end(data)
         mark = read_mark(line)
         if mark is None:
             if is_finished or number == 1:

@@ -100,7 +100,11 @@ def ids_of(line: StoredLine) -> frozenset[str]:
 
 @cache
 def _own_names(prefix: str) -> Mapping[str, str]:
-    """Return the names of the answer's fields, by those that they have behind *prefix*."""
+    """Return the names of the answer's fields, by those that they have behind *prefix*.
+
+    What only a decision has, its label for example, is not among them. It is shown and
+    converted as a field of the input is: each beside the question, in a column of its own.
+    """
     return {prefix + name: name for name in ADDED}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 from limin.checkpoint.file import check_served_model, no_completion
 from limin.checkpoint.line import decode_line, restore_completion
-from limin.checkpoint.lines import Lines, damaged_line
+from limin.checkpoint.lines import FIRST_BYTES, Lines, damaged_line, split_end
 from limin.checkpoint.open_file import explain_os_errors, open_to_read
 from limin.errors import CheckpointError, LiminError
 from limin.files.run_file import read_custom_id, read_lines
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from limin.files.stored_lines import StoredLine
-
-_CHECKPOINT = b'{"limin_checkpoint"'
 
 
 class StoredRun:
@@ -88,7 +86,7 @@ class StoredRun:
         first = self._file.readline()
         self._file.seek(0)
         is_run = read_mark(first.removesuffix(b"\n")) is not None
-        if first.startswith(_CHECKPOINT) and not is_run:
+        if first.startswith(FIRST_BYTES) and not is_run:
             self._is_checkpoint = True
             self._find_completions()
         elif is_run or not first or b'limin":{"version":' in first:
@@ -177,4 +175,4 @@ def _read_stored_line(file: BinaryIO, path: str, offset: int) -> StoredLine:
 def _read_line(file: BinaryIO, offset: int) -> bytes:
     """Return the line at *offset*, without its newline or the zeros behind it."""
     file.seek(offset)
-    return file.readline().rstrip(b"\0\n")
+    return split_end(file.readline())[0]
