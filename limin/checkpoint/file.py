@@ -147,7 +147,7 @@ class Checkpoint:
         """Find the name that the server gave to *model* in the first line with it.
 
         It becomes `served_model`, unless there is no such line, or the server gave no
-        name.
+        name. In a folder the file of this process comes first, and then the others.
 
         Yields:
             None, now and then: nothing else may have its turn meanwhile.
@@ -160,6 +160,8 @@ class Checkpoint:
             while completion is None and offset >= 0:
                 yield
                 completion, offset = self._file.find_completion(model, offset)
+        if completion is None and self._others is not None:
+            completion = yield from self._others.find_completion(model)
         self.served_model = None if completion is None else completion.served_model
 
     def add(self, request: RecordedRequest, completion: TextCompletion[object]) -> None:

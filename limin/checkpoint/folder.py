@@ -14,11 +14,18 @@ from typing import TYPE_CHECKING, cast
 
 from limin.checkpoint.line import read_request
 from limin.checkpoint.lines import Lines
-from limin.checkpoint.open_file import OpenFile, explain_os_errors, open_to_read
+from limin.checkpoint.open_file import (
+    OpenFile,
+    explain_os_errors,
+    find_completion,
+    open_to_read,
+)
 from limin.values.checks import check_argument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
+
+    from limin.values.completion import TextCompletion
 
 SUFFIX = ".jsonl"
 
@@ -108,6 +115,25 @@ class OtherFiles:
                     self.size += 1
                     if not self.size % _STEP:
                         yield
+
+    def find_completion(self, model: str) -> Generator[None, None, TextCompletion | None]:
+        """Look for a completion of *model*, and return the first in the order of the files.
+
+        Yields:
+            None, now and then: nothing else may have its turn meanwhile.
+
+        Raises:
+            CheckpointError: If a file cannot be read any more.
+        """
+        for path in self._paths:
+            offset = 0
+            with explain_os_errors(path), open_to_read(path) as file:
+                while offset >= 0:
+                    completion, offset = find_completion(file, model, offset)
+                    if completion is not None:
+                        return completion
+                    yield
+        return None
 
     def take(self, request: bytes) -> tuple[str, int, bytes] | None:
         """Take the next line of *request*, a digest, that this process has not taken.

@@ -216,15 +216,9 @@ class OpenFile:
 
         Return it, and the offset at which to look on; -1 at the end of the file.
         """
-        names = _spell_model(model)
         with self._step:
             self._go_to(start)
-            while data := self._file.readline():
-                completion = _read_if_of(names, data.removesuffix(b"\n"))
-                offset = self._file.tell()
-                if completion is not None or offset > start + _STEP:
-                    return completion, offset
-        return None, -1
+            return find_completion(self._file, model, start)
 
     def add(self, line: bytes, *, fsync: bool) -> None:
         """Append *line*, and with *fsync* wait until the disk has it, and the file."""
@@ -280,6 +274,22 @@ def _sync_folder(path: Path) -> None:
             _sync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def find_completion(
+    file: BinaryIO, model: str, start: int
+) -> tuple[TextCompletion | None, int]:
+    """Look for a completion of *model* in the next lines of *file*, which is at *start*.
+
+    Return it, and the offset at which to look on; -1 at the end of the file.
+    """
+    names = _spell_model(model)
+    while data := file.readline():
+        completion = _read_if_of(names, data.removesuffix(b"\n"))
+        offset = file.tell()
+        if completion is not None or offset > start + _STEP:
+            return completion, offset
+    return None, -1
 
 
 def _spell_model(model: str) -> tuple[bytes, ...]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from builders import body_of
-from loopback import serve
+from loopback import Request, completion, http, serve
 from recorded import completed, request
 
-from limin import Client
+from limin import Client, WarningCode
 from limin.checkpoint import folder
 from limin.checkpoint.file import Checkpoint, read_checkpoint
 from limin.errors import CheckpointError, ConfigurationError
@@ -121,6 +122,38 @@ def test_long_files_are_read_in_steps(
     with Checkpoint.lock(tmp_path, fsync=False) as checkpoint:
         assert len(list(checkpoint.read())) == 2
         assert checkpoint.size == 3
+
+
+def test_other_files_tell_how_the_server_calls_its_model(tmp_path: Path) -> None:
+    """A new process expects the model that answered the others."""
+    names = {"1.jsonl": ("other", "no"), "2.jsonl": ("m", "served"), "3.jsonl": ("m", "no")}
+    for file, (model, served) in names.items():
+        with Checkpoint.open(tmp_path / file) as checkpoint:
+            body = body_of("hi") | {"model": served}
+            checkpoint.add(request("a", model=model), completed("a", body))
+    with ExitStack() as stack:
+        for file in names:
+            stack.enter_context(held_elsewhere(tmp_path / file))
+        checkpoint = stack.enter_context(Checkpoint.open(tmp_path))
+        assert len(list(checkpoint.find_served_model("m"))) == 1
+        assert checkpoint.served_model == "served"
+        assert len(list(checkpoint.find_served_model("missing"))) == 3
+        assert checkpoint.served_model is None
+
+
+async def test_process_that_meets_another_model(tmp_path: Path) -> None:
+    """Its first answer has a warning, although its own file is empty."""
+    first = tmp_path / "1.jsonl"
+
+    async def respond(asked: Request) -> bytes:
+        return http(completion(asked.prompt, model=f"served for {asked.prompt}"))
+
+    async with serve(respond) as server, Client(server.base_url) as client:
+        ask = partial(client.generate_text_completions, show_progress=False)
+        await ask(["a"], checkpoint=first)
+        with held_elsewhere(first):
+            (answer,) = await ask(["b"], checkpoint=tmp_path)
+    assert [each.code for each in answer.warnings] == [WarningCode.SERVED_MODEL_CHANGED]
 
 
 @pytest.mark.parametrize("path", ["", "/"])
