@@ -307,6 +307,25 @@ async def test_most_alternatives_are_remembered(status: int, body: object) -> No
     assert [body["top_logprobs"] for body in sent(server)] == [20, 5, 5, 5, 3, 20]
 
 
+async def test_other_model_that_takes_fewer_alternatives() -> None:
+    """A server that was replaced by one with other limits and another model is noticed."""
+
+    async def respond(request: Request) -> bytes:
+        if json.loads(request.body)["top_logprobs"] > 5 and len(server.requests) > 1:
+            return http(json.dumps({"error": {"message": OPENAI}}).encode(), "400 No")
+        served = "first" if len(server.requests) == 1 else "second"
+        body = sure("yes", prompt_of(request.body)) | {"model": served}
+        return http(json.dumps(body).encode())
+
+    async with serve(respond) as server, Client(server.base_url, "") as client:
+        decisions = await client.generate_decisions(
+            ["Wet?", "Dry?"], YES_NO, n_parallel=1, show_progress=False
+        )
+    assert [body["top_logprobs"] for body in sent(server)] == [20, 20, 5]
+    codes = [{each.code for each in made.completion.warnings} for made in decisions]
+    assert codes[1] - codes[0] == {WarningCode.SERVED_MODEL_CHANGED}
+
+
 async def test_other_refusal_is_raised() -> None:
     """A refusal of something else is the decision's error."""
 
