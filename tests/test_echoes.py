@@ -126,10 +126,9 @@ async def echoing(echo: str) -> AsyncGenerator[str]:
     async def answer(connection: anyio.abc.SocketStream) -> None:
         buffered = BufferedByteReceiveStream(connection)
         head = (await buffered.receive_until(b"\r\n\r\n", 65536)).lower()
-        await buffered.receive_exactly(
-            int(head.partition(b"content-length:")[2].split()[0])
-        )
-        await connection.send(ECHOES[echo])
+        size = head.partition(b"content-length:")[2].split()
+        await buffered.receive_exactly(int(size[0]) if size else 0)
+        await connection.send((ECHOES | NO_LISTS)[echo])
 
     async with serve_streams(answer) as port:
         yield f"http://127.0.0.1:{port}/v1"
@@ -198,6 +197,26 @@ async def test_no_local_variable_shows_the_key(echo: str, road: str) -> None:
                     await answers.until_done()
             except limin.LiminError as error:
                 check_locals(error)
+
+
+# Bodies that are no list of models; of the others each is no completion.
+NO_LISTS: dict[str, bytes] = {
+    "list of something else": http(json.dumps({"data": ECHO, "models": KEY}).encode()),
+    "request id": http(b"{}", headers=f"x-request-id: {KEY}\r\n"),
+    "error beside an empty list": http(json.dumps({"data": [], "error": ECHO}).encode()),
+}
+
+
+@pytest.mark.parametrize("road", ["own", "httpx"])
+@pytest.mark.parametrize("echo", [*ECHOES, *NO_LISTS])
+async def test_list_of_models_does_not_show_the_key(echo: str, road: str) -> None:
+    """What is no list of models is refused as carefully as what is no completion."""
+    async with echoing(echo) as url, httpx.AsyncClient() as mine:
+        given = mine if road == "httpx" else None
+        async with Client(url, KEY, http_client=given) as client:
+            with pytest.raises(limin.LiminError) as caught:
+                await client.models()
+    check_locals(caught.value)
 
 
 async def ask(url: str, verb: str, *arguments: object) -> None:

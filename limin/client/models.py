@@ -47,7 +47,9 @@ class ModelVerbs(ConnectedClient):
         try:
             with anyio.fail_after(seconds):
                 response = await (await server.transport.open(None)).read()
-            return read_models(response, server.endpoint.secrets(), time.time())
+            models = read_models(response, server.endpoint.secrets(), time.time())
+            if isinstance(models, LiminError):
+                raise models
         except TimeoutError:
             reason = f"no list of models within {seconds:g} seconds"
             error = RequestTimeoutError(reason, seconds)
@@ -56,3 +58,4 @@ class ModelVerbs(ConnectedClient):
         except LiminError as error:
             note_question_for_models(error, server.endpoint)
             raise
+        return models

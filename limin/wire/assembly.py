@@ -317,7 +317,7 @@ class Assembly:
         if is_error(data):
             return self._status_error(data)
         response = attrs.evolve(self._head, body=data)
-        return response_error(problem, path, self._context, response)
+        return response_error(problem, path, self._context.secrets, response)
 
     def _status_error(self, data: bytes) -> LiminError:
         response = attrs.evolve(self._head, body=bytes(data))

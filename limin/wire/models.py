@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from limin.errors import ResponseError
-from limin.values.safe_text import excerpt
 from limin.wire import error_response, untyped
+from limin.wire.error_signs import is_error
+from limin.wire.response import response_error
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from limin.errors import ResponseError, StatusError
     from limin.wire.http import HttpResponse
 
 # OpenAI and most others; Ollama's own API, which some gateways pass on.
@@ -18,20 +19,21 @@ _LISTS = ("data", "models")
 _NAMES = ("id", "name", "model")
 
 
-def read_models(response: HttpResponse, secrets: Collection[str], now: float) -> list[str]:
-    """Return the names of the models in *response*, in its order.
+def read_models(
+    response: HttpResponse, secrets: Collection[str], now: float
+) -> list[str] | StatusError | ResponseError:
+    """Return the names of the models in *response*, in its order, or the error that it is.
+
+    The error is for the caller to raise: a traceback shows the local variables of this
+    function, and so the secrets and the server's words.
 
     Args:
         response: The response, whole.
         secrets: Keys, which no error message may repeat.
         now: When the response came, in Unix seconds.
-
-    Raises:
-        StatusError: If the response is an error.
-        ResponseError: If it is no list of models.
     """
     if not response.is_success:
-        raise error_response.status_error(response, secrets, now)
+        return error_response.status_error(response, secrets, now)
     try:
         value = untyped.parse(response.body)
     except ValueError:
@@ -39,12 +41,11 @@ def read_models(response: HttpResponse, secrets: Collection[str], now: float) ->
     fields = untyped.as_object(value) or {}
     lists = (untyped.as_list(each) for each in (value, *map(fields.get, _LISTS)))
     models = next((each for each in lists if each is not None), None)
+    if not models and is_error(response.body):
+        return error_response.status_error(response, secrets, now)
     if models is None:
         problem = "expected a list of models, found none"
-        start = excerpt(response.body.decode(errors="replace"), secrets)
-        raise ResponseError(
-            problem, "$.data", start, response.status, response.request_id, response.body
-        )
+        return response_error(problem, "$.data", secrets, response)
     return [name for name in map(_name_of, models) if name is not None]
 
 

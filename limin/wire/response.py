@@ -136,7 +136,7 @@ def _read(
         return error_response.status_error(response, context.secrets, timing.end_time)
     if not 1 <= len(body.choices) <= MOST_CHOICES:
         problem = TOO_MANY_CHOICES if body.choices else _NO_CHOICE
-        return response_error(problem, "$.choices", context, response)
+        return response_error(problem, "$.choices", context.secrets, response)
     if n_halves := n_halves + n_more:
         warning = ResponseWarning(WarningCode.HALF_SURROGATE, "$", _HALVES, n_halves)
         warnings = (*warnings, warning)
@@ -232,7 +232,7 @@ def _decode(
     except lenient.NoAnswerError as error:
         if is_error(response.body):
             return schema.Completion([], error=msgspec.Raw(b"true")), ()
-        return response_error(error.problem, error.path, context, response)
+        return response_error(error.problem, error.path, context.secrets, response)
 
 
 def _is_error(body: schema.Completion, response: HttpResponse) -> bool:
@@ -244,16 +244,19 @@ def _is_error(body: schema.Completion, response: HttpResponse) -> bool:
 
 
 def response_error(
-    problem: str, path: str, context: ReadingContext, response: HttpResponse
+    problem: str, path: str, secrets: Collection[str], response: HttpResponse
 ) -> ResponseError:
-    """Return the error for a *response* without an answer: *problem* at the JSON *path*."""
+    """Return the error for a *response* without an answer: *problem* at the JSON *path*.
+
+    It repeats none of the *secrets*.
+    """
     start = response.body[:4096].decode("utf-8-sig", "replace")
     return ResponseError(
         problem,
         path,
-        excerpt(start, context.secrets),
+        excerpt(start, secrets),
         response.status,
-        excerpt(response.request_id, context.secrets) if response.request_id else None,
+        excerpt(response.request_id, secrets) if response.request_id else None,
         response.body,
     )
 
