@@ -7,6 +7,7 @@ The client is limin's own, or the user's, of httpx or of httpx2. Its exceptions 
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
@@ -25,6 +26,7 @@ from limin.transport.frames import chain_of, forget_frames
 from limin.transport.own_client import OwnClient
 from limin.transport.proxies import find_proxy
 from limin.transport.readable import ReadableResponse
+from limin.values.headers import PrivateHeaders
 from limin.values.safe_text import excerpt
 
 if TYPE_CHECKING:
@@ -83,7 +85,8 @@ class HttpTransport:
         """Post to *endpoint*, through *http_client* if it is not None.
 
         Raises:
-            ConfigurationError: If *http_client* is of neither family.
+            ConfigurationError: If *http_client* is of neither family, or httpx cannot read
+                the URL of *endpoint*.
         """
         self.in_flight = 0
         self.is_closed = False
@@ -105,7 +108,7 @@ class HttpTransport:
         self._proxy = find_proxy(endpoint.base_url) if http_client is None else None
         self._pool = AsyncHTTPTransport(limits)
         self._own: OwnClient | None = None
-        query_filter.hide(httpx.URL(endpoint.completions_url), self._package.__name__)
+        query_filter.hide(_parse_url(endpoint), self._package.__name__)
 
     @property
     def idle(self) -> int | None:
@@ -184,12 +187,16 @@ class HttpTransport:
             self._own = OwnClient(ProxiedTransport(self._proxy))
         except ConfigurationError:
             raise
-        except (ValueError, ImportError, httpx.InvalidURL) as error:
-            # Its message may quote the proxy's URL, and so a password; so may the local
-            # variables of its traceback.
-            problem = "the environment names a proxy that cannot be used"
-            raise ConfigurationError(problem) from error.with_traceback(None)
-        return self._own
+        except ImportError as error:  # It says which package is missing.
+            reason = str(error)
+        except (ValueError, httpx.InvalidURL) as error:
+            # Its message may quote the proxy's URL, and so a password.
+            reason = type(error).__name__
+        else:
+            return self._own
+        # Raised here, it has no context, whose message and frames may show a password.
+        problem = f"the environment names a proxy that cannot be used: {reason}"
+        raise ConfigurationError(problem)
 
     def translate(
         self, error: BaseException, headers: Mapping[str, str] | None
@@ -242,7 +249,8 @@ class _RequestMaker:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._url, self._models_url = endpoint.completions_url, endpoint.models_url
-        self._headers = {"accept-encoding": ACCEPTED} | endpoint.request_headers()
+        headers = {"accept-encoding": ACCEPTED} | endpoint.request_headers()
+        self._headers = PrivateHeaders(headers)
         self._make: Callable[[bytes, Mapping[str, str] | None], httpx.Request] | None = None
 
     def build(
@@ -253,15 +261,29 @@ class _RequestMaker:
         limin's own client parses nothing anew.
         """
         if body is None:
-            headers = {n: v for n, v in self._headers.items() if n != "content-type"}
+            headers = PrivateHeaders(self._headers)
+            headers.pop("content-type", None)
             return client.build_request("GET", self._models_url, headers=headers)
         if not isinstance(client, OwnClient):
-            return client.build_request(
-                "POST", self._url, headers=self._headers | dict(headers or {}), content=body
-            )
+            headers = PrivateHeaders(self._headers | dict(headers or {}))
+            return client.build_request("POST", self._url, headers=headers, content=body)
         if self._make is None:
             self._make = client.prepare("POST", self._url, self._headers)
         return self._make(body, headers)
+
+
+def _parse_url(endpoint: Endpoint) -> httpx.URL:
+    """Return the URL that requests to *endpoint* go to.
+
+    Raises:
+        ConfigurationError: If httpx refuses it: for an address of IPv4 with a number above
+            255, for a name that is no name of the internet, or for its length.
+    """
+    with suppress(httpx.InvalidURL, UnicodeError):
+        return httpx.URL(endpoint.completions_url)
+    # Raised here, it has no context, whose frames hold the query.
+    problem = "base_url: expected a URL that httpx can read, found another"
+    raise ConfigurationError(problem)
 
 
 def _quotes_secret(error: BaseException, secrets: tuple[str, ...]) -> bool:

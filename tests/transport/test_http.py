@@ -127,6 +127,16 @@ async def test_closed_client_is_closed() -> None:
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("host", ["256.1.1.1", "a.test/" + "b" * 70_000])
+def test_url_that_httpx_cannot_read(host: str) -> None:
+    """It is refused as any wrong argument, before anything is asked."""
+    with pytest.raises(
+        limin.ConfigurationError, match=r"base_url: .* httpx can read"
+    ) as caught:
+        Client(f"http://{host}/v1?key={KEY}")
+    assert caught.value.__context__ is None
+
+
 PROXY_NAMES = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
 
 

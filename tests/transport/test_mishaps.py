@@ -86,15 +86,28 @@ async def test_certificates_that_cannot_be_read(
 
 
 @pytest.mark.parametrize(
-    "url", ["foo://me:hunter22@a:1", "socks5://me:hunter22@a:1", "http://a:x"]
+    ("url", "reason"),
+    [
+        ("foo://me:hunter22@a:1", "ValueError"),
+        ("socks5://me:hunter22@a:1", "socksio"),
+        ("http://a:x", "InvalidURL"),
+        ("http://me:hunter22/x@127.0.0.1:9", "InvalidURL"),
+        ("http://me:hunter22#x@127.0.0.1:9", "InvalidURL"),
+        ("http://me:hunter22?x@127.0.0.1:9", "InvalidURL"),
+    ],
 )
-async def test_proxy_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """The error shows the proxy without its password."""
+async def test_proxy_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, url: str, reason: str
+) -> None:
+    """Neither the error nor its traceback shows the password, also one not escaped."""
     monkeypatch.setenv("ALL_PROXY", url)
     async with Client("http://model.test/v1") as client:
         with pytest.raises(limin.ConfigurationError, match="names a proxy") as caught:
             await client.generate_text_completion("hello")
-    assert "hunter22" not in str(caught.value)
+    assert reason in str(caught.value)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    frames = [entry.frame for entry in caught.traceback if str(entry.path) != __file__]
+    assert "hunter22" not in str(caught.value) + repr([each.f_locals for each in frames])
 
 
 async def test_cut_tls_is_no_end_of_a_body(
