@@ -163,6 +163,7 @@ class HttpcorePool:
         Raises:
             httpcore.NetworkError: If the connection fails; so do its kin
                 `ProtocolError` and `TimeoutException`. The cause is limin's own error.
+            httpcore.UnsupportedProtocol: If the URL is neither of http nor of https.
         """
         if _is_replaced():
             return await self._httpcore.handle_async_request(request)
@@ -272,6 +273,14 @@ def _is_replaced() -> bool:
 
 
 def _origin(url: httpcore.URL) -> Origin:
+    """Return the server that *url* names.
+
+    Raises:
+        httpcore.UnsupportedProtocol: If its scheme is neither http nor https.
+    """
+    if url.scheme not in _PORTS:
+        problem = "expected a URL of http or https, found another scheme, or none"
+        raise httpcore.UnsupportedProtocol(problem)
     host = url.host.decode("ascii").removeprefix("[").removesuffix("]")
     return Origin(host, url.port or _PORTS[url.scheme], url.scheme == b"https")
 

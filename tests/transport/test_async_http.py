@@ -191,6 +191,29 @@ async def test_target_that_is_not_legal_is_not_sent(target: str) -> None:
     assert server.requests == []
 
 
+@pytest.mark.parametrize("url", ["ftp://x/", "/x", "ws://x/"])
+async def test_url_of_another_scheme(url: str) -> None:
+    """It is refused as httpx's own transport refuses it."""
+    async with httpx.AsyncClient(transport=limin.AsyncHTTPTransport()) as client:
+        with pytest.raises(httpx.UnsupportedProtocol, match="http or https"):
+            await client.get(url)
+
+
+async def test_redirect_to_another_scheme() -> None:
+    """A server that leads there raises what programs of httpx expect."""
+
+    async def lead_away(_request: Request) -> bytes:
+        return http(b"", "302 Found", "Location: foo://x/\r\n")
+
+    transport = limin.AsyncHTTPTransport()
+    async with (
+        serve(lead_away) as server,
+        httpx.AsyncClient(transport=transport, follow_redirects=True) as client,
+    ):
+        with pytest.raises(httpx.UnsupportedProtocol):
+            await client.get(server.base_url)
+
+
 async def test_head_request() -> None:
     """The body that its headers describe is not waited for."""
 
