@@ -30,8 +30,9 @@ from limin.errors import ConfigurationError, LiminError
 from limin.parallel import batch_workers
 from limin.values.checks import check_argument, check_text
 from limin.values.endpoint import Limits, as_private, check_url, find_private_query
+from limin.values.headers import conceal
 from limin.values.messages import Message
-from limin.values.option_names import check_option_names
+from limin.values.option_names import check_option_names, conceal_options
 from limin.values.options import AskOptions, resolve_configuration
 from limin.wire.request import RequestEncoder
 
@@ -210,7 +211,10 @@ class TextCompletions:
             ConfigurationError: If an argument makes no sense, or would hold a key.
             TypeError: If there is no such option.
         """
-        given = cast("dict[str, Any]", dict(options))
+        base_url = conceal(base_url)
+        # No copy: what is concealed, is so in all local variables.
+        given = cast("dict[str, Any]", options)
+        conceal_options(given)
         _refuse_keys(given, base_url)
         names = BlockOptions.__annotations__.keys() | AskOptions.__annotations__.keys()
         check_option_names(TextCompletions.__init__, given, names)
@@ -341,8 +345,9 @@ def _refuse_keys(options: Mapping[str, Any], base_url: str | Sequence[str] | Non
         url is None or isinstance(url, str) for url in urls
     )
     check_argument("base_url", base_url, "a URL, several, or None", fits=is_text)
-    texts = [check_url("base_url", url) for url in urls if url]
-    if any(map(find_private_query, texts)):
+    for url in filter(None, urls):
+        check_url("base_url", url)
+    if any(map(find_private_query, filter(None, urls))):
         problem = (
             "base_url: expected no query that may hold a key, found one; Ray pickles and "
             "stores arguments; set OPENAI_BASE_URL in the environment of the nodes"

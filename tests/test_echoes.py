@@ -21,15 +21,17 @@ from streaming import CHUNKED, DONE, LAST, chunk_of, chunked, event_of, text_of
 
 import limin
 from limin import Client
+from limin.ray import TextCompletions
 from limin.testing import replay_endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, MutableMapping
+    from collections.abc import AsyncGenerator, Callable, Iterator, MutableMapping
     from types import FrameType
 
     import anyio.abc
 
 KEY = "sk-live-0123456789abcdefghij"
+URL, QUERY = "http://a.test/v1", f"?key={KEY}"
 ECHO = {"headers": {"authorization": f"Bearer {KEY}"}}
 PACKED = gzip.compress(json.dumps(ECHO).encode() * 50)
 
@@ -219,6 +221,27 @@ async def test_list_of_models_does_not_show_the_key(echo: str, road: str) -> Non
     check_locals(caught.value)
 
 
+class Broken(httpx.AsyncClient):
+    """A client that makes no request."""
+
+    def build_request(self, *_arguments: object, **_options: object) -> httpx.Request:
+        """Raise an error that limin does not know."""
+        raise KeyError
+
+
+@pytest.mark.parametrize(
+    "verb", [Client.models, lambda client: client.generate_text_completion("hello")]
+)
+async def test_broken_client_does_not_show_the_key(verb: Any) -> None:
+    """The headers that a client of the user's was given are no variable with a key."""
+    async with Broken() as mine, Client(URL + QUERY, KEY, http_client=mine) as client:
+        with pytest.raises(KeyError) as caught:
+            await verb(client)
+    for frame in frames_of(caught.value):
+        if frame.f_code is not Broken.build_request.__code__:
+            assert KEY not in repr(frame.f_locals)
+
+
 async def ask(url: str, verb: str, *arguments: object) -> None:
     """Call the method *verb* of a client, with a key in the headers."""
     async with Client(url) as client:
@@ -239,7 +262,6 @@ async def ask_and_record(url: str) -> None:
 
 
 # Each asks once, by what may hold a key: one of the arguments, or the URL.
-QUERY = f"?key={KEY}"
 CALLS: dict[str, Any] = {
     "headers of a call": lambda url: ask(url, "generate_text_completion", "hello"),
     "headers of a decision": lambda url: ask(url, "generate_decision", "hello", ["a"]),
@@ -277,26 +299,115 @@ async def test_no_argument_shows_the_key(call: str) -> None:
     check_locals(caught.value)
 
 
+BAD = f"{KEY}\u200bx"  # No header can hold it, and no URL.
+WITH_KEY = {"api-key": KEY}
+
+# Arguments of `Client` and of `Endpoint`, which both refuse.
+REFUSED: list[dict[str, Any]] = [
+    {"base_url": f"{URL} {QUERY}", "headers": {"x": KEY, "y": "\n \0"}},
+    {"base_url": URL, "headers": {"x": KEY, "y": "\0"}},
+    {"base_url": BAD, "api_key": KEY, "headers": WITH_KEY},
+    {"base_url": KEY.encode(), "api_key": KEY, "headers": WITH_KEY},
+    {"base_url": f"http://[::1{QUERY}"},
+    {"base_url": URL, "api_key": BAD},
+    {"base_url": URL, "api_key": f"Basic {KEY}"},
+    {"base_url": URL, "api_key": f"Bearer 'Bearer {BAD}'"},
+    {"base_url": URL, "api_key": KEY.encode()},
+    {"base_url": URL, "api_key": [KEY]},
+    {"base_url": URL, "headers": {"api-key": BAD}},
+    {"base_url": URL, "headers": {"api-key": KEY.encode()}},
+    {"base_url": URL, "headers": {f"api-key: {KEY}": ""}},
+    {"base_url": URL, "headers": {"content-length": KEY}},
+    {"base_url": URL, "headers": [("api-key", KEY)]},
+    {"base_url": URL, "headers": f"api-key: {KEY}"},
+]
+
+
+def refuse(make: Callable[..., object], *arguments: object, **options: object) -> None:
+    """Check that *make* refuses the arguments, and shows no key."""
+    with pytest.raises((limin.ConfigurationError, TypeError)) as caught:
+        make(*arguments, **options)
+    check_locals(caught.value)
+
+
 @pytest.mark.parametrize(
     "options",
     [
+        *REFUSED,
         {"api_key": KEY, "timeout": -1},
-        {"base_url": ["http://a.test/v1" + QUERY, "b"], "api_key": KEY},
-        {"base_url": ["http://a.test/v1" + QUERY] * 2, "headers": {"api-key": KEY}},
-        {"base_url": "http://a.test/v1 " + QUERY, "headers": {"x": KEY, "y": "\n \0"}},
-        {"base_url": "http://a.test/v1", "headers": {"x": KEY, "y": "\0"}},
+        {"base_url": [URL + QUERY, "b"], "api_key": KEY},
+        {"base_url": [URL + QUERY] * 2, "headers": WITH_KEY},
+        {"base_url": f"http://256.1.1.1/v1{QUERY}"},
+        {"base_url": URL + "/a" * 40_000 + QUERY},
     ],
 )
 def test_refused_client_shows_no_key(options: dict[str, Any]) -> None:
-    """What is wrong with one argument shows nothing of the others."""
-    with pytest.raises(limin.ConfigurationError) as caught:
-        Client(**options)
+    """What is wrong with one argument shows nothing of it, and nothing of the others."""
+    refuse(Client, **options)
+
+
+@pytest.mark.parametrize("options", REFUSED)
+def test_refused_endpoint_shows_no_key(options: dict[str, Any]) -> None:
+    """Neither does an endpoint that a program makes itself, in whatever way."""
+    refuse(limin.Endpoint, **options)
+    refuse(limin.Endpoint.resolve, **options)
+
+
+def test_refused_headers_of_an_endpoint_show_no_key() -> None:
+    """Headers that are added, and the key of a client, are as secret."""
+    endpoint = limin.Endpoint(URL)
+    refuse(endpoint.with_headers, {"api-key": BAD})
+    refuse(endpoint.completed_by, BAD, WITH_KEY)
+    refuse(endpoint.completed_by, KEY, {"api-key": BAD})
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "OPENAI_BASE_URL"])
+def test_refused_variable_shows_no_key(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment holds is as secret as an argument."""
+    monkeypatch.setenv("OPENAI_BASE_URL", URL)
+    monkeypatch.setenv(name, BAD)
+    refuse(Client)
+
+
+@pytest.mark.parametrize("headers", [{"api-key": BAD}, {"api-key": KEY.encode()}])
+async def test_refused_headers_of_a_call_show_no_key(headers: dict[str, Any]) -> None:
+    """A call with a header that cannot be sent is refused without showing it."""
+    async with Client(URL) as client:
+        with pytest.raises(limin.ConfigurationError) as caught:
+            await client.generate_text_completion("hello", headers=headers)
     check_locals(caught.value)
 
 
-def test_refused_options_show_no_key() -> None:
-    """The names of other libraries hold keys as well."""
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"api_key": KEY},
+        {"apikey": KEY},
+        {"headers": {"x-api-key": KEY}},
+        {"headers": {"x-foo": BAD}},
+        {"headers": {"x-foo": KEY}, "n_parallel": -1},
+        {"base_url": URL + QUERY},
+        {"base_url": [URL, URL + QUERY]},
+        {"base_url": BAD},
+        {"base_url": KEY.encode()},
+        {"base_url": {"url": URL + QUERY}},
+    ],
+)
+def test_refused_actor_of_ray_shows_no_key(options: dict[str, Any]) -> None:
+    """What is refused since it holds a key is not shown on that occasion."""
+    refuse(TextCompletions, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"openai_api_key": KEY, "extra_headers": {"x": KEY}},
+        {"apikey": KEY},
+        {"token": [KEY], "auth": KEY.encode(), "default_query": {"key": KEY}},
+        {"Headers": {"x": KEY}},
+    ],
+)
+def test_refused_options_show_no_key(options: dict[str, Any]) -> None:
+    """An option of another name may hold a key as well: of another library, or a slip."""
     verb: Any = limin.generate_text_completion
-    with pytest.raises(TypeError) as caught:
-        next(iter(verb("hello", openai_api_key=KEY, extra_headers={"x": KEY}).__await__()))
-    check_locals(caught.value)
+    refuse(lambda: next(iter(verb("hello", **options).__await__())))

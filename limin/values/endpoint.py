@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import attrs
@@ -22,6 +22,7 @@ from limin.values.headers import (
     PrivateHeaders,
     check_header_name,
     check_header_value,
+    conceal,
 )
 
 _OPENAI = "https://api.openai.com/v1"
@@ -124,15 +125,18 @@ def _copy_headers(headers: object) -> dict[str, str]:
     """Return a copy of *headers*, without the blanks around the values."""
     if headers is None:
         return {}
+    headers = conceal(headers)
     if not isinstance(headers, Mapping):
         refuse("headers", headers, "a mapping of names to values, or None")
     copied = PrivateHeaders()
-    for name, value in cast("Mapping[str, object]", headers).items():
+    # Each name and each value gets a silent repr, even one of a wrong type.
+    for name, value in map(conceal, cast("Mapping[str, object]", headers).items()):
         check_header_name(name)
         if name.lower() in _FRAMING:
             problem = f"headers: expected none that limin itself sets, found {name}"
             raise ConfigurationError(problem)
-        copied[str.__str__(name)] = check_header_value(f"headers[{name!r}]", value)
+        field = f"headers[{str.__str__(name)!r}]"
+        copied[str.__str__(name)] = check_header_value(field, value)
     return copied
 
 
@@ -151,7 +155,7 @@ def _to_key(api_key: str | ApiKey | None) -> ApiKey | None:
     return ApiKey.clean(api_key) or _NO_KEY
 
 
-@attrs.frozen
+@attrs.frozen(init=False)
 class Endpoint:
     """An OpenAI-compatible server: its URL, and the key and the headers for it.
 
@@ -179,6 +183,21 @@ class Endpoint:
         eq=False,
     )
 
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str | ApiKey | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Check the arguments, which no traceback shows.
+
+        Raises:
+            ConfigurationError: If the URL, the key or a header is wrong.
+        """
+        base_url, api_key = conceal(base_url), conceal(api_key)
+        headers = conceal(headers)
+        cast("Any", self).__attrs_init__(base_url, api_key, headers)
+
     def __repr__(self) -> str:
         """Return the URL without secrets, and whether there is a key."""
         if not hasattr(self, "_secrets"):  # In the traceback of a refused argument.
@@ -204,6 +223,8 @@ class Endpoint:
             ConfigurationError: If the URL or a header is wrong, or the endpoint is
                 OpenAI's own server and there is no key.
         """
+        base_url, api_key = conceal(base_url), conceal(api_key)
+        headers = conceal(headers)
         endpoint = cls(_find_url(base_url), _find_key(api_key), headers)
         _check_has_key(endpoint)
         return endpoint
@@ -218,6 +239,7 @@ class Endpoint:
         Raises:
             ConfigurationError: As in `resolve`.
         """
+        api_key, headers = conceal(api_key), conceal(headers)
         key = _find_key(api_key) if self.api_key is None else self.api_key
         key = None if key is _NO_KEY else key
         endpoint = Endpoint(self.base_url, key, headers).with_headers(self.headers)
@@ -230,6 +252,7 @@ class Endpoint:
         Raises:
             ConfigurationError: If a header is wrong.
         """
+        headers = conceal(headers)
         copied = _copy_headers(headers)
         if not copied:
             return self
@@ -315,7 +338,7 @@ def _find_url(base_url: object) -> str:
     is_missing = base_url is None or (isinstance(base_url, str) and not base_url)
     if not is_missing:
         return check_url("base_url", base_url)
-    variable = _read_variable(_URL_VARIABLE)
+    variable = conceal(_read_variable(_URL_VARIABLE))
     return check_url(_URL_VARIABLE, variable) if variable else _OPENAI
 
 
@@ -332,6 +355,7 @@ def as_private(headers: Mapping[str, str]) -> PrivateHeaders:
     Raises:
         ConfigurationError: If a header is wrong.
     """
+    headers = conceal(headers)
     copied = _copy_headers(headers)
     return PrivateHeaders((name.lower(), value) for name, value in copied.items())
 
@@ -339,8 +363,9 @@ def as_private(headers: Mapping[str, str]) -> PrivateHeaders:
 def check_url(name: str, url: object) -> str:
     """Return *url* as a `str`; refuse one that is no base URL, without showing it.
 
-    It may be a key.
+    It may be a key, and so has a silent repr here.
     """
+    url = conceal(url)
     expected = f"{name}: expected http:// or https://, a host and a path, all ASCII; found"
     if not isinstance(url, str):
         problem = f"{expected} {describe_type(url)}"

@@ -54,14 +54,14 @@ class ApiKey:
         Raises:
             ConfigurationError: If no HTTP header can hold it.
         """
-        value = check_header_value(source, value)
-        if _OTHER_SCHEME.match(value):
+        value = conceal(value)
+        self._value, self.source = check_header_value(source, value), source
+        if _OTHER_SCHEME.match(self._value):
             problem = (
                 f"{source}: expected the key of a Bearer token only, found another scheme "
                 "before it; pass headers={'Authorization': ...} instead"
             )
             raise ConfigurationError(problem)
-        self._value, self.source = value, source
 
     @classmethod
     def clean(cls, value: object, source: str = "api_key") -> ApiKey | None:
@@ -70,9 +70,10 @@ class ApiKey:
         Raises:
             ConfigurationError: If it is no text, or no HTTP header can hold it.
         """
-        key, before = check_text(source, value), None
+        value = conceal(value)
+        key, before = conceal(check_text(source, value)), None
         while key != before:
-            before, key = key, _BEFORE_KEY.sub("", key.strip(AROUND), count=1)
+            before, key = key, conceal(_BEFORE_KEY.sub("", key.strip(AROUND), count=1))
         return cls(key, source) if key else None
 
     def reveal(self) -> str:
@@ -103,6 +104,17 @@ class PrivateText(str):
         return "'***'"
 
 
+class PrivateBytes(bytes):
+    """Bytes in the place of a text that may be a key; the repr shows nothing of them."""
+
+    __slots__ = ()
+    stands_for = bytes
+
+    def __repr__(self) -> str:
+        """Return three stars, whatever the bytes."""
+        return "b'***'"
+
+
 class PrivateHeaders(dict[str, str]):
     """Headers by their names; the repr shows neither names nor values."""
 
@@ -117,11 +129,15 @@ def conceal(argument: _Argument) -> _Argument:
     """Return the same key, URL, headers, or list of them, in objects with a silent repr.
 
     Tools that report errors show the local variables of each frame, so it is the first
-    that a function does with such an *argument*. What is wrong is returned as it is.
+    that a function does with such an *argument*. Bytes, which are refused later, are
+    concealed, too; what else is wrong is returned as it is.
     """
     concealed: object = argument
     if isinstance(argument, str):
-        concealed = PrivateText(argument)
+        # An Enum's own `__str__` is another text.
+        concealed = PrivateText(str.__str__(argument))
+    elif isinstance(argument, bytes):
+        concealed = PrivateBytes(argument)
     elif isinstance(argument, Mapping):
         concealed = PrivateHeaders(cast("Mapping[str, str]", argument))
     elif isinstance(argument, (list, tuple)):
@@ -149,9 +165,9 @@ def check_header_value(name: str, value: object) -> str:
     Raises:
         ConfigurationError: If *value* is no text that an HTTP header can hold.
     """
-    text = check_text(name, value)
+    value = conceal(value)
     # Blanks around a value are no part of it (RFC 9110, 5.5), and h11 refuses them.
-    text = text.strip(" \t\r\n")
+    text = conceal(check_text(name, value).strip(" \t\r\n"))
     illegal = _ILLEGAL.search(text)
     if illegal is not None:
         problem = (
@@ -159,4 +175,4 @@ def check_header_value(name: str, value: object) -> str:
             f"at character {illegal.start()} of {len(text)}"
         )
         raise ConfigurationError(problem)
-    return text
+    return str.__str__(text)

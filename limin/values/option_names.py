@@ -123,18 +123,15 @@ def check_option_names(
 ) -> None:
     """Refuse *options* of *function* that are none of *names*, with a hint for each.
 
-    Those that may hold a key get a silent repr, in *options* itself: it is a local
-    variable of the frame that called this, and of frames below it.
+    Those that may hold a key get a silent repr; see `conceal_options`. An unknown option
+    may, whatever its name.
 
     Raises:
         TypeError: If there are such options; it does not show their values.
     """
-    own = cast("dict[str, object]", options)
-    for name in own:
-        if _SYNONYMS.get(name, _CLIENT_SYNONYMS.get(name, name)) in _PRIVATE:
-            own[name] = conceal(own[name])
     valid = set(names)
     unknown = options.keys() - valid
+    conceal_options(options, _PRIVATE | unknown)
     if not unknown:
         return
     code = cast("Any", function).__code__
@@ -143,6 +140,16 @@ def check_option_names(
     hints = ", ".join(f"{name!r} ({_hint(name, valid)})" for name in sorted(unknown))
     problem = f"{_name_of(function)}() got an unexpected keyword argument: {hints}"
     raise TypeError(problem)
+
+
+def conceal_options(options: Mapping[str, object], names: Iterable[str] = _PRIVATE) -> None:
+    """Give a silent repr to those of *options* that *names* name, in *options* itself.
+
+    It is a local variable of the frame that called this, and of frames below it.
+    """
+    own = cast("dict[str, object]", options)
+    for name in own.keys() & names:
+        own[name] = conceal(own[name])
 
 
 def _name_of(function: Callable[..., object]) -> str:

@@ -1,4 +1,5 @@
 import contextlib
+import enum
 import math
 import pickle
 from decimal import Decimal
@@ -435,6 +436,16 @@ def test_texts_of_a_subclass_become_plain() -> None:
     headers = endpoint.request_headers()
     texts = [endpoint.base_url, *headers, *headers.values()]
     assert {type(text) for text in texts} == {str}
+
+
+def test_key_of_an_enum_is_its_text() -> None:
+    """A member of an Enum of texts stands for its text, not for its name."""
+
+    class Keys(str, enum.Enum):  # noqa: UP042 (its `__str__` is not that of StrEnum)
+        MINE = KEY
+
+    concealed = conceal(Keys.MINE)
+    assert Endpoint(LOCAL, concealed).api_key == ApiKey(KEY)
 
 
 @pytest.mark.parametrize("value", ["", "a b\tc", "~!@#$%^&*()[]{}'\""])
