@@ -248,6 +248,19 @@ async def ask(url: str, verb: str, *arguments: object) -> None:
         await getattr(client, verb)(*arguments, headers={"api-key": KEY})
 
 
+@pytest.mark.parametrize("query", [f"?{KEY}", QUERY, f"?version_key={KEY}"])
+async def test_no_message_shows_the_query(query: str) -> None:
+    """A server that quotes the URL does not bring a key in it into a message."""
+
+    async def quote(request: Request) -> bytes:
+        return http(request.head.partition(b"\r\n")[0], "400 Bad Request")
+
+    async with serve(quote) as server, Client(server.base_url + query, "") as client:
+        with pytest.raises(limin.StatusError, match="POST ") as caught:
+            await client.generate_text_completion("hello")
+    check_locals(caught.value)
+
+
 async def ask_and_record(url: str) -> None:
     """Fail in a test that records."""
     with TemporaryDirectory() as folder:

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Mapping
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
 import attrs
 
@@ -39,8 +39,8 @@ _LARGEST_COUNT = 2**53
 # The characters that a URL may hold (RFC 3986, 2).
 _URL = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]*")
 
-# Parameters of a query that are no secrets, as Azure's `api-version`.
-_PUBLIC_PARAMETER = "version"
+# Parameters of a query that are no secrets: Azure's, and other spellings of it.
+_PUBLIC_PARAMETERS = frozenset({"api-version", "api_version", "apiversion", "version"})
 
 # The key of an endpoint that is to get none, whatever the client's own is.
 _NO_KEY = ApiKey("")
@@ -109,9 +109,18 @@ def _without_secrets(url: str) -> str:
 
 
 def find_private_query(base_url: str) -> list[str]:
-    """Return the values in the query of *base_url* that may be keys."""
-    query = parse_qsl(urlsplit(base_url).query)
-    return [value for name, value in query if _PUBLIC_PARAMETER not in name.lower()]
+    """Return the texts in the query of *base_url* that may be keys, also as they are sent.
+
+    A parameter without a value may be one itself.
+    """
+    private: dict[str, None] = {}
+    for parameter in urlsplit(base_url).query.split("&"):
+        name, _, value = parameter.partition("=")
+        if name.lower() not in _PUBLIC_PARAMETERS:
+            # Signs of equality alone are the end of a key in base64.
+            sent = value if value.strip("=") else parameter.rstrip("=")
+            private |= dict.fromkeys(filter(None, (unquote_plus(sent), sent)))
+    return list(private)
 
 
 def _find_secrets(endpoint: Endpoint) -> tuple[str, ...]:

@@ -269,6 +269,24 @@ def test_query_is_a_secret() -> None:
     assert endpoint.secrets() == (KEY,)
 
 
+@pytest.mark.parametrize(
+    ("query", "secrets"),
+    [
+        (KEY, (KEY,)),
+        (f"a=1&{KEY}&version=2", ("1", KEY)),
+        ("c2stbG9uZw==", ("c2stbG9uZw",)),
+        ("key=c2st%2Bb+9uZw==", ("c2st+b 9uZw==", "c2st%2Bb+9uZw==")),
+        (f"version_key={KEY}", (KEY,)),
+        ("API-Version=2024-10-21&version=3&api_version=", ()),
+        ("key=&&=", ("key",)),
+        ("", ()),
+    ],
+)
+def test_secrets_of_a_query(query: str, secrets: tuple[str, ...]) -> None:
+    """A key may stand there without a name, and servers quote it as it was sent."""
+    assert Endpoint(f"{LOCAL}?{query}").secrets() == secrets
+
+
 def test_key_reveals_itself_when_asked() -> None:
     """The request gets the key itself, and a pickled endpoint still works."""
     assert ApiKey(KEY).reveal() == KEY
