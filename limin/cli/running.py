@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import attrs
@@ -15,6 +16,7 @@ from limin.files import results
 from limin.files.run_lines import Mark, encode_line
 from limin.parallel import batch_workers
 from limin.values.display import rendering
+from limin.values.masking import mask_body
 from limin.values.progress import BatchState
 
 if TYPE_CHECKING:
@@ -107,6 +109,11 @@ class RunClient(Client):
         )
         return workers
 
+    def mask_body(self, body: bytes) -> bytes:
+        """Return the *body* of an error without the secrets of the client's endpoints."""
+        endpoints = [server.endpoint for server in self._servers.all]
+        return mask_body(body, chain.from_iterable(e.secrets() for e in endpoints))
+
     def batch_state(self, *, is_read: bool) -> BatchState:
         """Return how the requests stand, and whether the answers are read."""
         state = self.state
@@ -156,7 +163,7 @@ class Run:
             return client.batch_state(is_read=is_read)
 
         async def deliver(index: int, result: Result) -> None:
-            if self._keep(self._asked.pop(index), result):
+            if self._keep(self._asked.pop(index), result, client):
                 progress.finished(index, result)
 
         with rendering().batch_progress(
@@ -185,24 +192,24 @@ class Run:
             self._asked[index] = question
             yield question.conversation, question.configuration
 
-    def _keep(self, question: Question, result: Result) -> bool:
+    def _keep(self, question: Question, result: Result, client: RunClient) -> bool:
         """Write the *result* of *question*, and return whether it was asked at all."""
         if isinstance(result, NotSentError):
             return False
         failed = isinstance(result, LiminError)
-        self._output.add(self._encode(question, result))
+        self._output.add(self._encode(question, result, client))
         self.n_failed += failed
         if failed and self.settings.stops_on_error:
             self.stopped_by = "a line has no answer"
         return True
 
-    def _encode(self, question: Question, result: Result) -> bytes:
+    def _encode(self, question: Question, result: Result, client: RunClient) -> bytes:
         request, prefix = question.hash(), self.settings.prefix
         shape: Shape = "fields" if question.custom_id is None else "openai"
         if shape == "fields":
             fields = results.to_fields(question, result, prefix)
         else:
-            fields = results.to_batch_output(question, result, request)
+            fields = results.to_batch_output(question, result, request, client.mask_body)
         mark = Mark(
             number=question.line.number,
             request=request,

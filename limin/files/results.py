@@ -15,7 +15,7 @@ from limin.values.decisions import Decision
 from limin.wire.raw_json import UNDECODABLE, split_elements, split_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from limin.errors import LiminError
     from limin.files.questions import Question
@@ -73,18 +73,27 @@ def to_fields(question: Question, result: Result, prefix: str) -> bytes:
     return join_objects(question.line.to_json(), encode_object(named))
 
 
-def to_batch_output(question: Question, result: Result, request: bytes) -> bytes:
+def to_batch_output(
+    question: Question, result: Result, request: bytes, mask: Callable[[bytes], bytes]
+) -> bytes:
     """Return *result* as a line of the output of OpenAI's Batch API, without its newline.
 
     A refusal by HTTP is a response; what never got an answer is an error.
     Source: https://platform.openai.com/docs/api-reference/batch/request-output
+
+    Args:
+        question: What was asked.
+        result: The answer, or the error in its place.
+        request: Hash of the request.
+        mask: Masks the secrets in the body of a refusal.
     """
     response: object = None
     error: object = None
     if isinstance(result, TextCompletion):
         response = response_object(200, result.request_id, result.raw_bytes)
     elif isinstance(result, StatusError) and result.effective_status >= _FIRST_ERROR:
-        response = response_object(result.effective_status, result.request_id, result.body)
+        body = mask(result.body)
+        response = response_object(result.effective_status, result.request_id, body)
     else:
         error = {"code": type(result).__name__, "message": str(result)}
     return encode_object(

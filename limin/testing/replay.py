@@ -19,7 +19,7 @@ from limin.values.checks import check_choice
 from limin.values.conversation import Conversation
 from limin.values.endpoint import SECRET_PATH_START, Endpoint, Limits
 from limin.values.headers import conceal
-from limin.values.masking import mask_secrets
+from limin.values.masking import mask_all, mask_body
 from limin.values.timing import Attempt, Timing
 from limin.wire.response import ReadingContext, read_completion
 
@@ -184,7 +184,8 @@ class _Recorder:
 
     def _pass_on(self, answer: HttpResponse) -> Response:
         """Return *answer*, an error, without the key, which the client does not know."""
-        text = answer.body.decode(errors="replace")
-        masked = mask_secrets(text, self._real.secrets()).encode()
-        headers = {n: v for n, v in answer.headers.items() if n.startswith(_PASSED_ON)}
-        return whole(masked, status=answer.status, headers=headers)
+        sent = [n for n in answer.headers if n.startswith(_PASSED_ON)]
+        shown = mask_all([answer.headers[n] for n in sent], self._real.secrets())
+        headers = dict(zip(sent, shown, strict=True))
+        body = mask_body(answer.body, self._real.secrets())
+        return whole(body, status=answer.status, headers=headers)

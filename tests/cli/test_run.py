@@ -193,6 +193,30 @@ def test_lines_of_openai(server: Loopback, tmp_path: Path) -> None:
     assert sent == [json.loads(line)["body"] for line in text.splitlines()]
 
 
+def test_refused_line_of_openai_holds_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that echoes the key does not bring it into the output, which is shared."""
+    key = "sk-live-0123456789abcdefghij"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    (tmp_path / "in.jsonl").write_text(batch_line("a", "hi"))
+
+    async def echo(_request: Request) -> bytes:
+        body = {"error": {"message": f'bad key "{key}"', "code": 7, "param": None}}
+        return http(json.dumps(body).encode(), "400 Bad Request")
+
+    with serving(echo) as server:
+        arguments = ["-o", "out.jsonl", "--base-url", server.base_url]
+        assert main(["run", "in.jsonl", *arguments]) == 1
+    assert key not in (tmp_path / "out.jsonl").read_text()
+    (line,) = lines_of(tmp_path / "out.jsonl")
+    assert line["response"]["status_code"] == 400
+    assert line["response"]["body"] == {
+        "error": {"message": 'bad key "***"', "code": 7, "param": None}
+    }
+
+
 def test_unanswered_line_of_openai(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What never got an answer is an error, and no response."""
     monkeypatch.chdir(tmp_path)

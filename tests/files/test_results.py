@@ -39,7 +39,7 @@ def fields_of(result: TextCompletion[object] | LiminError, prefix: str = "") -> 
 def output_of(result: TextCompletion[object] | LiminError) -> Any:
     """Return the line of a *result* in OpenAI's output."""
     question = BatchReader(None, None).read(InputLine(1, BATCH_LINE))
-    return json.loads(to_batch_output(question, result, bytes(32)))
+    return json.loads(to_batch_output(question, result, bytes(32), bytes))
 
 
 def test_answer() -> None:
@@ -167,7 +167,7 @@ def test_half_a_surrogate_pair() -> None:
     """What is no character becomes a question mark, and costs no answer."""
     question = BatchReader(None, None).read(InputLine(1, BATCH_LINE))
     question = attrs.evolve(question, custom_id="\ud800")
-    output = json.loads(to_batch_output(question, read(body_of("hi")), bytes(32)))
+    output = json.loads(to_batch_output(question, read(body_of("hi")), bytes(32), bytes))
     assert output["custom_id"] == "?"
     assert output["response"]["status_code"] == 200
 

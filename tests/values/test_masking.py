@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from limin.values.masking import mask_all, mask_secrets
+from limin.values.masking import mask_all, mask_body, mask_secrets
 from limin.values.safe_text import excerpt
 
 if TYPE_CHECKING:
@@ -200,3 +200,64 @@ def test_nothing_is_added(text: str, secrets: list[str]) -> None:
     position = 0
     for piece in mask_secrets(text, secrets).split("***"):
         position = text.index(piece, position) + len(piece)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": f"bad key {KEY}", "code": None, "n": [1, 2.5, True]}},
+        {"error": {"message": f'bad key "{KEY}"', "raw": json.dumps({"key": KEY})}},
+        {"message": f"of {KEY[:20]}…", KEY: {KEY: [KEY]}},
+        [f"C:\\{KEY}\\", KEY.upper()],
+        {"message": "a" * 5000 + KEY, "a": "b", "é": "é"},
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_body_in_json_stays_json(body: object, indent: int | None) -> None:
+    """Quotation marks and backslashes beside a key keep what they mean."""
+    masked = mask_body(json.dumps(body, indent=indent).encode(), [KEY])
+    value = json.loads(masked)
+    assert type(value) is type(body)
+    assert KEY[:12].casefold() not in masked.decode().casefold()
+
+
+def test_values_beside_a_key_stay() -> None:
+    """Only what quotes the key is changed, a number too."""
+    body = b'{"error": {"message": "no", "code": 401, "x": null, "key": 1234567890123}}'
+    assert json.loads(mask_body(body, ["1234567890123"])) == {
+        "error": {"message": "no", "code": 401, "x": None, "key": "***"}
+    }
+
+
+@pytest.mark.parametrize("secrets", [[], [KEY], ["short"]])
+def test_body_that_quotes_nothing_stays(secrets: list[str]) -> None:
+    """It is the server's to the byte."""
+    body = b'{"error":  {"x": 1e2, "y": "\\u00e9\\/"}}\n'
+    assert mask_body(body, secrets) == body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"<html>{KEY}</html>",
+        "[" * 60_000 + KEY,
+        "[" * 5_000 + "1" + "]" * 5_000 + KEY,
+        f'{{"a": "{KEY}"',
+        f'{{"a": 1}}{" " * 70_000}{KEY}',
+        json.dumps({"a": KEY, "b": "x" * 70_000}),
+        "9" * 5000 + f" {KEY}",
+    ],
+)
+def test_body_that_is_no_json_is_masked(body: str) -> None:
+    """So is one that is too large to be read, whose start is left."""
+    masked = mask_body(body.encode(), [KEY])
+    assert KEY[:12].encode() not in masked
+    assert len(masked) <= 65_536
+
+
+def test_body_is_masked_soon() -> None:
+    """A body that a server made to cost time costs little."""
+    texts = [f"{KEY[:11]}{number}" for number in range(2_500)] + ["1"] * 5_000
+    start = time.perf_counter()
+    mask_body(json.dumps(texts).encode(), [KEY] * 3)
+    assert time.perf_counter() - start < 2
