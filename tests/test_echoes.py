@@ -424,3 +424,71 @@ def test_refused_options_show_no_key(options: dict[str, Any]) -> None:
     """An option of another name may hold a key as well: of another library, or a slip."""
     verb: Any = limin.generate_text_completion
     refuse(lambda: next(iter(verb("hello", **options).__await__())))
+
+
+# What each function is asked beside its options, and whether it streams.
+VERBS: dict[str, tuple[object, ...]] = {
+    "generate_text_completion": ("hello",),
+    "generate_text_completions": (["hello"],),
+    "stream_text_completion": ("hello",),
+    "iter_text_completions": (["hello"],),
+    "generate_decision": ("hello", ["a", "b"]),
+    "generate_decisions": (["hello"], ["a", "b"]),
+    "run_tools": ("hello", []),
+}
+
+
+async def fail(verb: Callable[..., Any], *arguments: object, **options: object) -> None:
+    """Check that the verb refuses its options, and shows no key."""
+    with pytest.raises((limin.LiminError, TypeError)) as caught:
+        await finish(verb(*arguments, **options))
+    check_locals(caught.value)
+
+
+async def finish(asked: Any) -> None:
+    """Wait for an answer, or open a stream."""
+    if hasattr(asked, "__aenter__"):
+        async with asked:
+            return
+    await asked
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"headers": {"api-key": BAD}},
+        {"headers": WITH_KEY, "temperature": "hot"},
+        {"headers": WITH_KEY, "timeout": -1},
+        {"headers": [KEY]},
+        {"apikey": KEY},
+    ],
+)
+@pytest.mark.parametrize("verb", VERBS)
+async def test_refused_options_of_any_verb_show_no_key(
+    verb: str, options: dict[str, Any]
+) -> None:
+    """Of a method of the client as of the function of the same name."""
+    async with Client(URL, "") as client:
+        await fail(getattr(client, verb), *VERBS[verb], **options)
+    where = {"base_url": URL + QUERY, "api_key": KEY}
+    await fail(getattr(limin, verb), *VERBS[verb], **where, **options)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_refused_endpoint_of_any_function_shows_no_key(verb: str) -> None:
+    """A client beside a key is refused, and so is a key that no header can hold."""
+    function = getattr(limin, verb)
+    async with Client(URL, "") as client:
+        await fail(function, *VERBS[verb], client=client, api_key=KEY)
+    await fail(function, *VERBS[verb], base_url=URL, api_key=BAD)
+    await fail(function, *VERBS[verb], base_url=BAD)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"api_key": BAD}, {"base_url": BAD}, {"headers": {"x": BAD}}, {"missing": "?"}],
+)
+async def test_refused_recording_shows_no_key(options: dict[str, Any]) -> None:
+    """An endpoint that records is given the key of the real one."""
+    options = {"base_url": URL + QUERY, "api_key": KEY, "missing": "record"} | options
+    await fail(replay_endpoint, "nowhere", **options)
