@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from limin.values.masking import SHORTEST_SECRET
+
 if TYPE_CHECKING:
     from limin.calls.observer import ObservedCall
 
-# A shorter text occurs inside others by chance; see `values.masking`.
-_SHORTEST_SECRET = 8
 _LONGEST_WORD = 200
 
 
@@ -23,8 +23,8 @@ def plain_word(call: ObservedCall, word: str | None) -> str | None:
         return None
     prompts = (message.texts() for message in call.conversation.messages)
     for secret in chain(call.endpoint.secrets(), chain.from_iterable(prompts)):
-        if len(secret) >= _SHORTEST_SECRET and secret in word:
+        if len(secret) >= SHORTEST_SECRET and secret in word:
             return None
-        if len(word) >= _SHORTEST_SECRET and word in secret:
+        if len(word) >= SHORTEST_SECRET and word in secret:
             return None
     return word

@@ -12,6 +12,7 @@ from limin.calls.server_words import plain_word
 from limin.errors import LiminError
 from limin.policy.failures import server_error_in
 from limin.telemetry import names
+from limin.values.endpoint import DEFAULT_PORTS
 from limin.values.result_parts import answers_in
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ Attributes: TypeAlias = "dict[str, str | bool | int | float | tuple[str, ...]]"
 # What `finished` is told.
 Result: TypeAlias = "TextCompletion[object] | BaseException | None"
 
-_PORTS = {"http": 80, "https": 443}
 
 # Options under their own names, and the attributes that they are.
 _OPTIONS = (
@@ -45,7 +45,7 @@ _REALS = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penal
 def describe_server(endpoint: Endpoint) -> Attributes:
     """Return address and port of *endpoint*."""
     url = urlsplit(endpoint.base_url)
-    port = url.port or _PORTS[url.scheme]
+    port = url.port or DEFAULT_PORTS[url.scheme]
     return {names.SERVER_ADDRESS: url.hostname or "", names.SERVER_PORT: port}
 
 

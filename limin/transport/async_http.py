@@ -27,7 +27,7 @@ from limin.errors import (
 )
 from limin.transport.connection import Origin, RequestBytes
 from limin.transport.pool import NO_TIMEOUTS, ConnectionPool, PooledResponse, Timeouts
-from limin.values.endpoint import Limits
+from limin.values.endpoint import DEFAULT_PORTS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ _OF_TOKENS = (string.ascii_letters + string.digits + "!#$%&'*+.^_`|~-").encode()
 _CONTROLS = bytes(code for code in (*range(32), 127) if code != ord("\t"))
 _NOT_IN_TARGETS = _CONTROLS + b"\t "
 
-_PORTS = {b"http": 80, b"https": 443}
+_PORTS = {scheme.encode(): port for scheme, port in DEFAULT_PORTS.items()}
 
 # Whoever replaces httpcore's pool to respond in its place, as respx does, means every
 # request. The replacement may wrap the name, the module and the identity of the method;

@@ -11,14 +11,12 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
-from limin.values.endpoint import proxy_may_apply
+from limin.values.endpoint import DEFAULT_PORTS, proxy_may_apply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-_PORTS = {"http": 80, "https": 443}
 
 # An entry of NO_PROXY: a scheme that httpx allows, a host or a range, a port.
 _ENTRY = re.compile(
@@ -57,7 +55,7 @@ def is_excepted(url: str, no_proxy: str) -> bool:
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".").lower()
-    port = parts.port or _PORTS.get(parts.scheme)
+    port = parts.port or DEFAULT_PORTS.get(parts.scheme)
     entries = re.split(r"[\s,]+", no_proxy.strip().lower())
     return any(_matches(entry, parts.scheme, host, port) for entry in entries if entry)
 

@@ -42,6 +42,9 @@ _URL = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]*")
 # Parameters of a query that are no secrets: Azure's, and other spellings of it.
 _PUBLIC_PARAMETERS = frozenset({"api-version", "api_version", "apiversion", "version"})
 
+# The port of a URL that names none, by its scheme.
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
 # The key of an endpoint that is to get none, whatever the client's own is.
 _NO_KEY = ApiKey("")
 

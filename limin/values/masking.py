@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 MASK = "***"
 
-# A shorter secret stays, because it occurs inside other words.
-_SHORTEST_SECRET = 8
+# A shorter secret stays, because it occurs inside other words by chance.
+SHORTEST_SECRET = 8
 
 # So many letters in a row are a quotation. Text has more in common with other text.
 _QUOTATION_OF_KEY, _QUOTATION_OF_TEXT = 12, 18
@@ -148,7 +148,7 @@ def mask_all(texts: Sequence[str], secrets: Iterable[str]) -> list[str]:
         _mark_spellings(searched, secret)
         folded = _fold(secret)
         size = min(_quotation_size(secret), len(folded))
-        if size >= _SHORTEST_SECRET:
+        if size >= SHORTEST_SECRET:
             if size not in by_size:
                 by_size[size] = _Parts(searched, size)
             by_size[size].look_in(folded)
@@ -182,7 +182,7 @@ def mask_body(body: bytes, secrets: Iterable[str]) -> bytes:
 
 def _may_quote(text: str) -> bool:
     """Return whether *text* is long enough, or holds a sign that may stand for many."""
-    return len(text) >= _SHORTEST_SECRET or not text.isascii()
+    return len(text) >= SHORTEST_SECRET or not text.isascii()
 
 
 def _texts_in(value: object) -> Iterator[str]:
@@ -210,7 +210,7 @@ def _with_masked(value: object, masked: Mapping[str, str]) -> object:
 
 
 def _is_long(secret: str) -> bool:
-    return len(secret) >= _SHORTEST_SECRET
+    return len(secret) >= SHORTEST_SECRET
 
 
 def _quotation_size(secret: str) -> int:

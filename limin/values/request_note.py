@@ -13,6 +13,7 @@ from limin.errors import (
     StreamError,
     TransportError,
 )
+from limin.values.masking import SHORTEST_SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from limin.values.endpoint import Endpoint
 
 _UNAUTHORIZED, _NOT_FOUND = 401, 404
-_SHORTEST_SECRET = 8
 _MOST_CAUSES = 8
 
 # The errors that a request can fail with.
@@ -75,7 +75,7 @@ def public_url(endpoint: Endpoint, url: str | None = None) -> str:
     """
     url = urlunsplit(urlsplit(url or endpoint.completions_url)._replace(query=""))
     for secret in endpoint.secrets():
-        if len(secret) >= _SHORTEST_SECRET:
+        if len(secret) >= SHORTEST_SECRET:
             url = url.replace(secret, "***")
     return url
 
