@@ -131,9 +131,10 @@ def check_option_names(
     """
     valid = set(names)
     unknown = options.keys() - valid
-    conceal_options(options, _PRIVATE | unknown)
+    conceal_options(options)
     if not unknown:
         return
+    conceal_options(options, unknown)
     code = cast("Any", function).__code__
     arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     valid.update(name for name in arguments if name != "self")
@@ -148,8 +149,9 @@ def conceal_options(options: Mapping[str, object], names: Iterable[str] = _PRIVA
     It is a local variable of the frame that called this, and of frames below it.
     """
     own = cast("dict[str, object]", options)
-    for name in own.keys() & names:
-        own[name] = conceal(own[name])
+    for name in names:
+        if name in own:
+            own[name] = conceal(own[name])
 
 
 def _name_of(function: Callable[..., object]) -> str:
