@@ -126,9 +126,11 @@ class Call:
 
     async def stream(self) -> tuple[StreamedAnswer, list[Delta]]:
         """Return the answer while it comes, and its first deltas."""
-        answer = await self._with_retries(Call._begin_stream)
+        answer, deltas = await self._with_retries(Call._begin_stream)
         self._is_handed_over = True
-        return answer
+        if answer.error is not None:  # It came in the same packet as *deltas*.
+            self.note_failure(answer.error)
+        return answer, deltas
 
     def finish(self, completion: TextCompletion) -> TextCompletion:
         """Return *completion*, and report its warnings as `on_warning` says.
@@ -151,10 +153,13 @@ class Call:
         return completion
 
     def note_failure(self, error: LiminError) -> None:
-        """Tell the rate limiter, and all others if nothing more follows, of *error*."""
-        self._note_question(error)
-        self._route.server.rate_limiter.note_failure(error, None)
+        """Tell everybody of *error*, which broke an answer that was handed over.
+
+        Nothing is told before it is: the answer may be asked for again.
+        """
         if self._is_handed_over:
+            self._note_question(error)
+            self._route.server.rate_limiter.note_failure(error, None)
             self._route.leave(error, random.random())  # noqa: S311 (no secret)
             self._notify_finished(error)
 
@@ -313,12 +318,14 @@ class Call:
         return InContext(context, open_(self._body, headers))
 
     async def _fetch(self) -> TextCompletion:
+        """Return the completion of one attempt, whose response is read as a whole."""
         with Deadline(self.deadline, self):
             response = await (await self._open()).read()
         completion = read_completion(self.context, self.attempts.timing(), response)
         return self.finish(completion)
 
     async def _fetch_by_stream(self) -> TextCompletion:
+        """Return the completion of one attempt, whose response is a stream."""
         answer = (await self._begin_stream())[0]
         try:
             while await answer.next_deltas():
@@ -328,6 +335,7 @@ class Call:
         return answer.completion
 
     async def _begin_stream(self) -> tuple[StreamedAnswer, list[Delta]]:
+        """Return the answer of one attempt while it comes, and its first deltas."""
         with Deadline(self.deadline, self):
             response = await self._open()
         answer = StreamedAnswer(self, response)

@@ -10,7 +10,13 @@ import anyio
 import attrs
 
 from limin.calls.deadline import Deadline
-from limin.errors import LiminError, RequestTimeoutError, StreamError, TransportError
+from limin.errors import (
+    LiminError,
+    RequestTimeoutError,
+    ResponseError,
+    StreamError,
+    TransportError,
+)
 from limin.values.timing import StreamTimes
 from limin.wire.stream import AnswerReader
 
@@ -30,12 +36,15 @@ OUTSIDE = "the stream is read inside its `async with` block"
 class StreamedAnswer:
     """Waits for the body of one response, and hands over the deltas in it.
 
-    It is in one of four states. It begins as *open*: `more` waits for bytes, and an
-    `AnswerReader` reads them. The end of the answer makes it *finished*: the
-    completion is there, and `more` returns nothing. An error makes it *broken*: the
-    deltas before the error are handed over first, then each call of `more` raises it.
-    `aclose` makes an open answer *closed*: `more` raises a RuntimeError from then on.
-    A finished or broken answer stays what it is.
+    It is in one of four states. It begins as *open*: `next_deltas` waits for bytes, and
+    an `AnswerReader` reads them. The end of the answer makes it *finished*: the
+    completion is there, and `next_deltas` returns nothing. An error makes it *broken*:
+    the deltas before the error are handed over first, then each call of `next_deltas`
+    raises it. `aclose` makes an open answer *closed*: `next_deltas` raises a RuntimeError
+    from then on. A finished or broken answer stays what it is.
+
+    Attributes:
+        error: What broke it; None if nothing has.
     """
 
     def __init__(self, call: Call, response: OpenResponse) -> None:
@@ -46,7 +55,7 @@ class StreamedAnswer:
         self._times = StreamTimes(attempts.seconds())
         self._deltas: list[Delta] = []  # Those that are not handed over yet.
         self._is_ended = self._is_closed = False
-        self._error: LiminError | None = None
+        self.error: LiminError | None = None
         self._completion: TextCompletion | None = None
 
     @property
@@ -54,7 +63,7 @@ class StreamedAnswer:
         """The state, as the class describes it."""
         if self._completion is not None:
             return "finished"
-        if self._error is not None:
+        if self.error is not None:
             return "broken"
         return "closed" if self._is_closed else "open"
 
@@ -67,7 +76,7 @@ class StreamedAnswer:
             RuntimeError: If the connection was closed before the end.
         """
         since = anyio.current_time()
-        while not (self._deltas or self._error or self._is_ended):
+        while not (self._deltas or self.error or self._is_ended):
             if self._is_closed:
                 raise RuntimeError(OUTSIDE)
             if await self._read_more(since) and not self._deltas:
@@ -75,11 +84,10 @@ class StreamedAnswer:
         if self._deltas:
             deltas, self._deltas = self._deltas, []
             return deltas
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
         if self._completion is None:
-            completion = self._reader.completion(self._attempts.timing())
-            self._completion = self._with_times(completion)
+            self._completion = self._read_completion()
             self._completion = self._call.finish(self._completion)
         return []
 
@@ -154,20 +162,36 @@ class StreamedAnswer:
             self._break_off("it ended without a finish reason")
         return update.has_data
 
+    def _read_completion(self) -> TextCompletion:
+        """Return the completion, whose end has come.
+
+        Raises:
+            ResponseError: If it cannot be read; the answer is broken then.
+        """
+        try:
+            completion = self._reader.completion(self._attempts.timing())
+        except ResponseError as error:
+            self._break(error)
+            raise
+        return self._with_times(completion)
+
     def _fail(self, error: LiminError) -> None:
         if isinstance(error, TransportError) and self._reader.is_whole:
             self._is_ended = True
         elif self._reader.is_stream:
             self._break_off(str(error), error)
         else:
-            self._error = error
+            self._break(error)
 
     def _break_off(self, reason: str, cause: LiminError | None = None) -> None:
         part = self._with_times(self._reader.readable_part(self._attempts.timing()))
         error = StreamError(reason, part, cause)
         error.__cause__ = cause
+        self._break(error)
+
+    def _break(self, error: LiminError) -> None:
         error.attempts = self._attempts.ended_by(error)
-        self._error = error
+        self.error = error
         self._call.note_failure(error)
 
     def _with_times(self, completion: TextCompletion) -> TextCompletion:

@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 import pytest
 from loopback import Request, completion, http, serve
-from streaming import CHUNKED, CLOSE, HELLO, chunked, serve_scripts, streamed
+from streaming import (
+    CHUNKED,
+    CLOSE,
+    HELLO,
+    chunked,
+    event_of,
+    serve_scripts,
+    streamed,
+    text_of,
+)
 
 import limin
 from limin import Client
 from limin.calls.observer import InFlight, Observer
 from limin.calls.stream import CompletionStream
 from limin.values.conversation import Conversation
+from limin.wire.assembly import Assembly
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -168,6 +178,60 @@ async def test_stream_that_breaks_off() -> None:
                 await stream.until_done()
     assert listener.heard == ["begun hi", "attempt", "first token", "finished"]
     assert listener.results == [caught.value]
+
+
+ERROR = event_of({"error": {"message": "overloaded", "code": 503}})
+
+
+@pytest.mark.parametrize("is_later", [False, True])
+async def test_error_of_a_stream_is_told_whichever_packet_brings_it(
+    *, is_later: bool
+) -> None:
+    """Its reader, who gets the text before it first, is not the only one to hear of it."""
+    listener, has_text = Listener(), anyio.Event()
+    packets = [text_of("Hel"), ERROR] if is_later else [text_of("Hel") + ERROR]
+    script: list[Any] = [
+        CHUNKED + chunked(packets[0]),
+        has_text,
+        chunked(*packets[1:]),
+        CLOSE,
+    ]
+    async with serve_scripts(script) as server, Client(server.base_url) as client:
+        caller = caller_of(client, listener, stream=True)
+        async with CompletionStream(lambda: caller.stream(HI)) as stream:
+            assert (await anext(stream)).text == "Hel"
+            has_text.set()
+            with pytest.raises(limin.StreamError, match="overloaded") as caught:
+                await stream.until_done()
+    assert listener.heard == ["begun hi", "attempt", "first token", "finished"]
+    assert listener.results == [caught.value]
+    assert caught.value.conversation == HI
+
+
+async def test_stream_without_a_readable_end_is_told_as_its_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is no stream that was left, and stays broken."""
+
+    def refuse(*_how: object) -> None:
+        problem = "nested too deeply"
+        raise limin.ResponseError(problem)
+
+    monkeypatch.setattr(Assembly, "completion", refuse)
+    listener = Listener()
+    async with (
+        serve_scripts([streamed(*HELLO)]) as server,
+        Client(server.base_url) as client,
+    ):
+        caller = caller_of(client, listener, stream=True)
+        async with CompletionStream(lambda: caller.stream(HI)) as stream:
+            for _ in range(2):
+                with pytest.raises(limin.ResponseError, match="deeply") as caught:
+                    await stream.until_done()
+            assert repr(stream) == "<limin.CompletionStream: 3 deltas, broken>"
+    assert listener.heard == ["begun hi", "attempt", "first token", "finished"]
+    assert listener.results == [caught.value]
+    assert [attempt.error for attempt in caught.value.attempts] == [caught.value]
 
 
 async def test_calls_are_counted() -> None:
