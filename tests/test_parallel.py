@@ -302,6 +302,59 @@ async def test_cancelled_batch_ends_at_once() -> None:
     assert cancelled == 5
 
 
+@pytest.mark.parametrize("n_parallel", [1, 50, "auto"])
+async def test_function_that_never_waits_can_be_cancelled(
+    n_parallel: int | Literal["auto"],
+) -> None:
+    """Other tasks have their turns, too; no result is made after the end."""
+    done: list[int] = []
+
+    async def work(number: int) -> None:
+        done.append(number)
+
+    async def run() -> None:
+        with anyio.CancelScope() as scope:
+            tasks.start_soon(cancel, scope)
+            await run_parallel(range(1_000_000), work, n_parallel, show_progress=False)
+        assert scope.cancelled_caught
+
+    async def cancel(scope: anyio.CancelScope) -> None:
+        while not done:
+            await anyio.lowlevel.checkpoint()
+        scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        await run()
+    assert done == list(range(len(done)))
+    assert len(done) < 1_000_000
+
+
+async def test_prompts_that_are_never_sent_can_be_cancelled() -> None:
+    """Wrong prompts and refused ones need no request, and so nothing to wait for."""
+    taken = 0
+
+    def wrong_prompts() -> Iterator[Any]:
+        nonlocal taken
+        while taken < 1_000_000:
+            taken += 1
+            yield None
+
+    async def cancel(scope: anyio.CancelScope) -> None:
+        while not taken:
+            await anyio.lowlevel.checkpoint()
+        scope.cancel()
+
+    async with (
+        Client("http://127.0.0.1:9/v1") as client,
+        anyio.create_task_group() as tasks,
+    ):
+        with anyio.CancelScope() as scope:
+            tasks.start_soon(cancel, scope)
+            await client.generate_text_completions(wrong_prompts(), show_progress=False)
+    assert scope.cancelled_caught
+    assert taken < 1_000_000
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("sized", [True, False])
 async def test_cancellation_that_the_function_lets_out_ends_the_batch(
