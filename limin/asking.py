@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, get_args
 
@@ -38,7 +38,6 @@ from limin.wire.request import RequestEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from contextlib import AbstractAsyncContextManager
 
     from limin.calls.caller import Caller
     from limin.recipes.ask import Ask
@@ -92,9 +91,17 @@ def open_checkpoint(
     return None if path is None else RecordedCall(caller, path, fsync=fsync)
 
 
-def _open_ask(caller: Caller, options: ToolRunOptions) -> AbstractAsyncContextManager[Ask]:
-    recorded = open_checkpoint(caller, options)
-    return recorded or nullcontext(ServedModelCheck(caller).ask)
+def _asks_of_one_model(
+    first: Caller, later: Caller, recorded: RecordedCall | None
+) -> tuple[Ask, Ask]:
+    """Return functions that ask as *first* and *later* do, and expect one served model.
+
+    *recorded* asks as *first* does behind the open checkpoint, if there is one.
+    """
+    if recorded is not None:
+        return recorded, recorded.asking_as(later)
+    check = ServedModelCheck(first)
+    return check.ask, check.asking_as(later).ask
 
 
 # Configurations whose encoders are kept; a source may make a new one for each item.
@@ -290,9 +297,10 @@ async def run_with_tools(
         timeout=check_seconds("tool_timeout", given["tool_timeout"]),
         on_error=cast("OnToolError", on_error),
     )
-    async with AsyncExitStack() as stack:
-        asks: list[Ask] = []
-        for caller in callers:
-            ask = await stack.enter_async_context(_open_ask(caller, options))
-            asks.append(ask if answer_type is None else answer_type.typed_ask(ask, caller))
-        return await ToolLoop(conversation, runner, limits).run(*asks)
+    recorded = open_checkpoint(callers[0], options)
+    async with recorded or nullcontext():
+        first, later = _asks_of_one_model(*callers, recorded)
+        if answer_type is not None:
+            first = answer_type.typed_ask(first, callers[0])
+            later = answer_type.typed_ask(later, callers[1])
+        return await ToolLoop(conversation, runner, limits).run(first, later)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from answers import answer_body
 from loopback import Request, completion, http, serve
 
 import limin
@@ -108,3 +110,49 @@ async def test_change_is_issued_once_and_alone() -> None:
             )
     codes = [str(warning.message).rpartition("; ")[2] for warning in caught]
     assert codes == ["log-probs-missing)"] * 2 + ["served-model-changed)"]
+
+
+@pytest.mark.parametrize("has_checkpoint", [False, True])
+@pytest.mark.parametrize("tool_choice", [None, "required"])
+async def test_model_that_changes_in_a_run_with_tools_is_a_warning(
+    tmp_path: Path, tool_choice: Any, *, has_checkpoint: bool
+) -> None:
+    """The answers behind the first are compared with it, whatever call was forced."""
+    models = iter(["one", "two"])
+
+    async def respond(_request: Request) -> bytes:
+        model = next(models)
+        body: dict[str, Any] = json.loads(completion("done", model=model))
+        if model == "one":
+            call = {"id": "a", "function": {"name": "look", "arguments": "{}"}}
+            body["choices"][0]["message"]["tool_calls"] = [{"type": "function", **call}]
+        return http(json.dumps(body).encode())
+
+    def look() -> str:
+        """Look."""
+        return "seen"
+
+    path = tmp_path / "run.jsonl" if has_checkpoint else None
+    async with serve(respond) as server, Client(server.base_url) as client:
+        run = await client.run_tools(
+            "look", [look], tool_choice=tool_choice, checkpoint=path
+        )
+    assert changed(list(run.completions)) == [False, True]
+
+
+async def test_model_that_changes_in_decisions_is_a_warning() -> None:
+    """Also where it takes fewer alternatives than the one before."""
+
+    async def respond(request: Request) -> bytes:
+        number = json.loads(request.body)["top_logprobs"]
+        if "second" in request.prompt and number > 5:
+            message = "top_logprobs must be at most 5"
+            return http(json.dumps({"error": {"message": message}}).encode(), "400 No")
+        body = answer_body({"A": 0.9}) | {"model": "one" if number > 5 else "two"}
+        return http(json.dumps(body).encode())
+
+    async with serve(respond) as server, Client(server.base_url) as client:
+        decisions = await client.generate_decisions(
+            ["the first", "the second"], ["yes", "no"], 1, show_progress=False
+        )
+    assert changed([each.completion for each in decisions]) == [False, True]
