@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
 from limin.calls.warning_report import report_warnings
+from limin.errors import AnswerWarningError
 from limin.values.safe_text import excerpt
 from limin.values.warnings import ResponseWarning, WarningCode
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
     from limin.wire.response import ReadingContext
+
+V = TypeVar("V")
 
 
 class _ServedModel:
@@ -69,7 +72,14 @@ class ServedModelCheck:
         Raises:
             LiminError: If there is none, or it has warnings that are to be raised.
         """
-        completion = await self._caller.send(body, context, spent)
+        try:
+            completion = await self._caller.send(body, context, spent)
+        except AnswerWarningError as error:
+            warning = self._find_change(error.completion, context)
+            if warning is not None:
+                error.completion = _add_warning(error.completion, warning)
+                error.warnings = error.completion.warnings
+            raise
         warning = self._find_change(completion, context)
         if warning is not None:
             completion = _add_warning(completion, warning)
@@ -89,7 +99,7 @@ class ServedModelCheck:
         return completion
 
     def _find_change(
-        self, completion: TextCompletion, context: ReadingContext
+        self, completion: TextCompletion[object], context: ReadingContext
     ) -> ResponseWarning | None:
         """Return a warning if another model answered than before; else None."""
         if self._expected.name is None:
@@ -118,7 +128,7 @@ def warn_of_other_model(
 
 
 def _find_other_model(
-    completion: TextCompletion, expected: str | None, secrets: Iterable[str]
+    completion: TextCompletion[object], expected: str | None, secrets: Iterable[str]
 ) -> ResponseWarning | None:
     served_model = completion.served_model
     if served_model is None or served_model == expected:
@@ -128,6 +138,8 @@ def _find_other_model(
     return ResponseWarning(WarningCode.SERVED_MODEL_CHANGED, "$.model", problem)
 
 
-def _add_warning(completion: TextCompletion, warning: ResponseWarning) -> TextCompletion:
+def _add_warning(
+    completion: TextCompletion[V], warning: ResponseWarning
+) -> TextCompletion[V]:
     body_warnings = (*completion.body_warnings, warning)
     return attrs.evolve(completion, body_warnings=body_warnings)

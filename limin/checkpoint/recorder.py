@@ -10,7 +10,7 @@ import anyio.lowlevel
 from limin.calls.served_model import ServedModelCheck
 from limin.checkpoint.file import Checkpoint, no_completion
 from limin.checkpoint.request import RecordedRequest
-from limin.errors import CheckpointError, LiminError
+from limin.errors import AnswerWarningError, CheckpointError, LiminError
 from limin.policy.failures import StopBatch
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ class RecordedCall:
         """Return the completion of *conversation*, from the checkpoint or the server.
 
         Raises:
+            AnswerWarningError: If it has warnings that are to be raised; it is in the
+                checkpoint.
             LiminError: If there is none.
             StopBatch: If the completion came and could not be written.
         """
@@ -106,16 +108,28 @@ class RecordedCall:
             # Thousands of lines must not keep other tasks and Ctrl-C waiting.
             await anyio.lowlevel.checkpoint()
             return self._asking.take(self._read(recorded, context), context)
-        completion = await self._asking.send(body, context, spent)
         try:
-            checkpoint.add(request, completion)
+            completion = await self._asking.send(body, context, spent)
+        except AnswerWarningError as error:
+            self._write(request, error.completion)
+            raise
+        self._write(request, completion)
+        return completion
+
+    def _write(self, request: RecordedRequest, completion: TextCompletion[object]) -> None:
+        """Write *completion*, the answer to *request*, to the checkpoint.
+
+        Raises:
+            StopBatch: If it cannot be written.
+        """
+        try:
+            self._checkpoint.add(request, completion)
         except CheckpointError as error:
             raise StopBatch(completion, error) from error
         except Exception as error:
             problem = f"a line could not be written: {type(error).__name__}"
-            stop = CheckpointError(problem, checkpoint.path)
+            stop = CheckpointError(problem, self._checkpoint.path)
             raise StopBatch(completion, stop) from error
-        return completion
 
     def _read(self, recorded: RecordedAnswer, context: ReadingContext) -> TextCompletion:
         """Return the completion that was *recorded*.

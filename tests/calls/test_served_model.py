@@ -95,9 +95,29 @@ async def test_model_that_is_not_that_of_the_checkpoint(
         (raised,) = await ask("third", on_warning="raise")
         assert isinstance(raised, limin.AnswerWarningError)
         assert changed([raised.completion]) == [True]
-    assert changed(list(limin.read_checkpoint(path))) == [False, False, True, False]
+    assert changed(list(limin.read_checkpoint(path))) == [False, False, True, False, True]
     assert b"served-model-changed" not in path.read_bytes()
-    assert len(list(limin.read_checkpoint(path))) == 4
+
+
+async def test_change_is_raised_with_the_other_warnings(tmp_path: Path) -> None:
+    """Answers that are errors by their warnings are compared, too, and so at a resume."""
+    prompts, path = ["0:one", "1:two", "2:one"], tmp_path / "run.jsonl"
+    async with serve(Models().respond) as server, Client(server.base_url) as client:
+        for checkpoint in (None, path, path):
+            errors: list[Any] = await client.generate_text_completions(
+                *(prompts, 1),
+                show_progress=False,
+                on_error="return",
+                on_warning="raise",
+                log_probs=True,
+                checkpoint=checkpoint,
+            )
+            codes = [[str(each.code) for each in error.warnings] for error in errors]
+            missing = "log-probs-missing"
+            assert codes[1] == [missing, "served-model-changed"]
+            assert codes[::2] == [[missing], [missing]]
+            assert changed([error.completion for error in errors]) == [False, True, False]
+    assert len(server.requests) == 6
 
 
 async def test_change_is_issued_once_and_alone() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -126,6 +126,63 @@ async def test_completion_that_cannot_be_written_is_kept(
     assert isinstance(first, limin.TextCompletion)
     assert [type(result) for result in rest] == [limin.NotSentError] * 2
     assert str(error).endswith(message)
+
+
+@pytest.mark.filterwarnings("error::limin.LiminWarning")
+@pytest.mark.parametrize("on_warning", ["raise", "warn"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_answer_whose_warnings_are_raised_is_paid_once(
+    tmp_path: Path, on_warning: Any, *, stream: bool
+) -> None:
+    """It is in the file before its warnings are raised, and each run raises them."""
+    path = tmp_path / "run.jsonl"
+    errors: list[Any] = []
+    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
+        for _ in range(2):
+            errors += await client.generate_text_completions(
+                ["a"],
+                checkpoint=path,
+                show_progress=False,
+                on_error="return",
+                on_warning=on_warning,
+                log_probs=True,
+                stream=stream,
+            )
+        (ignored,) = await client.generate_text_completions(
+            ["a"], checkpoint=path, show_progress=False, log_probs=True
+        )
+    assert len(server.requests) == 1
+    assert [type(error) for error in errors] == [limin.AnswerWarningError] * 2
+    assert errors[0].warnings == errors[1].warnings
+    assert [error.completion.message for error in errors] == ["a", "a"]
+    assert [error.conversation.messages[-1].text for error in errors] == ["a", "a"]
+    assert ignored.message == "a"
+
+
+async def test_answer_whose_warnings_are_raised_may_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch stops, and the answer is not lost."""
+
+    def refuse(*_: object) -> None:
+        raise FULL
+
+    monkeypatch.setattr(Checkpoint, "add", refuse)
+    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
+        with pytest.raises(limin.BatchError) as caught:
+            await client.generate_text_completions(
+                PROMPTS,
+                1,
+                checkpoint=tmp_path / "run.jsonl",
+                show_progress=False,
+                on_warning="raise",
+                log_probs=True,
+            )
+    first, *others = caught.value.results
+    assert isinstance(first, limin.TextCompletion)
+    assert first.message == "a"
+    assert [type(each) for each in others] == [limin.NotSentError] * 2
+    assert len(server.requests) == 1
 
 
 async def test_line_without_completion_is_not_blamed_on_the_server(
