@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from limin.errors import ConfigurationError, LiminError
+from limin.errors import ConfigurationError, LiminError, StructuredOutputError
 from limin.values.checks import describe_type
 from limin.values.completion import TextCompletion
 from limin.values.decisions import Decision
@@ -43,26 +43,46 @@ def answers_of(result: Result) -> tuple[TextCompletion[object], ...]:
     """Return every answer of a server that *result* tells of, those of errors as well."""
     if isinstance(result, ToolRun):
         held = result.completions
-    elif isinstance(result, LiminError):
-        held = answers_in(result)
+    elif isinstance(result, Exception):
+        held = (*_answers_before(result), *answers_in(result))
     else:
         completion = completion_of(result)
         held = () if completion is None else (completion,)
     return tuple(answer for each in held for answer in (*each.earlier, each))
 
 
-def answers_in(error: LiminError) -> tuple[TextCompletion[object], ...]:
+def answers_in(error: Exception) -> tuple[TextCompletion[object], ...]:
     """Return the answer that came all the same, or in part, if *error* has one."""
-    found: list[TextCompletion[object] | None]
-    found = [getattr(error, field, None) for field in _ANSWER_FIELDS]
-    return tuple(answer for answer in found if answer is not None)
+    if not isinstance(error, LiminError):
+        return ()
+    fields = [getattr(error, field, None) for field in _ANSWER_FIELDS]
+    return tuple(answer for answer in fields if answer is not None)
+
+
+def _answers_before(error: Exception) -> tuple[TextCompletion[object], ...]:
+    """Return the answers before the request that ended with *error*.
+
+    They are those of a run with tools, and the last one that did not fit and was asked
+    for again, unless an answer in *error* has it as an earlier one.
+    """
+    cause = error.__cause__
+    errors = [each for each in (cause, error) if isinstance(each, LiminError)]
+    runs = [each.tool_run for each in errors if each.tool_run is not None]
+    answers = tuple(answer for run in runs for answer in run.completions)
+    if not isinstance(cause, StructuredOutputError):
+        return answers
+    is_known = any(answer.earlier for answer in answers_in(error))
+    return answers if is_known else (*answers, cause.completion)
 
 
 def requests_of(result: Result) -> list[tuple[Attempt, ...]]:
     """Return the attempts of each request that *result* tells of."""
-    if isinstance(result, LiminError) and result.attempts:
-        return [result.attempts]
-    return [answer.timing.attempts for answer in answers_of(result)]
+    requests = [answer.timing.attempts for answer in answers_of(result)]
+    if not isinstance(result, LiminError) or hasattr(result, "completion"):
+        return requests
+    # A part of an answer does not know that the last attempt failed.
+    before = requests[: len(requests) - len(answers_in(result))]
+    return [*before, result.attempts] if result.attempts else requests
 
 
 def conversation_of(result: Result) -> Conversation | None:

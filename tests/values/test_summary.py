@@ -21,8 +21,10 @@ from limin import (
     StructuredOutputError,
     Summary,
     ToolRun,
+    ToolRunError,
     Usage,
     WarningCode,
+    to_columns,
 )
 
 if TYPE_CHECKING:
@@ -124,6 +126,71 @@ def test_waits_and_retries() -> None:
     error.attempts = RETRIED
     summary = Summary.of([completion(attempts=RETRIED), completion(), error])
     assert (summary.retries, summary.waited) == (2, 5.0)
+
+
+ONCE = RETRIED[1:]
+
+
+def test_answers_that_were_asked_for_again_are_no_retries() -> None:
+    """Each of them is a request that succeeded, whether one fits in the end or not."""
+    earlier = (completion(attempts=ONCE), completion(attempts=RETRIED))
+    last = completion(attempts=ONCE, earlier=earlier)
+    misfit = StructuredOutputError(last, "invalid")
+    misfit.attempts = (*ONCE, *RETRIED, *ONCE)
+    warned = limin.AnswerWarningError(warnings("body-mended"), last)
+    warned.attempts = ONCE
+    for result in (last, misfit, warned):
+        summary = Summary.of([result])
+        assert (summary.retries, summary.waited) == (1, 2.5)
+        assert to_columns([result])["attempts"] == [4]
+
+
+def failed_at_the_second_request(error: Any) -> Any:
+    """Return *error* as it is if an answer of 10 tokens before it did not fit."""
+    answer = completion(attempts=ONCE, usage=Usage(total_tokens=10))
+    error.__cause__ = StructuredOutputError(answer, "invalid")
+    return error
+
+
+def test_answer_before_a_failure_counts() -> None:
+    """An error of the request to ask again hides no tokens and no attempts."""
+    busy = failed_at_the_second_request(RateLimitError(429, "later"))
+    busy.attempts = RETRIED
+    part = completion(attempts=ONCE, usage=Usage(total_tokens=3))
+    broken = failed_at_the_second_request(StreamError("broke", part))
+    broken.attempts = RETRIED
+    for error, tokens in ((busy, 10), (broken, 13)):
+        summary = Summary.of([error])
+        assert (summary.total_tokens, summary.retries) == (tokens, 1)
+        assert to_columns([error])["attempts"] == [3]
+
+
+def test_answer_before_a_warning_counts_once() -> None:
+    """A raised warning has the answer before it in its completion and in its cause."""
+    earlier = (completion(usage=Usage(total_tokens=10)),)
+    last = completion(usage=Usage(total_tokens=2), earlier=earlier)
+    odd = warnings("body-mended")
+    error = failed_at_the_second_request(limin.AnswerWarningError(odd, last))
+    assert Summary.of([error]).total_tokens == 12
+
+
+def test_answers_before_the_end_of_a_run_with_tools_count() -> None:
+    """Whatever ended the run: an error of a request, or an exception of a tool."""
+    run = ToolRun(
+        conversation=Conversation.from_prompts("a"),
+        completions=(completion(attempts=RETRIED, usage=Usage(total_tokens=7)),),
+        ended_by="error",
+    )
+    busy, bug, run_error = (
+        RateLimitError(429, "later"),
+        KeyError("a"),
+        ToolRunError("KeyError"),
+    )
+    busy.tool_run = run_error.tool_run = run
+    busy.attempts, bug.__cause__ = ONCE, run_error
+    for error in (busy, bug):
+        summary = Summary.of([error])
+        assert (summary.total_tokens, summary.retries) == (7, 1)
 
 
 def test_times() -> None:
