@@ -45,7 +45,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
 
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
     from limin.values.completion import TextCompletion
     from limin.values.conversation import Conversation
+    from limin.values.decisions import Decision
     from limin.values.timing import Attempt
     from limin.values.tool_runs import ToolRun
     from limin.values.warnings import ResponseWarning
@@ -304,10 +305,13 @@ class AnswerWarningError(LiminError):
     Attributes:
         warnings: The warnings, at least one.
         completion: The completion, which is usable all the same.
+        decision: The decision that the warnings are about, as usable; None if they are
+            about the completion.
     """
 
     warnings: tuple[ResponseWarning, ...]
     completion: TextCompletion[object] = attrs.field(repr=False)
+    decision: Decision[Any] | None = attrs.field(default=None, repr=False)
 
     def __str__(self) -> str:
         first, *more = self.warnings

@@ -479,15 +479,18 @@ async def says_nothing_of_it(_request: Request) -> bytes:
 
 
 async def test_warnings_are_raised() -> None:
-    """The warnings about a decision are raised as those about its answer are."""
+    """The warnings about a decision are raised with it, as those about its answer are."""
     async with serve(says_nothing_of_it) as server, Client(server.base_url, "") as client:
-        await client.generate_decision("Wet?", YES_NO)
+        expected = await client.generate_decision("Wet?", YES_NO, top_log_probs=1, orders=2)
         with pytest.raises(AnswerWarningError) as caught:
             await client.generate_decision(
-                "Wet?", YES_NO, top_log_probs=1, on_warning="raise"
+                "Wet?", YES_NO, top_log_probs=1, orders=2, on_warning="raise"
             )
     codes = [warning.code for warning in caught.value.warnings]
     assert codes == [WarningCode.LABEL_MASS_LOW, WarningCode.LIKELIEST_IS_NO_LABEL]
+    decision = pickle.loads(pickle.dumps(caught.value)).decision  # noqa: S301 (ours)
+    assert decision.warnings == expected.warnings == caught.value.warnings
+    assert (decision.low, decision.high) == (expected.low, expected.high)
 
 
 async def test_warnings_name_the_line() -> None:

@@ -102,6 +102,7 @@ LATE_IMPORTS = {
 TYPES_FROM_ABOVE = {
     ("limin.errors", "limin.values.completion"),
     ("limin.errors", "limin.values.conversation"),
+    ("limin.errors", "limin.values.decisions"),
     ("limin.errors", "limin.values.timing"),
     ("limin.errors", "limin.values.tool_runs"),
     ("limin.errors", "limin.values.warnings"),

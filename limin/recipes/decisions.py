@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, cast
 import attrs
 
 from limin.errors import (
+    AnswerWarningError,
     BadRequestError,
     ConfigurationError,
     ConversationError,
@@ -115,6 +116,7 @@ class Decider:
             labels: The labels, which were checked by the style.
 
         Raises:
+            AnswerWarningError: If there are warnings, and these are to be raised.
             LogProbsMissingError: If no log probabilities came, and the text is not to
                 decide.
             LiminError: If there is no answer.
@@ -130,7 +132,11 @@ class Decider:
             asked = with_prefill(conversation, style)
             decision = self._read(await self._complete(asked), labels)
         completion = cast("TextCompletion[object]", decision.completion)
-        self._report(completion, decision.warnings)
+        try:
+            self._report(completion, decision.warnings)
+        except AnswerWarningError as error:
+            error.decision = decision
+            raise
         return decision
 
     async def _by_letter(
