@@ -25,7 +25,7 @@ from limin.parallel import (
     open_progress,
     within,
 )
-from limin.recipes.decisions import By, Decider, Style, split_item
+from limin.recipes.decisions import By, Decider, Fallback, Style, split_item
 from limin.values.checks import (
     check_argument,
     check_choice,
@@ -169,7 +169,7 @@ def _read_style(options: DecisionOptions) -> Style:
     by = check_choice("by", given["by"], get_args(By))
     fallback = given["fallback"]
     if fallback is not None:
-        check_choice("fallback", fallback, ("text",))
+        fallback = check_choice("fallback", fallback, get_args(Fallback), "None")
     prefill = given["prefill"]
     if prefill is not None:
         prefill = check_text("prefill", prefill)
@@ -181,7 +181,7 @@ def _read_style(options: DecisionOptions) -> Style:
         prefill=prefill,
         continues=check_flag("continue_prefill", given["continue_prefill"]),
         fold=check_flag("fold", given["fold"]),
-        fallback=fallback,
+        fallback=cast("Fallback | None", fallback),
     )
 
 

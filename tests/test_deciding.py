@@ -148,7 +148,7 @@ async def test_constrained(options: dict[str, Any], limit: str) -> None:
     ("options", "problem"),
     [
         ({"by": "number"}, "by: expected letter or text, found another str"),
-        ({"fallback": "guess"}, "fallback: expected"),
+        ({"fallback": "no"}, "fallback: expected text or None, found another str"),
         ({"orders": 0}, "orders: expected an integer of at least 1, found 0"),
         ({"prefill": 5}, "prefill: expected a str, found an int"),
         ({"prefill": " "}, "prefill: expected a visible text or None, found a str"),

@@ -218,8 +218,13 @@ def check_flag(name: str, value: object) -> bool:
     return flag
 
 
-def check_choice(name: str, value: object, choices: Sequence[str]) -> str:
+def check_choice(
+    name: str, value: object, choices: Sequence[str], *others_taken: str
+) -> str:
     """Return *value* as a `str`; refuse it if it is none of *choices*.
+
+    *others_taken* are values of other types that the caller takes; the message names
+    them, too.
 
     Raises:
         ConfigurationError: If it is none of them; the message does not repeat it.
@@ -227,9 +232,10 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> str:
     text = plain(value)
     if isinstance(text, str) and text in choices:
         return text
-    *others, last = choices
+    *others, last = *choices, *others_taken
+    expected = f"{', '.join(others)} or {last}" if others else last
     shown = "another str" if isinstance(text, str) else describe_value(text)
-    problem = f"{name}: expected {', '.join(others)} or {last}, found {shown}"
+    problem = f"{name}: expected {expected}, found {shown}"
     raise ConfigurationError(problem)
 
 

@@ -132,6 +132,22 @@ def test_choice_that_does_not_exist(
     assert text == f"palette: expected {expected}, found {found}"
 
 
+@pytest.mark.parametrize(
+    ("choices", "others", "expected"),
+    [
+        (("a",), (), "a"),
+        (("a",), ("None",), "a or None"),
+        (("a", "b"), ("None",), "a, b or None"),
+    ],
+)
+def test_choice_beside_values_of_other_types(
+    choices: tuple[str, ...], others: tuple[str, ...], expected: str
+) -> None:
+    """The error names them, too, and their names are no choices."""
+    text = refusal(check_choice, "palette", "None", choices, *others)
+    assert text == f"palette: expected {expected}, found another str"
+
+
 def test_choice_that_exists() -> None:
     """Each of the choices is accepted."""
     check_choice("palette", "b", ("a", "b"))
