@@ -91,10 +91,10 @@ async def local_endpoint(
         ConfigurationError: If there is no model, or xllamacpp is not installed.
         ConnectError: If the server does not start.
     """
-    check_integer("n_parallel", n_parallel, at_least=1)
-    check_integer("n_ctx", n_ctx, at_least=1)
+    n_parallel = check_integer("n_parallel", n_parallel, at_least=1)
+    n_ctx = check_integer("n_ctx", n_ctx, at_least=1)
     if n_threads is not None:
-        check_integer("n_threads", n_threads, at_least=1)
+        n_threads = check_integer("n_threads", n_threads, at_least=1)
     path = find_model(model_path)
     _check_installed()
     prefix = f"/{SECRET_PATH_START}{secrets.token_hex(16)}"

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
+import numpy as np
 import pytest
 
 import limin
@@ -194,6 +195,15 @@ async def test_threads_spin_briefly(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert (await start_error()).endswith(f"start: {expected}")
+
+
+async def test_numbers_of_numpy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They reach the server as plain ones do."""
+    numbers = "params.n_parallel, params.cpuparams.n_threads"
+    write_fake_package(tmp_path, f"sys.exit(repr(({numbers})))")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    options = {"n_parallel": np.int64(2), "n_ctx": np.int64(64), "n_threads": np.int64(3)}
+    assert (await start_error(**options)).endswith("start: (2, 3)")
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,11 @@ class RateLimiter:
         Raises:
             ConfigurationError: If a number is not above 0.
         """
-        check_rate("requests_per_minute", requests_per_minute)
-        check_rate("tokens_per_minute", tokens_per_minute)
-        self.rates = requests_per_minute, tokens_per_minute
+        # Plain numbers: a clock's time loses its digits in a sum with numpy's float32.
+        self.rates = (
+            check_rate("requests_per_minute", requests_per_minute),
+            check_rate("tokens_per_minute", tokens_per_minute),
+        )
         self._counts_tokens = tokens_per_minute is not None
         self.has_rates = self.rates != (None, None)
         self.queued = 0

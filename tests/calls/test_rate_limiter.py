@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import httpx
+import numpy as np
 import pytest
 import trio
 import trio.testing
@@ -86,6 +87,13 @@ def test_seconds_of_rest_can_be_read_outside_of_the_loop() -> None:
 
     trio.run(refuse)
     assert 60.0 < rate_limiter.seconds_of_rest <= 90.0
+
+
+def test_rates_of_numpy_are_plain_numbers() -> None:
+    """A clock's time keeps its digits in a sum with them."""
+    rates = RateLimiter(np.float32(30.0), np.int64(4)).rates
+    assert rates == (30.0, 4)
+    assert [type(rate) for rate in rates] == [float, int]
 
 
 async def ask_two() -> None:
