@@ -120,7 +120,8 @@ class ConnectionPool:
     def close(self) -> None:
         """Close the idle connections at once, and each other one after its exchange."""
         self._is_closed = True
-        for idle in self._idle.values():
+        # A copy: another thread may begin to ask meanwhile.
+        for idle in list(self._idle.values()):
             idle.close()
 
     def _idle_here(self) -> IdleConnections:

@@ -29,7 +29,7 @@ from limin import (
     TransportError,
 )
 from limin.transport.connection import Origin, RequestBytes
-from limin.transport.idle_connections import PooledConnection
+from limin.transport.idle_connections import IdleConnections, PooledConnection
 from limin.transport.pool import (
     NO_TIMEOUTS,
     ConnectionPool,
@@ -308,6 +308,36 @@ async def test_connections_of_ended_loops_are_closed() -> None:
         assert pool.inner.idle == 1
         may_end.set()
         thread.join()
+
+
+async def test_thread_that_begins_to_ask_does_not_disturb_the_closing(
+    anyio_backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All idle connections are closed, although another thread has its turn meanwhile."""
+
+    async def ask_nobody() -> None:
+        with pytest.raises(ConnectError):
+            await pool.inner.open(Origin("127.0.0.1", unused_port), request())
+        has_asked.set()
+
+    def close_slowly(idle: IdleConnections) -> None:
+        thread = threading.Thread(
+            target=anyio.run, args=(ask_nobody,), kwargs={"backend": anyio_backend}
+        )
+        thread.start()
+        thread.join()
+        close(idle)
+
+    close, has_asked = IdleConnections.close, threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        unused_port = listener.getsockname()[1]
+    async with pool_at(echo) as pool:
+        assert (await pool.exchange(request())).body == b"hello 1"
+        with monkeypatch.context() as patch:
+            patch.setattr(IdleConnections, "close", close_slowly)
+            pool.close()
+        assert has_asked.is_set()
+        assert pool.inner.idle == 0
 
 
 async def test_response_that_ends_under_another_loop_is_not_kept() -> None:
