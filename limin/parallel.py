@@ -319,7 +319,10 @@ def open_progress(
     workers: WorkerPool[Item, R, LiminError] | WorkerPool[Item, R, Exception],
     state: Callable[[], BatchState],
 ) -> AbstractContextManager[BatchListener | None]:
-    """Return the progress bar of *workers*, which asks for their *state*; or nothing."""
-    if not show_progress:
+    """Return the progress bar of *workers*, which asks for their *state*; or nothing.
+
+    Where there is nothing to do, nothing is shown.
+    """
+    if not show_progress or workers.size == 0:
         return nullcontext()
     return rendering().batch_progress(workers.size, state)

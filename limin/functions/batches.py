@@ -105,9 +105,8 @@ async def generate_text_completions(
     """
     check_option_names(generate_text_completions, options, _BATCH_NAMES)
     n_parallel = check_batch(user_prompts, n_parallel, on_error)
-    if count_items(user_prompts) == 0:
-        return []
-    async with open_client(options) as (client, rest):
+    sends = count_items(user_prompts) != 0
+    async with open_client(options, sends=sends) as (client, rest):
         return await client.generate_text_completions(
             user_prompts,
             n_parallel,
@@ -195,9 +194,8 @@ async def generate_text_completions_for_conversations(
     """
     check_option_names(generate_text_completions_for_conversations, options, _BATCH_NAMES)
     n_parallel = check_batch(conversations, n_parallel, on_error)
-    if count_items(conversations) == 0:
-        return []
-    async with open_client(options) as (client, rest):
+    sends = count_items(conversations) != 0
+    async with open_client(options, sends=sends) as (client, rest):
         return await client.generate_text_completions_for_conversations(
             conversations,
             n_parallel,

@@ -60,9 +60,17 @@ class FunctionDecisionOptions(DecisionOptions, ClientOptions, total=False):
 
 _OWN = frozenset({"client", "api_key", "base_url"})
 
+# An endpoint and a key for calls that send nothing, which need neither.
+_UNUSED_URL = "http://unused.invalid/v1"
+_UNUSED_KEY = "unused"
 
-def find_client(options: ClientOptions) -> tuple[Client, bool, CompletionOptions]:
+
+def find_client(
+    options: ClientOptions, *, sends: bool = True
+) -> tuple[Client, bool, CompletionOptions]:
     """Return a client, whether it was made for this call, and the options of the call.
+
+    A call that *sends* nothing needs no endpoint and no key, but all else must be right.
 
     Raises:
         ConfigurationError: If *options* name a client and an endpoint, or something
@@ -80,6 +88,9 @@ def find_client(options: ClientOptions) -> tuple[Client, bool, CompletionOptions
     rest = {name: value for name, value in options.items() if name not in _OWN}
     is_own = client is None
     if client is None:  # The headers of the call may bring the key.
+        if not sends:
+            base_url = _UNUSED_URL if base_url is None else base_url
+            api_key = _UNUSED_KEY if api_key is None else api_key
         headers = cast("Mapping[str, str] | None", rest.pop("headers", None))
         opened = Client(base_url, api_key, headers=headers)
     else:
@@ -89,9 +100,12 @@ def find_client(options: ClientOptions) -> tuple[Client, bool, CompletionOptions
 
 @asynccontextmanager
 async def open_client(
-    options: ClientOptions,
+    options: ClientOptions, *, sends: bool = True
 ) -> AsyncGenerator[tuple[Client, CompletionOptions]]:
-    """Open a client if *options* name none; yield it, and the options of the call."""
-    client, is_own, rest = find_client(options)
+    """Open a client if *options* name none; yield it, and the options of the call.
+
+    *sends* is whether the call sends anything; see `find_client`.
+    """
+    client, is_own, rest = find_client(options, sends=sends)
     async with client if is_own else nullcontext():
         yield client, rest

@@ -129,9 +129,8 @@ async def generate_decisions(
     """
     check_option_names(generate_decisions, options, _NAMES)
     n_parallel = check_batch(user_prompts, n_parallel, on_error)
-    if count_items(user_prompts) == 0:
-        return []
-    async with open_client(options) as (client, rest):
+    sends = count_items(user_prompts) != 0
+    async with open_client(options, sends=sends) as (client, rest):
         return await client.generate_decisions(
             user_prompts,
             cast("Any", labels),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -229,10 +230,19 @@ async def test_exception_of_the_users_iterator_surfaces_as_it_is() -> None:
     assert [request.prompt for request in server.requests] == ["a"]
 
 
-async def test_empty_input_gives_an_empty_list() -> None:
-    """Nothing to ask needs no key, no connection and no error."""
+async def test_empty_input_gives_an_empty_list(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing to ask needs no key, no connection and no error, and shows nothing."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    openai = "https://api.openai.com/v1"
     assert await limin.generate_text_completions([]) == []
+    assert await limin.generate_text_completions([], base_url=openai) == []
     assert await limin.generate_text_completions_for_conversations([]) == []
+    assert await limin.generate_decisions([], ["yes", "no"]) == []
+    async with Client("http://model.test/v1") as client:
+        assert await client.generate_text_completions([]) == []
+    assert capfd.readouterr() == ("", "")
     async with Client("http://model.test/v1") as client:
         empty: Iterator[str] = iter(())
         assert await client.generate_text_completions(empty, show_progress=False) == []
@@ -403,6 +413,31 @@ async def test_n_parallel_that_makes_no_sense(n_parallel: int) -> None:
     """Refused before anything is sent, and for an empty list too."""
     with pytest.raises(limin.ConfigurationError, match="n_parallel: expected an integer"):
         await limin.generate_text_completions([], n_parallel)
+
+
+@pytest.mark.parametrize(
+    ("function", "problem"),
+    [
+        (partial(limin.generate_text_completions, temperature="hot"), "temperature: "),
+        (partial(limin.generate_text_completions, timeout=-1.0), "timeout: "),
+        (partial(limin.generate_text_completions, show_progress="no"), "show_progress: "),
+        (partial(limin.generate_text_completions, response_type=5), "5"),
+        (partial(limin.generate_text_completions, reask=-1), "reask: "),
+        (partial(limin.generate_text_completions, system_prompt=5), "system message"),
+        (partial(limin.generate_text_completions, base_url="no URL"), "base_url: "),
+        (partial(limin.generate_text_completions, client="none"), "client: "),
+        (
+            partial(limin.generate_text_completions_for_conversations, checkpoint=5),
+            "checkpoint: ",
+        ),
+        (partial(limin.generate_decisions, labels=["yes", "yes"]), "labels: "),
+        (partial(limin.generate_decisions, labels=["yes", "no"], by="number"), "by: "),
+    ],
+)
+async def test_empty_input_hides_no_wrong_option(function: Any, problem: str) -> None:
+    """A test with an empty list finds what the first prompt would."""
+    with pytest.raises(limin.LiminError, match=problem):
+        await function([])
 
 
 @pytest.mark.parametrize("prompts", ["one prompt", b"bytes", 5, None])
