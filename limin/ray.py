@@ -193,7 +193,8 @@ class TextCompletions:
                 place of *prompt_column*. None for none.
             template: Prompts with `{name}` for the column `name`, in place of
                 *prompt_column*. None for none.
-            system_prompt: The system's message before each prompt; None for none.
+            system_prompt: The system's message before each prompt; None for none. It is
+                not added to a conversation, which has its own.
             labels: Labels to decide between; see `Client.generate_decisions`. None for
                 answers as they are.
             n_parallel: Requests of this actor under way at most, over all blocks that Ray

@@ -107,7 +107,8 @@ class BatchVerbs(ConnectedClient):
                 `ModelConfiguration` of its own; consumed lazily.
             n_parallel: Requests under way at most; `auto` finds the number that
                 suits the server best.
-            system_prompt: The system's message before each prompt; None for none.
+            system_prompt: The system's message before each prompt; None for none. It is
+                not added to a conversation, which has its own.
             show_progress: Whether a bar on stderr shows the progress.
             on_error: Whether to raise if any prompt failed, or to return the errors
                 in their places; both after all others were finished.
@@ -281,7 +282,8 @@ class BatchVerbs(ConnectedClient):
                 and no faster than the results are taken.
             n_parallel: Requests under way at most; `auto` finds the number that
                 suits the server best.
-            system_prompt: The system's message before each prompt; None for none.
+            system_prompt: The system's message before each prompt; None for none. It is
+                not added to a conversation, which has its own.
             show_progress: Whether a bar on stderr shows the progress.
             response_type: The type of each answer; see `generate_text_completions`.
             reask: How often to ask again if an answer does not fit.

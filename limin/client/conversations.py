@@ -284,7 +284,8 @@ class ConversationVerbs(ConnectedClient):
             conversation_or_prompt: The messages so far, or the user's message.
             tools: Functions, or `Tool` objects with a function; a mapping is a tool that
                 the server runs itself.
-            system_prompt: The system's message before a prompt; None for none.
+            system_prompt: The system's message before a prompt; None for none. It is
+                not added to a conversation, which has its own.
             response_type: The type of the last answer; see `generate_text_completion`.
             reask: How often to ask again if the last answer does not fit.
             **options: See `ToolRunOptions`.

@@ -47,7 +47,8 @@ class DecisionVerbs(ConnectedClient):
             user_prompt: The user's message, or the messages so far.
             labels: Texts; or whole numbers, such as a `range`, whose mean is
                 `decision.expected` then.
-            system_prompt: The system's message before a prompt; None for none.
+            system_prompt: The system's message before a prompt; None for none. It is
+                not added to a conversation, which has its own.
             **options: See `DecisionOptions`.
 
         Raises:
@@ -135,7 +136,8 @@ class DecisionVerbs(ConnectedClient):
                 pairs of a prompt and its own labels.
             labels: The labels of every prompt; None if each has its own.
             n_parallel: Requests under way at most, or `auto`.
-            system_prompt: The system's message before each prompt; None for none.
+            system_prompt: The system's message before each prompt; None for none. It is
+                not added to a conversation, which has its own.
             show_progress: Whether a bar on stderr shows the progress.
             on_error: Whether to raise if any prompt failed, or to return the errors in
                 their places.

@@ -276,7 +276,8 @@ async def run_tools(
     Args:
         conversation_or_prompt: The messages so far, or the user's message.
         tools: Functions, or `Tool` objects with a function.
-        system_prompt: The system's message before a prompt; None for none.
+        system_prompt: The system's message before a prompt; None for none. It is
+            not added to a conversation, which has its own.
         response_type: The type of the last answer; None for any text.
         reask: How often to ask again if the last answer does not fit.
         **options: See `FunctionToolRunOptions`.

@@ -38,7 +38,8 @@ async def generate_decision(
     Args:
         user_prompt: The user's message, or the messages so far.
         labels: Texts; or whole numbers, such as a `range`.
-        system_prompt: The system's message before a prompt; None for none.
+        system_prompt: The system's message before a prompt; None for none. It is
+            not added to a conversation, which has its own.
         **options: See `FunctionDecisionOptions`.
 
     Raises:

@@ -169,6 +169,9 @@ def as_conversation(
 ) -> Conversation:
     """Return *prompt* as a new conversation, which later changes do not reach.
 
+    *system_prompt* stands before a text. A conversation has its own system message, or
+    none on purpose, and stays as it is.
+
     Raises:
         ConversationError: If *prompt* is neither text nor a conversation, or
             holds no message.

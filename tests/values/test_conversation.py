@@ -243,6 +243,15 @@ def test_as_conversation_of_a_prompt() -> None:
     assert as_conversation("hi", "be kind") == Conversation.from_prompts("hi", "be kind")
 
 
+def test_system_prompt_is_not_added_to_a_conversation() -> None:
+    """It has its own system message, or none on purpose."""
+    for conversation in (
+        Conversation.from_prompts("hi"),
+        Conversation.from_prompts("hi", "be rude"),
+    ):
+        assert as_conversation(conversation, "be kind") == conversation
+
+
 def test_as_conversation_copies() -> None:
     """Messages that are added later do not change the copy."""
     asked = Conversation.from_prompts("hi")
