@@ -131,8 +131,9 @@ class Assembly:
             `ResponseError` if the event is no JSON object with a list of choices.
         """
         if type(data) is not bytes and not is_end(data):
-            failed = isinstance(data, ErrorEvent) or is_error(data)
-            return Update([], self._status_error(data) if failed else None, failed)
+            if isinstance(data, ErrorEvent) or is_error(data):
+                return Update([], error=self._status_error(data))
+            return Update([], has_data=False)
         try:
             chunk = schema.known_chunk_decoder.decode(data)
         except UNDECODABLE:
@@ -183,9 +184,9 @@ class Assembly:
         try:
             return lenient.mend_chunk(data, self._notes)
         except lenient.NoAnswerError as error:
-            return Update([], self._response_error(error.problem, error.path, data))
+            return Update([], error=self._response_error(error.problem, error.path, data))
         except RecursionError:
-            return Update([], self._response_error("nested too deeply", "$", data))
+            return Update([], error=self._response_error("nested too deeply", "$", data))
 
     def completion(self, timing: Timing) -> TextCompletion:
         """Return the completion so far; it has one empty choice if none came.
@@ -253,7 +254,7 @@ class Assembly:
             parts = self._choices.get(index) or self._start_choice(index)
             if parts is None:
                 error = self._response_error(TOO_MANY_CHOICES, "$.choices", data)
-                return Update(deltas, error)
+                return Update(deltas, error=error)
             if choice.delta is None:
                 self._replace_delta(choice, position, parts)
             log_probs = None
@@ -266,7 +267,7 @@ class Assembly:
             if choice.finish_reason == ERROR_REASON:
                 # A usable answer is handed over; see `WarningCode.FAILED_FINISH`.
                 failed |= parts.is_empty
-        return Update(deltas, self._status_error(data) if failed else None)
+        return Update(deltas, error=self._status_error(data) if failed else None)
 
     def _start_choice(self, index: int) -> ChoiceParts | None:
         """Return the parts of a new choice; None if there are too many choices."""

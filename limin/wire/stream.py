@@ -96,7 +96,7 @@ class AnswerReader:
         try:
             return self._assemble(self._decoder.feed(data))
         except ResponseTooLargeError as error:
-            return Update([], error)
+            return Update([], error=error)
 
     def finish(self, timing: Timing) -> Update:
         """Read the rest, at the end of the body.
@@ -118,7 +118,7 @@ class AnswerReader:
         try:
             return self._assemble(self._decoder.finish())
         except ResponseTooLargeError as error:
-            return Update([], error)
+            return Update([], error=error)
 
     def completion(self, timing: Timing) -> TextCompletion:
         """Return the completion so far.
@@ -169,7 +169,7 @@ class AnswerReader:
         try:
             self._completion = read_completion(self._context, timing, response)
         except LiminError as error:
-            return Update([], error)
+            return Update([], error=error)
         return Update([_whole_delta(choice) for choice in self._completion.choices])
 
 
