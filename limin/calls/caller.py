@@ -111,7 +111,6 @@ class Caller(msgspec.Struct, frozen=True):
 
     def context(self, conversation: Conversation) -> ReadingContext:
         """Return what is needed beside a response to *conversation* to read it."""
-        prompts = [text for message in conversation.messages for text in message.texts()]
         return ReadingContext(
             conversation=conversation,
             model=self.model,
@@ -119,6 +118,6 @@ class Caller(msgspec.Struct, frozen=True):
             top_log_probs=self.encoder.top_log_probs,
             n_choices=self.encoder.n_choices,
             sampling=self.encoder.sampling,
-            secrets=(*self.servers.secrets, *prompts),
+            secrets=(*self.servers.secrets, *conversation.texts()),
             endpoint=self.servers.name,
         )

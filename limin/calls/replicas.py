@@ -263,8 +263,7 @@ class ReplicaRoute:
             return []
         if model == expected:
             return []
-        messages = completion.conversation.messages
-        prompts = [text for message in messages for text in message.texts()]
+        prompts = completion.conversation.texts()
         found = excerpt(model, (*self._replicas.secrets, *prompts))
         expected_of = self._replicas.all[index].name
         problem = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from limin.values.masking import SHORTEST_SECRET
@@ -21,8 +20,7 @@ def plain_word(call: ObservedCall, word: str | None) -> str | None:
     """
     if not word or len(word) > _LONGEST_WORD or not word.isprintable():
         return None
-    prompts = (message.texts() for message in call.conversation.messages)
-    for secret in chain(call.endpoint.secrets(), chain.from_iterable(prompts)):
+    for secret in (*call.endpoint.secrets(), *call.conversation.texts()):
         if len(secret) >= SHORTEST_SECRET and secret in word:
             return None
         if len(word) >= SHORTEST_SECRET and word in secret:

@@ -71,9 +71,6 @@ def _tokens_of(completion: TextCompletion[object]) -> int:
         return usage.total_tokens
     if usage is not None and usage.completion_tokens is not None:
         return usage.completion_tokens + (usage.prompt_tokens or 0)
-    asked = (
-        text for message in completion.conversation.messages for text in message.texts()
-    )
     answered = (choice.message + (choice.reasoning or "") for choice in completion.choices)
-    size = sum(map(len, asked)) + sum(map(len, answered))
+    size = sum(map(len, completion.conversation.texts())) + sum(map(len, answered))
     return -(-size // _CHARACTERS_PER_TOKEN)

@@ -245,7 +245,7 @@ def check_served_model(
     model = completion.model
     if served_models.get(model) is None:
         served_models[model] = completion.served_model
-    secrets = [t for m in completion.conversation.messages for t in m.texts()]
+    secrets = completion.conversation.texts()
     return warn_of_other_model(completion, served_models[model], secrets)
 
 

@@ -305,7 +305,7 @@ def restore_completion(line: Line) -> TextCompletion:
         top_log_probs=top_log_probs if type(top_log_probs) is int else None,
         n_choices=n_choices if type(n_choices) is int else 1,
         sampling=Sampling.of(fields),
-        secrets=[text for m in conversation.messages for text in m.texts()],
+        secrets=conversation.texts(),
     )
     return read_line(line).completion(context)
 

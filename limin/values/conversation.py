@@ -113,6 +113,10 @@ class Conversation(NotebookDisplayed):
         """Return the messages as OpenAI's API takes them: plain JSON values, a copy."""
         return [message_to_openai(message) for message in self.messages]
 
+    def texts(self) -> list[str]:
+        """Return every text in the messages that no error may repeat, arguments too."""
+        return [text for message in self.messages for text in message.texts()]
+
     def add_message(self, message: Message) -> None:
         """Append *message*, if it can follow the last one.
 

@@ -243,6 +243,12 @@ def test_as_conversation_of_a_prompt() -> None:
     assert as_conversation("hi", "be kind") == Conversation.from_prompts("hi", "be kind")
 
 
+def test_texts_of_all_messages() -> None:
+    """They are those that no message about a conversation may repeat."""
+    assert Conversation.from_prompts("hi", "be kind").texts() == ["be kind", "hi"]
+    assert Conversation([Message("assistant", None)]).texts() == []
+
+
 def test_system_prompt_is_not_added_to_a_conversation() -> None:
     """It has its own system message, or none on purpose."""
     for conversation in (
