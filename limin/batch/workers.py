@@ -118,6 +118,7 @@ class WorkerPool(Generic[Item, R, E]):
         self._next_item = _item_reader(source)
         self._workers = 0
         self._last_turn = -math.inf  # When all others had a turn for certain.
+        self._is_interrupted = False  # By what ends everything at once.
         self._adaptive: Parallelism | None = None
         self._parallelism: Parallelism | FixedParallelism
         if isinstance(n_parallel, int):
@@ -177,6 +178,11 @@ class WorkerPool(Generic[Item, R, E]):
             self.broken = cancelled
         except Exception as error:  # noqa: BLE001 (raised again when all is finished)
             self.broken = error
+        except BaseException:
+            # The others may have their turns before they are cancelled, and a source that
+            # ends the program would do so again.
+            self._is_interrupted = True
+            raise
         self._workers -= 1
 
     async def _let_others_run(self) -> None:
@@ -210,7 +216,8 @@ class WorkerPool(Generic[Item, R, E]):
         return item
 
     def _ended(self) -> bool:
-        return self.stopped_by is not None or self.broken is not None
+        is_stopped = self.stopped_by is not None or self.broken is not None
+        return is_stopped or self._is_interrupted
 
     async def _ask_one(self, item: Item) -> R | E:
         self.under_way += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,6 +14,7 @@ from streaming import DONE, FINISH, event_of, text_of
 
 import limin
 from limin import Client, run_parallel
+from limin.batch import workers
 from limin.calls import call
 from limin.rendering.progress import BatchProgress
 
@@ -351,6 +353,33 @@ async def test_iterator_that_ends_the_program_ends_the_results() -> None:
     async with serve() as server:
         with pytest.raises(SystemExit):
             await read(server.base_url)
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_iterator_that_ends_the_program_is_not_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker that has its turn together with the one that it ended does not ask it."""
+    may_go_on = anyio.Event()
+
+    async def work(prompt: str) -> str:
+        if prompt in PROMPTS[3:5]:  # The last two of the source.
+            await may_go_on.wait()
+        return prompt
+
+    async def release() -> None:
+        while prompts.taken < 5:
+            await anyio.lowlevel.checkpoint()
+        await anyio.wait_all_tasks_blocked()
+        may_go_on.set()
+
+    monkeypatch.setattr(workers, "_SECONDS_IN_A_ROW", math.inf)
+    prompts = Iterator5(SystemExit())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(release)
+        with pytest.raises(SystemExit):
+            await run_parallel(prompts, work, 2, show_progress=False)
+    assert prompts.taken == 6
 
 
 async def test_function_that_ends_everything_loses_no_result() -> None:
