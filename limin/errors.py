@@ -45,7 +45,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 
@@ -305,13 +305,13 @@ class AnswerWarningError(LiminError):
     Attributes:
         warnings: The warnings, at least one.
         completion: The completion, which is usable all the same.
-        decision: The decision that the warnings are about, as usable; None if they are
-            about the completion.
+        decision: The decision that the warnings are about, which is usable, too; None if
+            they are about the completion.
     """
 
     warnings: tuple[ResponseWarning, ...]
     completion: TextCompletion[object] = attrs.field(repr=False)
-    decision: Decision[Any] | None = attrs.field(default=None, repr=False)
+    decision: Decision[str] | Decision[int] | None = attrs.field(default=None, repr=False)
 
     def __str__(self) -> str:
         first, *more = self.warnings

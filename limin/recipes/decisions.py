@@ -135,7 +135,7 @@ class Decider:
         try:
             self._report(completion, decision.warnings)
         except AnswerWarningError as error:
-            error.decision = decision
+            error.decision = cast("Decision[str] | Decision[int]", decision)
             raise
         return decision
 
