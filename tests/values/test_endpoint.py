@@ -255,6 +255,7 @@ def test_repr_holds_no_key() -> None:
 def test_repr_of_what_was_refused() -> None:
     """A traceback that shows local variables shows no key."""
     assert repr(conceal(KEY)) == "'***'"
+    assert repr(conceal(KEY.encode())) == "b'***'"
     with pytest.raises(ConfigurationError) as caught:
         Endpoint(f"{LOCAL}\n", KEY)
     frames = [entry.frame.f_locals for entry in caught.traceback]
