@@ -18,14 +18,13 @@ from parsing import limin_reading, openai_reading, seconds
 from recording import compact
 
 from limin import JsonSchema, TextCompletion
-from limin.recipes.structured import TypedAsk
+from limin.recipes.structured import TypedReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from parsing import Reading
 
-    from limin.recipes.ask import Ask
 
 _COUNTRIES = ("France", "Germany", "Italy")
 Country = Literal["France", "Germany", "Italy"]
@@ -106,20 +105,15 @@ def _entry(chance: random.Random, token: str) -> dict[str, Any]:
     return {"token": token, "logprob": log_prob, "bytes": list(token.encode())}
 
 
-async def _ask(*_: object, **__: object) -> TextCompletion[object]:
-    raise NotImplementedError
-
-
-def _typed_ask(ask: Ask) -> TypedAsk[Cities]:
-    return TypedAsk(
-        ask, SCHEMA, reask=0, offers_tools=False, report=lambda _answer, _warning: None
-    )
+READER = TypedReader(
+    SCHEMA, offers_tools=False, report_warning=lambda _answer, _warning: None
+)
 
 
 def limin_value(body: bytes) -> Reading:
     """Parse, and read the instance, as limin does with `response_type`."""
-    asking, reading = _typed_ask(_ask), limin_reading(body)
-    return lambda: asking.read(reading())  # type: ignore[arg-type]  # a completion
+    reading = limin_reading(body)
+    return lambda: READER.read(reading())  # type: ignore[arg-type]  # a completion
 
 
 def limin_fields(body: bytes) -> Reading:
