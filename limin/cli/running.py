@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from itertools import chain
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import attrs
@@ -111,8 +110,7 @@ class RunClient(Client):
 
     def mask_body(self, body: bytes) -> bytes:
         """Return the *body* of an error without the secrets of the client's endpoints."""
-        endpoints = [server.endpoint for server in self._servers.all]
-        return mask_body(body, chain.from_iterable(e.secrets() for e in endpoints))
+        return mask_body(body, self._servers.secrets)
 
     def batch_state(self, *, is_read: bool) -> BatchState:
         """Return how the requests stand, and whether the answers are read."""
