@@ -93,6 +93,31 @@ async def test_client_of_a_call_is_closed_if_the_checkpoint_cannot_be_used(
 FULL = limin.CheckpointError("no space left on device", "run.jsonl")
 
 
+async def stopped_batch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, problem: Exception, **options: Any
+) -> tuple[limin.BatchError, int]:
+    """Ask all prompts where *problem* keeps each line from being written.
+
+    Returns:
+        The error of the batch, and the number of requests.
+    """
+
+    def refuse(*_: object) -> None:
+        raise problem
+
+    monkeypatch.setattr(Checkpoint, "add", refuse)
+    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
+        with pytest.raises(limin.BatchError) as caught:
+            await client.generate_text_completions(
+                PROMPTS,
+                1,
+                checkpoint=folder / "run.jsonl",
+                show_progress=False,
+                **options,
+            )
+    return caught.value, len(server.requests)
+
+
 @pytest.mark.parametrize("on_error", ["raise", "return"])
 @pytest.mark.parametrize(
     ("problem", "message"),
@@ -106,21 +131,7 @@ async def test_completion_that_cannot_be_written_is_kept(
     on_error: str,
 ) -> None:
     """The batch stops, whatever *on_error*, and returns the completion all the same."""
-
-    def refuse(*_: object) -> None:
-        raise problem
-
-    monkeypatch.setattr(Checkpoint, "add", refuse)
-    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
-        with pytest.raises(limin.BatchError) as caught:
-            await client.generate_text_completions(
-                PROMPTS,
-                1,
-                checkpoint=tmp_path / "run.jsonl",
-                show_progress=False,
-                on_error=on_error,  # type: ignore[call-overload] # both, by turns
-            )
-    error = caught.value
+    error, _ = await stopped_batch(tmp_path, monkeypatch, problem, on_error=on_error)
     assert isinstance(error.stopped_by, limin.CheckpointError)
     first, *rest = error.results
     assert isinstance(first, limin.TextCompletion)
@@ -163,26 +174,14 @@ async def test_answer_whose_warnings_are_raised_may_not_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The batch stops, and the answer is not lost."""
-
-    def refuse(*_: object) -> None:
-        raise FULL
-
-    monkeypatch.setattr(Checkpoint, "add", refuse)
-    async with scripted_endpoint(answer) as server, Client(server.base_url) as client:
-        with pytest.raises(limin.BatchError) as caught:
-            await client.generate_text_completions(
-                PROMPTS,
-                1,
-                checkpoint=tmp_path / "run.jsonl",
-                show_progress=False,
-                on_warning="raise",
-                log_probs=True,
-            )
-    first, *others = caught.value.results
+    error, n_requests = await stopped_batch(
+        tmp_path, monkeypatch, FULL, on_warning="raise", log_probs=True
+    )
+    first, *others = error.results
     assert isinstance(first, limin.TextCompletion)
     assert first.message == "a"
     assert [type(each) for each in others] == [limin.NotSentError] * 2
-    assert len(server.requests) == 1
+    assert n_requests == 1
 
 
 async def test_line_without_completion_is_not_blamed_on_the_server(
