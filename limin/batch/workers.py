@@ -36,9 +36,9 @@ E = TypeVar("E", bound=Exception)  # An exception that stands in a result's plac
 Source: TypeAlias = Iterable[Item] | AsyncIterable[Item]
 Parallel: TypeAlias = int | Literal["auto"]
 
-# Seconds for which items may follow each other without a turn of the event loop for
-# certain: so long a cancellation, a deadline or Ctrl-C may have to wait. A turn takes
-# some microseconds, which nobody sees once in this time.
+# Seconds for which workers may go on without letting other tasks run. A cancellation, a
+# deadline or Ctrl-C waits that long at most. A turn of the event loop takes some
+# microseconds, which is nothing once in this time.
 _SECONDS_IN_A_ROW = 0.01
 
 
@@ -186,7 +186,7 @@ class WorkerPool(Generic[Item, R, E]):
         self._workers -= 1
 
     async def _let_others_run(self) -> None:
-        """Give all other tasks a turn, if it is long ago that they had one for certain.
+        """Give all other tasks a turn, if the last certain one is too long ago.
 
         What asks may never wait, and neither may the source. Of the workers that have had
         the same turn only one begins another 10 ms, so that 100 of them take no second.

@@ -153,9 +153,9 @@ class Call:
         return completion
 
     def note_failure(self, error: LiminError) -> None:
-        """Tell everybody of *error*, which broke an answer that was handed over.
+        """Tell everybody of *error*, if it broke an answer that was handed over.
 
-        Nothing is told before it is: the answer may be asked for again.
+        Before that nothing is told, since the request may be retried.
         """
         if self._is_handed_over:
             self._note_question(error)

@@ -204,7 +204,7 @@ def read_request(data: bytes) -> bytes | None:
 
 
 def identify(data: bytes) -> bytes:
-    """Return the start of the SHA-256 of the line *data*, which tells it from all others.
+    """Return the start of the SHA-256 of the line *data*, which no other line has.
 
     The CRC-32 does not: of 100,000 samples of one prompt it is the same for one pair.
     """

@@ -21,7 +21,7 @@ def open_source(name: str) -> BinaryIO:
         OSError, ValueError: If there is no such file; see `describe_problem`.
     """
     source = _open(name)
-    # Stdin may be a file of which another program has read the first lines.
+    # Stdin may be a file whose first lines another program has read.
     is_at_start = source.seekable() and source.tell() == 0
     return source if is_at_start else _spool(source)
 

@@ -140,7 +140,7 @@ class StoredRun:
 
 
 def read_served_models(path: str, offsets: Mapping[str, int]) -> dict[str, str]:
-    """Return how the server called each model, where the output of a run tells it.
+    """Return the server's name for each model that was asked, if the output has one.
 
     Args:
         path: The output.

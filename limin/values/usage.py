@@ -38,7 +38,7 @@ class Usage:
     def sum(cls, usages: Iterable[Usage | None]) -> Usage | None:
         """Return the counts of several answers together.
 
-        A count that is not known of one of them is None. None if none is known at all.
+        A count that one of them lacks is None. None if no count is known.
         """
         rows = [attrs.astuple(usage or cls()) for usage in usages]
         columns = zip(*rows, strict=True)
